@@ -1,0 +1,224 @@
+/**
+ * The object API of the client library: what an application, the gateway and the background workers use.
+ * All methods reject with `CairnError`. Nothing is buffered whole; every body flows with back-pressure.
+ */
+import type {
+  BucketInfo,
+  ChecksumAlgorithm,
+  ChecksumType,
+  CompletedUpload,
+  CopyObjectResponse,
+  DeleteOutcome,
+  ListBucketsResponse,
+  ListObjectsResponse,
+  ListUploadsResponse,
+  ListVersionsResponse,
+  ObjectAttributes,
+  ObjectChecksum,
+  ObjectVersion,
+  PartInfo,
+  UploadInfo,
+  VersioningState,
+  WritePreconditions,
+} from '@cairn/protocol'
+
+/** Bytes to store: one buffer, an async iterable, a Node `Readable` or a web `ReadableStream`. */
+export type ByteBody = Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
+
+/** Algorithms a body can be digested with while it flows. */
+export type DigestAlgorithm = 'MD5' | 'SHA256' | ChecksumAlgorithm
+
+/** Digests of a whole body, raw bytes. */
+export type Digests = Partial<Record<DigestAlgorithm, Uint8Array>>
+
+export interface CallControl {
+  readonly signal?: AbortSignal
+}
+
+/** What the writer adds when the body has ended; throwing refuses the write: nothing is committed. */
+export interface WriteSeal {
+  readonly checksum?: ObjectChecksum
+}
+
+export interface WriteOptions extends CallControl {
+  /** `LengthMismatch` unless the body has exactly so many bytes. */
+  readonly sizeBytes?: number
+  /** Computed while the body flows, besides MD5, which is always computed: it is the ETag. */
+  readonly digests?: readonly DigestAlgorithm[]
+  /** Called after the last byte is durable and before the commit: verify here. */
+  readonly seal?: (digests: Digests, sizeBytes: number) => WriteSeal
+}
+
+export interface PutObjectOptions extends WriteOptions {
+  readonly attributes?: ObjectAttributes
+  readonly preconditions?: WritePreconditions
+  readonly owner?: string
+}
+
+export interface PutObjectResult {
+  readonly etag: string
+  readonly sizeBytes: number
+  readonly modifiedMs: number
+  readonly versionId?: string
+  readonly checksum?: ObjectChecksum
+}
+
+export interface ReadRange {
+  readonly offset: number
+  readonly length: number
+}
+
+export interface GetObjectOptions extends CallControl {
+  readonly versionId?: string
+}
+
+export interface OpenedObject {
+  readonly object: ObjectVersion
+  readonly versioning: VersioningState
+  /**
+   * The bytes of the range, or of all. Every byte was verified. Ends early only by rejecting. May be called
+   * again for another range while the version's blocks are kept (at least the garbage grace).
+   */
+  read(range?: ReadRange, control?: CallControl): AsyncIterable<Uint8Array>
+}
+
+export interface ListObjectsOptions extends CallControl {
+  readonly prefix?: string
+  readonly delimiter?: string
+  readonly after?: string
+  readonly limit?: number
+}
+
+export interface ListVersionsOptions extends CallControl {
+  readonly prefix?: string
+  readonly delimiter?: string
+  readonly afterKey?: string
+  readonly afterVersionId?: string
+  readonly limit?: number
+}
+
+export interface ListUploadsOptions extends CallControl {
+  readonly prefix?: string
+  readonly delimiter?: string
+  readonly afterKey?: string
+  readonly afterUploadId?: string
+  readonly limit?: number
+}
+
+export interface DeleteTarget {
+  readonly key: string
+  readonly versionId?: string
+  readonly preconditions?: WritePreconditions
+}
+
+export interface CopySource {
+  readonly bucket: string
+  readonly key: string
+  readonly versionId?: string
+  /** ETag the caller saw when it checked its conditions on the source. */
+  readonly etag: string
+}
+
+export interface CopyObjectOptions extends CallControl {
+  readonly attributes?: ObjectAttributes
+  readonly checksum?: ObjectChecksum
+  readonly preconditions?: WritePreconditions
+  readonly owner?: string
+}
+
+export interface CreateUploadOptions extends CallControl {
+  readonly attributes?: ObjectAttributes
+  readonly owner?: string
+  readonly checksumAlgorithm?: ChecksumAlgorithm
+  readonly checksumType?: ChecksumType
+}
+
+export interface UploadRef {
+  readonly bucket: string
+  readonly key: string
+  readonly uploadId: string
+}
+
+export interface RequestedPart {
+  readonly partNumber: number
+  readonly etag: string
+  /** Base64, if the caller wants the part's stored checksum compared. */
+  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly value: string }
+}
+
+export interface CompleteUploadOptions extends CallControl {
+  readonly preconditions?: WritePreconditions
+  /** Smallest part but the last; 5 MiB as in S3 unless given. */
+  readonly partBytesMin?: number
+  /** The object's checksum as the caller expects it; `DigestMismatch` otherwise. */
+  readonly checksum?: ObjectChecksum
+  /** `LengthMismatch` unless the parts add up to it. */
+  readonly sizeBytes?: number
+}
+
+export interface PartPage {
+  readonly upload: UploadInfo
+  readonly parts: readonly PartInfo[]
+  readonly truncated: boolean
+}
+
+export interface CairnClient {
+  createBucket(
+    bucket: string,
+    options?: CallControl & { owner?: string; region?: string },
+  ): Promise<BucketInfo>
+  getBucket(bucket: string, control?: CallControl): Promise<BucketInfo>
+  deleteBucket(bucket: string, control?: CallControl): Promise<void>
+  listBuckets(
+    options?: CallControl & { prefix?: string; after?: string; limit?: number },
+  ): Promise<ListBucketsResponse>
+  setBucketVersioning(bucket: string, versioning: VersioningState, control?: CallControl): Promise<BucketInfo>
+
+  putObject(bucket: string, key: string, body: ByteBody, options?: PutObjectOptions): Promise<PutObjectResult>
+  /** Looks the version up; no block is read before `read` is iterated. */
+  openObject(bucket: string, key: string, options?: GetObjectOptions): Promise<OpenedObject>
+  headObject(bucket: string, key: string, options?: GetObjectOptions): Promise<ObjectVersion>
+  listObjects(bucket: string, options?: ListObjectsOptions): Promise<ListObjectsResponse>
+  listVersions(bucket: string, options?: ListVersionsOptions): Promise<ListVersionsResponse>
+  /** One outcome for each target, in order. */
+  deleteObjects(
+    bucket: string,
+    targets: readonly DeleteTarget[],
+    control?: CallControl,
+  ): Promise<readonly DeleteOutcome[]>
+  /** Deletes one; rejects where `deleteObjects` would report an error. */
+  deleteObject(bucket: string, target: DeleteTarget, control?: CallControl): Promise<DeleteOutcome>
+  /** Moves no bytes, whatever the size. */
+  copyObject(
+    source: CopySource,
+    bucket: string,
+    key: string,
+    options?: CopyObjectOptions,
+  ): Promise<CopyObjectResponse>
+
+  createUpload(bucket: string, key: string, options?: CreateUploadOptions): Promise<UploadInfo>
+  getUpload(upload: UploadRef, control?: CallControl): Promise<UploadInfo>
+  uploadPart(upload: UploadRef, partNumber: number, body: ByteBody, options?: WriteOptions): Promise<PartInfo>
+  /** Refers to the source's bytes; reads them once for the part's ETag, and writes none. */
+  copyPart(
+    upload: UploadRef,
+    partNumber: number,
+    source: CopySource,
+    range: ReadRange | undefined,
+    control?: CallControl,
+  ): Promise<PartInfo & { readonly sourceVersionId?: string }>
+  listParts(
+    upload: UploadRef,
+    options?: CallControl & { afterPart?: number; limit?: number },
+  ): Promise<PartPage>
+  listUploads(bucket: string, options?: ListUploadsOptions): Promise<ListUploadsResponse>
+  completeUpload(
+    upload: UploadRef,
+    parts: readonly RequestedPart[],
+    options?: CompleteUploadOptions,
+  ): Promise<CompletedUpload & { readonly sizeBytes: number }>
+  abortUpload(upload: UploadRef, control?: CallControl): Promise<void>
+
+  /** Ends the session cleanly; running calls are cancelled. */
+  close(): Promise<void>
+}

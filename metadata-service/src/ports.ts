@@ -1,0 +1,131 @@
+/**
+ * The store under the metadata service: ordered byte keys, atomic commits with compares, reads at one revision.
+ * Adapters: memory, SQLite, etcd. What is promised here is tested for each of them by one conformance suite.
+ */
+
+/** Keys are compared byte by byte. At most 1,400 bytes. */
+export type StoreKey = Uint8Array
+
+/** All keys k with `from` <= k < `to`. */
+export interface StoreRange {
+  readonly from: StoreKey
+  readonly to: StoreKey
+}
+
+/** A row as it was at the revision of the read. `created` is the revision that made it, `revision` its last change. */
+export interface StoreRow {
+  readonly key: StoreKey
+  readonly value: Uint8Array
+  readonly revision: number
+  readonly created: number
+}
+
+/** A condition on the state *before* the whole entry. */
+export type Compare =
+  /** The row was last changed at exactly this revision. */
+  | { readonly kind: 'revision'; readonly key: StoreKey; readonly revision: number }
+  | { readonly kind: 'absent'; readonly key: StoreKey }
+  /** The row is still the one created at this revision, however often it was changed. */
+  | { readonly kind: 'creation'; readonly key: StoreKey; readonly created: number }
+  | { readonly kind: 'empty'; readonly range: StoreRange }
+
+export interface Put {
+  readonly key: StoreKey
+  readonly value: Uint8Array
+  /** The row goes when this lease ends. */
+  readonly lease?: LeaseId
+}
+
+/** One atomic step. A key may be written once; `deleteRanges` must not cover a key of `puts`. */
+export interface Commit {
+  readonly compares: readonly Compare[]
+  readonly puts?: readonly Put[]
+  readonly deletes?: readonly StoreKey[]
+  readonly deleteRanges?: readonly StoreRange[]
+  /** What followers of the change records should look at; the batcher writes one record for all of an entry. */
+  readonly changes?: readonly Uint8Array[]
+}
+
+export type CommitResult =
+  | { readonly committed: true; readonly revision: number }
+  /** Nothing was written. `rows` has the row (or `undefined`) of each compare with a key, in order; the one read
+   * serves the retry. For an `empty` compare it has the first row of the range, or `undefined`. */
+  | { readonly committed: false; readonly revision: number; readonly rows: readonly (StoreRow | undefined)[] }
+
+export type Read =
+  | { readonly kind: 'get'; readonly key: StoreKey }
+  | {
+      readonly kind: 'scan'
+      readonly range: StoreRange
+      /** 1 to 10,000 rows. */
+      readonly limit: number
+      readonly reverse?: boolean
+    }
+
+export interface ReadResult {
+  /** All results are of this one revision. */
+  readonly revision: number
+  /** One array for each read; a `get` has none or one row. */
+  readonly results: readonly (readonly StoreRow[])[]
+}
+
+export type LeaseId = string
+
+export interface StoreEvent {
+  readonly revision: number
+  readonly key: StoreKey
+  /** Absent when the row was deleted. */
+  readonly value?: Uint8Array
+}
+
+/**
+ * What an adapter gives: entries of several sub-commits. `CairnError('OutcomeUnknown')` means that the entry may
+ * or may not have happened, now or later; every other error means that it has not happened and never will.
+ */
+export interface EntryStore {
+  /**
+   * Applies the sub-commits as one atomic, durable entry. Compares of all see the state before the entry; each
+   * sub-commit is applied or refused by its own compares. The caller guarantees that none writes what another
+   * compares or writes. `always` is put in any case: lane row, head, change record.
+   */
+  apply(entry: {
+    readonly commits: readonly Commit[]
+    readonly always: readonly Put[]
+  }): Promise<readonly CommitResult[]>
+  /** Linearizable: sees every entry that was applied before the call. All reads at one revision. */
+  read(reads: readonly Read[]): Promise<ReadResult>
+  /**
+   * Events after `fromRevision` in order, then new ones as they come. Rejects with `Busy` when events after
+   * `fromRevision` are no longer kept: the watcher then re-reads the range and watches from that revision.
+   */
+  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent>
+  grantLease(ttlMs: number): Promise<LeaseId>
+  /** `SessionExpired` once the lease has ended. */
+  renewLease(lease: LeaseId): Promise<void>
+  /** Ends the lease and deletes its rows. */
+  revokeLease(lease: LeaseId): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * What `core` sees: commits of many requests share entries behind it (see `core/batcher.ts`). A commit is durable
+ * when it resolves; an ambiguous answer of the adapter is settled before it resolves, so the result is the truth.
+ */
+export interface KeyValueStore {
+  commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult>
+  read(reads: readonly Read[]): Promise<ReadResult>
+  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent>
+  grantLease(ttlMs: number): Promise<LeaseId>
+  renewLease(lease: LeaseId): Promise<void>
+  revokeLease(lease: LeaseId): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * How to tell, after a lost answer, whether the commit happened: any of these rows carries the op id. `key` is a
+ * row that the commit writes; `carries` decides from its value.
+ */
+export interface CommitProof {
+  readonly keys: readonly StoreKey[]
+  carries(rows: readonly (StoreRow | undefined)[]): boolean
+}

@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto'
+import type { CancelTimer, Clock, Random } from './ports.js'
+
+/** The process clock. */
+export const systemClock: Clock = {
+  wallMicros(): number {
+    return Date.now() * 1000
+  },
+  monotonicMs(): number {
+    return performance.now()
+  },
+  setTimer(delayMs: number, task: () => void): CancelTimer {
+    const timer = setTimeout(task, delayMs)
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+  defer(task: () => void): void {
+    setImmediate(task)
+  },
+}
+
+/** The operating system's randomness. */
+export const systemRandom: Random = {
+  bytes(size: number): Uint8Array {
+    return randomBytes(size)
+  },
+  fraction(): number {
+    return Math.random()
+  },
+}

@@ -1,0 +1,55 @@
+/**
+ * Identifiers. All are raw bytes on the wire and in rows, lower-case hex in logs, paths and URLs.
+ * A block id is session ‖ counter and is never reused: the session is 64 random bits, drawn for every run
+ * of a writer, and the counter belongs to that run alone.
+ */
+import { CairnError } from './errors.js'
+
+declare const brand: unique symbol
+type Branded<Name extends string> = Uint8Array & { readonly [brand]: Name }
+
+/** One running writer process: 8 random bytes. */
+export type SessionId = Branded<'SessionId'>
+/** Session ‖ counter: 16 bytes. */
+export type BlockId = Branded<'BlockId'>
+/** Names one write before its first attempt, and the block map it makes: session ‖ counter, 16 bytes. */
+export type OpId = Branded<'OpId'>
+/** One life of a bucket: 8 random bytes, so that a bucket made again never sees old rows. */
+export type SpaceId = Branded<'SpaceId'>
+
+export const SESSION_ID_BYTES = 8
+export const BLOCK_ID_BYTES = 16
+export const OP_ID_BYTES = 16
+export const SPACE_ID_BYTES = 8
+
+/** Joins a session and a counter into a block id or an op id. */
+export function sessionScopedId<Id extends BlockId | OpId>(session: SessionId, counter: bigint): Id {
+  const id = Buffer.allocUnsafe(BLOCK_ID_BYTES)
+  id.set(session, 0)
+  id.writeBigUInt64BE(counter, SESSION_ID_BYTES)
+  return id as Uint8Array as Id
+}
+
+/** The session that made a block or op id. */
+export function sessionOf(id: BlockId | OpId): SessionId {
+  return id.subarray(0, SESSION_ID_BYTES) as SessionId
+}
+
+/** Lower-case hex of any id. */
+export function formatId(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')
+}
+
+/** Parses lower-case hex of exactly `sizeBytes`; throws `InvalidArgument` for anything else. */
+export function parseId<Id extends Uint8Array>(text: string, sizeBytes: number): Id {
+  const bytes = Buffer.from(text, 'hex')
+  if (bytes.length !== sizeBytes || bytes.toString('hex') !== text) {
+    throw new CairnError('InvalidArgument', `not an id of ${sizeBytes} bytes: ${text.slice(0, 80)}`)
+  }
+  return bytes as Uint8Array as Id
+}
+
+/** Equality of two byte strings. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

@@ -1,0 +1,426 @@
+/**
+ * The codec of every message on the wire and every row in the store.
+ *
+ * An encoded value is one format byte, then fields of tag (number × 8 + wire type, varint) and content, the
+ * layout of Protocol Buffers: varints, 8-byte little-endian words and length-delimited bytes. Field numbers are
+ * for ever. A field that this version does not know is kept under `UNKNOWN_FIELDS` and written again, so that an
+ * older service can rewrite a newer row without loss. A format byte above ours is `FormatTooNew`.
+ *
+ * Source of the layout: https://protobuf.dev/programming-guides/encoding/
+ */
+import { CairnError } from './errors.js'
+
+/** Raw bytes of fields this version does not know, kept on the decoded value. */
+export const UNKNOWN_FIELDS: unique symbol = Symbol('unknown fields')
+
+const WIRE_VARINT = 0
+const WIRE_WORD = 1
+const WIRE_BYTES = 2
+type WireType = 0 | 1 | 2
+
+export class Writer {
+  private buffer: Buffer = Buffer.allocUnsafe(1024)
+  private length = 0
+
+  private reserve(size: number): void {
+    if (this.length + size <= this.buffer.length) return
+    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + size))
+    this.buffer.copy(grown, 0, 0, this.length)
+    this.buffer = grown
+  }
+
+  byte(value: number): void {
+    this.reserve(1)
+    this.buffer[this.length++] = value
+  }
+
+  varint(value: number): void {
+    this.reserve(8)
+    let rest = value
+    while (rest >= 0x80) {
+      this.buffer[this.length++] = (rest % 0x80) | 0x80
+      rest = Math.floor(rest / 0x80)
+    }
+    this.buffer[this.length++] = rest
+  }
+
+  word(value: bigint): void {
+    this.reserve(8)
+    this.length = this.buffer.writeBigUInt64LE(value, this.length)
+  }
+
+  double(value: number): void {
+    this.reserve(8)
+    this.length = this.buffer.writeDoubleLE(value, this.length)
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.buffer.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.varint(bytes.length)
+    this.raw(bytes)
+  }
+
+  text(value: string): void {
+    const size = Buffer.byteLength(value, 'utf8')
+    this.varint(size)
+    this.reserve(size)
+    this.length += this.buffer.write(value, this.length, size, 'utf8')
+  }
+
+  /** Runs `content` and puts its length, as a varint, in front of it. */
+  delimited(content: () => void): void {
+    const start = this.length
+    this.reserve(5)
+    this.length += 5
+    content()
+    const size = this.length - start - 5
+    const headBytes = size < 0x80 ? 1 : size < 0x4000 ? 2 : size < 0x200000 ? 3 : size < 0x10000000 ? 4 : 5
+    this.buffer.copyWithin(start + headBytes, start + 5, this.length)
+    this.length = start
+    this.varint(size)
+    this.length = start + headBytes + size
+  }
+
+  /** A copy of what was written; the writer may then be reset and used again. */
+  finish(): Uint8Array {
+    return Buffer.from(this.buffer.subarray(0, this.length))
+  }
+
+  reset(): void {
+    this.length = 0
+    if (this.buffer.length > 64 * 1024) this.buffer = Buffer.allocUnsafe(1024)
+  }
+}
+
+export class Reader {
+  private readonly buffer: Buffer
+  private position: number
+  readonly end: number
+
+  constructor(bytes: Uint8Array) {
+    this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.position = 0
+    this.end = bytes.byteLength
+  }
+
+  get offset(): number {
+    return this.position
+  }
+
+  get done(): boolean {
+    return this.position >= this.end
+  }
+
+  byte(): number {
+    const value = this.buffer[this.position++]
+    if (value === undefined) throw new CairnError('MessageCorrupt', 'message ends early')
+    return value
+  }
+
+  varint(): number {
+    let value = 0
+    let scale = 1
+    for (let count = 0; count < 8; count++) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break
+        return value
+      }
+      scale *= 0x80
+    }
+    throw new CairnError('MessageCorrupt', 'varint above 2^53')
+  }
+
+  word(): bigint {
+    this.need(8)
+    const value = this.buffer.readBigUInt64LE(this.position)
+    this.position += 8
+    return value
+  }
+
+  double(): number {
+    this.need(8)
+    const value = this.buffer.readDoubleLE(this.position)
+    this.position += 8
+    return value
+  }
+
+  /** The next length-delimited bytes, as a view of the message, not a copy. */
+  bytes(): Buffer {
+    const size = this.varint()
+    this.need(size)
+    const start = this.position
+    this.position += size
+    return this.buffer.subarray(start, this.position)
+  }
+
+  text(): string {
+    const size = this.varint()
+    this.need(size)
+    const start = this.position
+    this.position += size
+    return this.buffer.toString('utf8', start, this.position)
+  }
+
+  slice(from: number, to: number): Buffer {
+    return this.buffer.subarray(from, to)
+  }
+
+  skip(wire: number): void {
+    if (wire === WIRE_VARINT) this.varint()
+    else if (wire === WIRE_WORD) this.word()
+    else if (wire === WIRE_BYTES) this.bytes()
+    else throw new CairnError('MessageCorrupt', `unknown wire type ${wire}`)
+  }
+
+  private need(size: number): void {
+    if (this.position + size > this.end) throw new CairnError('MessageCorrupt', 'message ends early')
+  }
+}
+
+/** How one value is written and read. */
+export interface FieldCodec<T> {
+  readonly wire: WireType
+  write(writer: Writer, value: T): void
+  read(reader: Reader): T
+}
+
+type Presence = 'required' | 'optional' | 'list'
+
+/** One field: its number, its codec, and whether it is required, optional or repeated. */
+export interface Field<T> {
+  readonly number: number
+  readonly presence: Presence
+  readonly codec: FieldCodec<unknown>
+  /** Never set: carries the type. */
+  readonly type?: T
+}
+
+/** Non-negative safe integers. */
+export const integer: FieldCodec<number> = {
+  wire: WIRE_VARINT,
+  write(writer, value) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new CairnError('InvalidArgument', `not a non-negative safe integer: ${value}`)
+    }
+    writer.varint(value)
+  },
+  read: (reader) => reader.varint(),
+}
+
+export const boolean: FieldCodec<boolean> = {
+  wire: WIRE_VARINT,
+  write: (writer, value) => writer.varint(value ? 1 : 0),
+  read: (reader) => reader.varint() !== 0,
+}
+
+/** Unsigned 64-bit words. */
+export const word: FieldCodec<bigint> = {
+  wire: WIRE_WORD,
+  write: (writer, value) => writer.word(value),
+  read: (reader) => reader.word(),
+}
+
+/** IEEE 754 doubles. */
+export const double: FieldCodec<number> = {
+  wire: WIRE_WORD,
+  write: (writer, value) => writer.double(value),
+  read: (reader) => reader.double(),
+}
+
+/** UTF-8 text; must be well-formed UTF-16 to round-trip. */
+export const text: FieldCodec<string> = {
+  wire: WIRE_BYTES,
+  write: (writer, value) => writer.text(value),
+  read: (reader) => reader.text(),
+}
+
+/** Byte strings and ids. What is read is a view of the message: copy it to keep it longer than the message. */
+export function bytes<T extends Uint8Array = Uint8Array>(): FieldCodec<T> {
+  return {
+    wire: WIRE_BYTES,
+    write: (writer, value) => writer.bytes(value),
+    read: (reader) => reader.bytes() as Uint8Array as T,
+  }
+}
+
+/** One of a fixed, ordered list of words, written as its place in the list. */
+export function oneOf<T extends string>(...words: readonly T[]): FieldCodec<T> {
+  return {
+    wire: WIRE_VARINT,
+    write(writer, value) {
+      const index = words.indexOf(value)
+      if (index < 0) throw new CairnError('InvalidArgument', `not one of ${words.join(', ')}: ${value}`)
+      writer.varint(index)
+    },
+    read(reader) {
+      const index = reader.varint()
+      const value = words[index]
+      if (value === undefined)
+        throw new CairnError('MessageCorrupt', `value ${index} is newer than this version`)
+      return value
+    },
+  }
+}
+
+/** A map of text to text, in insertion order. */
+export const textMap: FieldCodec<Record<string, string>> = {
+  wire: WIRE_BYTES,
+  write(writer, value) {
+    writer.delimited(() => {
+      for (const [name, content] of Object.entries(value)) {
+        writer.text(name)
+        writer.text(content)
+      }
+    })
+  },
+  read(reader) {
+    const inner = new Reader(reader.bytes())
+    const value: Record<string, string> = Object.create(null)
+    while (!inner.done) {
+      const name = inner.text()
+      value[name] = inner.text()
+    }
+    return value
+  },
+}
+
+export function required<T>(number: number, codec: FieldCodec<T>): Field<T> {
+  return { number, presence: 'required', codec: codec as FieldCodec<unknown> }
+}
+
+export function optional<T>(number: number, codec: FieldCodec<T>): Field<T | undefined> {
+  return { number, presence: 'optional', codec: codec as FieldCodec<unknown> }
+}
+
+export function list<T>(number: number, codec: FieldCodec<T>): Field<readonly T[]> {
+  return { number, presence: 'list', codec: codec as FieldCodec<unknown> }
+}
+
+/** One field for each property of `T`: optional properties take `optional`, arrays take `list`. */
+export type Fields<T> = {
+  readonly [Key in keyof Required<T>]: undefined extends T[Key]
+    ? Field<T[Key]>
+    : Field<Exclude<T[Key], undefined>>
+}
+
+/** A message type: `T` to bytes and back. Also usable as a field of another message. */
+export interface Message<T> extends FieldCodec<T> {
+  readonly name: string
+  encode(value: T): Uint8Array
+  /** Rejects with `MessageCorrupt`, or `FormatTooNew` if the format byte is above ours. Bytes are views. */
+  decode(encoded: Uint8Array): T
+}
+
+interface FieldEntry {
+  readonly key: string
+  readonly tag: number
+  readonly field: Field<unknown>
+}
+
+/** Defines a message by its name, format number (1 to 255) and field table. */
+export function message<T extends object>(name: string, format: number, fields: Fields<T>): Message<T> {
+  const entries: FieldEntry[] = Object.entries<Field<unknown>>(fields as Record<string, Field<unknown>>).map(
+    ([key, field]) => ({ key, field, tag: field.number * 8 + field.codec.wire }),
+  )
+  const byTag = new Map(entries.map((entry) => [entry.tag, entry]))
+  if (byTag.size !== entries.length) throw new Error(`message ${name} uses a field number twice`)
+  const writer = new Writer()
+  let writing = false
+
+  function writeContent(target: Writer, value: T): void {
+    target.byte(format)
+    const record = value as Record<string | symbol, unknown>
+    for (const entry of entries) writeField(target, entry, record[entry.key], name)
+    const unknown = record[UNKNOWN_FIELDS]
+    if (unknown instanceof Uint8Array) target.raw(unknown)
+  }
+
+  function encode(value: T): Uint8Array {
+    const target = writing ? new Writer() : writer
+    writing = true
+    try {
+      writeContent(target, value)
+      return target.finish()
+    } finally {
+      if (target === writer) {
+        writer.reset()
+        writing = false
+      }
+    }
+  }
+
+  function decode(encoded: Uint8Array): T {
+    const reader = new Reader(encoded)
+    const found = reader.byte()
+    if (found > format) {
+      throw new CairnError('FormatTooNew', `${name} has format ${found}; this version knows ${format}`)
+    }
+    return readContent(reader, entries, byTag, name) as T
+  }
+
+  return {
+    name,
+    wire: WIRE_BYTES,
+    encode,
+    decode,
+    write: (target, value) => target.delimited(() => writeContent(target, value)),
+    read: (reader) => decode(reader.bytes()),
+  }
+}
+
+function writeField(target: Writer, entry: FieldEntry, value: unknown, name: string): void {
+  if (value === undefined) {
+    if (entry.field.presence === 'required') {
+      throw new CairnError('InvalidArgument', `${name}.${entry.key} is missing`)
+    }
+    return
+  }
+  if (entry.field.presence !== 'list') {
+    target.varint(entry.tag)
+    entry.field.codec.write(target, value)
+    return
+  }
+  for (const item of value as readonly unknown[]) {
+    target.varint(entry.tag)
+    entry.field.codec.write(target, item)
+  }
+}
+
+function readContent(
+  reader: Reader,
+  entries: readonly FieldEntry[],
+  byTag: ReadonlyMap<number, FieldEntry>,
+  name: string,
+): object {
+  const value: Record<string | symbol, unknown> = {}
+  for (const entry of entries) if (entry.field.presence === 'list') value[entry.key] = []
+  let unknown: Buffer[] | undefined
+  while (!reader.done) {
+    const start = reader.offset
+    const tag = reader.varint()
+    const entry = byTag.get(tag)
+    if (entry === undefined) {
+      reader.skip(tag & 7)
+      unknown ??= []
+      unknown.push(reader.slice(start, reader.offset))
+    } else if (entry.field.presence === 'list') {
+      ;(value[entry.key] as unknown[]).push(entry.field.codec.read(reader))
+    } else {
+      value[entry.key] = entry.field.codec.read(reader)
+    }
+  }
+  for (const entry of entries) {
+    if (entry.field.presence === 'required' && value[entry.key] === undefined) {
+      throw new CairnError('MessageCorrupt', `${name}.${entry.key} is missing`)
+    }
+  }
+  if (unknown !== undefined) value[UNKNOWN_FIELDS] = Buffer.concat(unknown)
+  return value
+}

@@ -1,0 +1,116 @@
+/**
+ * The contract of the RPC, whatever carries it. A call is one request message and one response message; either
+ * may be followed by a body: a sequence of units whose borders are kept. Bodies flow under credit per stream, so
+ * that one slow stream never stalls the rest of its connection.
+ */
+import type { Message } from '../message.js'
+
+/** At most UNIT_BYTES of a body with a check word of the sender's choice (blocks: CRC32C). */
+export interface Unit {
+  readonly bytes: Uint8Array
+  readonly check: number
+}
+
+/** A body to be sent. Bytes handed over must not be changed afterwards: the transport may not copy them. */
+export type UnitSource = Iterable<Unit> | AsyncIterable<Unit>
+
+/** A body being received. Leaving the loop early cancels the stream. */
+export type UnitStream = AsyncIterable<Unit>
+
+/** One entry of a service's method table. Numbers are for ever. */
+export interface RpcMethod<Request, Response> {
+  readonly number: number
+  readonly name: string
+  readonly request: Message<Request>
+  readonly response: Message<Response>
+}
+
+export interface CallOptions {
+  /** Aborting cancels the call at the peer; the promise then rejects with `Cancelled`. */
+  readonly signal?: AbortSignal
+  /** Time for the whole call, body included unless it keeps moving; `DeadlineExceeded` after it. */
+  readonly deadlineMs: number
+  readonly body?: UnitSource
+}
+
+export interface RpcReply<Response> {
+  readonly response: Response
+  /** Empty when the method sends no body. Must be read or left; an unread body holds its credit only. */
+  readonly body: UnitStream
+}
+
+/** One peer. Reconnects by itself; never repeats a call by itself: whoever calls knows what may be repeated. */
+export interface RpcPeer {
+  /** `ConnectionLost` and `DeadlineExceeded` mean: it may or may not have happened. */
+  call<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<RpcReply<Response>>
+  close(): Promise<void>
+}
+
+/** What a handler sees of its call. */
+export interface IncomingCall {
+  readonly signal: AbortSignal
+  /** Monotonic time, in ms of the service's clock, after which nobody waits for the answer. */
+  readonly deadlineAtMs: number
+  readonly body: UnitStream
+  /** Role and name the peer gave in its handshake. */
+  readonly peer: PeerIdentity
+}
+
+export interface PeerIdentity {
+  readonly role: string
+  readonly name: string
+}
+
+export interface RpcAnswer<Response> {
+  readonly response: Response
+  readonly body?: UnitSource
+}
+
+export type RpcHandler<Request, Response> = (
+  request: Request,
+  call: IncomingCall,
+) => Promise<RpcAnswer<Response>>
+
+/** A service's handlers by method. */
+export interface RpcRouter {
+  handle<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    handler: RpcHandler<Request, Response>,
+  ): void
+}
+
+/** Handshake facts. Both sides must agree on version and cluster id and prove the cluster secret. */
+export interface HandshakeIdentity {
+  readonly role: string
+  readonly name: string
+  /** Empty until the cluster id is known (a first contact); then it must match. */
+  readonly clusterId: string
+  readonly featureLevel: number
+  readonly clusterSecret: Uint8Array
+}
+
+/** Where services find each other: TCP, in-process, or simulated. */
+export interface Network {
+  /** Serves `router` at `address` (`host:port`, port 0 picks one; or `local:<name>`). */
+  listen(address: string, router: RpcRouterTable, identity: HandshakeIdentity): Promise<RpcListener>
+  /** A lazily connected peer; connecting happens with the first call and again after a loss. */
+  connect(address: string, identity: HandshakeIdentity): RpcPeer
+}
+
+export interface RpcListener {
+  /** The address with its real port. */
+  readonly address: string
+  /** Stops accepting, lets running calls finish for at most `drainMs`, then cuts. */
+  close(drainMs: number): Promise<void>
+}
+
+/** A filled router, as `Network.listen` takes it. */
+export interface RpcRouterTable {
+  find(
+    methodNumber: number,
+  ): { method: RpcMethod<unknown, unknown>; handler: RpcHandler<unknown, unknown> } | undefined
+}
