@@ -1,0 +1,86 @@
+/** Running digests of an object's body, in the algorithms that S3 names. */
+import { createHash, hash } from 'node:crypto'
+import { crc32 as nativeCrc32, crc32c as nativeCrc32c } from '@node-rs/crc32'
+import { createCRC64 } from 'hash-wasm'
+import type { ChecksumAlgorithm } from '../messages/object.js'
+
+/** Algorithms a body can be digested with while it flows. */
+export type DigestAlgorithm = 'MD5' | ChecksumAlgorithm
+
+/** A running digest. Once `digest` was called it must not be used again. */
+export interface Digest {
+  update(bytes: Uint8Array): void
+  /** Raw bytes, big endian for CRCs, as S3 encodes them in base64. */
+  digest(): Uint8Array
+}
+
+/** Reversed polynomial of CRC-64/NVME (NVM Express base specification 2.0, 5.2.1.3.4). */
+const CRC64_NVME_REVERSED = '9a6c9329ac4bc9b5'
+
+/** One WASM instance serves all running CRC64 digests: its state is swapped in and out, it runs synchronously. */
+const crc64 = await createCRC64(CRC64_NVME_REVERSED)
+
+function createCrc64Nvme(): Digest {
+  crc64.init()
+  let state = crc64.save()
+  return {
+    update(bytes: Uint8Array): void {
+      crc64.load(state)
+      crc64.update(bytes)
+      state = crc64.save()
+    },
+    digest(): Uint8Array {
+      crc64.load(state)
+      return crc64.digest('binary')
+    },
+  }
+}
+
+function createCrc(step: (bytes: Buffer, initial?: number) => number): Digest {
+  let value = 0
+  return {
+    update(bytes: Uint8Array): void {
+      value = step(bytes as Buffer, value)
+    },
+    digest(): Uint8Array {
+      const out = Buffer.alloc(4)
+      out.writeUInt32BE(value >>> 0)
+      return out
+    },
+  }
+}
+
+function createCrypto(name: 'md5' | 'sha1' | 'sha256'): Digest {
+  const state = createHash(name)
+  return {
+    update(bytes: Uint8Array): void {
+      state.update(bytes)
+    },
+    digest: () => state.digest(),
+  }
+}
+
+const CREATE: Record<DigestAlgorithm, () => Digest> = {
+  MD5: () => createCrypto('md5'),
+  SHA1: () => createCrypto('sha1'),
+  SHA256: () => createCrypto('sha256'),
+  CRC32: () => createCrc(nativeCrc32),
+  CRC32C: () => createCrc(nativeCrc32c),
+  CRC64NVME: createCrc64Nvme,
+}
+
+/** Starts a digest. */
+export function createDigest(algorithm: DigestAlgorithm): Digest {
+  return CREATE[algorithm]()
+}
+
+const ONE_SHOT: Partial<Record<DigestAlgorithm, string>> = { MD5: 'md5', SHA1: 'sha1', SHA256: 'sha256' }
+
+/** Digest of bytes that are at hand as a whole: cheaper than a running one for small bodies. */
+export function digestOf(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array {
+  const name = ONE_SHOT[algorithm]
+  if (name !== undefined) return hash(name, bytes, 'buffer')
+  const digest = createDigest(algorithm)
+  digest.update(bytes)
+  return digest.digest()
+}
