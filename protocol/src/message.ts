@@ -406,21 +406,33 @@ function readContent(
     const start = reader.offset
     const tag = reader.varint()
     const entry = byTag.get(tag)
-    if (entry === undefined) {
-      reader.skip(tag & 7)
-      unknown ??= []
-      unknown.push(reader.slice(start, reader.offset))
-    } else if (entry.field.presence === 'list') {
-      ;(value[entry.key] as unknown[]).push(entry.field.codec.read(reader))
-    } else {
-      value[entry.key] = entry.field.codec.read(reader)
+    if (entry !== undefined) {
+      readField(reader, entry, value)
+      continue
     }
+    reader.skip(tag & 7)
+    unknown ??= []
+    unknown.push(reader.slice(start, reader.offset))
   }
+  checkRequired(entries, value, name)
+  if (unknown !== undefined) value[UNKNOWN_FIELDS] = Buffer.concat(unknown)
+  return value
+}
+
+function readField(reader: Reader, entry: FieldEntry, value: Record<string | symbol, unknown>): void {
+  const content = entry.field.codec.read(reader)
+  if (entry.field.presence === 'list') (value[entry.key] as unknown[]).push(content)
+  else value[entry.key] = content
+}
+
+function checkRequired(
+  entries: readonly FieldEntry[],
+  value: Record<string | symbol, unknown>,
+  name: string,
+): void {
   for (const entry of entries) {
     if (entry.field.presence === 'required' && value[entry.key] === undefined) {
       throw new CairnError('MessageCorrupt', `${name}.${entry.key} is missing`)
     }
   }
-  if (unknown !== undefined) value[UNKNOWN_FIELDS] = Buffer.concat(unknown)
-  return value
 }

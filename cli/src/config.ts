@@ -1,0 +1,174 @@
+/**
+ * The only reader of the environment. Flags win over variables, variables over the file, the file over defaults.
+ * All mistakes are collected and told at once.
+ */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { parse as parseYaml } from 'yaml'
+import { flagOf, type Role, SETTINGS, type Setting, type SettingName, type Settings } from './settings.js'
+
+export interface Config extends Settings {
+  readonly role: Role
+}
+
+/** A configuration that cannot be used, with every mistake on a line of its own. Exit status 1. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly mistakes: readonly string[]
+
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join('\n'))
+    this.mistakes = mistakes
+  }
+}
+
+export interface ConfigInput {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+export interface ReadConfig {
+  readonly config: Config
+  /** For example a `CAIRN_` variable that this version does not know. */
+  readonly warnings: readonly string[]
+}
+
+const ROLES: readonly Role[] = ['all', 'metadata', 'chunk', 'gateway']
+const entries = Object.entries<Setting<unknown>>(SETTINGS) as [SettingName, Setting<unknown>][]
+
+/** Reads flags, variables and the file that `--config` or `CAIRN_CONFIG` names. Throws `ConfigError`. */
+export function readConfig(input: ConfigInput): ReadConfig {
+  const mistakes: string[] = []
+  const warnings: string[] = []
+  const flags = readFlags(input.argv, mistakes)
+  const file = readFile(flags.get('config') ?? input.env.CAIRN_CONFIG, mistakes)
+  const values: Record<string, unknown> = {}
+  for (const [name, setting] of entries) {
+    const text = findText(setting, { flags, env: input.env, file, mistakes })
+    values[name] = text === undefined ? setting.fallback : parseValue(setting, text, mistakes)
+  }
+  const role = readRole(flags.get('role'), mistakes)
+  warnUnknown(input.env, warnings)
+  checkTogether(values as unknown as Settings, role, mistakes)
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return { config: Object.freeze({ ...(values as unknown as Settings), role }), warnings }
+}
+
+function readFlags(argv: readonly string[], mistakes: string[]): Map<string, string> {
+  const options: Record<string, { type: 'string' }> = { config: { type: 'string' }, role: { type: 'string' } }
+  for (const [, setting] of entries) {
+    options[flagOf(setting.variable)] = { type: 'string' }
+    if (setting.secret) options[`${flagOf(setting.variable)}-file`] = { type: 'string' }
+  }
+  try {
+    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false })
+    return new Map(Object.entries(values) as [string, string][])
+  } catch (error) {
+    mistakes.push((error as Error).message)
+    return new Map()
+  }
+}
+
+function readFile(path: string | undefined, mistakes: string[]): Map<string, string> {
+  const found = new Map<string, string>()
+  if (path === undefined) return found
+  let content: unknown
+  try {
+    content = parseYaml(readFileSync(path, 'utf8'))
+  } catch (error) {
+    mistakes.push(`${path}: ${(error as Error).message}`)
+    return found
+  }
+  if (content === null || typeof content !== 'object' || Array.isArray(content)) {
+    mistakes.push(`${path}: must be a map of settings`)
+    return found
+  }
+  const known = new Set(entries.flatMap(([, { variable }]) => [flagOf(variable), `${flagOf(variable)}-file`]))
+  for (const [key, value] of Object.entries(content)) {
+    if (!known.has(key)) mistakes.push(`${path}: unknown setting "${key}"`)
+    else found.set(key, Array.isArray(value) ? value.join(',') : String(value))
+  }
+  return found
+}
+
+interface Sources {
+  readonly flags: ReadonlyMap<string, string>
+  readonly env: ConfigInput['env']
+  readonly file: ReadonlyMap<string, string>
+  readonly mistakes: string[]
+}
+
+function findText(setting: Setting<unknown>, sources: Sources): string | undefined {
+  const flag = flagOf(setting.variable)
+  const text = sources.flags.get(flag) ?? sources.env[setting.variable]
+  if (!setting.secret) return text ?? sources.file.get(flag)
+  const path = sources.flags.get(`${flag}-file`) ?? sources.env[`${setting.variable}_FILE`]
+  if (text !== undefined) return text
+  if (path === undefined && sources.file.has(flag)) return sources.file.get(flag)
+  return readSecret(setting, path ?? sources.file.get(`${flag}-file`), sources.mistakes)
+}
+
+function readSecret(
+  setting: Setting<unknown>,
+  path: string | undefined,
+  mistakes: string[],
+): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    mistakes.push(`${setting.variable}_FILE: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+function parseValue(setting: Setting<unknown>, text: string, mistakes: string[]): unknown {
+  try {
+    return setting.parse(text)
+  } catch (error) {
+    mistakes.push(`${setting.variable}: ${(error as Error).message}`)
+    return setting.fallback
+  }
+}
+
+function readRole(text: string | undefined, mistakes: string[]): Role {
+  const role = ROLES.find((known) => known === (text ?? 'all'))
+  if (role === undefined) mistakes.push(`--role: must be one of ${ROLES.join(', ')}, not "${text}"`)
+  return role ?? 'all'
+}
+
+function warnUnknown(env: ConfigInput['env'], warnings: string[]): void {
+  const known = new Set(['CAIRN_CONFIG'])
+  for (const [, { variable, secret }] of entries) {
+    known.add(variable)
+    if (secret) known.add(`${variable}_FILE`)
+  }
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('CAIRN_') && !known.has(name))
+      warnings.push(`${name}: unknown to this version, ignored`)
+  }
+}
+
+/** Rules that concern several settings. */
+function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
+  if ((values.rootAccessKey === undefined) !== (values.rootSecretKey === undefined)) {
+    mistakes.push('CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY: give both or neither')
+  }
+  if (role !== 'all' && values.clusterSecret === undefined) {
+    mistakes.push('CAIRN_CLUSTER_SECRET: needed as soon as roles run apart')
+  }
+  if ((role === 'chunk' || role === 'gateway') && values.metadata === undefined) {
+    mistakes.push(`CAIRN_METADATA: needed by --role ${role}`)
+  }
+  checkDrives(values, role, mistakes)
+}
+
+function checkDrives(values: Settings, role: Role, mistakes: string[]): void {
+  const count = 'count' in values.drives ? values.drives.count : values.drives.folders.length
+  const stores = role === 'all' || role === 'chunk'
+  if (stores && count === 0)
+    mistakes.push('CAIRN_DRIVES: a process that stores blocks needs at least one drive')
+  if (role === 'all' && (values.replicas ?? 1) > count) {
+    mistakes.push(`CAIRN_REPLICAS: ${values.replicas} copies need as many drives; there are ${count}`)
+  }
+}

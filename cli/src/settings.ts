@@ -1,0 +1,249 @@
+/**
+ * Every setting of Cairn: one table for variables, flags, the file, `cairn help` and the README.
+ * Parsers return the value or throw an Error whose message completes "NAME: …".
+ */
+import { isIP } from 'node:net'
+
+/** How a setting is read. */
+export interface Setting<T> {
+  /** The variable, `CAIRN_…`. The flag is the same in kebab case without the prefix. */
+  readonly variable: string
+  readonly describe: string
+  /** Shown in help; the value itself is `fallback`. */
+  readonly fallbackText: string
+  readonly fallback: T
+  readonly parse: (text: string) => T
+  /** May also be given as `…_FILE`, and is never printed. */
+  readonly secret?: boolean
+}
+
+export type Durability = 'fsync' | 'none'
+export type Role = 'all' | 'metadata' | 'chunk' | 'gateway'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Either a number of local drives or their folders. */
+export type DriveSetting = { readonly count: number } | { readonly folders: readonly string[] }
+
+const CLUSTER_SECRET_BYTES_MIN = 32
+const DRIVES_MAX = 64
+const REPLICAS_MAX = 8
+const SECONDS_MAX = 10 * 365 * 86_400
+
+function anyText(text: string): string {
+  if (text === '') throw new Error('must not be empty')
+  return text
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new Error(`must be a whole number from ${min} to ${max}, not "${text}"`)
+    }
+    return value
+  }
+}
+
+function choice<T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text)
+    if (found === undefined) throw new Error(`must be one of ${words.join(', ')}, not "${text}"`)
+    return found
+  }
+}
+
+function parseDrives(text: string): DriveSetting {
+  if (/^\d+$/.test(text)) return { count: whole(0, DRIVES_MAX)(text) }
+  const folders = text.split(',').map((folder) => folder.trim())
+  if (folders.includes('')) throw new Error('has an empty folder in its list')
+  if (new Set(folders).size !== folders.length) throw new Error('names a folder twice')
+  return { folders }
+}
+
+function parseHost(text: string): string {
+  const bare = text.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare) === 0 && !/^[A-Za-z0-9.-]+$/.test(bare))
+    throw new Error(`is not a host name or address: "${text}"`)
+  return bare
+}
+
+function parseAddresses(text: string): readonly string[] {
+  const addresses = text.split(',').map((address) => address.trim())
+  for (const address of addresses) {
+    if (!/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/.test(address)) {
+      throw new Error(`must be a comma list of host:port, not "${address}"`)
+    }
+  }
+  return addresses
+}
+
+function parseAccessKey(text: string): string {
+  if (!/^[\x21-\x2e\x30-\x7e]{3,128}$/.test(text)) {
+    throw new Error('must be 3 to 128 printable ASCII characters without "/" or spaces')
+  }
+  return text
+}
+
+function parseSecretKey(text: string): string {
+  if (text.length < 8 || text.length > 128) throw new Error('must have 8 to 128 characters')
+  return text
+}
+
+function parseClusterSecret(text: string): string {
+  if (Buffer.byteLength(text) < CLUSTER_SECRET_BYTES_MIN) {
+    throw new Error(`must have at least ${CLUSTER_SECRET_BYTES_MIN} bytes`)
+  }
+  return text
+}
+
+function setting<T, F extends T | undefined>(
+  variable: string,
+  describe: string,
+  fallback: F,
+  parse: (text: string) => T,
+  more: { fallbackText?: string; secret?: boolean } = {},
+): Setting<T | F> {
+  const fallbackText = more.fallbackText ?? (fallback === undefined ? 'unset' : String(fallback))
+  return { variable, describe, fallback, fallbackText, parse, ...(more.secret ? { secret: true } : {}) }
+}
+
+/** The values of all settings. Undefined means: not given, and there is no fixed default. */
+export interface Settings {
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+  readonly rootAccessKey: string | undefined
+  readonly rootSecretKey: string | undefined
+  readonly drives: DriveSetting
+  readonly replicas: number | undefined
+  readonly region: string
+  readonly domain: string | undefined
+  readonly durability: Durability
+  readonly clusterSecret: string | undefined
+  readonly metadata: readonly string[] | undefined
+  readonly rpcPort: number | undefined
+  readonly httpPort: number | undefined
+  readonly advertise: string | undefined
+  readonly zone: string
+  readonly rack: string
+  readonly gcGraceSeconds: number
+  readonly orphanGraceSeconds: number
+  readonly metricsToken: string | undefined
+  readonly logLevel: LogLevel
+}
+
+/** The table. Names and defaults are a contract: outside tools rely on them. */
+export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Name]> } = {
+  dataDir: setting('CAIRN_DATA_DIR', 'where everything lies', './data', anyText),
+  host: setting('CAIRN_HOST', 'address the S3 port binds to', '127.0.0.1', parseHost),
+  port: setting('CAIRN_PORT', 'S3 port; 0 picks a free one', 9000, whole(0, 65_535)),
+  rootAccessKey: setting(
+    'CAIRN_ROOT_ACCESS_KEY',
+    'access key of the root account',
+    undefined,
+    parseAccessKey,
+    {
+      fallbackText: 'made at the first start',
+      secret: true,
+    },
+  ),
+  rootSecretKey: setting(
+    'CAIRN_ROOT_SECRET_KEY',
+    'secret key of the root account',
+    undefined,
+    parseSecretKey,
+    {
+      fallbackText: 'made at the first start',
+      secret: true,
+    },
+  ),
+  drives: setting(
+    'CAIRN_DRIVES',
+    'number of local chunk servers, or a comma list of their folders',
+    { count: 3 },
+    parseDrives,
+    { fallbackText: '3' },
+  ),
+  replicas: setting(
+    'CAIRN_REPLICAS',
+    'copies of each block in the first pool, when it is made',
+    undefined,
+    whole(1, REPLICAS_MAX),
+    {
+      fallbackText: '3, or the number of drives if less',
+    },
+  ),
+  region: setting('CAIRN_REGION', 'region that requests are signed for', 'us-east-1', anyText),
+  domain: setting('CAIRN_DOMAIN', 'base domain for virtual-host style', undefined, parseHost),
+  durability: setting(
+    'CAIRN_DURABILITY',
+    'fsync, or none for throw-away test servers',
+    'fsync',
+    choice<Durability>(['fsync', 'none']),
+  ),
+  clusterSecret: setting(
+    'CAIRN_CLUSTER_SECRET',
+    'proves that a peer belongs to the cluster; at least 32 bytes',
+    undefined,
+    parseClusterSecret,
+    {
+      fallbackText: 'made at the first start of all roles in one process',
+      secret: true,
+    },
+  ),
+  metadata: setting('CAIRN_METADATA', 'host:port of the metadata services', undefined, parseAddresses),
+  rpcPort: setting('CAIRN_RPC_PORT', 'port between services', undefined, whole(0, 65_535), {
+    fallbackText: '9100 metadata, 9200 chunk',
+  }),
+  httpPort: setting(
+    'CAIRN_HTTP_PORT',
+    'health and metrics of a metadata or chunk process',
+    undefined,
+    whole(0, 65_535),
+    {
+      fallbackText: '9101 metadata, 9201 chunk',
+    },
+  ),
+  advertise: setting('CAIRN_ADVERTISE', 'host under which others reach this process', undefined, parseHost, {
+    fallbackText: 'CAIRN_HOST',
+  }),
+  zone: setting('CAIRN_ZONE', 'failure domain above the rack', 'default', anyText),
+  rack: setting('CAIRN_RACK', 'failure domain above the host', 'default', anyText),
+  gcGraceSeconds: setting(
+    'CAIRN_GC_GRACE_SECONDS',
+    'how long dropped blocks are kept',
+    600,
+    whole(0, SECONDS_MAX),
+  ),
+  orphanGraceSeconds: setting(
+    'CAIRN_ORPHAN_GRACE_SECONDS',
+    'how long blocks that no commit named are kept after their writer ended',
+    86_400,
+    whole(0, SECONDS_MAX),
+  ),
+  metricsToken: setting(
+    'CAIRN_METRICS_TOKEN',
+    'bearer token for metrics from other hosts than this one',
+    undefined,
+    anyText,
+    { secret: true },
+  ),
+  logLevel: setting(
+    'CAIRN_LOG_LEVEL',
+    'JSON lines on stderr; pretty on a terminal',
+    'info',
+    choice<LogLevel>(LOG_LEVELS),
+  ),
+}
+
+export type SettingName = keyof Settings
+
+/** `CAIRN_DATA_DIR` → `data-dir`. */
+export function flagOf(variable: string): string {
+  return variable
+    .replace(/^CAIRN_/, '')
+    .toLowerCase()
+    .replaceAll('_', '-')
+}
