@@ -1,0 +1,146 @@
+/**
+ * The data folder: who may open it, and the small files at its root.
+ *
+ *   root.json      access key and secret key of the root account (0600), unless given by variable
+ *   cluster.json   cluster id and cluster secret, made at the first start of all roles in one process (0600)
+ *   run/           one pid file per process
+ *   metadata/      the SQLite store
+ *   drives/<n>/    one folder per local drive
+ */
+import { mkdirSync, openSync, closeSync, fsyncSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { CairnError, type Random } from '@cairn/protocol'
+
+/** Format of the data folder as a whole; a folder of a newer format is refused. */
+export const DATA_FOLDER_FORMAT = 1
+
+const ACCESS_KEY_BYTES = 10
+const SECRET_KEY_BYTES = 30
+const CLUSTER_SECRET_BYTES = 32
+const CLUSTER_ID_BYTES = 8
+
+export interface RootCredentials {
+  readonly accessKey: string
+  readonly secretKey: string
+}
+
+export interface ClusterFile {
+  readonly format: number
+  readonly clusterId: string
+  readonly clusterSecret: string
+}
+
+/** Writes a small file so that a crash leaves the old or the new one, whole. */
+export function replaceFile(path: string, content: string): void {
+  const temporary = `${path}.new`
+  const file = openSync(temporary, 'w', 0o600)
+  try {
+    writeSync(file, content)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+  syncFolder(dirname(path))
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+function readJson(path: string): Record<string, unknown> | undefined {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch (error) {
+    throw new CairnError('InvalidArgument', `${path} is damaged: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function textField(path: string, content: Record<string, unknown>, name: string): string {
+  const value = content[name]
+  if (typeof value !== 'string' || value === '') throw new CairnError('InvalidArgument', `${path}: "${name}" is missing`)
+  return value
+}
+
+/** Makes the folder if it is not there. */
+export function makeFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+/** The root account's keys: from the file, or made now and written there. */
+export function loadRootCredentials(dataDir: string, random: Random): RootCredentials {
+  const path = join(dataDir, 'root.json')
+  const found = readJson(path)
+  if (found !== undefined) {
+    return { accessKey: textField(path, found, 'accessKey'), secretKey: textField(path, found, 'secretKey') }
+  }
+  const made: RootCredentials = {
+    accessKey: `CAIRN${Buffer.from(random.bytes(ACCESS_KEY_BYTES)).toString('hex').toUpperCase()}`,
+    secretKey: Buffer.from(random.bytes(SECRET_KEY_BYTES)).toString('base64url'),
+  }
+  replaceFile(path, `${JSON.stringify(made, null, 2)}\n`)
+  return made
+}
+
+/** Cluster id and secret of an all-in-one folder: from the file, or made now and written there. */
+export function loadClusterFile(dataDir: string, random: Random): ClusterFile {
+  const path = join(dataDir, 'cluster.json')
+  const found = readJson(path)
+  if (found === undefined) {
+    const made: ClusterFile = {
+      format: DATA_FOLDER_FORMAT,
+      clusterId: Buffer.from(random.bytes(CLUSTER_ID_BYTES)).toString('hex'),
+      clusterSecret: Buffer.from(random.bytes(CLUSTER_SECRET_BYTES)).toString('hex'),
+    }
+    replaceFile(path, `${JSON.stringify(made, null, 2)}\n`)
+    return made
+  }
+  const format = found.format
+  if (typeof format !== 'number') throw new CairnError('InvalidArgument', `${path}: "format" is missing`)
+  if (format > DATA_FOLDER_FORMAT) {
+    throw new CairnError('FormatTooNew', `${dataDir} has format ${format}; this version knows ${DATA_FOLDER_FORMAT}`)
+  }
+  return {
+    format,
+    clusterId: textField(path, found, 'clusterId'),
+    clusterSecret: textField(path, found, 'clusterSecret'),
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Writes `run/<role>-<n>.pid` with the first free n; returns a function that removes it. */
+export function writePidFile(dataDir: string, role: string): () => void {
+  const folder = join(dataDir, 'run')
+  makeFolder(folder)
+  const taken = new Set(readdirSync(folder))
+  let number = 1
+  while (taken.has(`${role}-${number}.pid`) && isOther(join(folder, `${role}-${number}.pid`))) number++
+  const path = join(folder, `${role}-${number}.pid`)
+  replaceFile(path, `${process.pid}\n`)
+  return () => rmSync(path, { force: true })
+}
+
+function isOther(path: string): boolean {
+  const pid = Number(readFileSync(path, 'utf8'))
+  return Number.isInteger(pid) && pid > 0 && pid !== process.pid && isAlive(pid)
+}

@@ -1,0 +1,15 @@
+/** Exit statuses of the `cairn` command; a contract with scripts and supervisors. */
+import { hasCode } from '@cairn/protocol'
+import { ConfigError } from './config.js'
+
+export const EXIT_STATUS = { ok: 0, configuration: 1, dataFolder: 2, portInUse: 3, etcdUnreachable: 4, failure: 70 } as const
+
+/** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
+export function exitStatusOf(error: unknown): number {
+  if (error instanceof ConfigError) return EXIT_STATUS.configuration
+  if (hasCode(error, 'DataFolderInUse', 'FormatTooNew')) return EXIT_STATUS.dataFolder
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT_STATUS.configuration
+  return EXIT_STATUS.failure
+}
