@@ -1,0 +1,7 @@
+import type { Report } from './report.js'
+
+/** An acceptance run: real processes, real clients, an outside ledger. */
+export type Run = (report: Report) => Promise<void>
+
+/** All runs by name. */
+export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([])
