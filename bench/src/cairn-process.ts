@@ -1,0 +1,45 @@
+/** A Cairn server process of the benchmark's own. */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface CairnProcess {
+  readonly pid: number
+  readonly endpoint: string
+  readonly accessKey: string
+  readonly secretKey: string
+  stop(): Promise<void>
+}
+
+const COMMAND = fileURLToPath(new URL('../../../cli/bin/cairn.js', import.meta.url))
+
+/** Starts `cairn start` in a new folder and resolves once it is ready. */
+export async function startCairn(dataDir: string): Promise<CairnProcess> {
+  const child = spawn(process.execPath, [COMMAND, 'start'], {
+    env: { ...process.env, CAIRN_DATA_DIR: dataDir, CAIRN_PORT: '0', CAIRN_LOG_LEVEL: 'error' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const output = await new Promise<string>((resolve, reject) => {
+    let text = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (/^S3 endpoint: .*\n/m.test(text)) resolve(text)
+    })
+    child.once('exit', (status) => reject(new Error(`cairn exited ${status} before it was ready`)))
+  })
+  const root = JSON.parse(readFileSync(join(dataDir, 'root.json'), 'utf8')) as {
+    accessKey: string
+    secretKey: string
+  }
+  return {
+    pid: child.pid ?? 0,
+    endpoint: /^S3 endpoint: (.*)$/m.exec(output)?.[1] ?? '',
+    ...root,
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
