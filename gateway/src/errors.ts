@@ -1,0 +1,167 @@
+/**
+ * What the S3 interface answers when something goes wrong: one code, one status, one default message each, and
+ * the total map from the errors of Cairn's services. Codes are S3's; nothing else may reach a client.
+ */
+import { CairnError, type ErrorCode } from '@cairn/protocol'
+
+/** Status and default message of every S3 error that the gateway raises. */
+export const S3_ERRORS = {
+  AccessDenied: [403, 'Access Denied'],
+  AuthorizationHeaderMalformed: [400, 'The authorization header is malformed.'],
+  AuthorizationQueryParametersError: [400, 'The authorization query parameters are malformed.'],
+  BadDigest: [
+    400,
+    'The Content-MD5 or checksum value that you specified did not match what the server received.',
+  ],
+  BadRequest: [400, 'Bad Request'],
+  BucketAlreadyExists: [409, 'The requested bucket name is not available.'],
+  BucketAlreadyOwnedByYou: [409, 'The bucket that you tried to create already exists, and you own it.'],
+  BucketNotEmpty: [409, 'The bucket that you tried to delete is not empty.'],
+  ConditionalRequestConflict: [409, 'A conflicting operation occurred during the request.'],
+  EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
+  ExpiredToken: [400, 'The provided token has expired.'],
+  IllegalLocationConstraintException: [400, 'The location constraint is incompatible with this endpoint.'],
+  IncompleteBody: [400, 'You did not provide the number of bytes specified by the length header.'],
+  InternalError: [500, 'We encountered an internal error. Please try again.'],
+  InvalidAccessKeyId: [403, 'The access key ID that you provided does not exist in our records.'],
+  InvalidArgument: [400, 'Invalid Argument'],
+  InvalidBucketName: [400, 'The specified bucket is not valid.'],
+  InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
+  InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
+  InvalidPart: [
+    400,
+    'One or more of the specified parts could not be found, or its entity tag did not match.',
+  ],
+  InvalidPartNumber: [416, 'The requested part number is not satisfiable.'],
+  InvalidPartOrder: [400, 'The list of parts was not in ascending order.'],
+  InvalidRange: [416, 'The requested range is not satisfiable.'],
+  InvalidRequest: [400, 'Invalid Request'],
+  InvalidStorageClass: [400, 'The storage class that you specified is not valid.'],
+  InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
+  InvalidURI: [400, 'The specified URI could not be parsed.'],
+  KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedXML: [400, 'The XML that you provided was not well formed or did not validate.'],
+  MaxMessageLengthExceeded: [400, 'Your request was too large.'],
+  MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size.'],
+  MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
+  MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
+  MissingRequestBodyError: [400, 'Request body is empty.'],
+  MissingSecurityHeader: [400, 'Your request is missing a required header.'],
+  NoSuchBucket: [404, 'The specified bucket does not exist.'],
+  NoSuchKey: [404, 'The specified key does not exist.'],
+  NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
+  NoSuchVersion: [404, 'The specified version does not exist.'],
+  NotImplemented: [
+    501,
+    'A header or request that you provided implies functionality that is not implemented.',
+  ],
+  PermanentRedirect: [301, 'The bucket that you are attempting to access must be addressed elsewhere.'],
+  PreconditionFailed: [412, 'At least one of the preconditions that you specified did not hold.'],
+  RequestHeaderSectionTooLarge: [400, 'Your request header and query parameters exceed the maximum size.'],
+  RequestTimeTooSkewed: [403, 'The difference between the request time and the server time is too large.'],
+  RequestTimeout: [400, 'Your socket connection to the server was not read from or written to in time.'],
+  ServiceUnavailable: [503, 'Service is unable to handle the request. Please try again.'],
+  SignatureDoesNotMatch: [
+    403,
+    'The request signature that the server calculated does not match the signature that you provided. Check your key and signing method.',
+  ],
+  SlowDown: [503, 'Please reduce your request rate.'],
+  UnexpectedContent: [400, 'This request does not support content.'],
+  XAmzContentSHA256Mismatch: [
+    400,
+    'The provided x-amz-content-sha256 header does not match what was computed.',
+  ],
+} as const
+
+/** Codes a client may see. */
+export type S3ErrorCode = keyof typeof S3_ERRORS
+
+export interface S3ErrorOptions extends ErrorOptions {
+  /** Extra elements of the XML body, in order, for example `BucketName`. */
+  readonly elements?: Readonly<Record<string, string>>
+  /** Extra response headers. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Another status than the code's own. */
+  readonly status?: number
+}
+
+/** An answer that is not a success. Thrown anywhere in the gateway, written once by the dispatcher. */
+export class S3Error extends Error {
+  override readonly name = 'S3Error'
+  readonly code: S3ErrorCode
+  readonly status: number
+  readonly elements: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(code: S3ErrorCode, message?: string, options: S3ErrorOptions = {}) {
+    super(message ?? S3_ERRORS[code][1], options)
+    this.code = code
+    this.status = options.status ?? S3_ERRORS[code][0]
+    this.elements = options.elements ?? {}
+    this.headers = options.headers ?? {}
+  }
+}
+
+/** The S3 code for every code of Cairn's services. Total by its type, so that a new code cannot be forgotten. */
+export const S3_CODE_OF: Readonly<Record<ErrorCode, S3ErrorCode>> = {
+  ConnectionLost: 'ServiceUnavailable',
+  DeadlineExceeded: 'ServiceUnavailable',
+  Cancelled: 'ServiceUnavailable',
+  PeerRejected: 'InternalError',
+  MessageTooLarge: 'InternalError',
+  MessageCorrupt: 'InternalError',
+  NoSuchMethod: 'InternalError',
+  Internal: 'InternalError',
+  Busy: 'SlowDown',
+  ShuttingDown: 'ServiceUnavailable',
+  NoSuchBucket: 'NoSuchBucket',
+  BucketAlreadyExists: 'BucketAlreadyExists',
+  BucketNotEmpty: 'BucketNotEmpty',
+  NoSuchKey: 'NoSuchKey',
+  NoSuchVersion: 'NoSuchVersion',
+  VersionIsDeleteMarker: 'MethodNotAllowed',
+  NoSuchUpload: 'NoSuchUpload',
+  InvalidPart: 'InvalidPart',
+  InvalidPartOrder: 'InvalidPartOrder',
+  PartTooSmall: 'EntityTooSmall',
+  PreconditionFailed: 'PreconditionFailed',
+  ConditionalConflict: 'ConditionalRequestConflict',
+  SessionExpired: 'ServiceUnavailable',
+  StaleClusterMap: 'ServiceUnavailable',
+  OutcomeUnknown: 'InternalError',
+  InvalidArgument: 'InvalidArgument',
+  NoSuchBlock: 'InternalError',
+  BlockCorrupt: 'InternalError',
+  BlockConflict: 'InternalError',
+  DriveFull: 'ServiceUnavailable',
+  DriveFailed: 'InternalError',
+  NoSuchDrive: 'InternalError',
+  InsufficientReplicas: 'ServiceUnavailable',
+  BlockUnavailable: 'ServiceUnavailable',
+  LengthMismatch: 'IncompleteBody',
+  DigestMismatch: 'BadDigest',
+  FormatTooNew: 'InternalError',
+  DataFolderInUse: 'InternalError',
+}
+
+/** Turns anything thrown into an answer; what is neither an S3 nor a Cairn error becomes `InternalError`. */
+export function toS3Error(error: unknown): S3Error {
+  if (error instanceof S3Error) return error
+  if (!(error instanceof CairnError)) return new S3Error('InternalError', undefined, { cause: error })
+  const code = S3_CODE_OF[error.code]
+  const message = code === 'InvalidArgument' ? error.message : undefined
+  return new S3Error(code, message, { cause: error, headers: markerHeaders(error) })
+}
+
+/** What S3 says in headers when a delete marker is why nothing was found. */
+function markerHeaders(error: CairnError): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (error.code !== 'NoSuchKey' && error.code !== 'VersionIsDeleteMarker') return headers
+  if (error.code === 'VersionIsDeleteMarker') headers.Allow = 'DELETE'
+  if (error.code === 'VersionIsDeleteMarker' || error.details.deleteMarker === 'true') {
+    headers['x-amz-delete-marker'] = 'true'
+  }
+  if (error.details.versionId !== undefined) headers['x-amz-version-id'] = error.details.versionId
+  return headers
+}

@@ -1,0 +1,3 @@
+export * from './authentication/principal.js'
+export * from './config.js'
+export * from './ports.js'

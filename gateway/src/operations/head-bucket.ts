@@ -1,0 +1,9 @@
+import type { Operation, OperationContext, S3Response } from './types.js'
+
+/** `HEAD /B`: whether the bucket is there, and where. */
+export const headBucket: Operation = { name: 'HeadBucket', handle }
+
+async function handle(context: OperationContext): Promise<S3Response> {
+  const { region } = await context.client.getBucket(context.bucket, { signal: context.signal })
+  return { status: 200, headers: { 'x-amz-bucket-region': region, 'x-amz-access-point-alias': 'false' } }
+}
