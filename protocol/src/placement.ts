@@ -172,9 +172,9 @@ class GroupTable {
   /** Fills empty positions: in a new pool by score alone, later only with drives that hold too little. */
   fillEmpty(isNew: boolean): void {
     for (let group = 0; group < GROUPS_PER_POOL; group++) {
-      for (let position = 0; position < this.used; position++) {
-        const slot = group * this.replicas + position
-        if (this.slots[slot] !== EMPTY) continue
+      const slots = Array.from({ length: this.replicas }, (_, position) => group * this.replicas + position)
+      const empty = slots.filter((slot) => this.slots[slot] === EMPTY)
+      for (const slot of empty.slice(0, this.used - slots.length + empty.length)) {
         const best = this.bestDrive(group, isNew)
         if (best !== undefined) this.set(slot, best.index)
         else this.fillByExchange(slot)
