@@ -18,18 +18,26 @@ export interface DiskFile {
   /** Makes all writes so far durable (fdatasync). Never retried: a failure means the drive is suspect. */
   sync(): Promise<void>
   size(): Promise<number>
+  /** Waits for the calls that still run. */
   close(): Promise<void>
 }
 
-/** One folder of a drive: the only way to its files. Paths are relative and flat. */
+/**
+ * One folder of a drive: the only way to its files. Paths are relative and at most one folder deep, names are of
+ * `[A-Za-z0-9_.-]` (else `InvalidArgument`); the empty path is the drive's own folder. Errors: `DriveFull`;
+ * `Busy` when the process is out of descriptors or memory; `DriveFailed`, with its cause, for all others.
+ */
 export interface Disk {
-  /** Creates exclusively or opens an existing file; `NoSuchBlock` is never thrown here: a missing file is `undefined`. */
+  /** Creates exclusively (`Internal` if it exists) or opens an existing file; `NoSuchBlock` is never thrown here: a missing file is `undefined`. */
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile | undefined>
   /** Replaces or makes a small file durably: temp file, sync, rename, folder sync. */
   replace(path: string, content: Uint8Array): Promise<void>
   readSmall(path: string): Promise<Uint8Array | undefined>
+  /** Names in a folder; a missing folder is `DriveFailed`, never an empty list. */
   list(folder: string): Promise<readonly string[]>
+  /** Makes a folder, or finds it made. Durable after `syncFolder('')`. */
   makeFolder(path: string): Promise<void>
+  /** Removes a file; one that is absent is no error. */
   remove(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   /** Makes creations, renames and removals in a folder durable. */
@@ -53,7 +61,8 @@ export interface BlockStore {
   /**
    * Durable once it resolves. Every unit's check is verified on the way in (`BlockCorrupt`). Storing the same
    * content again is a no-op, other content is `BlockConflict`. `DriveFull` leaves nothing behind; `DriveFailed`
-   * after any failed sync.
+   * after any failed sync; `Cancelled` after an abort. Units but the last are UNIT_BYTES, the whole at most
+   * BLOCK_BYTES_MAX, else `InvalidArgument`. Whatever it rejects with, nothing of the block can be read.
    */
   put(
     block: BlockId,
@@ -61,7 +70,7 @@ export interface BlockStore {
     units: UnitSource,
     options: { signal: AbortSignal },
   ): Promise<StoredBlock>
-  /** `NoSuchBlock`, or `BlockCorrupt` before or while the units flow: never a clean end after too few. */
+  /** A range beyond the end is `InvalidArgument`. `NoSuchBlock`, or `BlockCorrupt` before or while the units flow: never a clean end after too few. */
   get(
     block: BlockId,
     range: { offset: number; length: number },
@@ -82,3 +91,89 @@ export interface BlockStore {
 }
 
 export type { Unit }
+
+/** Where the record of a live block lies. */
+export interface IndexedBlock {
+  readonly block: BlockId
+  /** Sequence of the segment, and the record's offset in it. */
+  readonly segment: number
+  readonly offset: number
+  /** Encoded size of the owner in the record's header: the data starts behind it. */
+  readonly ownerBytes: number
+  readonly sizeBytes: number
+  readonly hash: Uint8Array
+  readonly storedAtMs: number
+  /** Rank of the record among all of the drive: of two records of one block the higher counts. */
+  readonly order: number
+  /** Its bytes were found wrong: reads still try, and the next put replaces it. */
+  readonly damaged: boolean
+}
+
+/** What the index keeps about a segment. */
+export interface IndexedSegment extends SegmentCheckpoint {
+  readonly liveBytes: number
+  readonly liveBlocks: number
+}
+
+/** All records of the segment before `indexedTo` are reflected in the rows. */
+export interface SegmentCheckpoint {
+  readonly sequence: number
+  readonly indexedTo: number
+  /** Nothing will be written behind `indexedTo`. */
+  readonly sealed: boolean
+  readonly tombstoneBytes: number
+  /** Highest sequence that a tombstone of this segment still guards; 0 without tombstones. */
+  readonly horizon: number
+}
+
+/** How the live bytes and blocks of a segment change with the rows of the same batch. */
+export interface LiveDelta {
+  readonly sequence: number
+  readonly bytes: number
+  readonly blocks: number
+}
+
+/** One transaction: all of it happens, or nothing. */
+export interface IndexBatch {
+  readonly put: readonly IndexedBlock[]
+  readonly remove: readonly BlockId[]
+  readonly live: readonly LiveDelta[]
+  readonly checkpoint?: {
+    readonly segments: readonly SegmentCheckpoint[]
+    readonly gone: readonly number[]
+    readonly nextOrder: number
+    readonly nextSequence: number
+  }
+  /** Synced before `apply` returns, with all batches before it. Otherwise a power cut may undo the latest ones. */
+  readonly durable: boolean
+}
+
+/**
+ * The table of a drive's live blocks: a derivative of its segments, synchronous, never on the acknowledgement
+ * path. A batch may be lost in a power cut, but only together with all later ones; the segments' tails make up
+ * for it. Rejects with `BlockCorrupt` when its own content is damaged; it is then empty at the next open.
+ */
+export interface BlockIndex {
+  get(block: BlockId): IndexedBlock | undefined
+  apply(batch: IndexBatch): void
+  /** Rows in id order after `after`. */
+  range(after: BlockId | undefined, limit: number): IndexedBlock[]
+  /** Sessions that have rows, in id order after `after`. */
+  writers(after: SessionId | undefined, limit: number): SessionId[]
+  segments(): IndexedSegment[]
+  /** First order and first sequence that may be unused, as of the last checkpoint. */
+  next(): { readonly order: number; readonly sequence: number }
+  /** Forgets everything. */
+  reset(): void
+  close(): void
+}
+
+/** Damage found on a drive, for metrics, logs and repair. A torn tail after a crash is none. */
+export interface DamageEvent {
+  readonly kind: 'block' | 'segment' | 'index'
+  readonly message: string
+  readonly block?: BlockId
+  readonly segment?: number
+  readonly offset?: number
+  readonly length?: number
+}
