@@ -17,3 +17,9 @@ export function checkedPath(path: string): string {
 export function checkedFolder(path: string): string {
   return path === '' ? path : checkedPath(path)
 }
+
+/** The folder part of a path; empty for the drive's own folder. */
+export function folderOfPath(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? '' : path.slice(0, slash)
+}

@@ -3,16 +3,10 @@
  * clock, so that a seeded clock gives each seed another order of completion.
  */
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
-import { checkedFolder, checkedPath } from '../core/disk-path.js'
+import { checkedFolder, checkedPath, folderOfPath } from '../core/disk-path.js'
 import type { Disk, DiskFile } from '../ports.js'
 import { type DiskOperation, type FileHost, SimulatedOpenFile } from './simulated-open-file.js'
-import {
-  type CrashChoice,
-  folderOf,
-  SimulatedFile,
-  SimulatedVolume,
-  type UnsyncedWrite,
-} from './simulated-volume.js'
+import { type CrashChoice, SimulatedFile, SimulatedVolume, type UnsyncedWrite } from './simulated-volume.js'
 
 export type { DiskOperation } from './simulated-open-file.js'
 export type { CrashChoice } from './simulated-volume.js'
@@ -114,7 +108,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
       await file?.close()
     }
     await this.rename(temporary, path)
-    await this.syncFolder(folderOf(path))
+    await this.syncFolder(folderOfPath(path))
   }
 
   async readSmall(path: string): Promise<Uint8Array | undefined> {
@@ -133,7 +127,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
     checkedFolder(folder)
     return this.perform('list', folder, 0, () => {
       this.needFolder(folder)
-      const paths = [...this.volume.entries.keys()].filter((path) => folderOf(path) === folder)
+      const paths = [...this.volume.entries.keys()].filter((path) => folderOfPath(path) === folder)
       return paths.map((path) => path.slice(folder === '' ? 0 : folder.length + 1)).sort()
     })
   }
@@ -142,7 +136,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
     checkedPath(path)
     return this.perform('makeFolder', path, 0, () => {
       if (this.volume.entries.has(path)) return
-      this.needFolder(folderOf(path))
+      this.needFolder(folderOfPath(path))
       this.volume.add(path, 'folder')
     })
   }
@@ -161,7 +155,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
     return this.perform('rename', from, 0, () => {
       const entry = this.volume.entries.get(from)
       if (entry === undefined) throw new CairnError('DriveFailed', `no file ${from} to rename`)
-      this.needFolder(folderOf(to))
+      this.needFolder(folderOfPath(to))
       this.volume.rename(from, to, entry)
     })
   }
@@ -224,7 +218,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
       file.durable.write(content, 0)
       this.volume.add(path, file)
     }
-    this.volume.makeEntriesDurable(this.volume.changesIn(folderOf(path)))
+    this.volume.makeEntriesDurable(this.volume.changesIn(folderOfPath(path)))
   }
 
   flip(path: string, offset: number, mask = 1): void {
@@ -281,7 +275,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
 
   private createFile(path: string): SimulatedFile {
     if (this.volume.entries.has(path)) throw new CairnError('Internal', `file ${path} exists already`)
-    this.needFolder(folderOf(path))
+    this.needFolder(folderOfPath(path))
     const file = new SimulatedFile()
     this.volume.add(path, file)
     return file

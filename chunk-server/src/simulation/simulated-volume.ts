@@ -8,6 +8,7 @@
  * fsync failures?").
  */
 import type { Random } from '@cairn/protocol'
+import { folderOfPath } from '../core/disk-path.js'
 
 /** What of the unsynced operations a power cut leaves. */
 export type CrashChoice =
@@ -87,12 +88,6 @@ interface EntryChange {
   readonly apply: (entries: Entries) => void
 }
 
-/** The folder part of a path; empty for the root. */
-export function folderOf(path: string): string {
-  const slash = path.lastIndexOf('/')
-  return slash < 0 ? '' : path.slice(0, slash)
-}
-
 /** Files, names, and what of them is durable. */
 export class SimulatedVolume {
   readonly entries: Entries = new Map()
@@ -116,23 +111,23 @@ export class SimulatedVolume {
   }
 
   add(path: string, entry: Entry): void {
-    this.change(folderOf(path), (entries) => entries.set(path, entry))
+    this.change(folderOfPath(path), (entries) => entries.set(path, entry))
   }
 
   /** Only the entry that is meant goes, so that a kept removal never hits a file whose renaming was lost. */
   remove(path: string, entry: Entry): void {
-    this.change(folderOf(path), (entries) => {
+    this.change(folderOfPath(path), (entries) => {
       if (entries.get(path) === entry) entries.delete(path)
     })
   }
 
   rename(from: string, to: string, entry: Entry): void {
-    if (folderOf(from) !== folderOf(to)) {
+    if (folderOfPath(from) !== folderOfPath(to)) {
       this.add(to, entry)
       this.remove(from, entry)
       return
     }
-    this.change(folderOf(to), (entries) => {
+    this.change(folderOfPath(to), (entries) => {
       if (entries.get(from) === entry) entries.delete(from)
       entries.set(to, entry)
     })
@@ -188,7 +183,7 @@ export class SimulatedVolume {
 }
 
 function hasFolder(entries: Entries, path: string): boolean {
-  const folder = folderOf(path)
+  const folder = folderOfPath(path)
   return folder === '' || (entries.get(folder) === 'folder' && hasFolder(entries, folder))
 }
 

@@ -1,0 +1,42 @@
+/**
+ * Keeps two processes out of one folder. The lock is SQLite's exclusive lock on `lock.sqlite`, that is a POSIX lock
+ * of the kernel: it ends with its process however that dies, and holds between containers that share the folder.
+ * A file with the owner's pid would do neither: pids differ per container and are used again. SQLite also refuses
+ * a second lock from within one process, where POSIX locks alone would be silently shared.
+ */
+import { join } from 'node:path'
+import { CairnError } from '@cairn/protocol'
+import SqliteDatabase from 'better-sqlite3'
+
+/** Name of the file that carries the lock. It stays empty, and stays when the lock goes. */
+export const LOCK_FILE = 'lock.sqlite'
+
+/** A held lock. */
+export interface FolderLock {
+  /** Gives the folder free; again, nothing happens. */
+  release(): void
+}
+
+/** Locks an existing folder at once, or throws `DataFolderInUse`; `DriveFailed` if the folder cannot be written. */
+export function lockFolder(folder: string): FolderLock {
+  let database: SqliteDatabase.Database | undefined
+  try {
+    database = new SqliteDatabase(join(folder, LOCK_FILE), { timeout: 0 })
+    database.pragma('journal_mode = MEMORY')
+    database.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    database?.close()
+    throw lockError(folder, error)
+  }
+  const held = database
+  return { release: () => held.close() }
+}
+
+function lockError(folder: string, error: unknown): CairnError {
+  const code = (error as { code?: unknown }).code
+  if (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) {
+    return new CairnError('DataFolderInUse', `folder ${folder} is used by another process`, { cause: error })
+  }
+  const reason = error instanceof Error ? error.message : String(error)
+  return new CairnError('DriveFailed', `cannot lock folder ${folder}: ${reason}`, { cause: error })
+}

@@ -1,0 +1,99 @@
+/**
+ * The highest epoch of each pool that a drive was written by, kept in `epochs.json`. A writer that placed a block by
+ * an older one may have sent it to a drive that has left its group, so its writes are refused, also after a restart.
+ */
+import { CairnError } from '@cairn/protocol'
+import type { Disk } from '../ports.js'
+
+const EPOCHS_FILE = 'epochs.json'
+const FORMAT = 1
+
+/** The epochs of one drive. */
+export interface PoolEpochs {
+  /** Resolves once `epoch` is durable, at once if it was; `StaleClusterMap` if a higher one was seen. */
+  admit(pool: number, epoch: number): Promise<void> | undefined
+  /** 0 for a pool never seen. */
+  highest(pool: number): number
+}
+
+/** Reads a drive's epochs. `DriveFailed` if the file is damaged: forgetting them would admit stale writers. */
+export async function openPoolEpochs(disk: Disk): Promise<PoolEpochs> {
+  const content = await disk.readSmall(EPOCHS_FILE)
+  return new StoredEpochs(disk, content === undefined ? new Map() : parseEpochs(content))
+}
+
+class StoredEpochs implements PoolEpochs {
+  private readonly disk: Disk
+  private readonly durable: Map<number, number>
+  private readonly seen: Map<number, number>
+  private writing: Promise<void> = Promise.resolve()
+
+  constructor(disk: Disk, durable: Map<number, number>) {
+    this.disk = disk
+    this.durable = durable
+    this.seen = new Map(durable)
+  }
+
+  highest(pool: number): number {
+    return this.seen.get(pool) ?? 0
+  }
+
+  admit(pool: number, epoch: number): Promise<void> | undefined {
+    const highest = this.highest(pool)
+    if (epoch < highest) throw staleMap({ pool, epoch, highest })
+    this.seen.set(pool, epoch)
+    return (this.durable.get(pool) ?? 0) >= epoch ? undefined : this.persist(pool, epoch)
+  }
+
+  /** One write at a time; those who wait behind it find their epoch already written more often than not. */
+  private persist(pool: number, epoch: number): Promise<void> {
+    const next = this.writing
+      .catch(() => undefined)
+      .then(async () => {
+        if ((this.durable.get(pool) ?? 0) >= epoch) return
+        const snapshot = new Map(this.seen)
+        const text = JSON.stringify({ format: FORMAT, pools: Object.fromEntries(snapshot) })
+        await this.disk.replace(EPOCHS_FILE, Buffer.from(`${text}\n`))
+        for (const [id, written] of snapshot) this.durable.set(id, written)
+      })
+    this.writing = next
+    return next
+  }
+}
+
+/** The refusal of a writer whose cluster map is too old. */
+export function staleMap(facts: { pool: number; epoch: number; highest: number }): CairnError {
+  const { pool, epoch, highest } = facts
+  const message = `pool ${pool} is at epoch ${highest}, the writer placed by ${epoch}`
+  return new CairnError('StaleClusterMap', message, { details: { epoch: String(highest) } })
+}
+
+function parseEpochs(content: Uint8Array): Map<number, number> {
+  const { format, pools } = parseFile(content)
+  if (typeof format === 'number' && format > FORMAT) {
+    throw new CairnError('FormatTooNew', `${EPOCHS_FILE} has format ${format}; this version knows ${FORMAT}`)
+  }
+  if (format !== FORMAT || typeof pools !== 'object' || pools === null) throw damaged()
+  return new Map(
+    Object.entries(pools).map(([pool, epoch]) => [safeInteger(Number(pool)), safeInteger(epoch)]),
+  )
+}
+
+function parseFile(content: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(content).toString('utf8'))
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  } catch (error) {
+    throw damaged(error)
+  }
+  throw damaged()
+}
+
+function safeInteger(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw damaged()
+}
+
+function damaged(cause?: unknown): CairnError {
+  return new CairnError('DriveFailed', `${EPOCHS_FILE} is damaged`, { details: { reason: 'damaged' }, cause })
+}

@@ -1,0 +1,136 @@
+/**
+ * Keeps the metadata service informed of this server: registers it with its drives, then reports them at each beat.
+ * Whatever goes wrong with a beat, the server registers anew: registering is idempotent, and the service that
+ * answers next may never have heard of it.
+ */
+import {
+  type Clock,
+  type DriveRegistration,
+  type DriveReport,
+  heartbeat,
+  METADATA_DEADLINE_MS,
+  type Member,
+  type Random,
+  type RpcPeer,
+  registerServer,
+} from '@cairn/protocol'
+
+/** Time between two beats; a server is suspect after ten. */
+const HEARTBEAT_MS = 3_000
+/** First pause after a failed registration; doubles up to RETRY_MS_MAX. */
+const RETRY_MS = 100
+const RETRY_MS_MAX = 5_000
+
+export interface RegistrationOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly metadata: RpcPeer
+  readonly member: Member
+  readonly registrations: () => Promise<readonly DriveRegistration[]>
+  readonly reports: () => Promise<readonly DriveReport[]>
+  /** Told of the first failure in a row, and of the success that ends it. */
+  readonly onChange: (change: { registered: boolean; error?: unknown }) => void
+}
+
+/** The running exchange with the metadata service. */
+export interface Registration {
+  isRegistered(): boolean
+  /** Resolves after the first registration. */
+  readonly first: Promise<void>
+  /** Ends the exchange; a beat that is under way is cancelled. */
+  close(): Promise<void>
+}
+
+export function startRegistration(options: RegistrationOptions): Registration {
+  return new RunningRegistration(options)
+}
+
+class RunningRegistration implements Registration {
+  readonly first: Promise<void>
+  private readonly options: RegistrationOptions
+  private readonly stop = new AbortController()
+  private readonly loop: Promise<void>
+  private registered = false
+  private failures = 0
+  private resolveFirst: () => void = () => undefined
+
+  constructor(options: RegistrationOptions) {
+    this.options = options
+    this.first = new Promise((resolve) => {
+      this.resolveFirst = resolve
+    })
+    this.loop = this.run()
+  }
+
+  isRegistered(): boolean {
+    return this.registered
+  }
+
+  async close(): Promise<void> {
+    this.stop.abort()
+    await this.loop
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stop.signal.aborted) {
+      await this.beat()
+      await this.pause(this.registered ? HEARTBEAT_MS : this.retryMs())
+    }
+  }
+
+  private async beat(): Promise<void> {
+    try {
+      if (!this.registered) await this.register()
+      const reports = await this.options.reports()
+      await this.send((call) =>
+        this.options.metadata.call(heartbeat, { server: this.options.member.id, reports }, call),
+      )
+    } catch (error) {
+      this.noteFailure(error)
+    }
+  }
+
+  private async register(): Promise<void> {
+    const drives = await this.options.registrations()
+    await this.send((call) =>
+      this.options.metadata.call(registerServer, { member: this.options.member, drives }, call),
+    )
+    this.registered = true
+    this.failures = 0
+    this.resolveFirst()
+    this.options.onChange({ registered: true })
+  }
+
+  private noteFailure(error: unknown): void {
+    const news = this.failures === 0 && !this.stop.signal.aborted
+    this.registered = false
+    this.failures++
+    if (news) this.options.onChange({ registered: false, error })
+  }
+
+  private async send(
+    call: (options: { signal: AbortSignal; deadlineMs: number }) => Promise<unknown>,
+  ): Promise<void> {
+    await call({ signal: this.stop.signal, deadlineMs: METADATA_DEADLINE_MS })
+  }
+
+  /** Between half and the whole of an exponentially growing pause. */
+  private retryMs(): number {
+    const boundMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(this.failures - 1, 10))
+    return boundMs * (0.5 + this.options.random.fraction() / 2)
+  }
+
+  private pause(delayMs: number): Promise<void> {
+    const { signal } = this.stop
+    if (signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const cancel = this.options.clock.setTimer(delayMs, end)
+      signal.addEventListener('abort', end)
+    })
+  }
+}

@@ -1,0 +1,47 @@
+import {
+  BLOCK_BYTES_MAX,
+  CairnError,
+  getBlock,
+  type RpcRouter,
+  type Unit,
+  type UnitStream,
+} from '@cairn/protocol'
+import type { ServedDrive } from '../core/drive.js'
+import type { DriveSet } from '../core/drive-set.js'
+import { ownedBlockId } from './arguments.js'
+
+/** Reads the units of a block that cover a range. */
+export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
+  router.handle(getBlock, async (request, call) => {
+    const { offset, length } = request
+    if (offset + length > BLOCK_BYTES_MAX) {
+      throw new CairnError('InvalidArgument', `no block reaches to ${offset + length} bytes`)
+    }
+    const drive = drives.get(request.drive)
+    const store = drive.readable()
+    try {
+      const { signal } = call
+      const found = await store.get(ownedBlockId(request.block), { offset, length }, { signal })
+      const response = { blockBytes: found.sizeBytes, hash: found.hash, firstUnit: found.firstUnit }
+      return { response, body: notingFailure(found.units, drive) }
+    } catch (error) {
+      throw drive.noted(error)
+    }
+  })
+}
+
+/** The same units; a failure of the drive while they flow is noted on it. */
+function notingFailure(units: UnitStream, drive: ServedDrive): UnitStream {
+  return {
+    [Symbol.asyncIterator](): AsyncIterator<Unit> {
+      const inner = units[Symbol.asyncIterator]()
+      return {
+        next: () =>
+          inner.next().catch((error: unknown) => {
+            throw drive.noted(error)
+          }),
+        return: async () => (await inner.return?.()) ?? { done: true, value: undefined },
+      }
+    },
+  }
+}
