@@ -1,0 +1,37 @@
+import { systemClock } from '@cairn/protocol'
+import { expect } from 'chai'
+import { createMemoryBlockStore, type MemoryBlocks } from '../../src/adapters/memory-block-store.js'
+import {
+  blockId,
+  codeOf,
+  describeBlockStore,
+  ownerOf,
+  readRange,
+  unitsOf,
+} from '../conformance/block-store.js'
+
+describeBlockStore('MemoryBlockStore', async () => {
+  const blocks: MemoryBlocks = new Map()
+  let store = createMemoryBlockStore({ clock: systemClock, blocks })
+  return {
+    store,
+    async reopen() {
+      await store.close()
+      store = createMemoryBlockStore({ clock: systemClock, blocks })
+      return store
+    },
+    dispose: () => store.close(),
+  }
+})
+
+describe('MemoryBlockStore', () => {
+  it('notices bytes that rot while it holds them', async () => {
+    const blocks: MemoryBlocks = new Map()
+    const store = createMemoryBlockStore({ clock: systemClock, blocks })
+    const block = blockId(1, 1)
+    const { signal } = new AbortController()
+    await store.put(block, ownerOf('k'), unitsOf(block, Buffer.alloc(100, 1)), { signal })
+    for (const { units } of blocks.values()) units[0]?.bytes.fill(2, 50, 51)
+    expect(await codeOf(readRange(store, block, { offset: 0, length: 100 }))).to.equal('BlockCorrupt')
+  })
+})

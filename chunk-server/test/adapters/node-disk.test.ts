@@ -1,0 +1,50 @@
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { CairnError } from '@cairn/protocol'
+import { expect } from 'chai'
+import { createNodeDisk } from '../../src/adapters/node-disk.js'
+import { codeOf } from '../conformance/block-store.js'
+import { describeDisk } from '../conformance/disk.js'
+import { temporaryFolder } from '../temporary-folder.js'
+
+for (const durability of ['fsync', 'none'] as const) {
+  describeDisk(`NodeDisk (${durability})`, async () => {
+    const folder = temporaryFolder()
+    return { disk: createNodeDisk(folder.path, { durability }), dispose: async () => folder.remove() }
+  })
+}
+
+describe('NodeDisk', () => {
+  let folder: ReturnType<typeof temporaryFolder>
+  beforeEach(() => {
+    folder = temporaryFolder()
+  })
+  afterEach(() => folder.remove())
+
+  it('does not follow symbolic links', async () => {
+    symlinkSync('/etc/hostname', join(folder.path, 'link'))
+    const disk = createNodeDisk(folder.path, { durability: 'fsync' })
+    expect(await codeOf(disk.open('link', 'read'))).to.equal('DriveFailed')
+  })
+
+  it('keeps the cause of a failure', async () => {
+    mkdirSync(join(folder.path, 'sub'))
+    const disk = createNodeDisk(folder.path, { durability: 'fsync' })
+    rmSync(folder.path, { recursive: true })
+    const error = await disk.list('').catch((caught: unknown) => caught)
+    expect(error).to.be.instanceOf(CairnError)
+    expect((error as CairnError).code).to.equal('DriveFailed')
+    expect(((error as CairnError).cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
+  })
+
+  it('calls a full device a full drive', async function () {
+    if (!existsSync('/dev/full')) this.skip()
+    const disk = createNodeDisk('/dev', { durability: 'none' })
+    const full = await disk.open('full', 'write')
+    expect(await codeOf(full?.write([Buffer.alloc(10)], 0) ?? Promise.resolve())).to.equal('DriveFull')
+    expect(await codeOf(full?.write([Buffer.alloc(10), Buffer.alloc(9)], 0) ?? Promise.resolve())).to.equal(
+      'DriveFull',
+    )
+    await full?.close()
+  })
+})
