@@ -6,6 +6,7 @@ import { CairnError, type ErrorCode } from '@cairn/protocol'
 
 /** Status and default message of every S3 error that the gateway raises. */
 export const S3_ERRORS = {
+  AccessControlListNotSupported: [400, 'The bucket does not allow ACLs.'],
   AccessDenied: [403, 'Access Denied'],
   AuthorizationHeaderMalformed: [400, 'The authorization header is malformed.'],
   AuthorizationQueryParametersError: [400, 'The authorization query parameters are malformed.'],
@@ -41,6 +42,7 @@ export const S3_ERRORS = {
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidURI: [400, 'The specified URI could not be parsed.'],
   KeyTooLongError: [400, 'Your key is too long.'],
+  MalformedTrailerError: [400, 'The request contained trailing data that was not well formed.'],
   MalformedXML: [400, 'The XML that you provided was not well formed or did not validate.'],
   MaxMessageLengthExceeded: [400, 'Your request was too large.'],
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size.'],

@@ -1,0 +1,209 @@
+/**
+ * Who sends a request: SigV4 by header or presigned query, verified against the raw request. Everything that
+ * is not proved is refused; without any credentials the principal is anonymous.
+ */
+import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { S3Error } from '../errors.js'
+import type { Query } from '../http/query.js'
+import type { RequestTarget } from '../http/request-target.js'
+import { CLOCK_SKEW_MS } from '../limits.js'
+import type { RequestHeaders } from '../operations/types.js'
+import type { Credential, CredentialStore } from '../ports.js'
+import { canonicalRequest } from './canonical-request.js'
+import { ANONYMOUS, type Principal } from './principal.js'
+import { readSignatureClaim, type SignatureClaim } from './signature-claim.js'
+import { type SigningKeys, sign } from './signing-keys.js'
+
+export interface RawRequest {
+  readonly method: string
+  readonly target: RequestTarget
+  readonly query: Query
+  /** As received; nothing from the query is among them. */
+  readonly headers: RequestHeaders
+  readonly rawHeaders: readonly string[]
+  readonly remoteAddress: string
+}
+
+export interface AuthenticationSettings {
+  readonly region: string
+  readonly publicEndpoints: readonly string[]
+  readonly trustedProxies: readonly string[]
+  readonly credentials: CredentialStore
+  readonly keys: SigningKeys
+}
+
+/** What signed chunks continue from. */
+export interface ChunkSigning {
+  readonly key: KeyObject
+  readonly date: string
+  readonly scope: string
+  readonly seedSignature: string
+}
+
+export interface Authentication {
+  readonly principal: Principal
+  /** Absent for anonymous requests. */
+  readonly signing?: ChunkSigning
+  /** The `x-amz-content-sha256` that was signed; `undefined` for anonymous requests. */
+  readonly payloadHash?: string
+}
+
+const SERVICE = 's3'
+/** Signs for access keys that nobody has, so that an unknown key takes as long as a wrong secret. */
+const DUMMY_SECRET = 'no-such-access-key'
+
+/** Throws `S3Error` unless the request is anonymous or its signature is right, in scope and in time. */
+export async function authenticate(
+  request: RawRequest,
+  settings: AuthenticationSettings,
+  nowMs: number,
+): Promise<Authentication> {
+  const claim = readSignatureClaim(request.headers, request.query)
+  if (claim === undefined) return { principal: ANONYMOUS }
+  checkScope(claim, settings.region)
+  checkTime(claim, nowMs)
+  checkSignedHeaders(claim, request.rawHeaders)
+  const found = settings.credentials.find(claim.accessKey)
+  const credential = found instanceof Promise ? await found : found
+  const key = settings.keys.get(
+    credential === undefined ? '' : claim.accessKey,
+    credential?.secretKey ?? DUMMY_SECRET,
+    claim,
+  )
+  const matches = verify(request, claim, key, settings)
+  if (credential === undefined) throw unknownAccessKey(claim)
+  if (!matches) throw mismatch(request, claim)
+  checkSession(claim, credential, nowMs)
+  return {
+    principal: { kind: 'account', accessKey: claim.accessKey, account: credential.account },
+    signing: { key, date: claim.date, scope: scopeOf(claim), seedSignature: claim.signature },
+    payloadHash: claim.payloadHash,
+  }
+}
+
+function checkScope(claim: SignatureClaim, region: string): void {
+  const code = claim.kind === 'header' ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError'
+  if (claim.region !== region) {
+    throw new S3Error(
+      code,
+      `The authorization is malformed; the region '${claim.region}' is wrong; expecting '${region}'`,
+      { elements: { Region: region } },
+    )
+  }
+  if (claim.service !== SERVICE) {
+    throw new S3Error(
+      code,
+      `The authorization is malformed; incorrect service "${claim.service}". This endpoint belongs to "s3".`,
+    )
+  }
+  if (claim.day !== claim.date.slice(0, 8)) {
+    throw new S3Error(code, 'The date of the credential scope is not the date of the request.')
+  }
+}
+
+function checkTime(claim: SignatureClaim, nowMs: number): void {
+  const aheadMs = claim.dateMs - nowMs
+  if (claim.expiresSeconds === undefined) {
+    if (Math.abs(aheadMs) <= CLOCK_SKEW_MS) return
+    throw new S3Error('RequestTimeTooSkewed', undefined, {
+      elements: {
+        RequestTime: claim.date,
+        ServerTime: new Date(nowMs).toISOString(),
+        MaxAllowedSkewMilliseconds: String(CLOCK_SKEW_MS),
+      },
+    })
+  }
+  if (aheadMs > CLOCK_SKEW_MS) throw new S3Error('AccessDenied', 'Request is not yet valid')
+  const expiresMs = claim.dateMs + claim.expiresSeconds * 1000
+  if (nowMs <= expiresMs) return
+  throw new S3Error('AccessDenied', 'Request has expired', {
+    elements: {
+      'X-Amz-Expires': String(claim.expiresSeconds),
+      Expires: new Date(expiresMs).toISOString(),
+      ServerTime: new Date(nowMs).toISOString(),
+    },
+  })
+}
+
+/**
+ * An unsigned `x-amz-*` header could turn a signed upload into a copy of anything the signer may read.
+ * `x-amz-content-sha256` is exempt with header signatures: its value is a line of the canonical request.
+ */
+function checkSignedHeaders(claim: SignatureClaim, rawHeaders: readonly string[]): void {
+  const unsigned: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase()
+    if (!name.startsWith('x-amz-') || claim.signedHeaders.includes(name)) continue
+    if (name !== 'x-amz-content-sha256') unsigned.push(name)
+  }
+  if (unsigned.length === 0) return
+  throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {
+    elements: { HeadersNotSigned: unsigned.join(', ') },
+  })
+}
+
+function verify(
+  request: RawRequest,
+  claim: SignatureClaim,
+  key: KeyObject,
+  settings: AuthenticationSettings,
+): boolean {
+  const claimed = Buffer.from(claim.signature, 'hex')
+  const verifyHost = (host: string): boolean =>
+    timingSafeEqual(sign(key, stringToSign(claim, canonical(request, claim, host))), claimed)
+  if (verifyHost(request.target.host)) return true
+  return otherHosts(request, settings).some(verifyHost)
+}
+
+/** Names under which clients may know us: configured ones, and what a trusted proxy says it was asked for. */
+function otherHosts(request: RawRequest, settings: AuthenticationSettings): readonly string[] {
+  const forwarded = request.headers['x-forwarded-host']
+  if (forwarded === undefined || !settings.trustedProxies.includes(request.remoteAddress)) {
+    return settings.publicEndpoints
+  }
+  return [...settings.publicEndpoints, forwarded]
+}
+
+function canonical(request: RawRequest, claim: SignatureClaim, host: string): string {
+  return canonicalRequest({
+    method: request.method,
+    rawPath: request.target.rawPath,
+    query: request.query,
+    rawHeaders: request.rawHeaders,
+    signedHeaders: claim.signedHeaders,
+    host,
+    payloadHash: claim.payloadHash,
+  })
+}
+
+function scopeOf(claim: SignatureClaim): string {
+  return `${claim.day}/${claim.region}/${claim.service}/aws4_request`
+}
+
+function stringToSign(claim: SignatureClaim, canonicalText: string): string {
+  const digest = hash('sha256', Buffer.from(canonicalText, 'latin1'), 'hex')
+  return `AWS4-HMAC-SHA256\n${claim.date}\n${scopeOf(claim)}\n${digest}`
+}
+
+function unknownAccessKey(claim: SignatureClaim): S3Error {
+  return new S3Error('InvalidAccessKeyId', undefined, { elements: { AWSAccessKeyId: claim.accessKey } })
+}
+
+/** Tells what was signed here, as S3 does: it helps whoever writes a client and reveals no secret. */
+function mismatch(request: RawRequest, claim: SignatureClaim): S3Error {
+  const canonicalText = canonical(request, claim, request.target.host)
+  return new S3Error('SignatureDoesNotMatch', undefined, {
+    elements: {
+      AWSAccessKeyId: claim.accessKey,
+      StringToSign: stringToSign(claim, canonicalText),
+      SignatureProvided: claim.signature,
+      CanonicalRequest: canonicalText,
+    },
+  })
+}
+
+function checkSession(claim: SignatureClaim, credential: Credential, nowMs: number): void {
+  if (credential.expiresMs !== undefined && nowMs >= credential.expiresMs) throw new S3Error('ExpiredToken')
+  if (claim.sessionToken === credential.sessionToken) return
+  throw new S3Error('InvalidToken')
+}

@@ -1,0 +1,175 @@
+/** What a request claims about its own signature, from its `Authorization` header or its presigned query. */
+import { S3Error, type S3ErrorCode } from '../errors.js'
+import type { Query } from '../http/query.js'
+import { PRESIGNED_SECONDS_MAX } from '../limits.js'
+import type { RequestHeaders } from '../operations/types.js'
+
+/** An unverified SigV4 claim; well formed, nothing more. */
+export interface SignatureClaim {
+  readonly kind: 'header' | 'presigned'
+  readonly accessKey: string
+  /** Scope: day as `YYYYMMDD`, region, service. */
+  readonly day: string
+  readonly region: string
+  readonly service: string
+  readonly signedHeaders: readonly string[]
+  /** 64 lower-case hex digits. */
+  readonly signature: string
+  /** `YYYYMMDDTHHMMSSZ`, as signed. */
+  readonly date: string
+  readonly dateMs: number
+  /** Presigned only. */
+  readonly expiresSeconds?: number
+  /** The last line of the canonical request. */
+  readonly payloadHash: string
+  readonly sessionToken?: string
+}
+
+const ALGORITHM = 'AWS4-HMAC-SHA256'
+const AUTHORIZATION =
+  /^AWS4-HMAC-SHA256 +Credential=([^\s,]+) *, *SignedHeaders=([^\s,]+) *, *Signature=([^\s,]+) *$/
+const DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
+const SIGNATURE = /^[0-9a-f]{64}$/
+
+/** `undefined` for a request without credentials. Throws `S3Error` for mixed, unknown or malformed ones. */
+export function readSignatureClaim(headers: RequestHeaders, query: Query): SignatureClaim | undefined {
+  const inHeader = headers.authorization !== undefined
+  const inQuery = query.has('X-Amz-Signature') || query.has('X-Amz-Algorithm')
+  const version2 = query.has('Signature') || query.has('AWSAccessKeyId')
+  if (Number(inHeader) + Number(inQuery) + Number(version2) > 1) {
+    throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed.')
+  }
+  if (version2) throw version2Refused()
+  if (inQuery) return readPresigned(headers, query)
+  return inHeader ? readHeader(headers, headers.authorization ?? '') : undefined
+}
+
+function readHeader(headers: RequestHeaders, authorization: string): SignatureClaim {
+  const malformed = 'AuthorizationHeaderMalformed'
+  if (authorization === '') throw new S3Error('AccessDenied', 'The Authorization header is empty.')
+  if (authorization.startsWith('AWS ')) throw version2Refused()
+  if (!authorization.startsWith(ALGORITHM)) {
+    throw new S3Error('InvalidArgument', 'Unsupported Authorization Type')
+  }
+  const [, credential = '', signedHeaders = '', signature = ''] = AUTHORIZATION.exec(authorization) ?? []
+  if (signature === '') throw new S3Error(malformed)
+  const payloadHash = headers['x-amz-content-sha256']
+  if (payloadHash === undefined) {
+    throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
+  }
+  const sessionToken = headers['x-amz-security-token']
+  return {
+    kind: 'header',
+    ...readCredential(credential, malformed),
+    ...readSigned(signedHeaders, signature, malformed),
+    ...readHeaderDate(headers),
+    payloadHash,
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+  }
+}
+
+function readPresigned(headers: RequestHeaders, query: Query): SignatureClaim {
+  const malformed = 'AuthorizationQueryParametersError'
+  const parameters = new Map<string, string>()
+  for (const { name, value } of query.parameters) {
+    if (!name.startsWith('X-Amz-')) continue
+    if (parameters.has(name)) throw new S3Error(malformed, `${name} was sent more than once.`)
+    parameters.set(name, value)
+  }
+  const get = (name: string): string => {
+    const value = parameters.get(name)
+    if (value !== undefined && value !== '') return value
+    throw new S3Error(
+      malformed,
+      'Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.',
+    )
+  }
+  if (get('X-Amz-Algorithm') !== ALGORITHM) {
+    throw new S3Error(malformed, `X-Amz-Algorithm only supports "${ALGORITHM}"`)
+  }
+  const sessionToken = parameters.get('X-Amz-Security-Token')
+  return {
+    kind: 'presigned',
+    ...readCredential(get('X-Amz-Credential'), malformed),
+    ...readSigned(get('X-Amz-SignedHeaders'), get('X-Amz-Signature'), malformed),
+    ...readDate(get('X-Amz-Date'), malformed),
+    expiresSeconds: readExpires(get('X-Amz-Expires')),
+    payloadHash:
+      headers['x-amz-content-sha256'] ?? parameters.get('X-Amz-Content-Sha256') ?? 'UNSIGNED-PAYLOAD',
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+  }
+}
+
+/** Access keys may contain slashes; the scope is the last four fields. */
+function readCredential(
+  credential: string,
+  malformed: S3ErrorCode,
+): Pick<SignatureClaim, 'accessKey' | 'day' | 'region' | 'service'> {
+  const fields = credential.split('/')
+  const [day = '', region = '', service = '', terminator = ''] = fields.slice(-4)
+  const accessKey = fields.slice(0, -4).join('/')
+  if (accessKey === '' || terminator !== 'aws4_request' || !/^\d{8}$/.test(day)) {
+    throw new S3Error(
+      malformed,
+      'The Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+    )
+  }
+  return { accessKey, day, region, service }
+}
+
+function readSigned(
+  list: string,
+  signature: string,
+  malformed: S3ErrorCode,
+): Pick<SignatureClaim, 'signedHeaders' | 'signature'> {
+  const signedHeaders = list.split(';')
+  const distinct = new Set(signedHeaders)
+  const wellFormed =
+    list === list.toLowerCase() && !distinct.has('') && distinct.size === signedHeaders.length
+  if (!wellFormed) throw new S3Error(malformed, 'The list of signed headers is malformed.')
+  if (!distinct.has('host')) throw new S3Error(malformed, 'The Host header must be signed.')
+  if (!SIGNATURE.test(signature)) throw new S3Error('SignatureDoesNotMatch')
+  return { signedHeaders, signature }
+}
+
+function readHeaderDate(headers: RequestHeaders): Pick<SignatureClaim, 'date' | 'dateMs'> {
+  const amzDate = headers['x-amz-date']
+  if (amzDate !== undefined) return readDate(amzDate, 'AccessDenied')
+  const dateMs = Date.parse(headers.date ?? '')
+  if (Number.isNaN(dateMs)) {
+    throw new S3Error('AccessDenied', 'AWS authentication requires a valid Date or x-amz-date header')
+  }
+  return { date: formatSigningDate(dateMs), dateMs }
+}
+
+function readDate(date: string, malformed: S3ErrorCode): Pick<SignatureClaim, 'date' | 'dateMs'> {
+  const [, year, month, day, hour, minute, second] = DATE.exec(date)?.map(Number) ?? []
+  const dateMs = year === undefined ? Number.NaN : Date.UTC(year, (month ?? 0) - 1, day, hour, minute, second)
+  if (!Number.isNaN(dateMs) && formatSigningDate(dateMs) === date) return { date, dateMs }
+  throw new S3Error(malformed, "The date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+}
+
+function formatSigningDate(timeMs: number): string {
+  return `${new Date(timeMs).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
+}
+
+function readExpires(text: string): number {
+  const malformed = 'AuthorizationQueryParametersError'
+  if (!/^-?\d{1,12}$/.test(text)) throw new S3Error(malformed, 'X-Amz-Expires should be a number')
+  const seconds = Number(text)
+  if (seconds < 1) throw new S3Error(malformed, 'X-Amz-Expires must be greater than 0')
+  if (seconds > PRESIGNED_SECONDS_MAX) {
+    throw new S3Error(
+      malformed,
+      'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds',
+    )
+  }
+  return seconds
+}
+
+function version2Refused(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
+  )
+}

@@ -1,0 +1,105 @@
+/**
+ * The header map of a request, made from the raw list in one pass. Node joins, drops or prefers the first of
+ * repeated headers as it sees fit; whatever could be read in two ways is refused here instead.
+ */
+import { S3Error } from '../errors.js'
+import { HEADER_BYTES_MAX, HEADERS_MAX } from '../limits.js'
+import type { RequestHeaders } from '../operations/types.js'
+import type { Query } from './query.js'
+
+/** Headers that may come once at most: two of them mean two readings of one request. */
+const SINGLE: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-md5',
+  'content-type',
+  'date',
+  'expect',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-unmodified-since',
+  'range',
+  'transfer-encoding',
+  'x-amz-content-sha256',
+  'x-amz-copy-source',
+  'x-amz-copy-source-range',
+  'x-amz-date',
+  'x-amz-decoded-content-length',
+  'x-amz-expected-bucket-owner',
+  'x-amz-security-token',
+  'x-amz-trailer',
+])
+
+/** Query parameters of a presigned URL that are about the signature and are no headers. */
+const SIGNATURE_PARAMETERS: ReadonlySet<string> = new Set([
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-date',
+  'x-amz-expires',
+  'x-amz-signature',
+  'x-amz-signedheaders',
+])
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about.
+const CONTROL = /[\u0000-\u001f\u007f]/
+
+/** Name, value, name, value … as Node hands them out. Throws `S3Error` for what is too much or ambiguous. */
+export function readRequestHeaders(raw: readonly string[]): Record<string, string | undefined> {
+  if (raw.length > HEADERS_MAX * 2) throw tooLarge()
+  const headers: Record<string, string | undefined> = Object.create(null)
+  let sizeBytes = 0
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = (raw[at] ?? '').toLowerCase()
+    const value = raw[at + 1] ?? ''
+    sizeBytes += name.length + value.length + 4
+    const before = headers[name]
+    if (before !== undefined && SINGLE.has(name)) {
+      throw new S3Error('InvalidRequest', `The ${name} header was sent more than once.`)
+    }
+    headers[name] = before === undefined ? value : `${before}, ${value}`
+  }
+  if (sizeBytes > HEADER_BYTES_MAX) throw tooLarge()
+  checkFraming(headers)
+  return headers
+}
+
+/**
+ * The `x-amz-*` parameters of a presigned URL count as headers: that is where presigners put them. A header of
+ * the same name must say the same, so that neither widens the other.
+ */
+export function addPresignedHeaders(headers: Record<string, string | undefined>, query: Query): void {
+  for (const { name, value } of query.parameters) {
+    const lower = name.toLowerCase()
+    if (!lower.startsWith('x-amz-') || SIGNATURE_PARAMETERS.has(lower)) continue
+    const text = Buffer.from(value).toString('latin1')
+    if (CONTROL.test(text)) throw new S3Error('InvalidArgument', `The value of ${lower} is not valid.`)
+    if (headers[lower] !== undefined && headers[lower] !== text) {
+      throw new S3Error(
+        'InvalidRequest',
+        `The header and the query parameter ${lower} contradict each other.`,
+      )
+    }
+    headers[lower] = text
+  }
+}
+
+function checkFraming(headers: RequestHeaders): void {
+  if (headers.host === undefined) throw new S3Error('InvalidRequest', 'Exactly one Host header is required.')
+  const encoding = headers['transfer-encoding']
+  if (encoding === undefined) return
+  if (encoding.toLowerCase() !== 'chunked') {
+    throw new S3Error('NotImplemented', 'The Transfer-Encoding header asks for more than chunked.')
+  }
+  if (headers['content-length'] !== undefined) {
+    throw new S3Error('InvalidRequest', 'Content-Length and Transfer-Encoding contradict each other.')
+  }
+}
+
+function tooLarge(): S3Error {
+  return new S3Error('RequestHeaderSectionTooLarge', undefined, {
+    elements: { MaxSizeAllowed: String(HEADER_BYTES_MAX) },
+  })
+}

@@ -1,0 +1,149 @@
+/** Which operation a request means. Pure: the table decides, and what it does not know is refused. */
+import { S3Error } from '../errors.js'
+import { OPERATION_FORMS, type OperationForm, type OperationName } from '../operations/table.js'
+import type { RequestHeaders } from '../operations/types.js'
+import type { Query } from './query.js'
+
+export interface OperationFacts {
+  readonly method: string
+  readonly bucket: string
+  readonly key: string
+  readonly query: Query
+  readonly headers: RequestHeaders
+}
+
+type Level = OperationForm['on']
+
+/** Parameters that refine an operation but never choose one. */
+const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
+  'annotationName',
+  'bucket-region',
+  'continuation-token',
+  'delimiter',
+  'encoding-type',
+  'fetch-owner',
+  'id',
+  'key-marker',
+  'marker',
+  'max-buckets',
+  'max-directory-buckets',
+  'max-keys',
+  'max-parts',
+  'max-uploads',
+  'part-number-marker',
+  'partNumber',
+  'prefix',
+  'select-type',
+  'start-after',
+  'upload-id-marker',
+  'version-id-marker',
+  'versionId',
+  'x-id',
+])
+
+/** Families of such parameters: overrides of response headers, and what a presigned URL carries. */
+const PLAIN_FAMILY = /^(?:response-|x-amz-)/i
+
+interface NamedForm extends OperationForm {
+  readonly name: OperationName
+}
+
+/** Forms by level and sub-resource; those that demand more come first. */
+const FORMS: ReadonlyMap<string, readonly NamedForm[]> = indexForms()
+
+/**
+ * Throws `NotImplemented` for a sub-resource nobody knows, `MethodNotAllowed` for a known one with a method it
+ * does not have, `InvalidArgument` for several at once.
+ */
+export function resolveOperation(facts: OperationFacts): OperationName {
+  const { method, bucket, key } = facts
+  if (method === 'OPTIONS') return 'PreflightRequest'
+  const level: Level = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object'
+  if (method === 'POST' && level === 'bucket' && bucket === 'WriteGetObjectResponse') return bucket
+  const sub = findSubResource(facts, level)
+  const forms = FORMS.get(`${level} ${sub ?? ''}`) ?? []
+  const form = forms.find((candidate) => matches(candidate, facts))
+  if (form === undefined) throw methodNotAllowed(forms, facts)
+  checkParameters(form.name, facts)
+  return form.name
+}
+
+function findSubResource(facts: OperationFacts, level: Level): string | undefined {
+  let found: string | undefined
+  for (const { name, value } of facts.query.parameters) {
+    if (FORMS.has(`${level} ${name}`)) {
+      if (found !== undefined && found !== name) throw conflict(found, name)
+      found = name
+    } else if (!isPlain(name)) {
+      refuseUnknown(name, value, facts.method)
+    }
+  }
+  return found
+}
+
+/** S3 ignores parameters it does not know; on a read we do too, unless one looks like a sub-resource. */
+function refuseUnknown(name: string, value: string, method: string): void {
+  const harmless = value !== '' && (method === 'GET' || method === 'HEAD')
+  if (harmless) return
+  throw new S3Error('NotImplemented', `The sub-resource or parameter ${name} is not implemented.`, {
+    elements: { ResourceType: name },
+  })
+}
+
+function isPlain(name: string): boolean {
+  return PLAIN_PARAMETERS.has(name) || PLAIN_FAMILY.test(name)
+}
+
+function matches(form: NamedForm, facts: OperationFacts): boolean {
+  if (form.method !== facts.method) return false
+  if (form.with !== undefined && !facts.query.has(form.with)) return false
+  return form.header === undefined || facts.headers[form.header] !== undefined
+}
+
+/** What the table cannot say: parameters that must come together, and forms chosen by a value. */
+function checkParameters(name: OperationName, { query, headers }: OperationFacts): void {
+  if (name === 'ListObjectsV2' && query.find('list-type') !== '2') {
+    throw new S3Error('InvalidArgument', 'Invalid List Type specified in ListBucket.')
+  }
+  if (name === 'UploadPart' || name === 'UploadPartCopy') {
+    if (!query.has('partNumber')) {
+      throw new S3Error('InvalidArgument', 'This operation does not accept uploadId without partNumber.')
+    }
+  } else if ((name === 'PutObject' || name === 'CopyObject') && query.has('partNumber')) {
+    throw new S3Error('InvalidArgument', 'This operation does not accept partNumber without uploadId.')
+  }
+  if (name === 'PostObject' && !/^multipart\/form-data\b/i.test(headers['content-type'] ?? '')) {
+    throw new S3Error('PreconditionFailed', 'Bucket POST must be of the enclosure-type multipart/form-data.')
+  }
+}
+
+function conflict(first: string, second: string): S3Error {
+  return new S3Error('InvalidArgument', `Conflicting query string parameters: ${first}, ${second}`, {
+    elements: { ArgumentName: 'ResourceType', ArgumentValue: first },
+  })
+}
+
+function methodNotAllowed(forms: readonly NamedForm[], facts: OperationFacts): S3Error {
+  const allowed = [...new Set(forms.map((form) => form.method))].join(', ')
+  return new S3Error('MethodNotAllowed', undefined, {
+    elements: { Method: facts.method },
+    headers: { Allow: allowed },
+  })
+}
+
+function indexForms(): Map<string, NamedForm[]> {
+  const index = new Map<string, NamedForm[]>()
+  for (const [name, form] of Object.entries(OPERATION_FORMS) as [OperationName, OperationForm][]) {
+    if (form.aliasOf !== undefined) continue
+    const place = `${form.on} ${form.sub ?? ''}`
+    const forms = index.get(place)
+    if (forms === undefined) index.set(place, [{ ...form, name }])
+    else forms.push({ ...form, name })
+  }
+  for (const forms of index.values()) forms.sort((a, b) => demands(b) - demands(a))
+  return index
+}
+
+function demands(form: OperationForm): number {
+  return Number(form.with !== undefined) + Number(form.header !== undefined)
+}

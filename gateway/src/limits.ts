@@ -1,0 +1,55 @@
+/** Limits of the HTTP side, with their units and reasons. */
+
+/** Header section as S3 bounds it; names, values and separators. */
+export const HEADER_BYTES_MAX: number = 8 * 1024
+
+/** Header lines of one request. */
+export const HEADERS_MAX: number = 100
+
+/** What Node's parser takes before it answers by itself: above ours, so that the answer is ours. */
+export const PARSER_HEADER_BYTES_MAX: number = 32 * 1024
+
+/** Largest body of one PUT, as in S3. */
+export const PUT_BYTES_MAX: number = 5 * 1024 ** 3
+
+/** Received but not yet consumed bytes of one body at which the socket is paused. */
+export const BODY_QUEUE_BYTES_MAX: number = 256 * 1024
+
+/** Line of an aws-chunked head or trailer. */
+export const CHUNK_LINE_BYTES_MAX: number = 1024
+
+/** Trailer lines of one aws-chunked body. */
+export const TRAILERS_MAX: number = 16
+
+/** XML request bodies: bytes, nesting and elements. */
+export const XML_BYTES_MAX: number = 1024 * 1024
+export const XML_DEPTH_MAX: number = 20
+export const XML_ELEMENTS_MAX: number = 20_000
+
+/** Unread rest of a body up to which an early answer keeps the connection. */
+export const DRAIN_BYTES_MAX: number = 64 * 1024
+
+/** An early answer reads on at most so long and so much before it cuts, so that the client sees the answer. */
+export const LINGER_MS: number = 2_000
+export const LINGER_BYTES_MAX: number = 16 * 1024 * 1024
+
+/** Time for the whole header section; longer is an attack. */
+export const HEADERS_TIMEOUT_MS: number = 10_000
+
+/** Idle keep-alive: above the pools of common clients, so that they, not we, close. */
+export const KEEP_ALIVE_MS: number = 75_000
+
+/** A socket on which nothing moves in either direction for so long is dropped, in the middle of a body too. */
+export const IDLE_SOCKET_MS: number = 300_000
+
+/** Running requests may finish for so long when the gateway closes. */
+export const CLOSE_MS: number = 10_000
+
+/** Allowed difference between the clocks of client and gateway, as in S3. */
+export const CLOCK_SKEW_MS: number = 15 * 60 * 1000
+
+/** Longest life of a presigned URL, as in S3: a week. */
+export const PRESIGNED_SECONDS_MAX: number = 604_800
+
+/** Derived signing keys kept; one is needed for each access key and day. */
+export const SIGNING_KEYS_MAX: number = 1024

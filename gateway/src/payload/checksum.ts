@@ -1,0 +1,108 @@
+/** Checksums as requests declare them: by header, by trailer, or only by the name of an algorithm. */
+import type { DigestAlgorithm } from '@cairn/client'
+import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from '@cairn/protocol'
+import { S3Error } from '../errors.js'
+import type { RequestHeaders } from '../operations/types.js'
+
+/** What a request says about the checksum of its body. */
+export interface DeclaredChecksum {
+  readonly algorithm: ChecksumAlgorithm
+  /** Absent while the value is still to come in a trailer, or will not come at all. */
+  readonly value?: Uint8Array
+  readonly inTrailer: boolean
+}
+
+const PREFIX = 'x-amz-checksum-'
+/** Headers with the prefix that carry no value of a checksum. */
+const OTHER_HEADERS: ReadonlySet<string> = new Set([
+  'x-amz-checksum-algorithm',
+  'x-amz-checksum-mode',
+  'x-amz-checksum-type',
+])
+const SIZE_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
+  CRC32: 4,
+  CRC32C: 4,
+  CRC64NVME: 8,
+  SHA1: 20,
+  SHA256: 32,
+}
+
+/**
+ * `undefined` if the request declares none. Throws `InvalidRequest` for several, for values that are no digest
+ * of their algorithm and for contradicting algorithm names; `NotImplemented` for algorithms of newer models.
+ */
+export function readDeclaredChecksum(
+  headers: RequestHeaders,
+  trailerNames: readonly string[],
+): DeclaredChecksum | undefined {
+  const inHeader = Object.keys(headers).filter(isChecksumHeader)
+  const inTrailer = trailerNames.filter(isChecksumHeader)
+  if (inHeader.length + inTrailer.length > 1) {
+    throw new S3Error(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    )
+  }
+  const name = inHeader[0] ?? inTrailer[0]
+  const named = readAlgorithmName(headers['x-amz-sdk-checksum-algorithm'])
+  if (name === undefined) return named === undefined ? undefined : { algorithm: named, inTrailer: false }
+  const algorithm = algorithmOf(name)
+  if (named !== undefined && named !== algorithm) {
+    throw new S3Error('InvalidRequest', 'Value for x-amz-sdk-checksum-algorithm header is invalid.')
+  }
+  if (inHeader.length === 0) return { algorithm, inTrailer: true }
+  return { algorithm, value: parseChecksum(algorithm, headers[name] ?? ''), inTrailer: false }
+}
+
+/** The header, and the trailer, that carries a checksum of that algorithm. */
+export function checksumHeader(algorithm: ChecksumAlgorithm): string {
+  return PREFIX + algorithm.toLowerCase()
+}
+
+/** Raw bytes of a base64 checksum; `InvalidRequest` unless it has exactly the algorithm's size. */
+export function parseChecksum(algorithm: ChecksumAlgorithm, text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.length === SIZE_BYTES[algorithm] && bytes.toString('base64') === text) return bytes
+  throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`)
+}
+
+/** The `Content-MD5` header as bytes; `InvalidDigest` unless it is base64 of 16 bytes. */
+export function readContentMd5(headers: RequestHeaders): Uint8Array | undefined {
+  const text = headers['content-md5']
+  if (text === undefined) return undefined
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.length === 16 && bytes.toString('base64') === text) return bytes
+  throw new S3Error('InvalidDigest', 'The Content-MD5 you specified was invalid.')
+}
+
+/** Throws `BadDigest` unless both are the same bytes. */
+export function requireSameDigest(
+  algorithm: DigestAlgorithm,
+  expected: Uint8Array,
+  computed: Uint8Array | undefined,
+): void {
+  if (computed !== undefined && Buffer.compare(expected, computed) === 0) return
+  const name = algorithm === 'MD5' ? 'Content-MD5' : algorithm
+  throw new S3Error('BadDigest', `The ${name} you specified did not match the calculated checksum.`)
+}
+
+function isChecksumHeader(name: string): boolean {
+  return name.startsWith(PREFIX) && !OTHER_HEADERS.has(name)
+}
+
+function algorithmOf(header: string): ChecksumAlgorithm {
+  const name = header.slice(PREFIX.length).toUpperCase()
+  const algorithm = CHECKSUM_ALGORITHMS.find((known) => known === name)
+  if (algorithm !== undefined) return algorithm
+  throw new S3Error('NotImplemented', `The header ${header} is not implemented.`)
+}
+
+function readAlgorithmName(text: string | undefined): ChecksumAlgorithm | undefined {
+  if (text === undefined) return undefined
+  const algorithm = CHECKSUM_ALGORITHMS.find((known) => known === text.toUpperCase())
+  if (algorithm !== undefined) return algorithm
+  throw new S3Error(
+    'InvalidRequest',
+    `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${CHECKSUM_ALGORITHMS.join(', ')}]`,
+  )
+}

@@ -1,0 +1,199 @@
+/**
+ * The body of a request as the client library takes it: decoded bytes that flow, the digests to compute over
+ * them, and a seal that compares everything the sender declared before anything is committed.
+ */
+import type { DigestAlgorithm, Digests, WriteSeal } from '@cairn/client'
+import type { ChecksumAlgorithm } from '@cairn/protocol'
+import type { ChunkSigning } from '../authentication/authenticate.js'
+import { S3Error } from '../errors.js'
+import { PUT_BYTES_MAX } from '../limits.js'
+import type { OpenBodyOptions, RequestBody, RequestHeaders } from '../operations/types.js'
+import {
+  checksumHeader,
+  type DeclaredChecksum,
+  parseChecksum,
+  readContentMd5,
+  readDeclaredChecksum,
+  requireSameDigest,
+} from './checksum.js'
+import { ChunkDecoder } from './chunk-decoder.js'
+import { ChunkVerifier } from './chunk-verifier.js'
+import { type PayloadKind, readPayloadKind } from './payload-kind.js'
+
+/** What a body is decoded from. */
+export interface BodySource {
+  readonly headers: RequestHeaders
+  /** The body as it comes from the connection. */
+  readonly bytes: AsyncIterable<Uint8Array>
+  /** The signed `x-amz-content-sha256`; `undefined` if the request is anonymous. */
+  readonly payloadHash: string | undefined
+  readonly signing: ChunkSigning | undefined
+  /** A presigned URL carried the checksum: see `isEmptyBodyChecksum`. */
+  readonly presigned: boolean
+  /** Unframed `Transfer-Encoding: chunked` is refused. */
+  readonly strictChunkedPut: boolean
+  /** The checksum of the empty body in a presigned query is verified like any other. */
+  readonly strictPresignedChecksum: boolean
+}
+
+/** Base64 of the digests of no bytes that begin with zeros, as one SDK signs them into every presigned PUT. */
+const EMPTY_CRCS: ReadonlySet<string> = new Set(['AAAAAA==', 'AAAAAAAAAAA='])
+
+/** Throws `S3Error` for headers that are contradictory, missing or not usable. */
+export function openRequestBody(source: BodySource, options: OpenBodyOptions = {}): RequestBody {
+  const payload = readPayloadKind(source.payloadHash)
+  const trailerNames = readTrailerNames(source.headers, payload)
+  const sizeBytes = readSize(source, payload, options.sizeBytesMax ?? PUT_BYTES_MAX)
+  const md5 = readContentMd5(source.headers)
+  const checksum = chooseChecksum(source, trailerNames, options)
+  const decoder =
+    payload.kind === 'chunked' ? createDecoder(source, payload, sizeBytes, trailerNames) : undefined
+  const body = chooseBody(source, decoder, sizeBytes, options.sizeBytesMax ?? PUT_BYTES_MAX)
+
+  function seal(digests: Digests, sealedBytes: number): WriteSeal {
+    if (sizeBytes !== undefined && sealedBytes !== sizeBytes) throw new S3Error('IncompleteBody')
+    if (payload.kind === 'literal') requireSha256(payload.sha256, digests.SHA256)
+    if (md5 !== undefined) requireSameDigest('MD5', md5, digests.MD5)
+    if (checksum === undefined) return {}
+    const { algorithm } = checksum
+    const computed = digests[algorithm]
+    if (computed === undefined) throw new S3Error('InternalError', `No ${algorithm} was computed.`)
+    const expected = expectedChecksum(checksum, decoder, sealedBytes, source)
+    if (expected !== undefined) requireSameDigest(algorithm, expected, computed)
+    return {
+      checksum: { algorithm, type: 'FULL_OBJECT', value: Buffer.from(computed).toString('base64') },
+    }
+  }
+
+  return {
+    body,
+    digests: digestsOf(payload, checksum),
+    seal,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+  }
+}
+
+function digestsOf(payload: PayloadKind, checksum: DeclaredChecksum | undefined): DigestAlgorithm[] {
+  const digests = new Set<DigestAlgorithm>()
+  if (payload.kind === 'literal') digests.add('SHA256')
+  if (checksum !== undefined) digests.add(checksum.algorithm)
+  return [...digests]
+}
+
+function readTrailerNames(headers: RequestHeaders, payload: PayloadKind): readonly string[] {
+  const list = headers['x-amz-trailer']
+  if (list === undefined) return []
+  if (payload.kind !== 'chunked' || !payload.trailer) {
+    throw new S3Error('InvalidRequest', 'x-amz-trailer was sent, but the body carries no trailer.')
+  }
+  return list.split(',').map((name) => name.trim().toLowerCase())
+}
+
+function readSize(source: BodySource, payload: PayloadKind, sizeBytesMax: number): number | undefined {
+  const { headers } = source
+  const framed = payload.kind === 'chunked'
+  const text = headers[framed ? 'x-amz-decoded-content-length' : 'content-length']
+  if (text === undefined) {
+    if (framed || headers['transfer-encoding'] === undefined) throw new S3Error('MissingContentLength')
+    if (source.strictChunkedPut) {
+      throw new S3Error('NotImplemented', 'Transfer-Encoding: chunked is only taken with aws-chunked.')
+    }
+    return undefined
+  }
+  if (!/^\d{1,15}$/.test(text)) throw new S3Error('InvalidArgument', 'The content length is not valid.')
+  const sizeBytes = Number(text)
+  if (sizeBytes > sizeBytesMax) throw tooLarge(sizeBytes, sizeBytesMax)
+  return sizeBytes
+}
+
+function chooseChecksum(
+  source: BodySource,
+  trailerNames: readonly string[],
+  options: OpenBodyOptions,
+): DeclaredChecksum | undefined {
+  const declared = readDeclaredChecksum(source.headers, trailerNames)
+  if (declared !== undefined) return declared
+  const fallback: ChecksumAlgorithm | 'none' = options.checksumDefault ?? 'CRC64NVME'
+  return fallback === 'none' ? undefined : { algorithm: fallback, inTrailer: false }
+}
+
+function expectedChecksum(
+  checksum: DeclaredChecksum,
+  decoder: ChunkDecoder | undefined,
+  sealedBytes: number,
+  source: BodySource,
+): Uint8Array | undefined {
+  if (checksum.inTrailer) {
+    const text = decoder?.trailers.get(checksumHeader(checksum.algorithm))
+    if (text === undefined) throw new S3Error('MalformedTrailerError')
+    return parseChecksum(checksum.algorithm, text)
+  }
+  return isEmptyBodyChecksum(checksum, sealedBytes, source) ? undefined : checksum.value
+}
+
+/**
+ * A presigner that knows no body signs the checksum of the empty one; uploads through such URLs must work.
+ * Any other value is verified.
+ */
+function isEmptyBodyChecksum(checksum: DeclaredChecksum, sealedBytes: number, source: BodySource): boolean {
+  if (!source.presigned || source.strictPresignedChecksum || sealedBytes === 0) return false
+  return EMPTY_CRCS.has(source.headers[checksumHeader(checksum.algorithm)] ?? '')
+}
+
+function createDecoder(
+  source: BodySource,
+  payload: PayloadKind & { kind: 'chunked' },
+  decodedBytes: number | undefined,
+  trailerNames: readonly string[],
+): ChunkDecoder {
+  if (decodedBytes === undefined) throw new S3Error('MissingContentLength')
+  const options = { decodedBytes, trailer: payload.trailer, trailerNames }
+  if (!payload.signed) return new ChunkDecoder(options)
+  if (source.signing === undefined) throw new S3Error('AccessDenied', 'Signed chunks need a signed request.')
+  return new ChunkDecoder({ ...options, verifier: new ChunkVerifier(source.signing) })
+}
+
+function chooseBody(
+  source: BodySource,
+  decoder: ChunkDecoder | undefined,
+  sizeBytes: number | undefined,
+  sizeBytesMax: number,
+): AsyncIterable<Uint8Array> {
+  if (decoder !== undefined) return decode(source.bytes, decoder)
+  return sizeBytes === undefined ? limit(source.bytes, sizeBytesMax) : source.bytes
+}
+
+async function* decode(bytes: AsyncIterable<Uint8Array>, decoder: ChunkDecoder): AsyncIterable<Uint8Array> {
+  const slices: Uint8Array[] = []
+  for await (const received of bytes) {
+    decoder.push(received, slices)
+    for (const slice of slices) yield slice
+    slices.length = 0
+  }
+  decoder.finish()
+}
+
+async function* limit(bytes: AsyncIterable<Uint8Array>, sizeBytesMax: number): AsyncIterable<Uint8Array> {
+  let sizeBytes = 0
+  for await (const received of bytes) {
+    sizeBytes += received.length
+    if (sizeBytes > sizeBytesMax) throw tooLarge(sizeBytes, sizeBytesMax)
+    yield received
+  }
+}
+
+function requireSha256(expected: Uint8Array, computed: Uint8Array | undefined): void {
+  if (computed !== undefined && Buffer.compare(expected, computed) === 0) return
+  throw new S3Error('XAmzContentSHA256Mismatch', undefined, {
+    elements: {
+      ClientComputedContentSHA256: Buffer.from(expected).toString('hex'),
+      S3ComputedContentSHA256: computed === undefined ? '' : Buffer.from(computed).toString('hex'),
+    },
+  })
+}
+
+function tooLarge(sizeBytes: number, sizeBytesMax: number): S3Error {
+  return new S3Error('EntityTooLarge', undefined, {
+    elements: { ProposedSize: String(sizeBytes), MaxSizeAllowed: String(sizeBytesMax) },
+  })
+}
