@@ -92,10 +92,11 @@ export class ChunkDecoder {
 
   #endLine(line: string | undefined): void {
     if (line === undefined) throw malformed()
-    if (this.#state === 'size') return this.#endSizeLine(line)
-    if (this.#state === 'trailer') return this.#endTrailerLine(line)
-    if (line !== '') throw malformed()
-    this.#state = 'size'
+    if (this.#state === 'size') this.#endSizeLine(line)
+    else if (this.#state === 'trailer' && line !== '') this.#addTrailer(line)
+    else if (this.#state === 'trailer') this.#endTrailer()
+    else if (line === '') this.#state = 'size'
+    else throw malformed()
   }
 
   #endSizeLine(line: string): void {
@@ -114,8 +115,7 @@ export class ChunkDecoder {
     if (sizeBytes === 0) verifier?.end()
   }
 
-  #endTrailerLine(line: string): void {
-    if (line === '') return this.#endTrailer()
+  #addTrailer(line: string): void {
     const [, name, value] = TRAILER_LINE.exec(line) ?? []
     if (name === undefined || value === undefined) throw malformedTrailer()
     const lower = name.toLowerCase()

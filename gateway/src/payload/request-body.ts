@@ -3,7 +3,7 @@
  * them, and a seal that compares everything the sender declared before anything is committed.
  */
 import type { DigestAlgorithm, Digests, WriteSeal } from '@cairn/client'
-import type { ChecksumAlgorithm } from '@cairn/protocol'
+import type { ChecksumAlgorithm, ObjectChecksum } from '@cairn/protocol'
 import type { ChunkSigning } from '../authentication/authenticate.js'
 import { S3Error } from '../errors.js'
 import { PUT_BYTES_MAX } from '../limits.js'
@@ -39,38 +39,55 @@ export interface BodySource {
 /** Base64 of the digests of no bytes that begin with zeros, as one SDK signs them into every presigned PUT. */
 const EMPTY_CRCS: ReadonlySet<string> = new Set(['AAAAAA==', 'AAAAAAAAAAA='])
 
+/** All that is known of a body before its first byte. */
+interface BodyPlan {
+  readonly source: BodySource
+  readonly payload: PayloadKind
+  readonly sizeBytes: number | undefined
+  readonly md5: Uint8Array | undefined
+  readonly checksum: DeclaredChecksum | undefined
+  readonly decoder: ChunkDecoder | undefined
+}
+
 /** Throws `S3Error` for headers that are contradictory, missing or not usable. */
 export function openRequestBody(source: BodySource, options: OpenBodyOptions = {}): RequestBody {
+  const sizeBytesMax = options.sizeBytesMax ?? PUT_BYTES_MAX
   const payload = readPayloadKind(source.payloadHash)
   const trailerNames = readTrailerNames(source.headers, payload)
-  const sizeBytes = readSize(source, payload, options.sizeBytesMax ?? PUT_BYTES_MAX)
+  const sizeBytes = readSize(source, payload, sizeBytesMax)
   const md5 = readContentMd5(source.headers)
   const checksum = chooseChecksum(source, trailerNames, options)
   const decoder =
     payload.kind === 'chunked' ? createDecoder(source, payload, sizeBytes, trailerNames) : undefined
-  const body = chooseBody(source, decoder, sizeBytes, options.sizeBytesMax ?? PUT_BYTES_MAX)
-
-  function seal(digests: Digests, sealedBytes: number): WriteSeal {
-    if (sizeBytes !== undefined && sealedBytes !== sizeBytes) throw new S3Error('IncompleteBody')
-    if (payload.kind === 'literal') requireSha256(payload.sha256, digests.SHA256)
-    if (md5 !== undefined) requireSameDigest('MD5', md5, digests.MD5)
-    if (checksum === undefined) return {}
-    const { algorithm } = checksum
-    const computed = digests[algorithm]
-    if (computed === undefined) throw new S3Error('InternalError', `No ${algorithm} was computed.`)
-    const expected = expectedChecksum(checksum, decoder, sealedBytes, source)
-    if (expected !== undefined) requireSameDigest(algorithm, expected, computed)
-    return {
-      checksum: { algorithm, type: 'FULL_OBJECT', value: Buffer.from(computed).toString('base64') },
-    }
-  }
-
+  const plan: BodyPlan = { source, payload, sizeBytes, md5, checksum, decoder }
   return {
-    body,
+    body: chooseBody(source, decoder, sizeBytes, sizeBytesMax),
     digests: digestsOf(payload, checksum),
-    seal,
+    seal: (digests, sealedBytes) => sealBody(plan, digests, sealedBytes),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
   }
+}
+
+function sealBody(plan: BodyPlan, digests: Digests, sealedBytes: number): WriteSeal {
+  const { payload, sizeBytes, md5, checksum } = plan
+  if (sizeBytes !== undefined && sealedBytes !== sizeBytes) throw new S3Error('IncompleteBody')
+  if (payload.kind === 'literal') requireSha256(payload.sha256, digests.SHA256)
+  if (md5 !== undefined) requireSameDigest('MD5', md5, digests.MD5)
+  return checksum === undefined ? {} : { checksum: sealChecksum(plan, checksum, digests, sealedBytes) }
+}
+
+function sealChecksum(
+  plan: BodyPlan,
+  checksum: DeclaredChecksum,
+  digests: Digests,
+  sealedBytes: number,
+): ObjectChecksum {
+  const { algorithm } = checksum
+  const computed = digests[algorithm]
+  if (computed === undefined) throw new S3Error('InternalError', `No ${algorithm} was computed.`)
+  const expected = expectedChecksum(checksum, plan.decoder, sealedBytes, plan.source)
+  if (expected !== undefined) requireSameDigest(algorithm, expected, computed)
+  return { algorithm, type: 'FULL_OBJECT', value: Buffer.from(computed).toString('base64') }
 }
 
 function digestsOf(payload: PayloadKind, checksum: DeclaredChecksum | undefined): DigestAlgorithm[] {
