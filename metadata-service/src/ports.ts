@@ -32,7 +32,10 @@ export type Compare =
 export interface Put {
   readonly key: StoreKey
   readonly value: Uint8Array
-  /** The row goes when this lease ends. */
+  /**
+   * The row goes when this lease ends. Each put names the lease anew: one without it frees the row from its lease.
+   * `SessionExpired` when the lease has ended; then nothing of the commit is written.
+   */
   readonly lease?: LeaseId
 }
 
@@ -79,6 +82,23 @@ export interface StoreEvent {
 }
 
 /**
+ * A condition on a whole entry: the row holds exactly this value (`undefined`: is absent). It makes an entry that
+ * is still on its way harmless once the row has been changed.
+ */
+export interface EntryFence {
+  readonly key: StoreKey
+  readonly value: Uint8Array | undefined
+}
+
+/** One atomic, durable step of the store: the commits of many requests, and rows that are put in any case. */
+export interface Entry {
+  readonly commits: readonly Commit[]
+  /** Lane row, head, change record. */
+  readonly always: readonly Put[]
+  readonly fence?: EntryFence
+}
+
+/**
  * What an adapter gives: entries of several sub-commits. `CairnError('OutcomeUnknown')` means that the entry may
  * or may not have happened, now or later; every other error means that it has not happened and never will.
  */
@@ -86,17 +106,17 @@ export interface EntryStore {
   /**
    * Applies the sub-commits as one atomic, durable entry. Compares of all see the state before the entry; each
    * sub-commit is applied or refused by its own compares. The caller guarantees that none writes what another
-   * compares or writes. `always` is put in any case: lane row, head, change record.
+   * compares or writes. `always` is put in any case: lane row, head, change record. A fence that does not hold
+   * refuses the whole entry with `PreconditionFailed`, one that is too large `MessageTooLarge`, one that puts a
+   * row under an ended lease `SessionExpired`; `DriveFull` refuses this entry, `DriveFailed` this and all later ones.
    */
-  apply(entry: {
-    readonly commits: readonly Commit[]
-    readonly always: readonly Put[]
-  }): Promise<readonly CommitResult[]>
+  apply(entry: Entry): Promise<readonly CommitResult[]>
   /** Linearizable: sees every entry that was applied before the call. All reads at one revision. */
   read(reads: readonly Read[]): Promise<ReadResult>
   /**
    * Events after `fromRevision` in order, then new ones as they come. Rejects with `Busy` when events after
    * `fromRevision` are no longer kept: the watcher then re-reads the range and watches from that revision.
+   * Ends when `signal` aborts; rejects with `ShuttingDown` when the store closes.
    */
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent>
   grantLease(ttlMs: number): Promise<LeaseId>
@@ -110,6 +130,9 @@ export interface EntryStore {
 /**
  * What `core` sees: commits of many requests share entries behind it (see `core/batcher.ts`). A commit is durable
  * when it resolves; an ambiguous answer of the adapter is settled before it resolves, so the result is the truth.
+ * `OutcomeUnknown` only when that was not possible in time; `MessageTooLarge` for a commit that would not fit an
+ * entry of its own; `InvalidArgument` for one that writes a key twice or touches the rows `head`, `l/…` or coming
+ * `c/…`; `Busy` when too many wait: it has not happened. Bytes handed over must not change until it settles.
  */
 export interface KeyValueStore {
   commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult>

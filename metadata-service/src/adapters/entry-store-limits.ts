@@ -1,0 +1,22 @@
+/** Limits of the embedded entry stores, with unit and reason. */
+
+/** Rows of one scan: a page of 1,000 keys needs at most a few times as many rows; more would stall the loop. */
+export const SCAN_ROWS_MAX: number = 10_000
+
+/** Longest key: an object key of 1,024 bytes, its bucket or space and a suffix fit. */
+export const STORE_KEY_BYTES_MAX: number = 1_400
+
+/** Events kept for watchers: some seconds of full load, so that a short pause needs no new scan. */
+export const WATCH_EVENTS_MAX: number = 65_536
+
+/** Bytes of keys and values kept for watchers, whatever their number. */
+export const WATCH_BYTES_MAX: number = 16 * 1024 * 1024
+
+/** SQLite page cache in KiB: the upper levels of a tree of ten million rows. */
+export const PAGE_CACHE_KIB: number = 32 * 1024
+
+/** WAL pages (4 KiB) after which a checkpoint is due; it runs after the answers of its turn have gone out. */
+export const WAL_PAGES_SOFT: number = 1_000
+
+/** WAL pages after which the commit itself checkpoints: the bound of the WAL (16 MiB and one entry). */
+export const WAL_PAGES_HARD: number = 4_000

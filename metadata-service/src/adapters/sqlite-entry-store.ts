@@ -1,0 +1,252 @@
+/**
+ * The embedded store: one SQLite database (see `sqlite-open.ts`), one transaction and so one fsync per entry.
+ *
+ * Everything runs in the turn of the call: one connection, no second process, so whatever one call sees is of one
+ * revision. The revision counter is written in the transaction of the entry that raises it.
+ *
+ * What a failure leaves behind: an error before COMMIT rolls the entry back, it has not happened. An I/O error in
+ * COMMIT itself may leave a whole entry in the WAL that a restart would find: that is `OutcomeUnknown`. After any
+ * I/O error the store applies nothing more (`DriveFailed`): a failed fsync is never retried.
+ *
+ * Checkpoints: with one connection a passive checkpoint always finishes, and the next entry starts the WAL over in
+ * place, so the file neither grows nor is made anew. One is due after WAL_PAGES_SOFT pages by our own estimate and
+ * runs after the answers of its turn; at WAL_PAGES_HARD SQLite itself runs it inside the commit, which bounds the
+ * WAL and holds writers back.
+ */
+import { CairnError, type Clock, hasCode } from '@cairn/protocol'
+import type { Database, Statement } from 'better-sqlite3'
+import type {
+  CommitResult,
+  Entry,
+  EntryStore,
+  LeaseId,
+  Read,
+  ReadResult,
+  StoreEvent,
+  StoreRange,
+} from '../ports.js'
+import { applyEntry } from './apply-entry.js'
+import { checkReads, checkTtl } from './check-request.js'
+import { WAL_PAGES_SOFT } from './entry-store-limits.js'
+import { createEventLog, type EventLog } from './event-log.js'
+import { createLeaseTable, type LeaseTable } from './lease-table.js'
+import { type RowTable, readRows } from './row-table.js'
+import { fromSqlite } from './sqlite-errors.js'
+import { type OpenDatabaseOptions, openDatabase } from './sqlite-open.js'
+import { createSqliteRows } from './sqlite-rows.js'
+
+export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
+  /** Decides when leases end, and runs checkpoints after the turn that needs one. */
+  readonly clock: Clock
+}
+
+/** Opens or creates the store. Leases that were alive start their whole time again. Errors: see `openDatabase`. */
+export function openSqliteEntryStore(options: SqliteEntryStoreOptions): EntryStore {
+  return new SqliteEntryStore(openDatabase(options), options.clock)
+}
+
+/** Bytes of a database page: SQLite's default. */
+const PAGE_BYTES = 4096
+
+class SqliteEntryStore implements EntryStore {
+  private readonly database: Database
+  private readonly clock: Clock
+  private readonly table: RowTable
+  private readonly statements: Statements
+  private readonly leases: LeaseTable
+  private readonly log: EventLog
+  private readonly hasLease = (lease: LeaseId): boolean => this.leases.has(lease)
+  private revision: number
+  private walPages = 0
+  private checkpointDue = false
+  private failure: CairnError | undefined
+
+  constructor(database: Database, clock: Clock) {
+    this.database = database
+    this.clock = clock
+    this.table = createSqliteRows(database)
+    this.statements = prepareStatements(database)
+    this.revision = this.statements.selectRevision.get() ?? 0
+    this.log = createEventLog(this.revision)
+    this.leases = createLeaseTable(clock, () => this.endDueLeasesLater())
+    for (const { id, ttlMs } of this.statements.selectLeases.all()) this.leases.start(String(id), ttlMs)
+  }
+
+  async apply(entry: Entry): Promise<readonly CommitResult[]> {
+    this.enter()
+    return this.write(() => {
+      const context = { table: this.table, revision: this.revision, hasLease: this.hasLease }
+      const { results, events } = applyEntry(context, entry)
+      return { value: results, events }
+    })
+  }
+
+  async read(reads: readonly Read[]): Promise<ReadResult> {
+    if (!this.database.open) throw new CairnError('ShuttingDown', 'the store is closed')
+    this.endDueLeasesLater()
+    checkReads(reads)
+    const inTransaction = reads.length > 1
+    try {
+      if (inTransaction) this.statements.begin.run()
+      return { revision: this.revision, results: readRows(this.table, reads) }
+    } catch (error) {
+      throw fromSqlite(error)
+    } finally {
+      if (inTransaction && this.database.inTransaction) this.statements.commit.run()
+    }
+  }
+
+  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
+    return this.log.watch(range, fromRevision, signal)
+  }
+
+  async grantLease(ttlMs: number): Promise<LeaseId> {
+    this.enter()
+    checkTtl(ttlMs)
+    const lease = this.write(() => ({
+      value: String(this.statements.insertLease.run(ttlMs).lastInsertRowid),
+      events: [],
+    }))
+    this.leases.start(lease, ttlMs)
+    return lease
+  }
+
+  async renewLease(lease: LeaseId): Promise<void> {
+    this.enter()
+    this.leases.renew(lease)
+  }
+
+  async revokeLease(lease: LeaseId): Promise<void> {
+    this.enter()
+    this.endLease(lease)
+  }
+
+  async close(): Promise<void> {
+    this.leases.close()
+    this.log.close()
+    this.database.close()
+  }
+
+  private enter(): void {
+    if (!this.database.open) throw new CairnError('ShuttingDown', 'the store is closed')
+    if (this.failure !== undefined) throw this.failure
+    for (const lease of this.leases.due()) this.endLease(lease)
+  }
+
+  /** For whom a failure to end leases is no reason to fail: the next write meets the same error and reports it. */
+  private endDueLeasesLater(): void {
+    if (this.failure !== undefined || !this.database.open) return
+    try {
+      for (const lease of this.leases.due()) this.endLease(lease)
+    } catch (error) {
+      if (!hasCode(error, 'DriveFull', 'DriveFailed', 'OutcomeUnknown')) throw error
+    }
+  }
+
+  private endLease(lease: LeaseId): void {
+    this.write(() => {
+      const revision = this.revision + 1
+      this.statements.deleteLease.run(Number(lease))
+      const events = this.table.deleteLeased(lease).map((key) => ({ revision, key }))
+      return { value: undefined, events }
+    })
+    this.leases.end(lease)
+  }
+
+  /** Runs `change` as one durable transaction; its events make the next revision. */
+  private write<T>(change: () => { value: T; events: readonly StoreEvent[] }): T {
+    const { value, events } = this.prepareWrite(change)
+    this.commit()
+    if (events.length > 0) {
+      this.revision++
+      this.log.append(events)
+      this.noteWalGrowth(events)
+    }
+    return value
+  }
+
+  private prepareWrite<T>(
+    change: () => { value: T; events: readonly StoreEvent[] },
+  ): ReturnType<typeof change> {
+    try {
+      this.statements.begin.run()
+      const changed = change()
+      if (changed.events.length > 0) this.statements.setRevision.run(this.revision + 1)
+      return changed
+    } catch (error) {
+      this.rollback()
+      throw this.noteFailure(fromSqlite(error))
+    }
+  }
+
+  private commit(): void {
+    try {
+      this.statements.commit.run()
+    } catch (error) {
+      this.rollback()
+      const cause = fromSqlite(error)
+      if (cause.code === 'DriveFull') throw cause
+      this.failure ??= new CairnError('DriveFailed', 'a commit of the metadata store failed', { cause })
+      throw new CairnError('OutcomeUnknown', 'the entry may or may not be durable', { cause })
+    }
+  }
+
+  private rollback(): void {
+    if (!this.database.inTransaction) return
+    try {
+      this.statements.rollback.run()
+    } catch (error) {
+      this.noteFailure(new CairnError('DriveFailed', 'a rollback failed', { cause: error }))
+    }
+  }
+
+  /** An I/O error ends the store. */
+  private noteFailure(error: CairnError): CairnError {
+    if (error.code === 'DriveFailed') this.failure ??= error
+    return error
+  }
+
+  /** An entry dirties at most about two pages per row, and the pages its bytes fill. */
+  private noteWalGrowth(events: readonly StoreEvent[]): void {
+    for (const { value } of events) this.walPages += 2 + Math.ceil((value?.length ?? 0) / PAGE_BYTES)
+    if (this.walPages < WAL_PAGES_SOFT || this.checkpointDue) return
+    this.checkpointDue = true
+    this.clock.defer(() => this.checkpoint())
+  }
+
+  private checkpoint(): void {
+    this.checkpointDue = false
+    if (this.failure !== undefined || !this.database.open) return
+    try {
+      this.database.pragma('wal_checkpoint(PASSIVE)')
+      this.walPages = 0
+    } catch (error) {
+      // Without space the WAL stays as it is; the next entry meets the same error and reports it.
+      this.noteFailure(fromSqlite(error))
+    }
+  }
+}
+
+interface Statements {
+  readonly begin: Statement<[]>
+  readonly commit: Statement<[]>
+  readonly rollback: Statement<[]>
+  readonly selectRevision: Statement<[], number>
+  readonly setRevision: Statement<[number]>
+  readonly selectLeases: Statement<[], { id: number; ttlMs: number }>
+  readonly insertLease: Statement<[number]>
+  readonly deleteLease: Statement<[number]>
+}
+
+function prepareStatements(database: Database): Statements {
+  return {
+    begin: database.prepare('BEGIN'),
+    commit: database.prepare('COMMIT'),
+    rollback: database.prepare('ROLLBACK'),
+    selectRevision: database.prepare<[], number>('SELECT revision FROM counters').pluck(),
+    setRevision: database.prepare('UPDATE counters SET revision = ?'),
+    selectLeases: database.prepare('SELECT id, ttl_ms AS ttlMs FROM leases'),
+    insertLease: database.prepare('INSERT INTO leases (ttl_ms) VALUES (?)'),
+    deleteLease: database.prepare('DELETE FROM leases WHERE id = ?'),
+  }
+}

@@ -1,0 +1,28 @@
+/** SQLite's result codes (https://www.sqlite.org/rescode.html) as ours. */
+import { CairnError } from '@cairn/protocol'
+import Database from 'better-sqlite3'
+
+/** Codes of a drive or file that can no longer be trusted. */
+const FAILED = ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READONLY', 'SQLITE_CANTOPEN']
+
+/**
+ * `SQLITE_FULL` is `DriveFull`, I/O errors and corruption are `DriveFailed`, a lock held by another process is
+ * `DataFolderInUse`. Our own errors pass; anything else is `Internal`.
+ */
+export function fromSqlite(error: unknown): CairnError {
+  if (error instanceof CairnError) return error
+  if (!(error instanceof Database.SqliteError)) {
+    return new CairnError('Internal', 'the metadata store met an unexpected error', { cause: error })
+  }
+  const { code } = error
+  if (code.startsWith('SQLITE_FULL')) {
+    return new CairnError('DriveFull', 'no space is left for metadata', { cause: error })
+  }
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+    return new CairnError('DataFolderInUse', 'another process has the metadata store open', { cause: error })
+  }
+  if (FAILED.some((failed) => code.startsWith(failed))) {
+    return new CairnError('DriveFailed', `the metadata store failed: ${code}`, { cause: error })
+  }
+  return new CairnError('Internal', `the metadata store answered ${code}`, { cause: error })
+}

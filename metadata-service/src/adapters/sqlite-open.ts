@@ -1,0 +1,95 @@
+/**
+ * Opens the database of the embedded store and checks what its promises stand on.
+ *
+ * WAL with `synchronous=FULL`, set and read back at every open: better-sqlite3 is compiled so that a database that
+ * is *re*opened in WAL mode would sync only at checkpoints. The lock is exclusive: one writer, no second process,
+ * and the WAL index needs no shared memory. SQLite before 3.51.3 may corrupt a WAL database and is refused
+ * (https://www.sqlite.org/wal.html#walreset).
+ */
+import { CairnError } from '@cairn/protocol'
+import Database from 'better-sqlite3'
+import { PAGE_CACHE_KIB, WAL_PAGES_HARD } from './entry-store-limits.js'
+import { fromSqlite } from './sqlite-errors.js'
+
+/** `fsync` makes every entry durable before its answer; `none` is for throw-away servers. */
+export type Durability = 'fsync' | 'none'
+
+/** Version of the tables below, kept in `user_version`. */
+const FORMAT = 1
+const VERSION_MIN = [3, 51, 3]
+
+const TABLES = `
+CREATE TABLE rows (
+  key BLOB PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, created INTEGER NOT NULL, lease INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rows_by_lease ON rows (lease) WHERE lease IS NOT NULL;
+CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl_ms REAL NOT NULL) STRICT;
+CREATE TABLE counters (revision INTEGER NOT NULL) STRICT;
+INSERT INTO counters VALUES (0);
+PRAGMA user_version = ${FORMAT};
+`
+
+export interface OpenDatabaseOptions {
+  readonly path: string
+  readonly durability: Durability
+  /** Upper bound of the file in pages of 4 KiB; `DriveFull` beyond it. */
+  readonly pagesMax?: number
+}
+
+/** `FormatTooNew`, `DataFolderInUse`, `DriveFailed` or `DriveFull` when it cannot be opened. */
+export function openDatabase(options: OpenDatabaseOptions): Database.Database {
+  let database: Database.Database | undefined
+  try {
+    database = new Database(options.path, { timeout: 0 })
+    prepare(database, options)
+    return database
+  } catch (error) {
+    database?.close()
+    throw fromSqlite(error)
+  }
+}
+
+function prepare(database: Database.Database, options: OpenDatabaseOptions): void {
+  assertVersion(database)
+  database.pragma('locking_mode = EXCLUSIVE')
+  set(database, 'journal_mode', { to: 'WAL', reads: 'wal' })
+  const synchronous = options.durability === 'fsync' ? { to: 'FULL', reads: 2 } : { to: 'OFF', reads: 0 }
+  set(database, 'synchronous', synchronous)
+  database.pragma(`cache_size = -${PAGE_CACHE_KIB}`)
+  database.pragma('mmap_size = 0')
+  database.pragma('temp_store = MEMORY')
+  database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
+  if (options.pagesMax !== undefined) database.pragma(`max_page_count = ${options.pagesMax}`)
+  prepareTables(database)
+}
+
+function assertVersion(database: Database.Database): void {
+  const version = String(database.prepare('SELECT sqlite_version()').pluck().get())
+  const parts = version.split('.').map(Number)
+  const at = VERSION_MIN.findIndex((least, index) => (parts[index] ?? 0) !== least)
+  if (at >= 0 && (parts[at] ?? 0) < (VERSION_MIN[at] ?? 0)) {
+    throw new CairnError('Internal', `SQLite ${version} is too old: ${VERSION_MIN.join('.')} is needed`)
+  }
+}
+
+function set(database: Database.Database, pragma: string, value: { to: string; reads: unknown }): void {
+  database.pragma(`${pragma} = ${value.to}`)
+  const found = database.pragma(pragma, { simple: true })
+  if (found !== value.reads) {
+    throw new CairnError('Internal', `PRAGMA ${pragma} stays ${String(found)} instead of ${value.to}`)
+  }
+}
+
+function prepareTables(database: Database.Database): void {
+  const format = Number(database.pragma('user_version', { simple: true }))
+  if (format > FORMAT) {
+    throw new CairnError(
+      'FormatTooNew',
+      `the metadata store has format ${format}; this version knows ${FORMAT}`,
+    )
+  }
+  // The write takes the exclusive lock for good, even when there is nothing to create.
+  database.exec('BEGIN IMMEDIATE')
+  if (format === 0) database.exec(TABLES)
+  database.exec('COMMIT')
+}

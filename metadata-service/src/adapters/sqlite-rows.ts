@@ -1,0 +1,90 @@
+/** The table `rows` of the embedded store: its statements, prepared once. */
+import type { Database, Statement } from 'better-sqlite3'
+import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { RowTable, RowVersion } from './row-table.js'
+
+type RowTuple = [key: Buffer, value: Buffer, revision: number, created: number]
+
+/** Rows of an open database. Changes join the transaction that is open. */
+export function createSqliteRows(database: Database): RowTable {
+  return new SqliteRows(database)
+}
+
+class SqliteRows implements RowTable {
+  private readonly selectOne: Statement<[StoreKey], RowTuple>
+  private readonly selectVersion: Statement<[StoreKey], RowVersion>
+  private readonly selectAscending: Statement<[StoreKey, StoreKey, number], RowTuple>
+  private readonly selectDescending: Statement<[StoreKey, StoreKey, number], RowTuple>
+  private readonly selectKeys: Statement<[StoreKey, StoreKey], Buffer>
+  private readonly selectLeased: Statement<[number], Buffer>
+  private readonly upsert: Statement<[StoreKey, Uint8Array, number, number, number | null]>
+  private readonly deleteOne: Statement<[StoreKey]>
+  private readonly deleteBetween: Statement<[StoreKey, StoreKey]>
+
+  constructor(database: Database) {
+    const row = 'SELECT key, value, revision, created FROM rows WHERE'
+    const between = 'key >= ? AND key < ?'
+    this.selectOne = database.prepare<[StoreKey], RowTuple>(`${row} key = ?`).raw()
+    this.selectVersion = database.prepare('SELECT revision, created FROM rows WHERE key = ?')
+    this.selectAscending = database
+      .prepare<[StoreKey, StoreKey, number], RowTuple>(`${row} ${between} ORDER BY key LIMIT ?`)
+      .raw()
+    this.selectDescending = database
+      .prepare<[StoreKey, StoreKey, number], RowTuple>(`${row} ${between} ORDER BY key DESC LIMIT ?`)
+      .raw()
+    this.selectKeys = database
+      .prepare<[StoreKey, StoreKey], Buffer>(`SELECT key FROM rows WHERE ${between} ORDER BY key`)
+      .pluck()
+    this.selectLeased = database
+      .prepare<[number], Buffer>('SELECT key FROM rows WHERE lease = ? ORDER BY key')
+      .pluck()
+    this.upsert = database.prepare(
+      `INSERT INTO rows (key, value, revision, created, lease) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, lease = excluded.lease`,
+    )
+    this.deleteOne = database.prepare('DELETE FROM rows WHERE key = ?')
+    this.deleteBetween = database.prepare(`DELETE FROM rows WHERE ${between}`)
+  }
+
+  find(key: StoreKey): StoreRow | undefined {
+    const tuple = this.selectOne.get(key)
+    return tuple === undefined ? undefined : toRow(tuple)
+  }
+
+  findVersion(key: StoreKey): RowVersion | undefined {
+    return this.selectVersion.get(key)
+  }
+
+  findFirst(range: StoreRange): StoreRow | undefined {
+    return this.scan({ kind: 'scan', range, limit: 1 })[0]
+  }
+
+  scan({ range, limit, reverse }: Extract<Read, { kind: 'scan' }>): StoreRow[] {
+    const statement = reverse === true ? this.selectDescending : this.selectAscending
+    return statement.all(range.from, range.to, limit).map(toRow)
+  }
+
+  put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
+    this.upsert.run(key, value, revision, revision, lease === undefined ? null : Number(lease))
+  }
+
+  delete(key: StoreKey): boolean {
+    return this.deleteOne.run(key).changes > 0
+  }
+
+  deleteRange(range: StoreRange): StoreKey[] {
+    const keys = this.selectKeys.all(range.from, range.to)
+    if (keys.length > 0) this.deleteBetween.run(range.from, range.to)
+    return keys
+  }
+
+  deleteLeased(lease: LeaseId): StoreKey[] {
+    const keys = this.selectLeased.all(Number(lease))
+    for (const key of keys) this.deleteOne.run(key)
+    return keys
+  }
+}
+
+function toRow([key, value, revision, created]: RowTuple): StoreRow {
+  return { key, value, revision, created }
+}

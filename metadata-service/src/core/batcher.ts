@@ -1,0 +1,301 @@
+/**
+ * Group commit: the commits of many requests share the entries of a store.
+ *
+ * ● Two commits share an entry only if neither writes what the other compares, reads or writes. Each lane has one
+ * entry under way while the next one fills; what conflicts with an entry under way, or with a commit that waits,
+ * waits too. Entries are sent at the end of a turn of the event loop, so that all that arrived in it share one.
+ *
+ * ● A lost answer is never guessed. The lane settles whether the entry happened (see `commit-lane.ts`); then the
+ * proof rows of each commit tell whether *it* was among those applied. One that was refused, or whose entry never
+ * happened, is tried again; its result is always the truth. What cannot be settled within COMMIT_DEADLINE_MS ends
+ * as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened.
+ */
+import { CairnError, type Clock, hasCode, type Random, toCairnError } from '@cairn/protocol'
+import type {
+  Commit,
+  CommitProof,
+  CommitResult,
+  EntryStore,
+  KeyValueStore,
+  LeaseId,
+  Put,
+  Read,
+  ReadResult,
+  StoreEvent,
+  StoreRange,
+  StoreRow,
+} from '../ports.js'
+import { ChangeRecord } from './commit-change-record.js'
+import { FootprintSet, footprintOf } from './commit-footprint.js'
+import { Lane, type LaneStep, type Verdict } from './commit-lane.js'
+import { COMMIT_DEADLINE_MS } from './commit-limits.js'
+import { CommitQueue, type PendingCommit } from './commit-queue.js'
+import { ReadBatcher } from './commit-reads.js'
+import { Backoff } from './commit-retry.js'
+import { ChangeKeys, laneKey } from './commit-rows.js'
+import { sizeOf } from './commit-size.js'
+
+export interface BatcherOptions {
+  readonly store: EntryStore
+  readonly clock: Clock
+  readonly random: Random
+  /** Name of the lane rows; two services that run at once never share it. */
+  readonly service: string
+  /** Entries under way at once, each in a lane of its own; 1 unless said otherwise. */
+  readonly entriesInFlight?: number
+  /** Told of each entry that was applied: how many commits shared it. */
+  readonly onEntry?: (commits: number) => void
+}
+
+/** The store that `core` sees, in front of any adapter. Closing it closes the adapter. */
+export function createKeyValueStore(options: BatcherOptions): KeyValueStore {
+  return new Batcher(options)
+}
+
+/** One sequence of entries. */
+interface Slot {
+  readonly lane: Lane
+  /** What the entry under way reads and writes. */
+  readonly footprints: FootprintSet
+  isBusy: boolean
+}
+
+/** Errors that one commit may have brought on an entry. */
+const SPLIT_CODES = ['MessageTooLarge', 'SessionExpired', 'InvalidArgument'] as const
+
+class Batcher implements KeyValueStore {
+  private readonly options: BatcherOptions
+  private readonly queue = new CommitQueue()
+  private readonly reads: ReadBatcher
+  private readonly changeKeys: ChangeKeys
+  private readonly slots: readonly Slot[]
+  private isScheduled = false
+  private closing: Promise<void> | undefined
+  private onIdle: (() => void) | undefined
+
+  constructor(options: BatcherOptions) {
+    const { store, clock, random, service } = options
+    this.options = options
+    this.reads = new ReadBatcher(store)
+    this.changeKeys = new ChangeKeys(clock, service)
+    const { changeKeys } = this
+    const run = random.bytes(8)
+    this.slots = Array.from({ length: options.entriesInFlight ?? 1 }, (_, at) => ({
+      lane: new Lane({ store, clock, random, run, changeKeys, key: laneKey(service, at) }),
+      footprints: new FootprintSet(),
+      isBusy: false,
+    }))
+  }
+
+  commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult> {
+    return new Promise((resolve, reject) => {
+      if (this.closing !== undefined) throw new CairnError('ShuttingDown', 'the store is closing')
+      const footprint = footprintOf(commit)
+      this.changeKeys.assertUntouched(footprint)
+      const deadlineAtMs = this.options.clock.monotonicMs() + COMMIT_DEADLINE_MS
+      const { proof } = commit
+      this.queue.push({ commit, proof, footprint, size: sizeOf(commit), deadlineAtMs, resolve, reject })
+      this.schedule()
+    })
+  }
+
+  read(reads: readonly Read[]): Promise<ReadResult> {
+    return this.reads.read(reads)
+  }
+
+  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
+    return this.options.store.watch(range, fromRevision, signal)
+  }
+
+  grantLease(ttlMs: number): Promise<LeaseId> {
+    return this.options.store.grantLease(ttlMs)
+  }
+
+  renewLease(lease: LeaseId): Promise<void> {
+    return this.options.store.renewLease(lease)
+  }
+
+  revokeLease(lease: LeaseId): Promise<void> {
+    return this.options.store.revokeLease(lease)
+  }
+
+  /** Lets what waits finish, then closes the store. */
+  close(): Promise<void> {
+    this.closing ??= this.drain().then(() => this.options.store.close())
+    return this.closing
+  }
+
+  private async drain(): Promise<void> {
+    if (this.isIdle()) return
+    await new Promise<void>((resolve) => {
+      this.onIdle = resolve
+    })
+  }
+
+  private isIdle(): boolean {
+    return this.queue.length === 0 && this.slots.every((slot) => !slot.isBusy)
+  }
+
+  private schedule(): void {
+    if (this.isScheduled || this.queue.length === 0) return
+    if (this.slots.every((slot) => slot.isBusy)) return
+    this.isScheduled = true
+    this.options.clock.defer(() => {
+      this.isScheduled = false
+      this.sendEntries()
+    })
+  }
+
+  private sendEntries(): void {
+    for (const pending of this.queue.takeExpired(this.options.clock.monotonicMs())) pending.reject(givenUp())
+    for (const slot of this.slots) {
+      if (slot.isBusy || this.queue.length === 0) continue
+      const underWay = this.slots.filter((other) => other.isBusy).map((other) => other.footprints)
+      const batch = this.queue.take(underWay, slot.footprints)
+      if (batch.length > 0) void this.occupy(slot, batch)
+    }
+    if (this.isIdle()) this.onIdle?.()
+  }
+
+  /** The slot is busy until every commit of the batch has its result or is back in the queue. */
+  private async occupy(slot: Slot, batch: readonly PendingCommit[]): Promise<void> {
+    slot.isBusy = true
+    try {
+      await this.sendEntry(slot, batch)
+    } catch (error) {
+      rejectAll(batch, toCairnError(error))
+    }
+    slot.footprints.clear()
+    slot.isBusy = false
+    this.schedule()
+    if (this.isIdle()) this.onIdle?.()
+  }
+
+  private async sendEntry(slot: Slot, batch: readonly PendingCommit[]): Promise<void> {
+    if (!slot.lane.isKnown && !(await this.learnLane(slot, batch))) return
+    const changes = this.changesOf(batch)
+    const step = slot.lane.next()
+    let results: readonly CommitResult[]
+    try {
+      results = await this.options.store.apply({
+        commits: batch.map(({ commit }) => commit),
+        always: changes === undefined ? step.puts : [...step.puts, changes],
+        fence: step.fence,
+      })
+    } catch (error) {
+      return this.onFailure(slot, batch, { error: toCairnError(error), step })
+    }
+    slot.lane.confirm(step)
+    this.options.onEntry?.(batch.length)
+    batch.forEach((pending, at) => {
+      const result = results[at]
+      if (result === undefined) pending.reject(new CairnError('Internal', 'the store lost a result'))
+      else pending.resolve(result)
+    })
+  }
+
+  private changesOf(batch: readonly PendingCommit[]): Put | undefined {
+    const changes = batch.flatMap(({ commit }) => commit.changes ?? [])
+    if (changes.length === 0) return undefined
+    return { key: this.changeKeys.next(), value: ChangeRecord.encode({ changes }) }
+  }
+
+  private async learnLane(slot: Slot, batch: readonly PendingCommit[]): Promise<boolean> {
+    try {
+      await slot.lane.learn(lastDeadline(batch))
+      return true
+    } catch (error) {
+      const cause = toCairnError(error)
+      rejectAll(batch, hasCode(cause, 'DriveFailed', 'ShuttingDown') ? cause : givenUp(cause))
+      return false
+    }
+  }
+
+  private async onFailure(
+    slot: Slot,
+    batch: readonly PendingCommit[],
+    { error, step }: { error: CairnError; step: LaneStep },
+  ): Promise<void> {
+    if (error.code === 'OutcomeUnknown') return this.settle(slot, batch, step)
+    if (error.code === 'PreconditionFailed') {
+      slot.lane.forget()
+      this.queue.putBack(batch)
+    } else if (batch.length > 1 && hasCode(error, ...SPLIT_CODES)) {
+      const half = Math.ceil(batch.length / 2)
+      await this.sendEntry(slot, batch.slice(0, half))
+      await this.sendEntry(slot, batch.slice(half))
+    } else {
+      rejectAll(batch, error)
+    }
+  }
+
+  private async settle(slot: Slot, batch: readonly PendingCommit[], lost: LaneStep): Promise<void> {
+    const untilMs = lastDeadline(batch)
+    const verdict = await slot.lane.settle(lost, untilMs)
+    if (verdict.kind === 'never') this.queue.putBack(batch)
+    else this.queue.putBack(await this.resolveProven(batch, verdict, untilMs))
+  }
+
+  /** Resolves the commits whose rows prove them; returns the others. */
+  private async resolveProven(
+    batch: readonly PendingCommit[],
+    verdict: Verdict,
+    untilMs: number,
+  ): Promise<PendingCommit[]> {
+    const rows = await this.readProofs(batch, untilMs)
+    const unproven: PendingCommit[] = []
+    batch.forEach((pending, at) => {
+      const found = rows[at] ?? []
+      if (!pending.proof.carries(found)) unproven.push(pending)
+      else if (verdict.kind === 'happened') pending.resolve({ committed: true, revision: verdict.revision })
+      else pending.resolve({ committed: true, revision: provenRevision(pending.proof, found) })
+    })
+    return unproven
+  }
+
+  private async readProofs(
+    batch: readonly PendingCommit[],
+    untilMs: number,
+  ): Promise<(StoreRow | undefined)[][]> {
+    const { clock, random } = this.options
+    const backoff = new Backoff(clock, random)
+    for (;;) {
+      try {
+        return await Promise.all(batch.map(({ proof }) => this.readRows(proof)))
+      } catch (error) {
+        if (hasCode(error, 'ShuttingDown') || clock.monotonicMs() >= untilMs) {
+          throw new CairnError('OutcomeUnknown', 'the proof of a commit could not be read', { cause: error })
+        }
+        await backoff.wait()
+      }
+    }
+  }
+
+  private async readRows({ keys }: CommitProof): Promise<(StoreRow | undefined)[]> {
+    const { results } = await this.reads.read(keys.map((key) => ({ kind: 'get', key })))
+    return results.map((found) => found[0])
+  }
+}
+
+/** The revision of the oldest row that proves the commit by itself. */
+function provenRevision(proof: CommitProof, rows: readonly (StoreRow | undefined)[]): number {
+  const proving = rows.filter(
+    (row, at) =>
+      row !== undefined && proof.carries(rows.map((other, index) => (index === at ? other : undefined))),
+  )
+  return Math.min(
+    ...(proving.length > 0 ? proving : rows).map((row) => row?.revision ?? Number.MAX_SAFE_INTEGER),
+  )
+}
+
+function lastDeadline(batch: readonly PendingCommit[]): number {
+  return batch.reduce((last, { deadlineAtMs }) => Math.max(last, deadlineAtMs), 0)
+}
+
+function rejectAll(batch: readonly PendingCommit[], error: CairnError): void {
+  for (const { reject } of batch) reject(error)
+}
+
+function givenUp(cause?: CairnError): CairnError {
+  return new CairnError('Busy', 'a commit waited too long for an entry and has not happened', { cause })
+}

@@ -1,0 +1,118 @@
+/**
+ * What a commit reads and writes, and whether two commits may share an entry: only if neither writes what the
+ * other compares, reads or writes. All compares of an entry see the state before it, so `if bucket@r: delete
+ * bucket` and `if bucket@r: put object` in one entry would both succeed. Rows that nobody writes may be compared
+ * by many. Keys are held as Latin-1 text: its order is byte order.
+ */
+import { CairnError } from '@cairn/protocol'
+import type { Commit, StoreKey, StoreRange } from '../ports.js'
+
+/** All keys k with `from` <= k < `to`, as Latin-1 text. */
+export interface TextRange {
+  readonly from: string
+  readonly to: string
+}
+
+/** Rows and ranges that one commit compares (`reads`) and changes (`writes`). */
+export interface Footprint {
+  readonly reads: readonly string[]
+  readonly writes: readonly string[]
+  readonly readRanges: readonly TextRange[]
+  readonly writeRanges: readonly TextRange[]
+}
+
+/** `InvalidArgument` when a key is written twice, or lies in a range that the same commit deletes. */
+export function footprintOf(commit: Commit): Footprint {
+  const reads: string[] = []
+  const readRanges: TextRange[] = []
+  for (const compare of commit.compares) {
+    if (compare.kind === 'empty') readRanges.push(textRange(compare.range))
+    else reads.push(textOf(compare.key))
+  }
+  const writes = [...(commit.puts ?? []).map((put) => textOf(put.key)), ...(commit.deletes ?? []).map(textOf)]
+  const writeRanges = (commit.deleteRanges ?? []).map(textRange)
+  const footprint = { reads, writes, readRanges, writeRanges }
+  assertWritesOnce(footprint)
+  return footprint
+}
+
+function assertWritesOnce({ writes, writeRanges }: Footprint): void {
+  const twice =
+    (writes.length > 1 && new Set(writes).size !== writes.length) ||
+    writes.some((key) => isCovered(writeRanges, key)) ||
+    writeRanges.some((range, at) => writeRanges.slice(at + 1).some((other) => overlap(range, other)))
+  if (twice) throw new CairnError('InvalidArgument', 'a commit writes a key twice')
+}
+
+/** The joint footprint of many commits. */
+export class FootprintSet {
+  private readonly reads = new Set<string>()
+  private readonly writes = new Set<string>()
+  private readonly readRanges: TextRange[] = []
+  private readonly writeRanges: TextRange[] = []
+
+  add(footprint: Footprint): void {
+    for (const key of footprint.reads) this.reads.add(key)
+    for (const key of footprint.writes) this.writes.add(key)
+    this.readRanges.push(...footprint.readRanges)
+    this.writeRanges.push(...footprint.writeRanges)
+  }
+
+  clear(): void {
+    this.reads.clear()
+    this.writes.clear()
+    this.readRanges.length = 0
+    this.writeRanges.length = 0
+  }
+
+  conflictsWith(footprint: Footprint): boolean {
+    return (
+      footprint.writes.some((key) => this.isTouched(key)) ||
+      footprint.reads.some((key) => this.isWritten(key)) ||
+      footprint.readRanges.some((range) => this.isWrittenWithin(range)) ||
+      footprint.writeRanges.some((range) => this.isTouchedWithin(range))
+    )
+  }
+
+  private isWritten(key: string): boolean {
+    return this.writes.has(key) || isCovered(this.writeRanges, key)
+  }
+
+  private isTouched(key: string): boolean {
+    return this.isWritten(key) || this.reads.has(key) || isCovered(this.readRanges, key)
+  }
+
+  private isWrittenWithin(range: TextRange): boolean {
+    return hasWithin(this.writes, range) || this.writeRanges.some((other) => overlap(range, other))
+  }
+
+  private isTouchedWithin(range: TextRange): boolean {
+    return (
+      this.isWrittenWithin(range) ||
+      hasWithin(this.reads, range) ||
+      this.readRanges.some((other) => overlap(range, other))
+    )
+  }
+}
+
+function isCovered(ranges: readonly TextRange[], key: string): boolean {
+  for (const range of ranges) if (range.from <= key && key < range.to) return true
+  return false
+}
+
+function hasWithin(keys: ReadonlySet<string>, range: TextRange): boolean {
+  for (const key of keys) if (range.from <= key && key < range.to) return true
+  return false
+}
+
+function overlap(a: TextRange, b: TextRange): boolean {
+  return a.from < b.to && b.from < a.to
+}
+
+function textRange(range: StoreRange): TextRange {
+  return { from: textOf(range.from), to: textOf(range.to) }
+}
+
+function textOf(key: StoreKey): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+}
