@@ -1,0 +1,154 @@
+/** Request headers to what is kept with an object, and back to response headers. */
+import type { ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
+import { S3Error } from '../errors.js'
+import type { RequestHeaders, ResponseHeaders } from './types.js'
+
+/** Bytes of user metadata, names and values together, as in S3. */
+const USER_METADATA_BYTES_MAX = 2048
+const METADATA_PREFIX = 'x-amz-meta-'
+
+/** Header by attribute; both directions. */
+const HEADER_OF = {
+  contentType: 'Content-Type',
+  cacheControl: 'Cache-Control',
+  contentDisposition: 'Content-Disposition',
+  contentEncoding: 'Content-Encoding',
+  contentLanguage: 'Content-Language',
+  expires: 'Expires',
+  websiteRedirectLocation: 'x-amz-website-redirect-location',
+} as const
+
+/** Overrides of a signed GET, by query parameter. */
+const OVERRIDES: Readonly<Record<string, string>> = {
+  'response-content-type': 'Content-Type',
+  'response-cache-control': 'Cache-Control',
+  'response-content-disposition': 'Content-Disposition',
+  'response-content-encoding': 'Content-Encoding',
+  'response-content-language': 'Content-Language',
+  'response-expires': 'Expires',
+}
+
+/** What S3 answers for an object that was stored without a content type. */
+const CONTENT_TYPE_DEFAULT = 'binary/octet-stream'
+
+type Attribute = keyof typeof HEADER_OF
+
+/** Reads everything S3 keeps with an object. Throws for what is not built, so that nothing is silently ignored. */
+export function readAttributes(headers: RequestHeaders): ObjectAttributes {
+  refuseUnbuilt(headers)
+  const attributes: Partial<Record<Attribute, string>> = {}
+  for (const [name, header] of Object.entries(HEADER_OF) as [Attribute, string][]) {
+    const value = headers[header.toLowerCase()]
+    if (value !== undefined && value !== '') attributes[name] = value
+  }
+  const encoding = withoutFraming(attributes.contentEncoding)
+  delete attributes.contentEncoding
+  const userMetadata = readUserMetadata(headers)
+  const storageClass = readStorageClass(headers)
+  return {
+    ...attributes,
+    ...(encoding === undefined ? {} : { contentEncoding: encoding }),
+    ...(userMetadata === undefined ? {} : { userMetadata }),
+    ...(storageClass === undefined ? {} : { storageClass }),
+  }
+}
+
+/** `aws-chunked` is transport, not content: it is never stored, wherever it stands in the list. */
+function withoutFraming(encoding: string | undefined): string | undefined {
+  if (encoding === undefined) return undefined
+  const kept = encoding
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '' && part.toLowerCase() !== 'aws-chunked')
+  return kept.length === 0 ? undefined : kept.join(', ')
+}
+
+function readUserMetadata(headers: RequestHeaders): Record<string, string> | undefined {
+  const found: Record<string, string> = Object.create(null)
+  let bytes = 0
+  for (const [header, value] of Object.entries(headers)) {
+    if (!header.startsWith(METADATA_PREFIX) || value === undefined) continue
+    const name = header.slice(METADATA_PREFIX.length)
+    if (name === '') throw new S3Error('InvalidArgument', 'A metadata header has no name.')
+    found[name] = value
+    bytes += name.length + value.length
+  }
+  if (bytes > USER_METADATA_BYTES_MAX) {
+    throw new S3Error('MetadataTooLarge', undefined, {
+      elements: { Size: String(bytes), MaxSizeAllowed: String(USER_METADATA_BYTES_MAX) },
+    })
+  }
+  return bytes === 0 && Object.keys(found).length === 0 ? undefined : found
+}
+
+function readStorageClass(headers: RequestHeaders): string | undefined {
+  const wanted = headers['x-amz-storage-class']
+  if (wanted === undefined || wanted === '' || wanted === 'STANDARD') return undefined
+  throw new S3Error('InvalidStorageClass', undefined, { elements: { StorageClassRequested: wanted } })
+}
+
+/** Headers that would change what is stored, of features that are not built: named in the refusal. */
+const UNBUILT = /^x-amz-(server-side-encryption.*|object-lock-.*|tagging|write-offset-bytes)$/
+/** ACLs that ask for nothing beyond what a bucket with owner-enforced ownership gives. */
+const NEUTRAL_ACLS = new Set(['private', 'bucket-owner-full-control'])
+
+function refuseUnbuilt(headers: RequestHeaders): void {
+  for (const [header, value] of Object.entries(headers)) {
+    if (value === undefined) continue
+    if (UNBUILT.test(header)) {
+      throw new S3Error(
+        'NotImplemented',
+        `The header ${header} implies functionality that is not implemented.`,
+        {
+          elements: { Header: header },
+        },
+      )
+    }
+    if (header.startsWith('x-amz-grant-') || (header === 'x-amz-acl' && !NEUTRAL_ACLS.has(value))) {
+      throw new S3Error('AccessControlListNotSupported')
+    }
+  }
+}
+
+/** Non-ASCII metadata as AWS answers it: an encoded word of RFC 2047 over the stored bytes. */
+function metadataValue(value: string, raw: boolean): string {
+  if (raw || /^[\x20-\x7e]*$/.test(value)) return value
+  return `=?UTF-8?B?${Buffer.from(value, 'latin1').toString('base64')}?=`
+}
+
+/** Response headers for the attributes of a version. `rawMetadata` answers non-ASCII metadata byte for byte. */
+export function attributeHeaders(attributes: ObjectAttributes, rawMetadata: boolean): Record<string, string> {
+  const headers: Record<string, string> = { 'Content-Type': CONTENT_TYPE_DEFAULT }
+  for (const [name, header] of Object.entries(HEADER_OF) as [Attribute, string][]) {
+    const value = attributes[name]
+    if (value !== undefined) headers[header] = value
+  }
+  for (const [name, value] of Object.entries(attributes.userMetadata ?? {})) {
+    headers[METADATA_PREFIX + name] = metadataValue(value, rawMetadata)
+  }
+  if (attributes.storageClass !== undefined) headers['x-amz-storage-class'] = attributes.storageClass
+  return headers
+}
+
+/** The header that shows a checksum, with its type; none without one. */
+export function checksumHeaders(checksum: ObjectChecksum | undefined): ResponseHeaders {
+  if (checksum === undefined) return {}
+  return {
+    [`x-amz-checksum-${checksum.algorithm.toLowerCase()}`]: checksum.value,
+    'x-amz-checksum-type': checksum.type,
+  }
+}
+
+/** `response-*` overrides of a GET. Values that could break the response head are refused. */
+export function overrideHeaders(query: { find(name: string): string | undefined }): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [parameter, header] of Object.entries(OVERRIDES)) {
+    const value = query.find(parameter)
+    if (value === undefined) continue
+    if (!/^[\x20-\x7e\u0080-\u00ff]*$/.test(value)) {
+      throw new S3Error('InvalidArgument', `The value of ${parameter} cannot be sent as a header.`)
+    }
+    headers[header] = value
+  }
+  return headers
+}

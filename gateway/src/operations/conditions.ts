@@ -1,0 +1,109 @@
+/** Preconditions: RFC 9110, section 13, in the order and with the exceptions that S3 documents. */
+import type { ObjectVersion, WritePreconditions } from '@cairn/protocol'
+import type { Compatibility } from '../config.js'
+import { S3Error } from '../errors.js'
+import type { RequestHeaders } from './types.js'
+
+/** ETags of a header: quotes and weak marks removed, lists split, `*` kept. */
+export function parseEtags(header: string | undefined): string[] {
+  if (header === undefined) return []
+  return header
+    .split(',')
+    .map((tag) =>
+      tag
+        .trim()
+        .replace(/^W\//, '')
+        .replace(/^"(.*)"$/, '$1'),
+    )
+    .filter((tag) => tag !== '')
+}
+
+function parseTime(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined
+  const time = Date.parse(header)
+  return Number.isNaN(time) ? undefined : Math.floor(time / 1000)
+}
+
+function matches(tags: readonly string[], etag: string): boolean {
+  return tags.includes('*') || tags.includes(etag)
+}
+
+export type ConditionOutcome = 'proceed' | 'not-modified' | 'failed'
+
+/** The four header values of one side, so that GET and copy sources share the rules. */
+export interface ReadConditions {
+  readonly ifMatch: string | undefined
+  readonly ifNoneMatch: string | undefined
+  readonly ifModifiedSince: string | undefined
+  readonly ifUnmodifiedSince: string | undefined
+}
+
+/** The conditions of a GET or HEAD. */
+export function readConditions(headers: RequestHeaders): ReadConditions {
+  return {
+    ifMatch: headers['if-match'],
+    ifNoneMatch: headers['if-none-match'],
+    ifModifiedSince: headers['if-modified-since'],
+    ifUnmodifiedSince: headers['if-unmodified-since'],
+  }
+}
+
+/** The conditions that a copy puts on its source. */
+export function copySourceConditions(headers: RequestHeaders): ReadConditions {
+  return {
+    ifMatch: headers['x-amz-copy-source-if-match'],
+    ifNoneMatch: headers['x-amz-copy-source-if-none-match'],
+    ifModifiedSince: headers['x-amz-copy-source-if-modified-since'],
+    ifUnmodifiedSince: headers['x-amz-copy-source-if-unmodified-since'],
+  }
+}
+
+/** `If-Match` true beats `If-Unmodified-Since` false; `If-None-Match` false beats `If-Modified-Since` true. */
+export function evaluate(conditions: ReadConditions, object: ObjectVersion, nowMs: number): ConditionOutcome {
+  const modified = Math.floor(object.modifiedMs / 1000)
+  if (isFailed(conditions, object.etag, modified)) return 'failed'
+  if (conditions.ifNoneMatch !== undefined) {
+    return matches(parseEtags(conditions.ifNoneMatch), object.etag) ? 'not-modified' : 'proceed'
+  }
+  const since = parseTime(conditions.ifModifiedSince)
+  // A date in the future is ignored.
+  if (since === undefined || since > nowMs / 1000) return 'proceed'
+  return modified <= since ? 'not-modified' : 'proceed'
+}
+
+function isFailed(conditions: ReadConditions, etag: string, modified: number): boolean {
+  if (conditions.ifMatch !== undefined) return !matches(parseEtags(conditions.ifMatch), etag)
+  const since = parseTime(conditions.ifUnmodifiedSince)
+  return since !== undefined && modified > since
+}
+
+/**
+ * Preconditions of PutObject, CopyObject and CompleteMultipartUpload. AWS takes `If-Match: <etag>` or
+ * `If-None-Match: *`, one at a time, and answers 501 to the rest; a switch evaluates all of them.
+ */
+export function writePreconditions(
+  headers: RequestHeaders,
+  compatibility: Compatibility,
+): WritePreconditions | undefined {
+  const ifMatch = parseEtags(headers['if-match'])
+  const ifNoneMatch = parseEtags(headers['if-none-match'])
+  refuseReadConditions(headers)
+  if (ifMatch.length === 0 && ifNoneMatch.length === 0) return undefined
+  if (!compatibility.writeConditions) {
+    if (ifMatch.length > 0 && ifNoneMatch.length > 0) throw unbuilt('If-Match with If-None-Match')
+    if (ifNoneMatch.some((tag) => tag !== '*')) throw unbuilt('If-None-Match')
+  }
+  return { ifMatch, ifNoneMatch }
+}
+
+function refuseReadConditions(headers: RequestHeaders): void {
+  for (const header of ['if-modified-since', 'if-unmodified-since']) {
+    if (headers[header] !== undefined) throw unbuilt(header)
+  }
+}
+
+function unbuilt(header: string): S3Error {
+  return new S3Error('NotImplemented', `${header} is not implemented for this request.`, {
+    elements: { Header: header },
+  })
+}

@@ -1,0 +1,46 @@
+/** `x-amz-copy-source`: parsed once, decoded once, and checked like any other key. */
+import { KEY_BYTES_MAX } from '@cairn/protocol'
+import { S3Error } from '../errors.js'
+import type { RequestHeaders } from './types.js'
+
+export interface CopySourceHeader {
+  readonly bucket: string
+  readonly key: string
+  readonly versionId?: string
+}
+
+/** `/bucket/key` or `bucket/key`, key percent-encoded, with an optional `?versionId=`. Throws `InvalidArgument`. */
+export function readCopySource(headers: RequestHeaders): CopySourceHeader {
+  const raw = headers['x-amz-copy-source'] ?? ''
+  const question = raw.lastIndexOf('?versionId=')
+  const path = question < 0 ? raw : raw.slice(0, question)
+  const versionId = question < 0 ? undefined : decode(raw.slice(question + '?versionId='.length))
+  const decoded = decode(path).replace(/^\//, '')
+  const slash = decoded.indexOf('/')
+  const bucket = decoded.slice(0, slash)
+  const key = decoded.slice(slash + 1)
+  if (slash < 1 || key === '' || key.includes('\0')) throw malformed()
+  if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
+  return versionId === undefined ? { bucket, key } : { bucket, key, versionId }
+}
+
+function decode(text: string): string {
+  // The header arrives as latin1 text; a client may also send raw UTF-8 in it.
+  const utf8 = Buffer.from(text, 'latin1').toString('utf8')
+  try {
+    return decodeURIComponent(utf8)
+  } catch (cause) {
+    throw malformed({ cause })
+  }
+}
+
+function malformed(options?: ErrorOptions): S3Error {
+  return new S3Error(
+    'InvalidArgument',
+    'Copy Source must mention the source bucket and key: sourcebucket/sourcekey',
+    {
+      elements: { ArgumentName: 'x-amz-copy-source' },
+      ...options,
+    },
+  )
+}

@@ -1,0 +1,42 @@
+/** Headers that describe one version, shared by GET, HEAD and their conditional answers. */
+import type { ObjectVersion, VersioningState } from '@cairn/protocol'
+import type { Compatibility } from '../config.js'
+import { attributeHeaders } from './attributes.js'
+import type { ResponseHeaders } from './types.js'
+
+/** The version id header: only where versioning was ever on. */
+export function versionHeader(versioning: VersioningState, versionId: string | undefined): ResponseHeaders {
+  return versioning === 'unset' ? {} : { 'x-amz-version-id': versionId }
+}
+
+/** The version id of what was just written; suites expect none for a null version, AWS shows `null`. */
+export function writtenVersionHeader(
+  versionId: string | undefined,
+  compatibility: Compatibility,
+): ResponseHeaders {
+  return compatibility.hideNullVersion && versionId === 'null' ? {} : { 'x-amz-version-id': versionId }
+}
+
+/** RFC 1123 time of the version, whole seconds. */
+export function lastModified(object: { readonly modifiedMs: number }): string {
+  return new Date(object.modifiedMs).toUTCString()
+}
+
+export function quoted(etag: string): string {
+  return `"${etag}"`
+}
+
+/** ETag, times, attributes and version of an object, without lengths. */
+export function objectHeaders(
+  object: ObjectVersion,
+  versioning: VersioningState,
+  compatibility: Compatibility,
+): ResponseHeaders {
+  return {
+    'Accept-Ranges': 'bytes',
+    'Last-Modified': lastModified(object),
+    ETag: quoted(object.etag),
+    ...attributeHeaders(object.attributes, compatibility.rawMetadata),
+    ...versionHeader(versioning, object.versionId),
+  }
+}

@@ -1,0 +1,24 @@
+import { document, element, formatTime } from '../xml/writer.js'
+import { openSource, sourceVersionHeader } from './copy-object.js'
+import { readCopySource } from './copy-source.js'
+import { quoted } from './object-headers.js'
+import { readUploadId } from './parameters.js'
+import { parseCopyRange } from './ranges.js'
+import { xmlResponse } from './response.js'
+import type { Operation, OperationContext, S3Response } from './types.js'
+import { requirePartNumber } from './upload-part.js'
+
+/** `PUT /B/K?partNumber&uploadId` with `x-amz-copy-source`: a part that refers to another object's blocks. */
+export const uploadPartCopy: Operation = { name: 'UploadPartCopy', handle }
+
+async function handle(context: OperationContext): Promise<S3Response> {
+  const upload = { bucket: context.bucket, key: context.key, uploadId: readUploadId(context.query) }
+  const partNumber = requirePartNumber(context)
+  const source = await openSource(context, readCopySource(context.headers))
+  const range = parseCopyRange(context.headers['x-amz-copy-source-range'], source.opened.object.sizeBytes)
+  const part = await context.client.copyPart(upload, partNumber, source.reference, range, {
+    signal: context.signal,
+  })
+  const content = element('LastModified', formatTime(part.modifiedMs)) + element('ETag', quoted(part.etag))
+  return xmlResponse(document('CopyPartResult', content), sourceVersionHeader(source.opened))
+}
