@@ -19,6 +19,8 @@ export interface StartOptions {
   /** Runs the server under this command, for example strace. */
   readonly wrapper?: readonly string[]
   readonly readyTimeoutMs?: number
+  /** SIGKILL so long after the spawn, ready or not; `startServer` rejects if it was not. */
+  readonly killAfterMs?: number
 }
 
 export interface Server {
@@ -62,6 +64,7 @@ export async function startServer(options: StartOptions): Promise<Server> {
     output.stderr = (output.stderr + chunk.toString()).slice(-200_000)
   })
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve))
+  if (options.killAfterMs !== undefined) setTimeout(() => child.kill('SIGKILL'), options.killAfterMs)
   await waitForLine(child, output, exited, options)
   const readyMs = performance.now() - started
   return describeServer(child, output, { exited, readyMs, options })
