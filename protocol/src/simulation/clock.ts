@@ -54,8 +54,10 @@ export function createSimulatedClock(random: Random, startWallMs = 1_800_000_000
       await new Promise<void>((resolve) => setImmediate(resolve))
   }
 
-  async function step(untilMs: number): Promise<boolean> {
+  /** Runs the next task that is due, after everything before it has settled, unless that was all there is to do. */
+  async function step(untilMs: number, isDone: () => boolean = () => false): Promise<boolean> {
     await settle()
+    if (isDone()) return false
     const timer = takeNext(untilMs)
     if (timer === undefined) return false
     nowMs = Math.max(nowMs, timer.dueMs)
@@ -76,9 +78,7 @@ export function createSimulatedClock(random: Random, startWallMs = 1_800_000_000
       settled = true
     })
     marked.catch(() => undefined)
-    await settle()
-    while (!settled && (await step(untilMs)));
-    await settle()
+    while (await step(untilMs, () => settled));
     if (!settled)
       throw new Error(`simulation stands still at ${nowMs} ms: nothing is due before ${untilMs} ms`)
     return marked
