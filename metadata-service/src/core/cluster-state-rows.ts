@@ -1,0 +1,82 @@
+/** Rows under `m/`: the cluster map, one row for each member, drive and pool, so that a change rewrites little. */
+import {
+  bytes,
+  Drive,
+  type DriveId,
+  integer,
+  type Message,
+  message,
+  optional,
+  required,
+  text,
+} from '@cairn/protocol'
+import type { StoreKey, StoreRange } from '../ports.js'
+
+/** Every change of the map rewrites this row, so changes of all services follow one another. */
+export interface ClusterRow {
+  readonly clusterId: string
+  /** Random; changes when the metadata is restored or moved. */
+  readonly incarnation: string
+  readonly featureLevel: number
+  /** Rises with every change of the map. */
+  readonly epoch: number
+  readonly createdMs: number
+  /** Names the last change: settles a lost answer. */
+  readonly change: Uint8Array
+  readonly defaultPool?: number
+}
+
+export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow', 1, {
+  clusterId: required(1, text),
+  incarnation: required(2, text),
+  featureLevel: required(3, integer),
+  epoch: required(4, integer),
+  createdMs: required(5, integer),
+  change: required(6, bytes()),
+  defaultPool: optional(7, integer),
+})
+
+/** A drive and the place where its server found it: `st_dev` of its folder, device and inode of the parent. */
+export interface DriveRow {
+  readonly drive: Drive
+  readonly path: string
+  readonly device: string
+  readonly parent: string
+}
+
+export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
+  drive: required(1, Drive),
+  path: required(2, text),
+  device: required(3, text),
+  parent: required(4, text),
+})
+
+export const CLUSTER_KEY: StoreKey = Buffer.from('m/cluster')
+
+/** All rows of the cluster map. */
+export const CLUSTER_RANGE: StoreRange = { from: Buffer.from('m/'), to: Buffer.from('m0') }
+
+const MEMBER_PREFIX = 'm/member/'
+const DRIVE_PREFIX = 'm/drive/'
+const POOL_PREFIX = 'm/pool/'
+
+export function memberKey(id: string): StoreKey {
+  return Buffer.from(MEMBER_PREFIX + id)
+}
+
+export function driveKey(id: DriveId): StoreKey {
+  return Buffer.from(DRIVE_PREFIX + id)
+}
+
+export function poolKey(id: number): StoreKey {
+  return Buffer.from(POOL_PREFIX + id)
+}
+
+/** What a key under `m/` names; `other` is for rows of later versions. */
+export function clusterRowKind(key: StoreKey): 'cluster' | 'member' | 'drive' | 'pool' | 'other' {
+  const name = Buffer.from(key).toString('utf8')
+  if (name === 'm/cluster') return 'cluster'
+  if (name.startsWith(MEMBER_PREFIX)) return 'member'
+  if (name.startsWith(DRIVE_PREFIX)) return 'drive'
+  return name.startsWith(POOL_PREFIX) ? 'pool' : 'other'
+}

@@ -1,0 +1,250 @@
+/**
+ * The cluster map in the store and this service's copy of it.
+ *
+ * Every change compares and rewrites `m/cluster`, so changes of all services follow one another and each raises
+ * the epoch. The copy is only a cache: before it is handed out, the one row `m/cluster` is read linearizably and
+ * decides whether the copy still stands; writers compare the row of their pool in their own commit, so that a stale
+ * copy can never let a write through. Nothing here changes on a missing answer: a drive stays what it is.
+ */
+import {
+  CairnError,
+  type Clock,
+  type ClusterMap,
+  formatId,
+  type HeartbeatRequest,
+  Member,
+  Pool,
+  type Random,
+  type RegisterServerRequest,
+  sameBytes,
+} from '@cairn/protocol'
+import type { Compare, KeyValueStore, Put, StoreRow } from '../ports.js'
+import {
+  CLUSTER_KEY,
+  CLUSTER_RANGE,
+  ClusterRow,
+  clusterRowKind,
+  DriveRow,
+  driveKey,
+  memberKey,
+  poolKey,
+} from './cluster-state-rows.js'
+import { type ClusterChange, type FirstPoolOptions, planRegistration } from './drive-registration.js'
+import { Heartbeats } from './heartbeats.js'
+
+export interface ClusterStateOptions extends FirstPoolOptions {
+  readonly store: KeyValueStore
+  readonly clock: Clock
+  readonly random: Random
+  /** Used when the cluster is made; a store that has another one is refused with `PeerRejected`. */
+  readonly clusterId?: string
+}
+
+/** One reading of the map: all rows at one revision. */
+interface Snapshot {
+  readonly clusterRow: ClusterRow
+  /** Revision of `m/cluster`: the copy stands as long as it stays. */
+  readonly revision: number
+  readonly map: ClusterMap
+  readonly drives: ReadonlyMap<string, DriveRow>
+  readonly poolRevisions: ReadonlyMap<number, number>
+}
+
+/** Feature level of the rows that this version writes. */
+export const FEATURE_LEVEL = 1
+
+/** Attempts of one change against others; then `Busy`. */
+const CHANGE_ATTEMPTS_MAX = 16
+
+/** Rows of the map in one reading: members, drives and pools of a large cluster. */
+const CLUSTER_ROWS_MAX = 10_000
+
+export class ClusterState {
+  readonly heartbeats: Heartbeats
+  private readonly options: ClusterStateOptions
+  private snapshot: Snapshot
+
+  private constructor(options: ClusterStateOptions, snapshot: Snapshot) {
+    this.options = options
+    this.snapshot = snapshot
+    this.heartbeats = new Heartbeats(options.clock)
+  }
+
+  /** Reads the map, or makes the cluster if the store is empty. */
+  static async open(options: ClusterStateOptions): Promise<ClusterState> {
+    const snapshot = (await readSnapshot(options.store)) ?? (await createCluster(options))
+    if (options.clusterId !== undefined && options.clusterId !== snapshot.clusterRow.clusterId) {
+      throw new CairnError('PeerRejected', `the store belongs to cluster ${snapshot.clusterRow.clusterId}`)
+    }
+    return new ClusterState(options, snapshot)
+  }
+
+  /** The last map read; may be stale. */
+  get known(): ClusterMap {
+    return this.snapshot.map
+  }
+
+  /** The map as of now: one row read when nothing has changed. */
+  async current(): Promise<ClusterMap> {
+    const { results } = await this.options.store.read([{ kind: 'get', key: CLUSTER_KEY }])
+    if (results[0]?.[0]?.revision !== this.snapshot.revision) await this.refresh()
+    return this.snapshot.map
+  }
+
+  /** Registers a server and its drives; the epoch after it. Idempotent. */
+  async register(request: RegisterServerRequest): Promise<number> {
+    checkRegistration(request)
+    await this.current()
+    for (let attempt = 0; attempt < CHANGE_ATTEMPTS_MAX; attempt++) {
+      const change = planRegistration(this.snapshot, request, this.options)
+      const isEmpty = change.members.length + change.drives.length + change.pools.length === 0
+      if (isEmpty || (await this.apply(change))) return this.snapshot.map.epoch
+    }
+    throw new CairnError('Busy', 'the cluster map keeps changing')
+  }
+
+  /** Takes the reports of a server; `NoSuchDrive` tells it to register (again). */
+  async report(request: HeartbeatRequest): Promise<number> {
+    if (!this.knowsDrives(request)) await this.current()
+    if (!this.knowsDrives(request)) {
+      throw new CairnError('NoSuchDrive', `server ${request.server} has not registered all its drives`)
+    }
+    this.heartbeats.record(request)
+    return this.snapshot.map.epoch
+  }
+
+  /**
+   * The compare that fences a write placed by this epoch of the pool. `StaleClusterMap` (details.epoch: the
+   * pool's epoch now) if the pool has moved on or is not there.
+   */
+  async poolCompare(pool: number, epoch: number): Promise<Compare> {
+    if (this.poolEpoch(pool) !== epoch) await this.current()
+    const revision = this.snapshot.poolRevisions.get(pool)
+    if (this.poolEpoch(pool) !== epoch || revision === undefined) throw this.staleMap(pool)
+    return { kind: 'revision', key: poolKey(pool), revision }
+  }
+
+  /** `StaleClusterMap` unless the pool is at this epoch, as far as known. */
+  staleEpoch(pool: number, epoch: number): CairnError | undefined {
+    return this.poolEpoch(pool) === epoch ? undefined : this.staleMap(pool)
+  }
+
+  /** After a failed pool compare: reads the map again, so that the next attempt names the current epoch. */
+  async refresh(): Promise<ClusterMap> {
+    const snapshot = await readSnapshot(this.options.store)
+    if (snapshot === undefined) throw new CairnError('Internal', 'the store has lost its cluster row')
+    if (snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
+    return this.snapshot.map
+  }
+
+  private staleMap(pool: number): CairnError {
+    const epoch = this.poolEpoch(pool)
+    const details = epoch === undefined ? {} : { epoch: String(epoch) }
+    return new CairnError('StaleClusterMap', `pool ${pool} is at epoch ${epoch ?? 'none'}`, { details })
+  }
+
+  private poolEpoch(pool: number): number | undefined {
+    return this.snapshot.map.pools.find(({ id }) => id === pool)?.epoch
+  }
+
+  private knowsDrives(request: HeartbeatRequest): boolean {
+    if (!this.snapshot.map.members.some(({ id }) => id === request.server)) return false
+    return request.reports.every(
+      ({ drive }) => this.snapshot.drives.get(drive)?.drive.server === request.server,
+    )
+  }
+
+  /** Commits a change against the snapshot it was planned on; false if another change came first. */
+  private async apply(change: ClusterChange): Promise<boolean> {
+    const { clusterRow, revision } = this.snapshot
+    const next: ClusterRow = {
+      ...clusterRow,
+      epoch: clusterRow.epoch + 1,
+      change: this.options.random.bytes(16),
+      ...defaultPoolOf(clusterRow, change),
+    }
+    const result = await this.options.store.commit({
+      compares: [{ kind: 'revision', key: CLUSTER_KEY, revision }],
+      puts: [{ key: CLUSTER_KEY, value: ClusterRow.encode(next) }, ...encodeChange(change)],
+      proof: { keys: [CLUSTER_KEY], carries: (rows) => carriesChange(rows[0], next.change) },
+    })
+    await this.refresh()
+    return result.committed
+  }
+}
+
+function checkRegistration({ member, drives }: RegisterServerRequest): void {
+  const ids = drives.map((drive) => drive.id)
+  const isValid = member.id !== '' && member.address !== '' && ids.every((id) => /^[0-9a-f]{16}$/.test(id))
+  if (!isValid || new Set(ids).size !== ids.length) {
+    throw new CairnError('InvalidArgument', `server ${member.id} registers without proper ids`)
+  }
+}
+
+function defaultPoolOf(row: ClusterRow, change: ClusterChange): { defaultPool?: number } {
+  const first = change.pools[0]
+  return row.defaultPool === undefined && first !== undefined ? { defaultPool: first.id } : {}
+}
+
+function encodeChange(change: ClusterChange): Put[] {
+  return [
+    ...change.members.map((member) => ({ key: memberKey(member.id), value: Member.encode(member) })),
+    ...change.drives.map((row) => ({ key: driveKey(row.drive.id), value: DriveRow.encode(row) })),
+    ...change.pools.map((pool) => ({ key: poolKey(pool.id), value: Pool.encode(pool) })),
+  ]
+}
+
+function carriesChange(row: StoreRow | undefined, change: Uint8Array): boolean {
+  return row !== undefined && sameBytes(ClusterRow.decode(row.value).change, change)
+}
+
+async function createCluster(options: ClusterStateOptions): Promise<Snapshot> {
+  const { store, random, clock } = options
+  const row: ClusterRow = {
+    clusterId: options.clusterId ?? formatId(random.bytes(16)),
+    incarnation: formatId(random.bytes(8)),
+    featureLevel: FEATURE_LEVEL,
+    epoch: 1,
+    createdMs: Math.floor(clock.wallMicros() / 1000),
+    change: random.bytes(16),
+  }
+  await store.commit({
+    compares: [{ kind: 'absent', key: CLUSTER_KEY }],
+    puts: [{ key: CLUSTER_KEY, value: ClusterRow.encode(row) }],
+    proof: { keys: [CLUSTER_KEY], carries: (rows) => carriesChange(rows[0], row.change) },
+  })
+  const snapshot = await readSnapshot(store)
+  if (snapshot === undefined) throw new CairnError('Internal', 'the cluster row was not written')
+  return snapshot
+}
+
+async function readSnapshot(store: KeyValueStore): Promise<Snapshot | undefined> {
+  const { results } = await store.read([{ kind: 'scan', range: CLUSTER_RANGE, limit: CLUSTER_ROWS_MAX }])
+  const rows = results[0] ?? []
+  const cluster = rows.find((row) => clusterRowKind(row.key) === 'cluster')
+  if (cluster === undefined) return undefined
+  const clusterRow = ClusterRow.decode(cluster.value)
+  if (clusterRow.featureLevel > FEATURE_LEVEL) {
+    throw new CairnError('FormatTooNew', `the cluster has feature level ${clusterRow.featureLevel}`)
+  }
+  const ofKind = (kind: string): StoreRow[] => rows.filter((row) => clusterRowKind(row.key) === kind)
+  const driveRows = ofKind('drive').map((row) => DriveRow.decode(row.value))
+  const pools = ofKind('pool').map((row) => ({ pool: Pool.decode(row.value), revision: row.revision }))
+  const { clusterId, incarnation, featureLevel, epoch, defaultPool } = clusterRow
+  return {
+    clusterRow,
+    revision: cluster.revision,
+    drives: new Map(driveRows.map((row) => [row.drive.id, row])),
+    poolRevisions: new Map(pools.map(({ pool, revision }) => [pool.id, revision])),
+    map: {
+      clusterId,
+      incarnation,
+      featureLevel,
+      epoch,
+      members: ofKind('member').map((row) => Member.decode(row.value)),
+      drives: driveRows.map((row) => row.drive),
+      pools: pools.map(({ pool }) => pool),
+      ...(defaultPool === undefined ? {} : { defaultPool }),
+    },
+  }
+}

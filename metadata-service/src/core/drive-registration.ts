@@ -1,0 +1,146 @@
+/**
+ * What the registration of a chunk server changes in the cluster map. Pure.
+ *
+ * A drive whose id is unknown is a *new* drive, and is only added: an unmounted disk must not pose as an empty one
+ * that holds its groups. It takes over the groups of an old drive at once only if it stands at the same path of the
+ * same server, on the same device and under the same parent folder: then the old folder was really removed.
+ */
+import {
+  type ClusterMap,
+  computeGroups,
+  type Drive,
+  type DriveRegistration,
+  type FailureDomain,
+  type Member,
+  type Pool,
+  type RegisterServerRequest,
+  replaceDrive,
+} from '@cairn/protocol'
+import type { DriveRow } from './cluster-state-rows.js'
+
+/** The rows of a change; empty lists change nothing. */
+export interface ClusterChange {
+  readonly members: readonly Member[]
+  readonly drives: readonly DriveRow[]
+  readonly pools: readonly Pool[]
+}
+
+/** The cluster map with the place of each drive. */
+export interface RegisteredDrives {
+  readonly map: ClusterMap
+  readonly drives: ReadonlyMap<string, DriveRow>
+}
+
+/** How the first pool is made: once at least this many drives are up. */
+export interface FirstPoolOptions {
+  readonly replicas: number
+  readonly drivesExpected: number
+}
+
+/** Id of the pool that is made first. */
+export const FIRST_POOL = 1
+
+/** The rows that registering this server changes: none when it is known as it is. */
+export function planRegistration(
+  state: RegisteredDrives,
+  request: RegisterServerRequest,
+  options: FirstPoolOptions,
+): ClusterChange {
+  const drives = new Map(state.drives)
+  const present = new Set(request.drives.map((drive) => drive.id))
+  let pools = state.map.pools
+  for (const registration of request.drives) {
+    const known = drives.get(registration.id)
+    drives.set(registration.id, toRow(registration, request.member.id, known?.drive))
+    const old =
+      known === undefined ? findPredecessor(drives, registration, request.member.id, present) : undefined
+    if (old === undefined) continue
+    drives.set(old.drive.id, { ...old, drive: { ...old.drive, state: 'out' } })
+    pools = pools.map((pool) =>
+      pool.drives.includes(old.drive.id) ? replaceDrive(pool, old.drive.id, registration.id) : pool,
+    )
+  }
+  const members = [...state.map.members.filter((member) => member.id !== request.member.id), request.member]
+  if (pools.length === 0) pools = firstPool(members, [...drives.values()], options)
+  return {
+    members: isKnownMember(state.map, request.member) ? [] : [request.member],
+    drives: [...drives.values()].filter((row) => !sameRow(row, state.drives.get(row.drive.id))),
+    pools: pools.filter((pool) => !state.map.pools.includes(pool)),
+  }
+}
+
+/** A drive that was given up stays out: others hold its groups now. */
+function toRow(registration: DriveRegistration, server: string, known: Drive | undefined): DriveRow {
+  const { id, capacityBytes, path, device, parent } = registration
+  const keeps = known?.state === 'out' || known?.state === 'draining'
+  return { drive: { id, server, state: keeps ? known.state : 'up', capacityBytes }, path, device, parent }
+}
+
+function findPredecessor(
+  drives: ReadonlyMap<string, DriveRow>,
+  registration: DriveRegistration,
+  server: string,
+  present: ReadonlySet<string>,
+): DriveRow | undefined {
+  return [...drives.values()].find(
+    (row) =>
+      !present.has(row.drive.id) &&
+      row.drive.server === server &&
+      row.drive.state !== 'out' &&
+      row.path === registration.path &&
+      row.device === registration.device &&
+      row.parent === registration.parent,
+  )
+}
+
+function firstPool(members: readonly Member[], rows: readonly DriveRow[], options: FirstPoolOptions): Pool[] {
+  const up = rows.filter((row) => row.drive.state === 'up').map((row) => row.drive)
+  const { replicas } = options
+  if (up.length < Math.max(replicas, options.drivesExpected)) return []
+  const byId = new Map(members.map((member) => [member.id, member]))
+  const domainsBy = (kind: FailureDomain): string[] => up.map((drive) => domainOf(drive, byId, kind))
+  const widest = DOMAINS_WIDEST_FIRST.find((kind) => new Set(domainsBy(kind)).size >= replicas) ?? 'drive'
+  const domains = domainsBy(widest)
+  const { drives, groups } = computeGroups({
+    drives: up.map(({ id, capacityBytes }, at) => ({
+      id,
+      weight: Math.max(1, capacityBytes),
+      domain: domains[at] ?? id,
+    })),
+    replicas,
+  })
+  return [{ id: FIRST_POOL, name: 'default', epoch: 1, replicas, failureDomain: widest, drives, groups }]
+}
+
+const DOMAINS_WIDEST_FIRST: readonly FailureDomain[] = ['zone', 'rack', 'host', 'drive']
+
+/** The name of a drive's failure domain; narrower names are told apart by the wider ones around them. */
+export function domainOf(drive: Drive, members: ReadonlyMap<string, Member>, kind: FailureDomain): string {
+  const member = members.get(drive.server)
+  if (kind === 'drive' || member === undefined) return drive.id
+  const depth = kind === 'zone' ? 1 : kind === 'rack' ? 2 : 3
+  return JSON.stringify([member.zone, member.rack, member.host].slice(0, depth))
+}
+
+function isKnownMember(map: ClusterMap, member: Member): boolean {
+  const known = map.members.find(({ id }) => id === member.id)
+  return (
+    known !== undefined &&
+    known.address === member.address &&
+    known.zone === member.zone &&
+    known.rack === member.rack &&
+    known.host === member.host
+  )
+}
+
+function sameRow(row: DriveRow, known: DriveRow | undefined): boolean {
+  return (
+    known !== undefined &&
+    row.path === known.path &&
+    row.device === known.device &&
+    row.parent === known.parent &&
+    row.drive.server === known.drive.server &&
+    row.drive.state === known.drive.state &&
+    row.drive.capacityBytes === known.drive.capacityBytes
+  )
+}

@@ -1,0 +1,61 @@
+/**
+ * What fences the commits of a writer: its session's row must still be the one it opened, and the pool must still
+ * be at the epoch by which it placed its blocks. Both stand as compares in the commit itself.
+ */
+import { type CairnError, type SessionId, sameBytes } from '@cairn/protocol'
+import type { Compare, StoreRow } from '../ports.js'
+import type { ClusterState } from './cluster-state.js'
+import { poolKey } from './cluster-state-rows.js'
+import { sessionKey } from './keys.js'
+import type { Sessions } from './sessions.js'
+
+/** Who writes, and by which epoch of which pool its blocks were placed; no pool if it has no blocks. */
+export interface WriterClaim {
+  readonly session: SessionId
+  readonly pool?: { readonly id: number; readonly epoch: number }
+}
+
+/** Makes the compares of a writer's commits and explains them when they fail. */
+export interface WriterGuard {
+  /** `SessionExpired` or `StaleClusterMap` at once if the claim does not hold. */
+  compares(claim: WriterClaim): Promise<Compare[]>
+  /**
+   * Why a commit with these compares failed, judged by the rows of its else branch (the writer's compares and
+   * their rows, in order): an error to give to the writer, or `undefined` if the writer's claim still stands.
+   */
+  explain(
+    claim: WriterClaim,
+    compares: readonly Compare[],
+    rows: readonly (StoreRow | undefined)[],
+  ): Promise<CairnError | undefined>
+}
+
+/** The guard over this service's sessions and cluster map. */
+export function createWriterGuard(sessions: Sessions, cluster: ClusterState): WriterGuard {
+  async function compares({ session, pool }: WriterClaim): Promise<Compare[]> {
+    const ofSession = await sessions.compare(session)
+    return pool === undefined ? [ofSession] : [ofSession, await cluster.poolCompare(pool.id, pool.epoch)]
+  }
+
+  async function explain(
+    claim: WriterClaim,
+    tried: readonly Compare[],
+    rows: readonly (StoreRow | undefined)[],
+  ): Promise<CairnError | undefined> {
+    const key = sessionKey(claim.session)
+    for (const [at, compare] of tried.entries()) {
+      const row = rows[at]
+      if (compare.kind === 'creation' && sameBytes(compare.key, key) && row?.created !== compare.created) {
+        return sessions.forget(claim.session)
+      }
+      const isPool = claim.pool !== undefined && compare.kind === 'revision'
+      if (isPool && sameBytes(compare.key, poolKey(claim.pool.id)) && row?.revision !== compare.revision) {
+        await cluster.refresh()
+        return cluster.staleEpoch(claim.pool.id, claim.pool.epoch)
+      }
+    }
+    return undefined
+  }
+
+  return { compares, explain }
+}
