@@ -1,0 +1,410 @@
+/** What every `KeyValueStore` promises (`src/ports.ts`), whatever it stands on. */
+import { expect } from 'chai'
+import { hasCode } from '@cairn/protocol'
+import type { Commit, CommitResult, StoreEvent } from '../../src/ports.js'
+import { describeAgainstModel } from './model.js'
+import {
+  absent,
+  atRevision,
+  bytes,
+  commit,
+  commitAll,
+  createdAt,
+  empty,
+  find,
+  put,
+  range,
+  type Subject,
+  scan,
+  settle,
+  text,
+  write,
+} from './subject.js'
+
+const committed = (results: readonly CommitResult[]): boolean[] => results.map((result) => result.committed)
+
+async function codeOf(action: Promise<unknown>): Promise<string> {
+  try {
+    await action
+    return 'none'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
+
+/** Runs the suite; `open` gives a fresh, empty store in a world of its own. */
+export function describeKeyValueStore(name: string, open: () => Promise<Subject>): void {
+  describe(`${name} as a KeyValueStore`, () => {
+    let subject: Subject
+
+    beforeEach(async () => {
+      subject = await open()
+    })
+
+    afterEach(async () => {
+      await settle(subject, subject.store.close())
+      subject.discard?.()
+    })
+
+    describe('compares', () => {
+      it('commits when a row is at the revision compared, and not at another', async () => {
+        const revision = await write(subject, put('a', '1'))
+        const stale = { compares: [atRevision('a', revision - 1)], puts: [put('a', 'stale')] }
+        expect((await commit(subject, stale)).committed).to.equal(false)
+        const fresh = { compares: [atRevision('a', revision)], puts: [put('a', '2')] }
+        expect((await commit(subject, fresh)).committed).to.equal(true)
+        expect((await commit(subject, fresh)).committed).to.equal(false)
+        expect(text((await find(subject, 'a'))?.value)).to.equal('2')
+      })
+
+      it('does not find an absent row at any revision', async () => {
+        for (const revision of [0, 1]) {
+          const one = { compares: [atRevision('a', revision)], puts: [put('a', '1')] }
+          expect((await commit(subject, one)).committed).to.equal(false)
+        }
+      })
+
+      it('commits on absence only while the row is absent', async () => {
+        const one = { compares: [absent('a')], puts: [put('a', '1')] }
+        expect((await commit(subject, one)).committed).to.equal(true)
+        expect((await commit(subject, { ...one, puts: [put('a', '2')] })).committed).to.equal(false)
+        await commit(subject, { compares: [], deletes: [bytes('a')] })
+        expect((await commit(subject, { ...one, puts: [put('a', '3')] })).committed).to.equal(true)
+      })
+
+      it('takes a row that was changed, but not one made again, for the same creation', async () => {
+        const created = await write(subject, put('a', '1'))
+        await write(subject, put('a', '2'))
+        expect((await find(subject, 'a'))?.created).to.equal(created)
+        const one = { compares: [createdAt('a', created)], puts: [put('b', '1')] }
+        expect((await commit(subject, one)).committed).to.equal(true)
+        await commit(subject, { compares: [], deletes: [bytes('a')] })
+        expect((await commit(subject, { ...one, puts: [put('b', '2')] })).committed).to.equal(false)
+        await write(subject, put('a', '3'))
+        expect((await commit(subject, { ...one, puts: [put('b', '3')] })).committed).to.equal(false)
+      })
+
+      it('sees a range as empty from its start up to, not including, its end', async () => {
+        await write(subject, put('k/m', '1'))
+        const verdicts = await commitAll(
+          subject,
+          { compares: [empty('k/a', 'k/m')], puts: [put('x1', '')] },
+          { compares: [empty('k/m', 'k/n')], puts: [put('x2', '')] },
+          { compares: [empty('k/m\0', 'k/n')], puts: [put('x3', '')] },
+        )
+        expect(committed(verdicts)).to.deep.equal([true, false, true])
+      })
+
+      it('commits only if all compares hold', async () => {
+        const revision = await write(subject, put('a', '1'))
+        const one = { compares: [atRevision('a', revision), absent('a')], puts: [put('b', '1')] }
+        expect((await commit(subject, one)).committed).to.equal(false)
+        expect(await find(subject, 'b')).to.equal(undefined)
+      })
+
+      it('returns the rows compared when it refuses, in order', async () => {
+        const revision = await write(subject, put('k/a', '1'), put('k/c', '3'))
+        const one = {
+          compares: [
+            absent('k/a'),
+            absent('k/b'),
+            createdAt('k/c', revision),
+            empty('k/b', 'k/z'),
+            empty('k/x', 'k/z'),
+          ],
+          puts: [put('k/d', '1')],
+        }
+        const result = await commit(subject, one)
+        if (result.committed) throw new Error('committed')
+        expect(result.rows.map((row) => text(row?.value))).to.deep.equal(['1', undefined, '3', '3', undefined])
+        expect(result.rows[0]?.revision).to.equal(revision)
+        expect(result.rows[0]?.created).to.equal(revision)
+        expect(text(result.rows[3]?.key)).to.equal('k/c')
+      })
+    })
+
+    describe('writes', () => {
+      it('raises the revision with every commit and gives it to the rows', async () => {
+        const first = await write(subject, put('a', '1'))
+        const second = await write(subject, put('a', '2'), put('b', '1'))
+        expect(second).to.be.greaterThan(first)
+        const row = await find(subject, 'a')
+        expect([row?.created, row?.revision]).to.deep.equal([first, second])
+        expect((await find(subject, 'b'))?.created).to.equal(second)
+      })
+
+      it('deletes rows and whole ranges, and nothing beside them', async () => {
+        await write(subject, ...['a', 'b', 'c', 'd', 'e'].map((key) => put(`k/${key}`, '')))
+        await commit(subject, {
+          compares: [],
+          deletes: [bytes('k/a'), bytes('k/none')],
+          deleteRanges: [range('k/b', 'k/d')],
+        })
+        expect(await scan(subject, ['k/', 'k0'])).to.deep.equal(['k/d=', 'k/e='])
+      })
+
+      it('keeps keys and values byte by byte, empty values too', async () => {
+        const key = Buffer.from([0x6b, 0x00, 0xff, 0x80, 0x00])
+        const value = Buffer.from(Array.from({ length: 256 }, (_, at) => at))
+        await commit(subject, {
+          compares: [],
+          puts: [
+            { key, value },
+            { key: bytes('k-empty'), value: Buffer.alloc(0) },
+          ],
+        })
+        const { results } = await settle(subject, subject.store.read([{ kind: 'get', key }]))
+        expect(Buffer.compare(results[0]?.[0]?.value ?? Buffer.alloc(0), value)).to.equal(0)
+        expect(Buffer.compare(results[0]?.[0]?.key ?? Buffer.alloc(0), key)).to.equal(0)
+        expect((await find(subject, 'k-empty'))?.value.length).to.equal(0)
+      })
+    })
+
+    describe('reads', () => {
+      it('scans in byte order, forward and back, up to the limit', async () => {
+        await write(subject, ...['s/b', 's/a', 's/a/b', 's/é', 's/a\0'].map((key) => put(key, '')))
+        const all = ['s/a', 's/a\0', 's/a/b', 's/b', 's/é'].map((key) => `${key}=`)
+        expect(await scan(subject, ['s/', 's0'])).to.deep.equal(all)
+        expect(await scan(subject, ['s/', 's0'], { limit: 2 })).to.deep.equal(all.slice(0, 2))
+        expect(await scan(subject, ['s/', 's0'], { reverse: true, limit: 2 })).to.deep.equal(
+          all.slice(3).reverse(),
+        )
+        expect(await scan(subject, ['s/b', 's/a'])).to.deep.equal([])
+      })
+
+      it('refuses scans without a sensible limit', async () => {
+        for (const limit of [0, 10_001, 1.5]) {
+          const read = subject.store.read([{ kind: 'scan', range: range('a', 'b'), limit }])
+          expect(await codeOf(settle(subject, read))).to.equal('InvalidArgument')
+        }
+      })
+
+      it('reads at one revision while writers run', async () => {
+        await write(subject, put('x', '0'), put('y', '0'))
+        const writers = Array.from({ length: 30 }, (_, at) => {
+          const one: Commit = { compares: [], puts: [put('x', `${at}`), put('y', `${at}`)] }
+          return subject.store.commit({ ...one, proof: { keys: [], carries: () => false } })
+        })
+        const reads = Array.from({ length: 30 }, () =>
+          subject.store
+            .read([
+              { kind: 'get', key: bytes('x') },
+              { kind: 'scan', range: range('y', 'z'), limit: 10 },
+            ])
+            .catch((error: unknown) => {
+              if (!hasCode(error, 'ConnectionLost')) throw error
+              return undefined
+            }),
+        )
+        await settle(subject, Promise.all(writers))
+        for (const result of await settle(subject, Promise.all(reads))) {
+          if (result === undefined) continue
+          expect(text(result.results[0]?.[0]?.value)).to.equal(text(result.results[1]?.[0]?.value))
+          expect(result.results[0]?.[0]?.revision).to.be.at.most(result.revision)
+        }
+      })
+    })
+
+    describe('races in one window', () => {
+      it('never lets a bucket vanish under an object put into it', async () => {
+        for (let round = 0; round < 20; round++) {
+          const bucket = `b/${round}`
+          const revision = await write(subject, put(bucket, 'bucket'))
+          const remove: Commit = {
+            compares: [atRevision(bucket, revision), empty(`o/${round}/`, `o/${round}0`)],
+            puts: [put(`g/${round}`, `removed ${round}`)],
+            deletes: [bytes(bucket)],
+          }
+          const store: Commit = {
+            compares: [atRevision(bucket, revision), absent(`o/${round}/key`)],
+            puts: [put(`o/${round}/key`, `object ${round}`)],
+          }
+          const results = await commitAll(subject, ...(round % 2 === 0 ? [remove, store] : [store, remove]))
+          expect(committed(results)).to.have.members([true, false])
+          const both = [await find(subject, bucket), await find(subject, `o/${round}/key`)]
+          expect(both[0] === undefined).to.equal(both[1] === undefined)
+        }
+      })
+
+      it('never lets an object survive the deletion of its range', async () => {
+        const revision = await write(subject, put('b/x', 'bucket'))
+        const results = await commitAll(
+          subject,
+          {
+            compares: [atRevision('b/x', revision)],
+            puts: [put('g/x', 'gone'), put('b/x', 'next life')],
+            deleteRanges: [range('o/x/', 'o/x0')],
+          },
+          { compares: [atRevision('b/x', revision)], puts: [put('o/x/1', 'object')] },
+        )
+        expect(committed(results)).to.deep.equal([true, false])
+        expect(await find(subject, 'o/x/1')).to.equal(undefined)
+      })
+
+      it('lets exactly one of many creations of a key win', async () => {
+        const creations = Array.from({ length: 16 }, (_, at) => ({
+          compares: [absent('o/1/k')],
+          puts: [put('o/1/k', `writer ${at}`)],
+        }))
+        const results = await commitAll(subject, ...creations)
+        expect(results.filter((result) => result.committed)).to.have.length(1)
+        const winner = results.findIndex((result) => result.committed)
+        expect(text((await find(subject, 'o/1/k'))?.value)).to.equal(`writer ${winner}`)
+      })
+
+      it('lets exactly one creation of a key win in a versioned bucket with a delete marker', async () => {
+        const marker = await write(subject, put('o/1/k', 'marker'))
+        const creations = [1, 2, 3].map((writer) => ({
+          compares: [atRevision('o/1/k', marker)],
+          puts: [put('o/1/k', `writer ${writer}`), put(`v/1/k/${writer}`, 'marker')],
+        }))
+        const results = await commitAll(subject, ...creations)
+        expect(results.filter((result) => result.committed)).to.have.length(1)
+        expect(await scan(subject, ['v/', 'v0'])).to.have.length(1)
+      })
+
+      it('lets writers that only share what they compare all succeed', async () => {
+        const bucket = await write(subject, put('b/1', 'bucket'))
+        const results = await commitAll(
+          subject,
+          ...Array.from({ length: 300 }, (_, at) => ({
+            compares: [atRevision('b/1', bucket), absent(`o/1/${at}`)],
+            puts: [put(`o/1/${at}`, `object ${at}`)],
+          })),
+        )
+        expect(results.every((result) => result.committed)).to.equal(true)
+        expect(await scan(subject, ['o/1/', 'o/10'])).to.have.length(300)
+      })
+    })
+
+    describe('leases', () => {
+      it('deletes the rows of a lease that ends, and fails commits that compare their creation', async () => {
+        const lease = await settle(subject, subject.store.grantLease(10_000))
+        const created = await write(subject, put('s/1', 'session', lease), put('t', 'stays'))
+        const one = { compares: [createdAt('s/1', created)], puts: [put('a', '1')] }
+        expect((await commit(subject, one)).committed).to.equal(true)
+        await subject.world.clock.advance(10_001)
+        expect((await commit(subject, { ...one, puts: [put('a', '2')] })).committed).to.equal(false)
+        expect(await find(subject, 's/1')).to.equal(undefined)
+        expect(text((await find(subject, 't'))?.value)).to.equal('stays')
+        expect(text((await find(subject, 'a'))?.value)).to.equal('1')
+      })
+
+      it('lives as long as it is renewed', async () => {
+        const lease = await settle(subject, subject.store.grantLease(10_000))
+        await write(subject, put('s/1', 'session', lease))
+        for (let round = 0; round < 5; round++) {
+          await subject.world.clock.advance(8_000)
+          await settle(subject, subject.store.renewLease(lease))
+        }
+        expect(text((await find(subject, 's/1'))?.value)).to.equal('session')
+        await subject.world.clock.advance(10_001)
+        expect(await find(subject, 's/1')).to.equal(undefined)
+        expect(await codeOf(settle(subject, subject.store.renewLease(lease)))).to.equal('SessionExpired')
+      })
+
+      it('deletes the rows at once when it is revoked', async () => {
+        const lease = await settle(subject, subject.store.grantLease(10_000))
+        await write(subject, put('s/1', 'session', lease))
+        await settle(subject, subject.store.revokeLease(lease))
+        expect(await find(subject, 's/1')).to.equal(undefined)
+      })
+
+      it('refuses to put a row under a lease that has ended, and only that commit', async () => {
+        const lease = await settle(subject, subject.store.grantLease(1_000))
+        await subject.world.clock.advance(1_001)
+        const late: Commit = { compares: [], puts: [put('s/1', 'late', lease)] }
+        const refused = codeOf(subject.store.commit({ ...late, proof: { keys: [], carries: () => false } }))
+        const neighbour = write(subject, put('n', '1'))
+        expect(await settle(subject, refused)).to.equal('SessionExpired')
+        await neighbour
+        expect(text((await find(subject, 'n'))?.value)).to.equal('1')
+        expect(await find(subject, 's/1')).to.equal(undefined)
+      })
+
+      it('frees a row that is put again without the lease', async () => {
+        const lease = await settle(subject, subject.store.grantLease(1_000))
+        await write(subject, put('s/1', 'session', lease))
+        await write(subject, put('s/1', 'free'))
+        await subject.world.clock.advance(1_001)
+        expect(text((await find(subject, 's/1'))?.value)).to.equal('free')
+      })
+    })
+
+    describe('watch', () => {
+      async function take(events: AsyncIterable<StoreEvent>, count: number): Promise<string[]> {
+        const seen: string[] = []
+        for await (const { key, value, revision } of events) {
+          expect(revision).to.be.greaterThan(0)
+          seen.push(`${text(key)}=${text(value) ?? 'deleted'}`)
+          if (seen.length === count) break
+        }
+        return seen
+      }
+
+      it('gives the events after a revision, then new ones, in order', async () => {
+        const from = await write(subject, put('w/0', 'before'))
+        await write(subject, put('w/1', '1'))
+        await write(subject, put('other', '-'))
+        const { signal } = new AbortController()
+        const seen = take(subject.store.watch(range('w/', 'w0'), from, signal), 4)
+        await write(subject, put('w/1', '2'))
+        await commit(subject, { compares: [], deletes: [bytes('w/1')], puts: [put('w/2', '1')] })
+        expect(await seen).to.deep.equal(['w/1=1', 'w/1=2', 'w/1=deleted', 'w/2=1'])
+      })
+
+      it('ends when its signal aborts', async () => {
+        const from = await write(subject, put('w/0', 'before'))
+        const abort = new AbortController()
+        const seen = take(subject.store.watch(range('w/', 'w0'), from, abort.signal), 1)
+        await subject.world.clock.advance(1)
+        abort.abort()
+        expect(await seen).to.deep.equal([])
+      })
+
+      it('tells of rows that went with their lease', async () => {
+        const lease = await settle(subject, subject.store.grantLease(1_000))
+        const from = await write(subject, put('w/1', '1', lease))
+        const seen = take(subject.store.watch(range('w/', 'w0'), from, new AbortController().signal), 1)
+        await subject.world.clock.advance(1_001)
+        expect(await seen).to.deep.equal(['w/1=deleted'])
+      })
+    })
+
+    describe('over restarts', () => {
+      for (const how of ['after a clean close', 'after a kill'] as const) {
+        it(`keeps every committed row ${how}`, async function () {
+          if (subject.reopen === undefined) return this.skip()
+          const lease = await settle(subject, subject.store.grantLease(10_000))
+          let last = 0
+          for (let at = 0; at < 50; at++) last = await write(subject, put(`r/${at}`, `row ${at}`))
+          last = await write(subject, put('s/1', 'session', lease))
+          await subject.world.clock.advance(6_000)
+          const again = await subject.reopen(how)
+          subject.discard?.()
+          subject = again
+          expect(await scan(subject, ['r/', 'r0'])).to.have.length(50)
+          expect((await find(subject, 's/1'))?.revision).to.equal(last)
+          expect(await write(subject, put('r/new', ''))).to.be.greaterThan(last)
+          await subject.world.clock.advance(9_000)
+          expect(text((await find(subject, 's/1'))?.value)).to.equal('session')
+          await subject.world.clock.advance(1_001)
+          expect(await find(subject, 's/1')).to.equal(undefined)
+        })
+
+        it(`refuses to watch from before the restart ${how}`, async function () {
+          if (subject.reopen === undefined) return this.skip()
+          const from = await write(subject, put('w/1', '1'))
+          await write(subject, put('w/2', '1'))
+          const again = await subject.reopen(how)
+          subject.discard?.()
+          subject = again
+          const events = subject.store.watch(range('w/', 'w0'), from, new AbortController().signal)
+          expect(await codeOf(events[Symbol.asyncIterator]().next())).to.equal('Busy')
+        })
+      }
+    })
+  })
+
+  describeAgainstModel(name, open)
+}
