@@ -1,0 +1,126 @@
+/**
+ * The body of a request as it comes from the connection, pulled by whoever reads it: the socket is paused while
+ * enough is queued. Leaving the loop early does not destroy the connection, so that an error can be answered.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { CairnError } from '@cairn/protocol'
+import { BODY_QUEUE_BYTES_MAX } from '../limits.js'
+
+interface Waiting {
+  resolve(result: IteratorResult<Uint8Array, undefined>): void
+  reject(error: unknown): void
+}
+
+export class IncomingBody implements AsyncIterable<Uint8Array> {
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #expectsContinue: boolean
+  readonly #queue: Uint8Array[] = []
+  #queuedBytes = 0
+  #receivedBytes = 0
+  #started = false
+  #ended = false
+  #left = false
+  #failure: CairnError | undefined
+  #waiting: Waiting | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: { expectsContinue: boolean }) {
+    this.#request = request
+    this.#response = response
+    this.#expectsContinue = options.expectsContinue
+  }
+
+  /** As received, framing of aws-chunked included. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
+  get started(): boolean {
+    return this.#started
+  }
+
+  /** The client holds the body back until it is asked for it, and was not asked. */
+  get heldBack(): boolean {
+    return this.#expectsContinue && !this.#started
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    this.#start()
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        this.#left = true
+        this.#request.pause()
+        return { done: true, value: undefined }
+      },
+    }
+  }
+
+  /** Reads and forgets the rest. Calls back for everything received and at the end. */
+  discard(onBytes: (sizeBytes: number) => void, onEnd: () => void): void {
+    this.#started = true
+    this.#queue.length = 0
+    this.#request.removeAllListeners('data')
+    if (this.#request.readableEnded || this.#request.destroyed) {
+      onEnd()
+      return
+    }
+    this.#request.on('data', (bytes: Uint8Array) => onBytes(bytes.length))
+    this.#request.once('end', onEnd)
+    this.#request.once('close', onEnd)
+    this.#request.on('error', onEnd)
+    this.#request.resume()
+  }
+
+  #start(): void {
+    if (this.#started) throw new CairnError('Internal', 'a request body can be read once only')
+    if (this.#expectsContinue && !this.#response.headersSent) this.#response.writeContinue()
+    this.#started = true
+    this.#request.on('data', (bytes: Uint8Array) => this.#take(bytes))
+    this.#request.once('end', () => this.#end())
+    this.#request.once('error', (cause) => this.#fail(cause))
+    this.#request.once('close', () => this.#fail(undefined))
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#receivedBytes += bytes.length
+    if (this.#left) return
+    const waiting = this.#waiting
+    if (waiting !== undefined) {
+      this.#waiting = undefined
+      waiting.resolve({ done: false, value: bytes })
+      return
+    }
+    this.#queue.push(bytes)
+    this.#queuedBytes += bytes.length
+    if (this.#queuedBytes >= BODY_QUEUE_BYTES_MAX) this.#request.pause()
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.#waiting?.resolve({ done: true, value: undefined })
+    this.#waiting = undefined
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#ended || this.#failure !== undefined) return
+    this.#failure = new CairnError('Cancelled', 'the client closed the connection within the body', { cause })
+    this.#waiting?.reject(this.#failure)
+    this.#waiting = undefined
+  }
+
+  #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const bytes = this.#queue.shift()
+    if (bytes !== undefined) {
+      this.#queuedBytes -= bytes.length
+      if (this.#queuedBytes < BODY_QUEUE_BYTES_MAX / 2 && this.#request.isPaused()) this.#request.resume()
+      return Promise.resolve({ done: false, value: bytes })
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined })
+    if (this.#request.isPaused()) this.#request.resume()
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+    })
+  }
+}

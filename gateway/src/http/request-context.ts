@@ -1,0 +1,123 @@
+import type { ServerResponse } from 'node:http'
+import type { CairnClient } from '@cairn/client'
+import type { Authentication } from '../authentication/authenticate.js'
+import type { Principal } from '../authentication/principal.js'
+import type { GatewayConfig } from '../config.js'
+import type { OperationName } from '../operations/table.js'
+import type { OpenBodyOptions, OperationContext, RequestBody, RequestHeaders } from '../operations/types.js'
+import { openRequestBody } from '../payload/request-body.js'
+import type { Log } from '../ports.js'
+import type { IncomingBody } from './incoming-body.js'
+import type { Query } from './query.js'
+
+/** Everything a context is made of. */
+export interface ContextParts {
+  readonly operation: OperationName
+  readonly method: string
+  readonly bucket: string
+  readonly key: string
+  readonly query: Query
+  readonly headers: RequestHeaders
+  readonly requestId: string
+  readonly authentication: Authentication
+  readonly client: CairnClient
+  readonly config: GatewayConfig
+  readonly log: Log
+  readonly nowMs: number
+  readonly incoming: IncomingBody
+  readonly response: ServerResponse
+}
+
+/** One request as its operation sees it. The abort signal is made only if somebody asks for it. */
+export class RequestContext implements OperationContext {
+  readonly operation: OperationName
+  readonly method: string
+  readonly bucket: string
+  readonly key: string
+  readonly query: Query
+  readonly headers: RequestHeaders
+  readonly requestId: string
+  readonly principal: Principal
+  readonly client: CairnClient
+  readonly config: GatewayConfig
+  readonly log: Log
+  readonly nowMs: number
+  readonly #parts: ContextParts
+  #abort: AbortController | undefined
+  #bodyFailure: unknown
+
+  constructor(parts: ContextParts) {
+    this.operation = parts.operation
+    this.method = parts.method
+    this.bucket = parts.bucket
+    this.key = parts.key
+    this.query = parts.query
+    this.headers = parts.headers
+    this.requestId = parts.requestId
+    this.principal = parts.authentication.principal
+    this.client = parts.client
+    this.config = parts.config
+    this.log = parts.log
+    this.nowMs = parts.nowMs
+    this.#parts = parts
+  }
+
+  /** What the body or its seal was refused for, however the client library has wrapped it since. */
+  get bodyFailure(): unknown {
+    return this.#bodyFailure
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) this.#abort = this.#watch()
+    return this.#abort.signal
+  }
+
+  openBody(options?: OpenBodyOptions): RequestBody {
+    const { authentication, headers, incoming, query, config } = this.#parts
+    const { body, seal, ...rest } = openRequestBody(
+      {
+        headers,
+        bytes: incoming,
+        payloadHash: authentication.payloadHash,
+        signing: authentication.signing,
+        presigned: query.has('X-Amz-Signature'),
+        strictChunkedPut: config.compatibility.strictChunkedPut,
+        strictPresignedChecksum: config.compatibility.strictPresignedChecksum,
+      },
+      options,
+    )
+    return {
+      ...rest,
+      body: body === incoming ? incoming : this.#rememberFailure(body),
+      seal: (digests, sizeBytes) => {
+        try {
+          return seal(digests, sizeBytes)
+        } catch (error) {
+          this.#bodyFailure ??= error
+          throw error
+        }
+      },
+    }
+  }
+
+  async *#rememberFailure(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    try {
+      yield* body
+    } catch (error) {
+      this.#bodyFailure ??= error
+      throw error
+    }
+  }
+
+  #watch(): AbortController {
+    const controller = new AbortController()
+    const { response } = this.#parts
+    if (response.destroyed) controller.abort()
+    else {
+      response.once('close', () => {
+        if (!response.writableFinished) controller.abort()
+      })
+    }
+    return controller
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * One S3 request from its raw form to its answer: headers and target, operation, authentication, authorisation,
+ * the operation itself, the answer. Whatever is thrown on the way becomes S3's XML here and nowhere else.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { CairnClient } from '@cairn/client'
+import type { Clock } from '@cairn/protocol'
+import { type AuthenticationSettings, authenticate } from '../authentication/authenticate.js'
+import { authorize } from '../authentication/authorize.js'
+import type { GatewayConfig } from '../config.js'
+import { S3Error, toS3Error } from '../errors.js'
+import { REGISTRY } from '../operations/registry.js'
+import type { OperationName } from '../operations/table.js'
+import type { RequestHeaders, S3Response } from '../operations/types.js'
+import type { Log, RequestObserver } from '../ports.js'
+import { errorResponse } from './error-response.js'
+import { IncomingBody } from './incoming-body.js'
+import { parseQuery, type Query } from './query.js'
+import { RequestContext } from './request-context.js'
+import { addPresignedHeaders, readRequestHeaders } from './request-headers.js'
+import type { RequestIds } from './request-ids.js'
+import { parseRequestTarget, type RequestTarget } from './request-target.js'
+import { resolveOperation } from './resolve-operation.js'
+import { linger, restOfBody } from './rest-of-body.js'
+import { writeResponse } from './write-response.js'
+
+export interface ServeDependencies {
+  readonly client: CairnClient
+  readonly config: GatewayConfig
+  readonly authentication: AuthenticationSettings
+  readonly clock: Clock
+  readonly log: Log
+  readonly requestIds: RequestIds
+  readonly dateHeader: (nowMs: number) => string
+  readonly observe: RequestObserver
+  /** No connection is kept for a further request. */
+  readonly isClosing: () => boolean
+}
+
+export type Serve = (request: IncomingMessage, response: ServerResponse, rawTarget: string) => Promise<void>
+
+/** Methods that any operation has; the rest is refused before anything is looked at. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'])
+
+/** They prove who sends them in their body, or need no proof: the signature of a header says nothing. */
+const AUTHENTICATED_ELSEWHERE: ReadonlySet<OperationName> = new Set<OperationName>([
+  'PostObject',
+  'PreflightRequest',
+  'QueryApi',
+])
+
+/** Client went away, as nginx counts it. */
+const STATUS_GONE = 499
+
+/** What becomes known of a request on its way; whatever is missing was not reached. */
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly rawTarget: string
+  readonly requestId: string
+  readonly nowMs: number
+  readonly startedMs: number
+  readonly incoming: IncomingBody
+  headers?: RequestHeaders
+  bucket: string
+  operation?: OperationName
+  bytesOut: number
+}
+
+/** Never rejects. */
+export function createServe(dependencies: ServeDependencies): Serve {
+  const { clock, requestIds } = dependencies
+
+  return async (request, response, rawTarget) => {
+    const expectsContinue = /\b100-continue\b/i.test(request.headers.expect ?? '')
+    const exchange: Exchange = {
+      request,
+      response,
+      rawTarget,
+      requestId: requestIds.next(),
+      nowMs: Math.floor(clock.wallMicros() / 1000),
+      startedMs: clock.monotonicMs(),
+      incoming: new IncomingBody(request, response, { expectsContinue }),
+      bucket: '',
+      bytesOut: 0,
+    }
+    const status = await serveExchange(exchange, dependencies)
+    dependencies.observe({
+      bucket: exchange.bucket,
+      operation: exchange.operation ?? 'Unknown',
+      status,
+      durationMs: clock.monotonicMs() - exchange.startedMs,
+      bytesIn: exchange.incoming.receivedBytes,
+      bytesOut: exchange.bytesOut,
+    })
+  }
+}
+
+/** The status sent, or that of a client that has gone. */
+async function serveExchange(exchange: Exchange, dependencies: ServeDependencies): Promise<number> {
+  try {
+    const answer = await answerRequest(exchange, dependencies)
+    await send(exchange, answer, dependencies)
+    return answer.status
+  } catch (error) {
+    return sendError(exchange, error, dependencies)
+  }
+}
+
+async function answerRequest(exchange: Exchange, dependencies: ServeDependencies): Promise<S3Response> {
+  const { request } = exchange
+  const method = request.method ?? ''
+  if (!METHODS.has(method)) throw new S3Error('MethodNotAllowed', undefined, { elements: { Method: method } })
+  const wireHeaders = readRequestHeaders(request.rawHeaders)
+  exchange.headers = wireHeaders
+  const { config } = dependencies
+  const target = parseRequestTarget(exchange.rawTarget, wireHeaders.host ?? '', config.domain)
+  exchange.bucket = target.bucket
+  const query = parseQuery(target.rawQuery)
+  const headers = mergeHeaders(wireHeaders, query)
+  const resolved = resolve({ method, target, query, headers })
+  if (resolved.name !== undefined) exchange.operation = resolved.name
+  if (resolved.name !== undefined && AUTHENTICATED_ELSEWHERE.has(resolved.name)) throw notBuilt(resolved.name)
+  const raw = {
+    method,
+    target,
+    query,
+    headers: wireHeaders,
+    rawHeaders: request.rawHeaders,
+    remoteAddress: request.socket.remoteAddress ?? '',
+  }
+  const authentication = await authenticate(raw, dependencies.authentication, exchange.nowMs)
+  if (resolved.name === undefined) throw refuse(resolved.error, authentication.principal.kind === 'anonymous')
+  authorize(authentication.principal, { operation: resolved.name, bucket: target.bucket, key: target.key })
+  if (target.undecodable) throw undecodable(method)
+  const context = new RequestContext({
+    operation: resolved.name,
+    method,
+    bucket: target.bucket,
+    key: target.key,
+    query,
+    headers,
+    requestId: exchange.requestId,
+    authentication,
+    client: dependencies.client,
+    config,
+    log: dependencies.log,
+    nowMs: exchange.nowMs,
+    incoming: exchange.incoming,
+    response: exchange.response,
+  })
+  return operate(context)
+}
+
+async function operate(context: RequestContext): Promise<S3Response> {
+  const operation = REGISTRY.get(context.operation)
+  if (operation === undefined) throw notBuilt(context.operation)
+  await checkBucketOwner(context)
+  try {
+    return await operation.handle(context)
+  } catch (error) {
+    throw context.bodyFailure ?? error
+  }
+}
+
+/** Guards against a bucket that somebody else has made under the name meanwhile. */
+async function checkBucketOwner(context: RequestContext): Promise<void> {
+  const expected = context.headers['x-amz-expected-bucket-owner']
+  if (expected === undefined || context.bucket === '' || context.operation === 'CreateBucket') return
+  const { owner } = await context.client.getBucket(context.bucket, { signal: context.signal })
+  if (owner !== expected) throw new S3Error('AccessDenied')
+}
+
+function mergeHeaders(wireHeaders: Record<string, string | undefined>, query: Query): RequestHeaders {
+  if (!query.has('X-Amz-Signature')) return wireHeaders
+  const headers: Record<string, string | undefined> = Object.assign(Object.create(null), wireHeaders)
+  addPresignedHeaders(headers, query)
+  return headers
+}
+
+/** The operation's name is wanted for the metrics, but who may not come in is not told what he named wrongly. */
+function resolve(facts: {
+  method: string
+  target: RequestTarget
+  query: Query
+  headers: RequestHeaders
+}): { name: OperationName } | { name: undefined; error: unknown } {
+  const { method, target, query, headers } = facts
+  const key = target.undecodable ? 'undecodable' : target.key
+  try {
+    return { name: resolveOperation({ method, bucket: target.bucket, key, query, headers }) }
+  } catch (error) {
+    return { name: undefined, error }
+  }
+}
+
+function refuse(error: unknown, anonymous: boolean): unknown {
+  return anonymous ? new S3Error('AccessDenied') : error
+}
+
+function notBuilt(operation: OperationName): S3Error {
+  return new S3Error('NotImplemented', `The operation ${operation} is not implemented.`, {
+    elements: { Operation: operation },
+  })
+}
+
+/** A key that is not UTF-8 cannot exist, and must not begin to. */
+function undecodable(method: string): S3Error {
+  if (method === 'GET' || method === 'HEAD') return new S3Error('NoSuchKey')
+  return new S3Error('InvalidURI', 'Object keys must be UTF-8.')
+}
+
+async function send(
+  exchange: Exchange,
+  answer: S3Response,
+  { clock, requestIds, dateHeader, isClosing }: ServeDependencies,
+): Promise<void> {
+  const { request, response, incoming } = exchange
+  const rest = restOfBody(request, exchange.headers, incoming)
+  const baseHeaders = [
+    'x-amz-request-id',
+    exchange.requestId,
+    'x-amz-id-2',
+    requestIds.hostId,
+    'Date',
+    dateHeader(Math.floor(clock.wallMicros() / 1000)),
+    'Server',
+    'Cairn',
+    'X-Content-Type-Options',
+    'nosniff',
+  ]
+  if (rest === 'cut' || isClosing()) baseHeaders.push('Connection', 'close')
+  const method = request.method ?? ''
+  // What is left of a whole body stays in the stream, and with it the socket stopped, unless somebody reads it.
+  if (rest === 'drain' || (rest === 'none' && incoming.started)) request.resume()
+  exchange.bytesOut = await writeResponse(response, answer, { method, baseHeaders, keepOpen: rest === 'cut' })
+  if (rest === 'cut') linger(response, incoming, clock)
+}
+
+async function sendError(
+  exchange: Exchange,
+  thrown: unknown,
+  dependencies: ServeDependencies,
+): Promise<number> {
+  const { response, requestId, rawTarget } = exchange
+  const error = toS3Error(thrown)
+  const gone = response.destroyed || exchange.request.destroyed
+  if (error.status >= 500 && error.code !== 'NotImplemented' && !gone)
+    report(exchange, error, dependencies.log)
+  if (gone || response.headersSent) {
+    response.destroy()
+    return gone ? STATUS_GONE : error.status
+  }
+  const question = rawTarget.indexOf('?')
+  const answer = errorResponse(error, {
+    resource: question < 0 ? rawTarget : rawTarget.slice(0, question),
+    requestId,
+    hostId: dependencies.requestIds.hostId,
+  })
+  try {
+    await send(exchange, answer, dependencies)
+  } catch {
+    // The client has gone while it was told; there is nobody left to tell.
+    response.destroy()
+    return STATUS_GONE
+  }
+  return error.status
+}
+
+function report(exchange: Exchange, error: S3Error, log: Log): void {
+  const { requestId, bucket, operation } = exchange
+  log.error({ err: error.cause ?? error, requestId, bucket, operation, code: error.code }, 'request failed')
+}

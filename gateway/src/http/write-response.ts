@@ -1,0 +1,102 @@
+/**
+ * Writes an answer with back-pressure. Head and first bytes travel in one write; a stream that yields another
+ * number of bytes than was promised, or fails, cuts the connection: nobody may take a part for the whole.
+ */
+import type { ServerResponse } from 'node:http'
+import { CairnError } from '@cairn/protocol'
+import type { S3Response } from '../operations/types.js'
+
+export interface WriteOptions {
+  readonly method: string
+  /** Sent with every answer: name, value, name, value … */
+  readonly baseHeaders: readonly string[]
+  /** Leaves the answer unfinished, for the caller to end: everything the client waits for is sent, though. */
+  readonly keepOpen: boolean
+}
+
+/** Resolves with the number of body bytes sent. Rejects if the stream failed or the client went away. */
+export async function writeResponse(
+  response: ServerResponse,
+  answer: S3Response,
+  options: WriteOptions,
+): Promise<number> {
+  const { status } = answer
+  const bodiless = options.method === 'HEAD' || status === 204 || status === 304
+  const { body } = answer
+  if (body === undefined || bodiless) {
+    writeHead(response, answer, options, bodiless ? undefined : 0)
+    finish(response, undefined, options)
+    return 0
+  }
+  if (typeof body === 'string' || body instanceof Uint8Array) {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    writeHead(response, answer, options, bytes.length)
+    finish(response, bytes, options)
+    return bytes.length
+  }
+  return writeStream(response, answer, body, options)
+}
+
+async function writeStream(
+  response: ServerResponse,
+  answer: S3Response,
+  body: AsyncIterable<Uint8Array>,
+  options: WriteOptions,
+): Promise<number> {
+  const promised = answer.headers?.['Content-Length']
+  let sentBytes = 0
+  writeHead(response, answer, options, undefined)
+  for await (const bytes of body) {
+    if (response.destroyed) throw gone()
+    sentBytes += bytes.length
+    if (!response.write(bytes)) await drained(response)
+  }
+  if (promised !== undefined && Number(promised) !== sentBytes) {
+    throw new CairnError('LengthMismatch', `an answer of ${promised} bytes ended after ${sentBytes}`)
+  }
+  finish(response, undefined, options)
+  return sentBytes
+}
+
+function writeHead(
+  response: ServerResponse,
+  answer: S3Response,
+  options: WriteOptions,
+  contentLength: number | undefined,
+): void {
+  const head = [...options.baseHeaders]
+  for (const [name, value] of Object.entries(answer.headers ?? {})) {
+    if (value !== undefined) head.push(name, String(value))
+  }
+  if (contentLength !== undefined) head.push('Content-Length', String(contentLength))
+  response.sendDate = false
+  response.writeHead(answer.status, head)
+}
+
+function finish(response: ServerResponse, bytes: Uint8Array | undefined, options: WriteOptions): void {
+  if (!options.keepOpen) {
+    response.end(bytes)
+  } else if (bytes !== undefined) {
+    response.write(bytes)
+  } else {
+    response.flushHeaders()
+  }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return Promise.reject(gone())
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      response.off('drain', settle)
+      response.off('close', settle)
+      if (response.destroyed) reject(gone())
+      else resolve()
+    }
+    response.once('drain', settle)
+    response.once('close', settle)
+  })
+}
+
+function gone(): CairnError {
+  return new CairnError('Cancelled', 'the client closed the connection')
+}
