@@ -204,12 +204,13 @@ function remainder(buffers: readonly Uint8Array[], count: number): Uint8Array[] 
   return left
 }
 
-/** Two replacements of one file never share a temporary file. */
+/** Two replacements under way never share a temporary file; one that lies there already is a crashed process's. */
 let temporaryFiles = 0
 
 async function replaceFile(disk: Disk, path: string, content: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${++temporaryFiles}.tmp`
+  const temporary = `${path}.${++temporaryFiles}.tmp`
   try {
+    await disk.remove(temporary)
     const file = await disk.open(temporary, 'create')
     try {
       await file?.write([content], 0)

@@ -1,1 +1,2 @@
 export * from './simulated-disk.js'
+export * from './simulated-drive.js'

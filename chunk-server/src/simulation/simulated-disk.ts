@@ -97,6 +97,7 @@ class VolumeDisk implements SimulatedDisk, FileHost {
 
   async replace(path: string, content: Uint8Array): Promise<void> {
     const temporary = `${path}.${++this.temporaryFiles}.tmp`
+    await this.remove(temporary)
     const file = await this.open(temporary, 'create')
     try {
       await file?.write([content], 0)

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
@@ -25,6 +25,13 @@ describe('NodeDisk', () => {
     symlinkSync('/etc/hostname', join(folder.path, 'link'))
     const disk = createNodeDisk(folder.path, { durability: 'fsync' })
     expect(await codeOf(disk.open('link', 'read'))).to.equal('DriveFailed')
+  })
+
+  it('replaces a file although a crashed process left its temporary files', async () => {
+    for (let at = 1; at < 100; at++) writeFileSync(join(folder.path, `a.${at}.tmp`), 'torn')
+    const disk = createNodeDisk(folder.path, { durability: 'fsync' })
+    await disk.replace('a', Buffer.from('whole'))
+    expect(Buffer.from((await disk.readSmall('a')) ?? []).toString()).to.equal('whole')
   })
 
   it('keeps the cause of a failure', async () => {

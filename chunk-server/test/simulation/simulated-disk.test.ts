@@ -181,6 +181,17 @@ describe('SimulatedDisk', () => {
     expect(new Set(await Promise.all([order(1), order(2), order(3), order(4)])).size).to.be.above(1)
   })
 
+  it('replaces a file again after a power cut at any moment of the first time', async () => {
+    const crashed: SimulatedDisk[] = []
+    disk.onOperation = () => crashed.push(disk.fork({ kind: 'kept' }))
+    await disk.replace('drive.json', Buffer.from('new'))
+    expect(crashed.length).to.be.above(4)
+    for (const left of crashed) {
+      await left.replace('drive.json', Buffer.from('newer'))
+      expect(await left.list('')).to.deep.equal(['drive.json'])
+    }
+  })
+
   for (const kind of ['lost', 'kept', 'subset', 'torn'] as const) {
     it(`replaces a file by the old or the new one, whole, wherever the power goes (${kind})`, async () => {
       disk.poke('drive.json', Buffer.from('old'))

@@ -1,0 +1,176 @@
+/** Builds a chunk server from what it needs of the world; reads no configuration, listens only when started. */
+import {
+  type Clock,
+  createRouter,
+  type HandshakeIdentity,
+  type Network,
+  type Random,
+  type RpcListener,
+  type RpcPeer,
+} from '@cairn/protocol'
+import { fetchClusterId } from './core/cluster-id.js'
+import type { DriveSource, DriveStatus, ServedDrive } from './core/drive.js'
+import { type DriveSet, openDriveSet } from './core/drive-set.js'
+import { type Registration, startRegistration } from './core/registration.js'
+import { startUpkeep, type Upkeep } from './core/upkeep.js'
+import { registerChunkHandlers } from './rpc/handlers.js'
+
+/** Pause between two compaction rounds. */
+const COMPACTION_MS = 10_000
+/** Time that running calls get to finish when the server closes. */
+const DRAIN_MS = 5_000
+
+/** What a server tells its log. */
+export type ChunkServerEvent =
+  | { readonly kind: 'registered' | 'unregistered'; readonly error?: unknown }
+  | { readonly kind: 'drive'; readonly status: DriveStatus }
+  | { readonly kind: 'upkeep failed'; readonly drive: string; readonly error: unknown }
+
+export interface ChunkServerOptions {
+  /** Stable over restarts: the member's id in the cluster map. */
+  readonly id: string
+  /** Folders, or drives of another making (a simulation). */
+  readonly drives: readonly DriveSource[]
+  /** Where to listen: `host:port`, port 0 for a free one, or `local:<name>`. */
+  readonly address: string
+  /** What others connect to, if not the address listened on. */
+  readonly advertise?: string
+  /** The metadata service or its address. */
+  readonly metadata: RpcPeer | string
+  readonly network: Network
+  /** With an empty cluster id the metadata service is asked for it. */
+  readonly identity: HandshakeIdentity
+  readonly clock: Clock
+  readonly random: Random
+  readonly durability: 'fsync' | 'none'
+  /** Failure domains; empty is a domain of its own name. */
+  readonly zone?: string
+  readonly rack?: string
+  readonly host?: string
+  readonly compactionMs?: number
+  readonly onEvent?: (event: ChunkServerEvent) => void
+}
+
+/** What is to be seen of a server from outside. */
+export interface ChunkServerStatus {
+  readonly id: string
+  /** `undefined` before `start`. */
+  readonly address: string | undefined
+  readonly registered: boolean
+  readonly drives: readonly DriveStatus[]
+}
+
+/** One chunk server with its drives open. */
+export interface ChunkServer {
+  /** Listens and begins to register; resolves with the real address once calls are answered. */
+  start(): Promise<string>
+  /** Resolves once the metadata service knows this server. */
+  registered(): Promise<void>
+  /** Drains, then closes all drives. Idempotent. */
+  close(): Promise<void>
+  status(): ChunkServerStatus
+  /** The drives, for metrics. */
+  drives(): readonly ServedDrive[]
+}
+
+/**
+ * Opens all drives. A drive that fails is told in `status` and answers `DriveFailed`; `DataFolderInUse` and
+ * `FormatTooNew` of any drive are thrown.
+ */
+export async function createChunkServer(options: ChunkServerOptions): Promise<ChunkServer> {
+  const { clock, random, network } = options
+  const connect = (identity: HandshakeIdentity): RpcPeer =>
+    typeof options.metadata === 'string' ? network.connect(options.metadata, identity) : options.metadata
+  const clusterId = options.identity.clusterId || (await askClusterId(options, connect(options.identity)))
+  const identity = { ...options.identity, clusterId }
+  const drives = await openDriveSet(options.drives, { clusterId, clock, random })
+  return new OpenChunkServer({ ...options, identity }, drives, connect(identity))
+}
+
+async function askClusterId(options: ChunkServerOptions, metadata: RpcPeer): Promise<string> {
+  try {
+    return await fetchClusterId(metadata, options)
+  } finally {
+    if (metadata !== options.metadata) await metadata.close()
+  }
+}
+
+class OpenChunkServer implements ChunkServer {
+  private readonly options: ChunkServerOptions
+  private readonly driveSet: DriveSet
+  private readonly metadata: RpcPeer
+  private listener: RpcListener | undefined
+  private registration: Registration | undefined
+  private upkeep: Upkeep | undefined
+  private closing: Promise<void> | undefined
+
+  constructor(options: ChunkServerOptions, drives: DriveSet, metadata: RpcPeer) {
+    this.options = options
+    this.driveSet = drives
+    this.metadata = metadata
+    for (const status of drives.status()) this.tell({ kind: 'drive', status })
+  }
+
+  async start(): Promise<string> {
+    const { options } = this
+    const router = createRouter()
+    registerChunkHandlers(router, this.driveSet)
+    this.listener = await options.network.listen(options.address, router, options.identity)
+    this.registration = this.register(options.advertise ?? this.listener.address)
+    this.upkeep = startUpkeep({
+      clock: options.clock,
+      drives: this.driveSet,
+      intervalMs: options.compactionMs ?? COMPACTION_MS,
+      onError: (drive, error) => this.tell({ kind: 'upkeep failed', drive, error }),
+    })
+    return this.listener.address
+  }
+
+  registered(): Promise<void> {
+    return this.registration?.first ?? Promise.reject(new Error('the chunk server is not started'))
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeInOrder()
+    return this.closing
+  }
+
+  status(): ChunkServerStatus {
+    return {
+      id: this.options.id,
+      address: this.listener?.address,
+      registered: this.registration?.isRegistered() ?? false,
+      drives: this.driveSet.status(),
+    }
+  }
+
+  drives(): readonly ServedDrive[] {
+    return this.driveSet.all()
+  }
+
+  private register(address: string): Registration {
+    const { id, zone = '', rack = '', host = '', clock, random } = this.options
+    return startRegistration({
+      clock,
+      random,
+      metadata: this.metadata,
+      member: { id, address, zone, rack, host },
+      registrations: () => this.driveSet.registrations(),
+      reports: () => this.driveSet.reports(),
+      onChange: ({ registered, error }) =>
+        this.tell({ kind: registered ? 'registered' : 'unregistered', error }),
+    })
+  }
+
+  private async closeInOrder(): Promise<void> {
+    await this.registration?.close()
+    await this.listener?.close(DRAIN_MS)
+    await this.upkeep?.close()
+    if (typeof this.options.metadata === 'string') await this.metadata.close()
+    await this.driveSet.close()
+  }
+
+  private tell(event: ChunkServerEvent): void {
+    this.options.onEvent?.(event)
+  }
+}

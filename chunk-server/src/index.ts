@@ -1,0 +1,6 @@
+export * from './adapters/folder-lock.js'
+export * from './adapters/memory-block-store.js'
+export * from './adapters/node-disk.js'
+export * from './app.js'
+export type * from './core/drive.js'
+export type * from './ports.js'
