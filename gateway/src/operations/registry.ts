@@ -1,10 +1,54 @@
 /** The operations that are built. One line each; everything else in the table answers 501. */
+import { abortMultipartUpload } from './abort-multipart-upload.js'
+import { completeMultipartUpload } from './complete-multipart-upload.js'
+import { copyObject } from './copy-object.js'
+import { createBucket } from './create-bucket.js'
+import { createMultipartUpload } from './create-multipart-upload.js'
+import { deleteBucket } from './delete-bucket.js'
+import { deleteObject } from './delete-object.js'
+import { deleteObjects } from './delete-objects.js'
+import { getBucketLocation } from './get-bucket-location.js'
+import { getBucketVersioning } from './get-bucket-versioning.js'
+import { getObject, headObject } from './get-object.js'
 import { headBucket } from './head-bucket.js'
 import { listBuckets } from './list-buckets.js'
+import { listMultipartUploads } from './list-multipart-uploads.js'
+import { listObjectVersions } from './list-object-versions.js'
+import { listObjects } from './list-objects.js'
+import { listObjectsV2 } from './list-objects-v2.js'
+import { listParts } from './list-parts.js'
+import { putBucketVersioning } from './put-bucket-versioning.js'
+import { putObject } from './put-object.js'
 import type { OperationName } from './table.js'
 import type { Operation } from './types.js'
+import { uploadPart } from './upload-part.js'
+import { uploadPartCopy } from './upload-part-copy.js'
 
-const built: readonly Operation[] = [headBucket, listBuckets]
+const built: readonly Operation[] = [
+  abortMultipartUpload,
+  completeMultipartUpload,
+  copyObject,
+  createBucket,
+  createMultipartUpload,
+  deleteBucket,
+  deleteObject,
+  deleteObjects,
+  getBucketLocation,
+  getBucketVersioning,
+  getObject,
+  headObject,
+  headBucket,
+  listBuckets,
+  listMultipartUploads,
+  listObjectVersions,
+  listObjects,
+  listObjectsV2,
+  listParts,
+  putBucketVersioning,
+  putObject,
+  uploadPart,
+  uploadPartCopy,
+]
 
 /** Built operations by name. */
 export const REGISTRY: ReadonlyMap<OperationName, Operation> = new Map(

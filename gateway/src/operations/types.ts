@@ -47,6 +47,8 @@ export interface RequestBody {
 export interface OpenBodyOptions {
   /** Computed and sealed if the client declares no checksum. `CRC64NVME` unless given; `none` for documents. */
   readonly checksumDefault?: ChecksumAlgorithm | 'none'
+  /** True where `x-amz-checksum-*` headers describe the object to be made, not this body. */
+  readonly checksumOfObject?: boolean
   /** `EntityTooLarge` above; 5 GiB unless given. */
   readonly sizeBytesMax?: number
 }

@@ -1,7 +1,7 @@
 import { createDigest, type DigestAlgorithm } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { XML_BYTES_MAX } from '../limits.js'
-import type { OperationContext } from '../operations/types.js'
+import type { OpenBodyOptions, OperationContext } from '../operations/types.js'
 
 /**
  * A small body as a whole (an XML document), verified against every digest the client declared.
@@ -9,9 +9,11 @@ import type { OperationContext } from '../operations/types.js'
  */
 export async function readDocument(
   context: Pick<OperationContext, 'openBody'>,
-  sizeBytesMax: number = XML_BYTES_MAX,
+  options: Pick<OpenBodyOptions, 'sizeBytesMax' | 'checksumOfObject'> = {},
 ): Promise<Buffer> {
-  const { body, digests, seal } = context.openBody({ checksumDefault: 'none' })
+  const sizeBytesMax = options.sizeBytesMax ?? XML_BYTES_MAX
+  const { checksumOfObject = false } = options
+  const { body, digests, seal } = context.openBody({ checksumDefault: 'none', checksumOfObject })
   const parts: Uint8Array[] = []
   let sizeBytes = 0
   for await (const part of body) {

@@ -128,6 +128,7 @@ function chooseChecksum(
   trailerNames: readonly string[],
   options: OpenBodyOptions,
 ): DeclaredChecksum | undefined {
+  if (options.checksumOfObject) return undefined
   const declared = readDeclaredChecksum(source.headers, trailerNames)
   if (declared !== undefined) return declared
   const fallback: ChecksumAlgorithm | 'none' = options.checksumDefault ?? 'CRC64NVME'

@@ -1,0 +1,98 @@
+import type { RequestedPart } from '@cairn/client'
+import { CHECKSUM_ALGORITHMS, type ChecksumType, type ObjectChecksum, PART_NUMBER_MAX } from '@cairn/protocol'
+import { S3Error } from '../errors.js'
+import { readDocument } from '../payload/read-document.js'
+import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
+import { document, element } from '../xml/writer.js'
+import { checksumElement, checksumXml } from './checksum-xml.js'
+import { parseEtags, writePreconditions } from './conditions.js'
+import { quoted, writtenVersionHeader } from './object-headers.js'
+import { readUploadId } from './parameters.js'
+import { xmlResponse } from './response.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
+
+/** `POST /B/K?uploadId`: makes the object of the listed parts. Repeated with the same list, the same answer. */
+export const completeMultipartUpload: Operation = { name: 'CompleteMultipartUpload', handle }
+
+async function handle(context: OperationContext): Promise<S3Response> {
+  const { bucket, key } = context
+  const uploadId = readUploadId(context.query)
+  const preconditions = writePreconditions(context.headers, context.config.compatibility)
+  const sizeBytes = readObjectSize(context.headers)
+  const parts = readParts(await readList(context))
+  const checksum = readObjectChecksum(context.headers, parts.length)
+  const completed = await context.client.completeUpload({ bucket, key, uploadId }, parts, {
+    signal: context.signal,
+    ...(preconditions === undefined ? {} : { preconditions }),
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(checksum === undefined ? {} : { checksum }),
+  })
+  const content =
+    element('Location', locationOf(context)) +
+    element('Bucket', bucket) +
+    element('Key', key) +
+    element('ETag', quoted(completed.etag)) +
+    checksumXml(completed.checksum)
+  const headers = writtenVersionHeader(completed.versionId, context.config.compatibility)
+  return xmlResponse(document('CompleteMultipartUploadResult', content), headers)
+}
+
+/**
+ * The part list. Checksum headers of this request describe the object, not the document, so the body is verified
+ * by its payload hash alone.
+ */
+async function readList(context: OperationContext): Promise<XmlElement> {
+  const bytes = await readDocument(context, { checksumOfObject: true })
+  if (bytes.length === 0) throw new S3Error('MalformedXML')
+  return parseXml(bytes, 'CompleteMultipartUpload')
+}
+
+function readParts(list: XmlElement): RequestedPart[] {
+  const parts = childrenOf(list, 'Part').map(readPart)
+  if (parts.length === 0 || parts.length > PART_NUMBER_MAX) throw new S3Error('MalformedXML')
+  return parts
+}
+
+function readPart(part: XmlElement): RequestedPart {
+  const number = getText(part, 'PartNumber').trim()
+  const [etag] = parseEtags(getText(part, 'ETag').trim())
+  if (!/^\d{1,9}$/.test(number) || etag === undefined) throw new S3Error('MalformedXML')
+  if (Number(number) < 1 || Number(number) > PART_NUMBER_MAX) {
+    throw new S3Error('InvalidArgument', `PartNumber must be between 1 and ${PART_NUMBER_MAX}, inclusive`)
+  }
+  const requested = { partNumber: Number(number), etag }
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = findText(part, checksumElement(algorithm))?.trim()
+    if (value !== undefined && value !== '') return { ...requested, checksum: { algorithm, value } }
+  }
+  return requested
+}
+
+function readObjectSize(headers: RequestHeaders): number | undefined {
+  const text = headers['x-amz-mp-object-size']
+  if (text === undefined) return undefined
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new S3Error('InvalidRequest', 'Value for x-amz-mp-object-size header is invalid.')
+}
+
+/** The checksum the caller expects of the whole object. */
+function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectChecksum | undefined {
+  const type = headers['x-amz-checksum-type']?.toUpperCase()
+  if (type !== undefined && type !== 'FULL_OBJECT' && type !== 'COMPOSITE') {
+    throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
+  }
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const given = headers[`x-amz-checksum-${algorithm.toLowerCase()}`]
+    if (given === undefined) continue
+    const composite = /^(.*)-(\d+)$/.exec(given)
+    const kind: ChecksumType = type ?? (composite === null ? 'FULL_OBJECT' : 'COMPOSITE')
+    const value = kind === 'COMPOSITE' && composite === null ? `${given}-${partCount}` : given
+    return { algorithm, type: kind, value }
+  }
+  return undefined
+}
+
+function locationOf(context: OperationContext): string {
+  const path = `${context.bucket}/${context.key}`.split('/').map(encodeURIComponent).join('/')
+  return `http://${context.headers.host ?? 'localhost'}/${path}`
+}
