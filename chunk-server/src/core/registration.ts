@@ -4,6 +4,7 @@
  * answers next may never have heard of it.
  */
 import {
+  CairnError,
   type Clock,
   type DriveRegistration,
   type DriveReport,
@@ -35,7 +36,7 @@ export interface RegistrationOptions {
 /** The running exchange with the metadata service. */
 export interface Registration {
   isRegistered(): boolean
-  /** Resolves after the first registration. */
+  /** Resolves after the first registration; rejects with `ShuttingDown` if closed before. */
   readonly first: Promise<void>
   /** Ends the exchange; a beat that is under way is cancelled. */
   close(): Promise<void>
@@ -53,12 +54,15 @@ class RunningRegistration implements Registration {
   private registered = false
   private failures = 0
   private resolveFirst: () => void = () => undefined
+  private rejectFirst: (error: CairnError) => void = () => undefined
 
   constructor(options: RegistrationOptions) {
     this.options = options
-    this.first = new Promise((resolve) => {
+    this.first = new Promise((resolve, reject) => {
       this.resolveFirst = resolve
+      this.rejectFirst = reject
     })
+    this.first.catch(() => undefined)
     this.loop = this.run()
   }
 
@@ -68,6 +72,7 @@ class RunningRegistration implements Registration {
 
   async close(): Promise<void> {
     this.stop.abort()
+    this.rejectFirst(new CairnError('ShuttingDown', 'closed before the metadata service answered'))
     await this.loop
   }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
@@ -14,12 +14,44 @@ for (const durability of ['fsync', 'none'] as const) {
   })
 }
 
+/** Names of the calls to node:fs that matter for durability, in the order in which they began. */
+async function callsDuring(step: () => Promise<void>): Promise<string[]> {
+  const calls: string[] = []
+  const { fdatasync, fsync, rename } = fs
+  const original = { fdatasync, fsync, rename }
+  for (const [name, call] of Object.entries(original)) {
+    const spy = (...args: unknown[]): unknown => {
+      calls.push(name)
+      return Reflect.apply(call, fs, args)
+    }
+    Object.assign(fs, { [name]: spy })
+  }
+  try {
+    await step()
+  } finally {
+    Object.assign(fs, original)
+  }
+  return calls
+}
+
 describe('NodeDisk', () => {
   let folder: ReturnType<typeof temporaryFolder>
   beforeEach(() => {
     folder = temporaryFolder()
   })
   afterEach(() => folder.remove())
+
+  for (const [durability, expected] of [
+    ['fsync', ['fdatasync', 'rename', 'fsync']],
+    ['none', ['rename']],
+  ] as const) {
+    it(`syncs a replaced file, then its folder (${durability})`, async () => {
+      const calls = await callsDuring(() =>
+        createNodeDisk(folder.path, { durability }).replace('a', Buffer.from('x')),
+      )
+      expect(calls).to.deep.equal(expected)
+    })
+  }
 
   it('does not follow symbolic links', async () => {
     symlinkSync('/etc/hostname', join(folder.path, 'link'))

@@ -265,6 +265,17 @@ describe('ChunkServer', () => {
       expect(server.status().registered).to.equal(true)
     }))
 
+  it('closes at once although the metadata service never answered', () =>
+    run(async () => {
+      network.broken = true
+      server = await createOther([drive(0)])
+      await server.start()
+      const registered = server.registered()
+      await server.close()
+      expect(await codeOf(registered)).to.equal('ShuttingDown')
+      expect(metadata.registrations).to.deep.equal([])
+    }))
+
   it('registers anew after the connection was lost', () =>
     run(async () => {
       await open()
