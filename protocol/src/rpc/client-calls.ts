@@ -1,0 +1,102 @@
+/**
+ * The asking side of a connection: opens calls, matches answers to them, and ends each call exactly once: by its
+ * answer, its error, its deadline, its caller's signal, or the loss of the connection.
+ */
+import { CairnError } from '../errors.js'
+import { CALLS_PER_CONNECTION_MAX } from '../limits.js'
+import { ClientCall } from './client-call.js'
+import type { CallSide, Connection } from './connection.js'
+import { Deadlines } from './deadlines.js'
+import { decodeError } from './error-message.js'
+import { FRAME, type FrameHead, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
+import { dropSource } from './outgoing-body.js'
+import type { CallOptions, PeerIdentity, RpcMethod, RpcReply } from './types.js'
+
+const STREAM_MAX = 0xffff_ffff
+
+export interface ClientCallsOptions {
+  /** Called once, when no call is open any more. */
+  onClosed(error: CairnError, wasReady: boolean): void
+}
+
+export class ClientCalls implements CallSide {
+  readonly answers = false
+  private readonly connection: Connection
+  private readonly calls: Map<number, ClientCall> = new Map()
+  private readonly deadlines: Deadlines
+  private readonly onClosed: ClientCallsOptions['onClosed']
+  private lastStream = 0
+  private wasReady = false
+
+  constructor(connection: Connection, options: ClientCallsOptions) {
+    this.connection = connection
+    this.onClosed = options.onClosed
+    this.deadlines = new Deadlines(connection.clock, () => this.calls.values())
+  }
+
+  /** Starts a call, at once or when the handshake is complete. A call that rejects has left its body. */
+  open<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<RpcReply<Response>> {
+    let content: Uint8Array
+    try {
+      content = this.admit(method, request)
+    } catch (error) {
+      dropSource(options.body)
+      return Promise.reject(error)
+    }
+    return new Promise<RpcReply<unknown>>((resolve, reject) => {
+      const stream = this.nextStream()
+      const finished = (): unknown => this.calls.delete(stream)
+      const call = new ClientCall(
+        { connection: this.connection, stream, method, finished },
+        { options, content, resolve, reject },
+      )
+      this.calls.set(stream, call)
+      this.deadlines.watch(call)
+      if (this.connection.ready) call.start()
+    }) as Promise<RpcReply<Response>>
+  }
+
+  ready(_peer: PeerIdentity): void {
+    this.wasReady = true
+    for (const call of this.calls.values()) call.start()
+  }
+
+  frame(head: Readonly<FrameHead>, content: Buffer): void {
+    const call = this.calls.get(head.stream)
+    if (call === undefined) return
+    if (head.type === FRAME.response) call.takeResponse(content, (head.flags & HAS_BODY) !== 0)
+    else if (head.type === FRAME.data) call.takeUnit({ bytes: content, check: head.a })
+    else if (head.type === FRAME.end) call.takeEnd()
+    else if (head.type === FRAME.credit) call.takeCredit(head.a)
+    else if (head.type === FRAME.error) call.fail(decodeError(content))
+    else throw new CairnError('MessageCorrupt', `frame ${head.type} from the answering side`)
+  }
+
+  closed(error: CairnError): void {
+    this.deadlines.stop()
+    for (const call of this.calls.values()) call.lose(error)
+    this.onClosed(error, this.wasReady)
+  }
+
+  private admit<Request>(method: RpcMethod<Request, unknown>, request: Request): Uint8Array {
+    if (this.calls.size >= CALLS_PER_CONNECTION_MAX) {
+      throw new CairnError('Busy', `${this.calls.size} calls are open on one connection`)
+    }
+    const content = method.request.encode(request)
+    if (content.length > MESSAGE_CONTENT_BYTES_MAX) {
+      throw new CairnError('MessageTooLarge', `${method.name} with ${content.length} bytes`)
+    }
+    return content
+  }
+
+  private nextStream(): number {
+    do {
+      this.lastStream = this.lastStream === STREAM_MAX ? 1 : this.lastStream + 1
+    } while (this.calls.has(this.lastStream))
+    return this.lastStream
+  }
+}

@@ -1,0 +1,108 @@
+/** The calling end of a network address: connects with the first call, and again with the next call after a loss. */
+import { CairnError } from '../errors.js'
+import { ClientCalls } from './client-calls.js'
+import { Connection, type ConnectionContext } from './connection.js'
+import { checkSecret, createClientHandshake } from './handshake.js'
+import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX } from './limits.js'
+import { dropSource } from './outgoing-body.js'
+import type { TransportLayer } from './transport.js'
+import type { CallOptions, HandshakeIdentity, RpcMethod, RpcPeer, RpcReply } from './types.js'
+
+export interface PeerOptions extends ConnectionContext {
+  readonly layer: TransportLayer
+  readonly address: string
+  readonly identity: HandshakeIdentity
+}
+
+/**
+ * After a failed connect, calls are refused at once until a pause has passed: callers have other replicas to turn
+ * to. All errors of a call that was never sent carry the detail `connected: 'false'`.
+ */
+export class Peer implements RpcPeer {
+  private readonly options: PeerOptions
+  private link: { readonly connection: Connection; readonly calls: ClientCalls } | undefined
+  private failureCount = 0
+  private retryAtMs = Number.NEGATIVE_INFINITY
+  private lastError: CairnError | undefined
+  private isClosed = false
+
+  constructor(options: PeerOptions) {
+    this.options = options
+  }
+
+  call<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<RpcReply<Response>> {
+    try {
+      checkCall(method, options)
+      return this.connected().open(method, request, options)
+    } catch (error) {
+      dropSource(options.body)
+      return Promise.reject(error)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    this.link?.connection.close('closed by this side')
+  }
+
+  private connected(): ClientCalls {
+    if (this.link !== undefined) return this.link.calls
+    const { address, clock, identity } = this.options
+    if (this.isClosed) throw neverSent(new CairnError('ConnectionLost', `peer ${address} was closed`))
+    if (this.lastError !== undefined && clock.monotonicMs() < this.retryAtMs) throw neverSent(this.lastError)
+    checkSecret(identity)
+    return this.dial()
+  }
+
+  private dial(): ClientCalls {
+    const { layer, address, identity, clock, random } = this.options
+    let link: typeof this.link
+    layer.dial(address, identity.name, (transport) => {
+      let calls: ClientCalls | undefined
+      const connection = new Connection(
+        { clock, random, identity, address, transport, createHandshake: createClientHandshake },
+        (created) => {
+          calls = new ClientCalls(created, { onClosed: (error, wasReady) => this.lost(error, wasReady) })
+          return calls
+        },
+      )
+      if (calls !== undefined) link = { connection, calls }
+      return connection
+    })
+    if (link === undefined) throw new Error(`${address} was dialled without a transport`)
+    this.link = link
+    return link.calls
+  }
+
+  private lost(error: CairnError, wasReady: boolean): void {
+    const { clock, random } = this.options
+    this.link = undefined
+    if (wasReady) {
+      this.failureCount = 0
+      this.lastError = undefined
+      return
+    }
+    const delayMs = Math.min(RECONNECT_DELAY_MS * 2 ** this.failureCount, RECONNECT_DELAY_MS_MAX)
+    this.failureCount++
+    this.lastError = error
+    this.retryAtMs = clock.monotonicMs() + delayMs * (0.5 + random.fraction() / 2)
+  }
+}
+
+function checkCall(method: { readonly name: string }, options: CallOptions): void {
+  if (options.signal?.aborted === true) {
+    const { reason: cause } = options.signal
+    throw neverSent(new CairnError('Cancelled', `${method.name} was cancelled before it began`, { cause }))
+  }
+  if (!(options.deadlineMs > 0)) {
+    throw neverSent(new CairnError('DeadlineExceeded', `${method.name} has no time left`))
+  }
+}
+
+function neverSent(error: CairnError): CairnError {
+  return new CairnError(error.code, error.message, { cause: error, details: { connected: 'false' } })
+}

@@ -1,0 +1,156 @@
+import { CairnError, toCairnError } from '../errors.js'
+import type { Connection } from './connection.js'
+import type { Timed } from './deadlines.js'
+import { FRAME, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
+import { IncomingBody, NO_BODY } from './incoming-body.js'
+import { dropSource, OutgoingBody } from './outgoing-body.js'
+import type { IncomingCall, PeerIdentity, RpcAnswer, RpcMethod, Unit, UnitStream } from './types.js'
+
+export interface ServerCallPlace {
+  readonly connection: Connection
+  readonly stream: number
+  readonly method: RpcMethod<unknown, unknown>
+  readonly peer: PeerIdentity
+  /** What the caller gave, counted from now and from every movement of a body. */
+  readonly deadlineMs: number
+  readonly hasBody: boolean
+  /** Called once, when the call needs its stream no more. */
+  finished(): void
+}
+
+/** One call, as its handler's side sees it. */
+export class ServerCall implements IncomingCall, Timed {
+  readonly body: UnitStream
+  private readonly place: ServerCallPlace
+  private readonly incoming: IncomingBody | undefined
+  private outgoing: OutgoingBody | undefined
+  private deadline: number
+  private finished = false
+  private reason: CairnError | undefined
+  private controller: AbortController | undefined
+
+  constructor(place: ServerCallPlace) {
+    this.place = place
+    this.deadline = place.connection.clock.monotonicMs() + place.deadlineMs
+    if (place.hasBody) {
+      this.incoming = new IncomingBody(place.connection, place.stream, {
+        moved: this.moved,
+        left: () => undefined,
+      })
+    }
+    this.body = this.incoming ?? NO_BODY
+  }
+
+  get peer(): PeerIdentity {
+    return this.place.peer
+  }
+
+  get deadlineAtMs(): number {
+    return this.deadline
+  }
+
+  /** Made when first asked for: most handlers finish without one. */
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController()
+      if (this.reason !== undefined) this.controller.abort(this.reason)
+    }
+    return this.controller.signal
+  }
+
+  takeUnit(unit: Unit): void {
+    if (this.incoming === undefined) throw new CairnError('MessageCorrupt', 'a body that was not announced')
+    this.moved()
+    this.incoming.push(unit)
+  }
+
+  takeEnd(): void {
+    this.moved()
+    this.incoming?.end()
+  }
+
+  takeCredit(bytes: number): void {
+    this.moved()
+    this.outgoing?.grant(bytes)
+  }
+
+  /** Sends what the handler returned, unless nobody waits for it any more. */
+  answer(answer: RpcAnswer<unknown>): void {
+    if (this.finished) {
+      dropSource(answer.body)
+      return
+    }
+    try {
+      this.send(answer)
+    } catch (error) {
+      dropSource(answer.body)
+      this.fail(error)
+    }
+  }
+
+  /** Sends an error. What is not meant for callers is reported here and crosses the wire without its text. */
+  fail(error: unknown): void {
+    const { connection, method, stream } = this.place
+    const told = toCairnError(error)
+    const isInternal = told.code === 'Internal'
+    if (isInternal && !(this.finished && isAbort(error))) connection.report(error, method.name)
+    if (this.finished) return
+    connection.sendError(
+      stream,
+      isInternal ? new CairnError('Internal', `internal error in ${method.name}`) : told,
+    )
+    this.finish(told)
+  }
+
+  expire(): void {
+    const error = new CairnError('DeadlineExceeded', `${this.place.method.name} took too long`)
+    this.place.connection.sendError(this.place.stream, error)
+    this.abort(error)
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(reason: CairnError): void {
+    if (this.finished) return
+    this.reason = reason
+    this.finish(reason)
+    this.controller?.abort(reason)
+  }
+
+  private send(answer: RpcAnswer<unknown>): void {
+    const { connection, method, stream } = this.place
+    const content = method.response.encode(answer.response)
+    if (content.length > MESSAGE_CONTENT_BYTES_MAX) {
+      throw new CairnError('MessageTooLarge', `answer of ${method.name} with ${content.length} bytes`)
+    }
+    connection.send(FRAME.response, stream, content, answer.body === undefined ? 0 : HAS_BODY)
+    if (answer.body === undefined) this.finish(undefined)
+    else this.sendBody(answer.body)
+  }
+
+  private sendBody(source: NonNullable<RpcAnswer<unknown>['body']>): void {
+    this.outgoing = new OutgoingBody(this.place.connection, this.place.stream, source, {
+      moved: this.moved,
+      finished: () => this.finish(undefined),
+      failed: (error) => this.fail(error),
+    })
+    this.moved()
+    this.outgoing.start()
+  }
+
+  private finish(reason: CairnError | undefined): void {
+    if (this.finished) return
+    this.finished = true
+    this.outgoing?.stop()
+    this.incoming?.fail(reason ?? new CairnError('Cancelled', `${this.place.method.name} has been answered`))
+    this.place.finished()
+  }
+
+  private readonly moved = (): void => {
+    this.deadline = this.place.connection.clock.monotonicMs() + this.place.deadlineMs
+  }
+}
+
+/** What Node's own functions throw when a signal stops them. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}

@@ -1,0 +1,142 @@
+/**
+ * The answering side of a connection: runs the handler of each request and sends its answer. Counts handlers until
+ * they return, so that cancelled calls whose handlers linger still fill the limit.
+ */
+import { CairnError, toCairnError } from '../errors.js'
+import { CALLS_PER_CONNECTION_MAX } from '../limits.js'
+import type { CallSide, Connection } from './connection.js'
+import { Deadlines } from './deadlines.js'
+import { FRAME, type FrameHead, HAS_BODY } from './frame.js'
+import { ServerCall } from './server-call.js'
+import type { PeerIdentity, RpcMethod, RpcRouterTable } from './types.js'
+
+export interface ServerCallsOptions {
+  readonly table: RpcRouterTable
+  readonly onClosed: () => void
+}
+
+export class ServerCalls implements CallSide {
+  readonly answers = true
+  private readonly connection: Connection
+  private readonly options: ServerCallsOptions
+  private readonly calls: Map<number, ServerCall> = new Map()
+  private readonly deadlines: Deadlines
+  private peer: PeerIdentity = { role: '', name: '' }
+  private runningCount = 0
+  private draining = false
+
+  constructor(connection: Connection, options: ServerCallsOptions) {
+    this.connection = connection
+    this.options = options
+    this.deadlines = new Deadlines(connection.clock, () => this.calls.values())
+  }
+
+  ready(peer: PeerIdentity): void {
+    this.peer = peer
+    if (this.draining) this.closeWhenIdle()
+  }
+
+  frame(head: Readonly<FrameHead>, content: Buffer): void {
+    if (head.type === FRAME.request) {
+      this.takeRequest(head, content)
+      return
+    }
+    const call = this.calls.get(head.stream)
+    if (call === undefined) return
+    if (head.type === FRAME.data) call.takeUnit({ bytes: content, check: head.a })
+    else if (head.type === FRAME.end) call.takeEnd()
+    else if (head.type === FRAME.credit) call.takeCredit(head.a)
+    else if (head.type === FRAME.cancel) call.abort(new CairnError('Cancelled', 'cancelled by the caller'))
+    else throw new CairnError('MessageCorrupt', `frame ${head.type} from the asking side`)
+  }
+
+  closed(error: CairnError): void {
+    this.deadlines.stop()
+    for (const call of this.calls.values()) call.abort(error)
+    this.options.onClosed()
+  }
+
+  /** Refuses new calls, and closes the connection once the running ones are through. */
+  drain(): void {
+    this.draining = true
+    this.closeWhenIdle()
+  }
+
+  private closeWhenIdle(): void {
+    if (this.draining && this.calls.size === 0 && this.runningCount === 0) {
+      this.connection.close('the service shuts down')
+    }
+  }
+
+  private takeRequest(head: Readonly<FrameHead>, content: Buffer): void {
+    if (this.calls.has(head.stream)) throw new CairnError('MessageCorrupt', 'a stream is used twice')
+    const refusal = this.refusal()
+    const entry = this.options.table.find(head.a)
+    if (refusal !== undefined) this.connection.sendError(head.stream, refusal)
+    else if (entry === undefined) {
+      this.connection.sendError(head.stream, new CairnError('NoSuchMethod', `no method ${head.a}`))
+    } else this.run(head, content, entry)
+  }
+
+  private refusal(): CairnError | undefined {
+    if (this.draining) return new CairnError('ShuttingDown', 'the service shuts down')
+    if (this.runningCount < CALLS_PER_CONNECTION_MAX) return undefined
+    return new CairnError('Busy', `${this.runningCount} calls run on one connection`)
+  }
+
+  private run(
+    head: Readonly<FrameHead>,
+    content: Buffer,
+    { method, handler }: NonNullable<ReturnType<RpcRouterTable['find']>>,
+  ): void {
+    const { stream } = head
+    const request = this.decode(method, stream, content)
+    if (request === undefined) return
+    const call = new ServerCall({
+      connection: this.connection,
+      stream,
+      method,
+      peer: this.peer,
+      deadlineMs: head.b,
+      hasBody: (head.flags & HAS_BODY) !== 0,
+      finished: () => {
+        this.calls.delete(stream)
+        this.closeWhenIdle()
+      },
+    })
+    this.calls.set(stream, call)
+    this.deadlines.watch(call)
+    this.runningCount++
+    try {
+      handler(request.value, call).then(
+        (answer) => {
+          this.runningCount--
+          call.answer(answer)
+          this.closeWhenIdle()
+        },
+        (error: unknown) => this.failed(call, error),
+      )
+    } catch (error) {
+      this.failed(call, error)
+    }
+  }
+
+  private failed(call: ServerCall, error: unknown): void {
+    this.runningCount--
+    call.fail(error)
+    this.closeWhenIdle()
+  }
+
+  private decode(
+    method: RpcMethod<unknown, unknown>,
+    stream: number,
+    content: Buffer,
+  ): { readonly value: unknown } | undefined {
+    try {
+      return { value: method.request.decode(content) }
+    } catch (error) {
+      this.connection.sendError(stream, toCairnError(error))
+      return undefined
+    }
+  }
+}
