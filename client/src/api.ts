@@ -22,7 +22,10 @@ import type {
   WritePreconditions,
 } from '@cairn/protocol'
 
-/** Bytes to store: one buffer, an async iterable, a Node `Readable` or a web `ReadableStream`. */
+/**
+ * Bytes to store: one buffer, an async iterable, a Node `Readable` or a web `ReadableStream`. Bytes that were
+ * handed over must not be changed before the call has ended: they are not copied.
+ */
 export type ByteBody = Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
 
 /** Algorithms a body can be digested with while it flows. */
@@ -180,14 +183,18 @@ export interface CairnClient {
   headObject(bucket: string, key: string, options?: GetObjectOptions): Promise<ObjectVersion>
   listObjects(bucket: string, options?: ListObjectsOptions): Promise<ListObjectsResponse>
   listVersions(bucket: string, options?: ListVersionsOptions): Promise<ListVersionsResponse>
-  /** One outcome for each target, in order. */
+  /** One outcome for each target, in order. `owner` will own the delete markers. */
   deleteObjects(
     bucket: string,
     targets: readonly DeleteTarget[],
-    control?: CallControl,
+    control?: CallControl & { readonly owner?: string },
   ): Promise<readonly DeleteOutcome[]>
   /** Deletes one; rejects where `deleteObjects` would report an error. */
-  deleteObject(bucket: string, target: DeleteTarget, control?: CallControl): Promise<DeleteOutcome>
+  deleteObject(
+    bucket: string,
+    target: DeleteTarget,
+    control?: CallControl & { readonly owner?: string },
+  ): Promise<DeleteOutcome>
   /** Moves no bytes, whatever the size. */
   copyObject(
     source: CopySource,

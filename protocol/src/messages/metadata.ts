@@ -342,12 +342,18 @@ export interface ObjectSource {
   readonly versionId?: string
   /** The ETag that the caller saw; `PreconditionFailed` if the source has changed since. */
   readonly etag: string
+  /**
+   * Part copy: the id of the map whose slices the caller took. `PreconditionFailed` unless the source still has
+   * it: an equal ETag is not enough, since the same bytes may have been written again as other blocks.
+   */
+  readonly mapId?: OpId
 }
 export const ObjectSource: Message<ObjectSource> = message<ObjectSource>('ObjectSource', 1, {
   bucket: required(1, text),
   key: required(2, text),
   versionId: optional(3, text),
   etag: required(4, text),
+  mapId: optional(5, bytes<OpId>()),
 })
 /** Copies by reference: the new row names the same map, and an `r/` row keeps that map alive. */
 export interface CopyObjectRequest {
@@ -675,12 +681,14 @@ export interface CompletedUpload {
   readonly checksum?: ObjectChecksum
   /** Hex SHA-256 of the requested part list, so that a repeat can be told from another request. */
   readonly listHash: string
+  readonly sizeBytes?: number
 }
 export const CompletedUpload: Message<CompletedUpload> = message<CompletedUpload>('CompletedUpload', 1, {
   etag: required(1, text),
   versionId: optional(2, text),
   checksum: optional(3, ObjectChecksum),
   listHash: required(4, text),
+  sizeBytes: optional(5, integer),
 })
 export interface FreezeUploadResponse {
   readonly upload: UploadInfo

@@ -1,0 +1,164 @@
+/**
+ * One block that is written while its bytes still come. Units go to every replica at its own pace through a
+ * bounded window. A replica that holds the window back is given up after its grace, as long as the others make a
+ * quorum. If the placement turns out stale while the block can still be sent from its start, it is sent again.
+ */
+import {
+  type BlockHasher,
+  type BlockId,
+  CairnError,
+  createBlockHasher,
+  groupOf,
+  unitCheck,
+} from '@cairn/protocol'
+import type { GroupView, Target } from './cluster-view.js'
+import { STALE_ATTEMPTS_MAX } from './limits.js'
+import type { ClientParts } from './parts.js'
+import { ReplicaWrite } from './replica-write.js'
+import {
+  describe,
+  fitToPool,
+  noteStale,
+  type StoredBlock,
+  tooFew,
+  type WholeBlock,
+  type WriteScope,
+} from './stored-block.js'
+import { type UnitCursor, UnitWindow } from './unit-window.js'
+import { Bell } from './waiting.js'
+
+export class BlockStream {
+  sizeBytes = 0
+  private readonly parts: ClientParts
+  private readonly scope: WriteScope
+  private readonly block: BlockId
+  private readonly hasher: BlockHasher = createBlockHasher()
+  private readonly bell = new Bell()
+  private readonly window: UnitWindow
+  private cursors = new Map<Target, UnitCursor>()
+  private unitCount = 0
+  private attempts = 1
+  private group: GroupView
+  private write: ReplicaWrite
+
+  constructor(parts: ClientParts, scope: WriteScope) {
+    this.parts = parts
+    this.scope = scope
+    this.block = scope.session.nextBlock()
+    this.window = new UnitWindow(() => this.bell.ring())
+    this.group = parts.view.group(scope.pool, groupOf(this.block))
+    this.write = this.send()
+  }
+
+  /** Hashes the next unit and hands it to the replicas. All but the last one have UNIT_BYTES. */
+  append(bytes: Uint8Array): void {
+    this.hasher.update(bytes)
+    this.window.push({ bytes, check: unitCheck(this.block, this.unitCount, bytes) })
+    this.unitCount++
+    this.sizeBytes += bytes.length
+  }
+
+  /** Back-pressure: resolves once the window has room. `InsufficientReplicas` when too few replicas are left. */
+  async room(): Promise<void> {
+    while (this.window.isFull) {
+      if (!this.canGoOn()) await this.sendAgain()
+      this.dropFailed()
+      if (this.window.isFull) await this.waitForRoom()
+    }
+  }
+
+  /** Ends the block; resolves once it is durable at quorum. */
+  async finish(): Promise<StoredBlock> {
+    const { block, sizeBytes } = this
+    const facts = { block, owner: this.scope.owner, sizeBytes, hash: this.hasher.digest() }
+    for (;;) {
+      this.write.facts = facts
+      this.window.end()
+      await this.write.settled(() => this.write.isStale && !this.window.isRestartable)
+      this.dropFailed()
+      if (this.write.hasQuorum) return this.conclude(facts)
+      if (this.write.isStale && this.write.stored.length > 0) return this.conclude(facts)
+      await this.sendAgain()
+    }
+  }
+
+  /** Gives the block up: no replica sees a clean end. */
+  abort(): void {
+    this.window.end(new CairnError('Cancelled', 'the write was given up'))
+    this.write.abandonAll()
+    this.bell.ring()
+  }
+
+  /** Whoever holds the window back is given up after its grace, if the others make a quorum. */
+  private async waitForRoom(): Promise<void> {
+    const { slowest } = this.window
+    const laggards = this.laggards(slowest)
+    const isQuorumAhead = this.write.openCount - laggards.length >= this.write.quorum
+    const limitMs = isQuorumAhead ? this.write.graceMs(laggards) : undefined
+    const heard = await this.bell.wait(this.parts.clock, limitMs)
+    if (!heard && this.window.slowest === slowest) for (const target of laggards) this.giveUp(target)
+  }
+
+  private async conclude(facts: WholeBlock): Promise<StoredBlock> {
+    const stored = describe(facts, this.group, this.write.stored)
+    if (!this.write.isStale) return stored
+    await noteStale(this.parts)
+    const fitted = await fitToPool(this.parts, this.scope, stored)
+    if (fitted.drives.length < this.write.quorum) throw tooFew(this.block, this.write)
+    return fitted
+  }
+
+  private send(): ReplicaWrite {
+    const { parts, block, bell, group } = this
+    const write = new ReplicaWrite({ parts, group, block, owner: this.scope.owner, bell })
+    write.start(group.targets, (target) => {
+      const cursor = this.window.open()
+      this.cursors.set(target, cursor)
+      return cursor
+    })
+    return write
+  }
+
+  /** True while a quorum may be reached, or while copies can be made from what one replica takes. */
+  private canGoOn(): boolean {
+    return (
+      this.write.isHopeful || (!this.window.isRestartable && this.write.isStale && this.write.openCount > 0)
+    )
+  }
+
+  /** Starts over by a newer cluster map, if the old one was the reason and the first unit is still here. */
+  private async sendAgain(): Promise<void> {
+    const { write } = this
+    if (!write.isStale || !this.window.isRestartable || this.attempts >= STALE_ATTEMPTS_MAX) {
+      this.abort()
+      throw tooFew(this.block, write)
+    }
+    this.attempts++
+    await noteStale(this.parts)
+    write.abandonAll()
+    for (const cursor of this.cursors.values()) cursor.drop()
+    this.cursors = new Map()
+    this.group = this.parts.view.group(this.scope.pool, groupOf(this.block))
+    this.write = this.send()
+  }
+
+  private laggards(slowest: number): Target[] {
+    const open = [...this.write.openTargets]
+    return open.filter((target) => this.cursors.get(target)?.position === slowest)
+  }
+
+  private giveUp(target: Target): void {
+    this.write.giveUp(target)
+    this.cursors.get(target)?.drop()
+  }
+
+  /** Replicas that have failed or ended hold no units back. */
+  private dropFailed(): void {
+    const open = new Set(this.write.openTargets)
+    for (const [target, cursor] of this.cursors) {
+      if (open.has(target)) continue
+      this.cursors.delete(target)
+      cursor.drop()
+    }
+  }
+}

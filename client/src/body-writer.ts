@@ -1,0 +1,138 @@
+/**
+ * Writes a whole body: cuts it, hashes it while it flows, and stores its blocks, at most BLOCKS_IN_FLIGHT_MAX at
+ * once. Memory of one body: BLOCKS_IN_FLIGHT_MAX × WINDOW_UNITS units (4 MiB), one chunk of the caller's and, at
+ * the border of a block, what the transport holds of its streams' credit.
+ */
+import { BLOCK_BYTES_MAX, CairnError } from '@cairn/protocol'
+import type { Digests, WriteOptions } from './api.js'
+import { storeBytes } from './block-maps.js'
+import { BlockStream } from './block-stream.js'
+import { digestWhole, RunningDigests } from './body-digests.js'
+import { type BodyHead, type ByteSource, UnitCutter } from './cut.js'
+import { BLOCKS_IN_FLIGHT_MAX, HASH_BYTES_PER_TURN } from './limits.js'
+import type { ClientParts } from './parts.js'
+import type { StoredBlock, WriteScope } from './stored-block.js'
+import { cancelled, nextTurn, throwIfCancelled } from './waiting.js'
+
+/** A body whose blocks are durable and whose length was checked. */
+export interface WrittenBody {
+  readonly blocks: readonly StoredBlock[]
+  readonly sizeBytes: number
+  readonly digests: Digests
+}
+
+/** Stores a body. `LengthMismatch` if it has not the bytes announced; `Cancelled` when the caller aborts. */
+export async function writeBody(
+  parts: ClientParts,
+  scope: WriteScope,
+  head: BodyHead,
+  options: WriteOptions,
+): Promise<WrittenBody> {
+  if (head.whole === undefined) return new BodyWriter(parts, scope, options).run(head.source)
+  const { whole } = head
+  checkLength(whole.length, options.sizeBytes)
+  const digests = digestWhole(whole, options.digests)
+  const blocks = whole.length === 0 ? [] : [await storeBytes(parts, scope, whole)]
+  return { blocks, sizeBytes: whole.length, digests }
+}
+
+function checkLength(sizeBytes: number, expectedBytes: number | undefined): void {
+  if (expectedBytes === undefined || sizeBytes === expectedBytes) return
+  throw new CairnError('LengthMismatch', `the body has ${sizeBytes} bytes instead of ${expectedBytes}`)
+}
+
+class BodyWriter {
+  private readonly parts: ClientParts
+  private readonly scope: WriteScope
+  private readonly options: WriteOptions
+  private readonly digests: RunningDigests
+  private readonly blocks: StoredBlock[] = []
+  private readonly finishing: Promise<StoredBlock>[] = []
+  private readonly streams = new Set<BlockStream>()
+  private current: BlockStream | undefined
+  private sizeBytes = 0
+  private hashedThisTurn = 0
+
+  constructor(parts: ClientParts, scope: WriteScope, options: WriteOptions) {
+    this.parts = parts
+    this.scope = scope
+    this.options = options
+    this.digests = new RunningDigests(options.digests)
+  }
+
+  async run(source: ByteSource): Promise<WrittenBody> {
+    const { signal } = this.scope
+    const onAbort = (): void => this.abort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      await this.consume(source)
+      return { blocks: this.blocks, sizeBytes: this.sizeBytes, digests: this.digests.digests() }
+    } catch (error) {
+      source.leave()
+      this.abort()
+      throw signal?.aborted ? cancelled(signal) : error
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  private async consume(source: ByteSource): Promise<void> {
+    const cutter = new UnitCutter()
+    for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) {
+      cutter.add(chunk)
+      for (let unit = cutter.take(); unit !== undefined; unit = cutter.take()) await this.append(unit)
+    }
+    const rest = cutter.rest()
+    if (rest !== undefined) await this.append(rest)
+    checkLength(this.sizeBytes, this.options.sizeBytes)
+    await this.endBlock()
+    while (this.finishing.length > 0) await this.takeFinished()
+  }
+
+  private async append(unit: Uint8Array): Promise<void> {
+    this.sizeBytes += unit.length
+    const { sizeBytes } = this.options
+    if (sizeBytes !== undefined && this.sizeBytes > sizeBytes) checkLength(this.sizeBytes, sizeBytes)
+    const stream = this.current ?? this.openBlock()
+    this.digests.update(unit)
+    stream.append(unit)
+    await this.yieldAfter(unit.length)
+    await stream.room()
+    if (stream.sizeBytes === BLOCK_BYTES_MAX) await this.endBlock()
+  }
+
+  private async yieldAfter(hashedBytes: number): Promise<void> {
+    this.hashedThisTurn += hashedBytes
+    if (this.hashedThisTurn < HASH_BYTES_PER_TURN) return
+    this.hashedThisTurn = 0
+    await nextTurn(this.parts.clock)
+  }
+
+  private openBlock(): BlockStream {
+    throwIfCancelled(this.scope.signal)
+    const stream = new BlockStream(this.parts, this.scope)
+    this.streams.add(stream)
+    this.current = stream
+    return stream
+  }
+
+  /** The block goes on by itself; the next one may begin as soon as fewer than the limit are under way. */
+  private async endBlock(): Promise<void> {
+    const stream = this.current
+    if (stream === undefined) return
+    this.current = undefined
+    const finished = stream.finish().finally(() => this.streams.delete(stream))
+    finished.catch(() => undefined)
+    this.finishing.push(finished)
+    while (this.finishing.length >= BLOCKS_IN_FLIGHT_MAX) await this.takeFinished()
+  }
+
+  private async takeFinished(): Promise<void> {
+    const finished = this.finishing.shift()
+    if (finished !== undefined) this.blocks.push(await finished)
+  }
+
+  private abort(): void {
+    for (const stream of this.streams) stream.abort()
+  }
+}

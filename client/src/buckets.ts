@@ -1,0 +1,60 @@
+/** Bucket methods. */
+import {
+  type BucketInfo,
+  createBucket,
+  deleteBucket,
+  getBucket,
+  LIST_PAGE_MAX,
+  type ListBucketsResponse,
+  listBuckets,
+  type SpaceId,
+  setBucketVersioning,
+} from '@cairn/protocol'
+import type { CairnClient } from './api.js'
+import type { FactCache } from './fact-cache.js'
+import type { ClientParts } from './parts.js'
+import { throwIfCancelled } from './waiting.js'
+
+type BucketMethods = Pick<
+  CairnClient,
+  'createBucket' | 'getBucket' | 'deleteBucket' | 'listBuckets' | 'setBucketVersioning'
+>
+
+/** Asks for a bucket and remembers it for small writes. The ids are copied: the message is not kept. */
+export async function fetchBucket(
+  parts: ClientParts,
+  buckets: FactCache<BucketInfo>,
+  bucket: string,
+  signal?: AbortSignal,
+): Promise<BucketInfo> {
+  const info = await parts.metadata.read(getBucket, { bucket }, signal)
+  const copy: BucketInfo = { ...info, space: Uint8Array.from(info.space) as SpaceId }
+  buckets.remember(bucket, copy)
+  return copy
+}
+
+export function createBucketMethods(parts: ClientParts, buckets: FactCache<BucketInfo>): BucketMethods {
+  const { metadata, sessions } = parts
+  return {
+    async createBucket(bucket, options = {}): Promise<BucketInfo> {
+      throwIfCancelled(options.signal)
+      const { owner = '', region = 'us-east-1' } = options
+      return metadata.change(createBucket, { op: await sessions.nextOp(), bucket, owner, region })
+    },
+    getBucket: (bucket, control) => fetchBucket(parts, buckets, bucket, control?.signal),
+    async deleteBucket(bucket, control): Promise<void> {
+      throwIfCancelled(control?.signal)
+      buckets.forget(bucket)
+      await metadata.change(deleteBucket, { op: await sessions.nextOp(), bucket })
+    },
+    async listBuckets(options = {}): Promise<ListBucketsResponse> {
+      const { prefix = '', after = '', limit = LIST_PAGE_MAX } = options
+      return metadata.read(listBuckets, { prefix, after, limit }, options.signal)
+    },
+    async setBucketVersioning(bucket, versioning, control): Promise<BucketInfo> {
+      throwIfCancelled(control?.signal)
+      buckets.forget(bucket)
+      return metadata.change(setBucketVersioning, { op: await sessions.nextOp(), bucket, versioning })
+    },
+  }
+}

@@ -1,0 +1,184 @@
+/** The cached cluster map, and one peer for each member of it. */
+import {
+  CairnError,
+  type CancelTimer,
+  type Clock,
+  type ClusterMap,
+  type DriveId,
+  type DriveState,
+  drivesOfGroup,
+  getClusterMap,
+  type HandshakeIdentity,
+  type Network,
+  type Pool,
+  type RpcPeer,
+} from '@cairn/protocol'
+import { LatencyWindow } from './latency.js'
+import { MAP_REFRESH_MS } from './limits.js'
+import type { MetadataCaller } from './metadata-caller.js'
+
+/** A chunk server as this client knows it. */
+export class MemberPeer {
+  readonly address: string
+  readonly rpc: RpcPeer
+  /** In this process or on this host. */
+  readonly local: boolean
+  readonly reads: LatencyWindow = new LatencyWindow()
+  readonly writes: LatencyWindow = new LatencyWindow()
+  /** Block calls under way. */
+  inFlight = 0
+
+  constructor(address: string, rpc: RpcPeer) {
+    this.address = address
+    this.rpc = rpc
+    this.local = /^(local:|127\.|localhost:|\[::1\])/.test(address)
+  }
+}
+
+/** One drive as the target of a block call. */
+export interface Target {
+  readonly drive: DriveId
+  readonly state: DriveState
+  readonly peer: MemberPeer
+}
+
+/** What the writers and readers of blocks see of a pool: positions without a known drive are `undefined`. */
+export interface GroupView {
+  readonly pool: Pool
+  readonly targets: readonly (Target | undefined)[]
+}
+
+export interface ClusterViewOptions {
+  readonly metadata: MetadataCaller
+  readonly network: Network
+  readonly identity: HandshakeIdentity
+  readonly clock: Clock
+}
+
+/** Refreshed on demand and every MAP_REFRESH_MS. Used only after the first `refresh`. */
+export class ClusterView {
+  private readonly options: ClusterViewOptions
+  private readonly peers = new Map<string, MemberPeer>()
+  private readonly groups = new Map<string, readonly (Target | undefined)[]>()
+  private targets = new Map<DriveId, Target>()
+  private pools = new Map<number, Pool>()
+  private map: ClusterMap | undefined
+  private running: Promise<void> | undefined
+  private queued: Promise<void> | undefined
+  private cancelTimer: CancelTimer | undefined
+  private closed = false
+
+  constructor(options: ClusterViewOptions) {
+    this.options = options
+  }
+
+  /** Asks for the map. Joins only a request that has not been sent yet, so that it sees what the caller knows of. */
+  refresh(): Promise<void> {
+    if (this.running === undefined) {
+      this.running = this.fetch().finally(() => {
+        this.running = undefined
+      })
+      return this.running
+    }
+    this.queued ??= this.running
+      .catch(() => undefined)
+      .then(() => {
+        this.queued = undefined
+        return this.refresh()
+      })
+    return this.queued
+  }
+
+  /** The pool for new blocks; asks again before it says that there is none. */
+  async defaultPool(): Promise<Pool> {
+    if (this.map?.defaultPool === undefined) await this.refresh()
+    const id = this.map?.defaultPool
+    if (id === undefined) throw new CairnError('InsufficientReplicas', 'the cluster has no pool yet')
+    return this.pool(id)
+  }
+
+  pool(id: number): Pool {
+    const pool = this.pools.get(id)
+    if (pool === undefined) throw new CairnError('InvalidArgument', `the cluster map has no pool ${id}`)
+    return pool
+  }
+
+  /** The drives that hold a group of a pool, in order. */
+  group(poolId: number, group: number): GroupView {
+    const pool = this.pool(poolId)
+    const name = `${poolId}/${group}`
+    let targets = this.groups.get(name)
+    if (targets === undefined) {
+      targets = drivesOfGroup(pool, group).map((drive) =>
+        drive === undefined ? undefined : this.targets.get(drive),
+      )
+      this.groups.set(name, targets)
+    }
+    return { pool, targets }
+  }
+
+  /** The target of a drive, whichever groups it holds. */
+  find(drive: DriveId): Target | undefined {
+    return this.targets.get(drive)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.cancelTimer?.()
+    await Promise.all([...this.peers.values()].map((peer) => peer.rpc.close()))
+  }
+
+  private async fetch(): Promise<void> {
+    this.cancelTimer?.()
+    try {
+      const known = this.map?.epoch
+      const request = known === undefined ? {} : { knownEpoch: known }
+      const answer = await this.options.metadata.read(getClusterMap, request)
+      if (answer.map !== undefined && !this.closed) this.adopt(answer.map)
+    } finally {
+      this.schedule()
+    }
+  }
+
+  private schedule(): void {
+    if (this.closed) return
+    this.cancelTimer = this.options.clock.setTimer(MAP_REFRESH_MS, () => {
+      this.refresh().catch(() => undefined)
+    })
+  }
+
+  /** An older map than the one at hand is ignored, unless the cluster began another life. */
+  private adopt(map: ClusterMap): void {
+    const known = this.map
+    if (known !== undefined && known.incarnation === map.incarnation && map.epoch < known.epoch) return
+    const members = new Map(map.members.map((member) => [member.id, this.peerOf(member.id, member.address)]))
+    this.targets = new Map()
+    for (const { id, server, state } of map.drives) {
+      const peer = members.get(server)
+      if (peer !== undefined) this.targets.set(id, { drive: id, state, peer })
+    }
+    this.pools = new Map(
+      map.pools.map((pool) => [pool.id, { ...pool, groups: Uint8Array.from(pool.groups) }]),
+    )
+    this.groups.clear()
+    this.map = map
+    this.dropPeers(members)
+  }
+
+  private peerOf(id: string, address: string): MemberPeer {
+    const known = this.peers.get(id)
+    if (known?.address === address) return known
+    known?.rpc.close().catch(() => undefined)
+    const peer = new MemberPeer(address, this.options.network.connect(address, this.options.identity))
+    this.peers.set(id, peer)
+    return peer
+  }
+
+  private dropPeers(members: ReadonlyMap<string, MemberPeer>): void {
+    for (const [id, peer] of this.peers) {
+      if (members.has(id)) continue
+      this.peers.delete(id)
+      peer.rpc.close().catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/** Wires the client together: the only place that knows all its parts. */
+import type {
+  BlockMap,
+  BlockSlice,
+  BucketInfo,
+  Clock,
+  HandshakeIdentity,
+  Network,
+  Random,
+} from '@cairn/protocol'
+import type { CairnClient, CallControl } from './api.js'
+import { coveredBytes, slicesInRange } from './block-maps.js'
+import { createBucketMethods } from './buckets.js'
+import { ClusterView } from './cluster-view.js'
+import { FactCache } from './fact-cache.js'
+import { HEDGE_TOKENS_MAX } from './limits.js'
+import { createListingMethods } from './listings.js'
+import { MetadataCaller } from './metadata-caller.js'
+import { createObjectMethods } from './objects.js'
+import { type BlockDamage, type ClientCounters, type ClientParts, createCounters } from './parts.js'
+import { SessionKeeper } from './session.js'
+import type { UploadFacts } from './store-part.js'
+import { createUploadMethods } from './uploads.js'
+
+export interface ConnectOptions {
+  readonly network: Network
+  /** Addresses of metadata services, at least one. */
+  readonly metadata: readonly string[]
+  readonly identity: HandshakeIdentity
+  readonly clock: Clock
+  readonly random: Random
+  /** What the session is shown as; the identity's role unless given. */
+  readonly role?: string
+  /** Called for every replica that is found corrupt or missing. Must not throw. */
+  readonly onDamage?: (damage: BlockDamage) => void
+}
+
+/** A connected client: the object API, and what its owner may want to know or reach besides. */
+export interface ConnectedClient extends CairnClient {
+  /** A snapshot of what has happened since the client was connected. */
+  counters(): ClientCounters
+  /** The slices of a block map in order, its pages read and verified on the way. */
+  slicesOf(map: BlockMap, control?: CallControl): AsyncIterable<BlockSlice>
+}
+
+/** Opens a session and gets the cluster map. Rejects as `ConnectionLost` if no metadata service answers. */
+export async function connectCairn(options: ConnectOptions): Promise<ConnectedClient> {
+  const { network, metadata: addresses, identity, clock, random } = options
+  const counters = createCounters()
+  const onCommitRepeated = (): void => {
+    counters.repeatedCommits++
+  }
+  const metadata = new MetadataCaller({ network, addresses, identity, clock, random, onCommitRepeated })
+  const view = new ClusterView({ metadata, network, identity, clock })
+  const { role = identity.role, onDamage = () => undefined } = options
+  const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name })
+  const hedges = { tokens: HEDGE_TOKENS_MAX }
+  const parts = { clock, view, counters, hedges, onDamage, metadata, sessions }
+  try {
+    await view.refresh()
+    sessions.release(await sessions.acquire())
+  } catch (error) {
+    await closeParts(parts)
+    throw error
+  }
+  return createClient(parts)
+}
+
+function createClient(parts: ClientParts): ConnectedClient {
+  const buckets = new FactCache<BucketInfo>(parts.clock)
+  const uploads = new FactCache<UploadFacts>(parts.clock)
+  return {
+    ...createBucketMethods(parts, buckets),
+    ...createObjectMethods(parts, buckets),
+    ...createListingMethods(parts),
+    ...createUploadMethods(parts, uploads),
+    counters: () => ({ ...parts.counters }),
+    slicesOf: (map, control) =>
+      slicesInRange(parts, map, { offset: 0, length: coveredBytes(map) }, control?.signal),
+    close: () => closeParts(parts),
+  }
+}
+
+async function closeParts({ sessions, view, metadata }: ClientParts): Promise<void> {
+  await sessions.close()
+  await view.close()
+  await metadata.close()
+}

@@ -1,0 +1,118 @@
+/** A part made of a range of another version: its slices are referred to, its bytes are read once for the ETag. */
+import {
+  CairnError,
+  type GetObjectResponse,
+  getObject,
+  hasCode,
+  type ObjectChecksum,
+  type ObjectVersion,
+  type PartInfo,
+} from '@cairn/protocol'
+import type { CopySource, Digests, ReadRange } from './api.js'
+import { MapBuilder, slicesInRange } from './block-maps.js'
+import { etagOf, RunningDigests } from './body-digests.js'
+import { underSession } from './commit.js'
+import { HASH_BYTES_PER_TURN } from './limits.js'
+import type { ClientParts } from './parts.js'
+import { readRange } from './range-reader.js'
+import { commitPart, type PartTarget, storePart, uploadScope } from './store-part.js'
+import { nextTurn } from './waiting.js'
+
+/** What to copy. */
+export interface PartSource {
+  readonly source: CopySource
+  /** All of the source if absent. */
+  readonly range: ReadRange | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+export type CopiedPart = PartInfo & { readonly sourceVersionId?: string }
+
+/** Attempts while the source is replaced by the same bytes in other blocks. */
+const ATTEMPTS_MAX = 3
+
+export async function copyPart(
+  parts: ClientParts,
+  target: PartTarget,
+  source: PartSource,
+): Promise<CopiedPart> {
+  for (let attempt = 1; ; attempt++) {
+    const found = await openSource(parts, source)
+    try {
+      const part = await copyFrom(parts, target, source, found.object)
+      return found.versioning === 'unset' ? part : { ...part, sourceVersionId: found.object.versionId }
+    } catch (error) {
+      if (!hasCode(error, 'PreconditionFailed') || attempt >= ATTEMPTS_MAX) throw error
+    }
+  }
+}
+
+/** `PreconditionFailed` if the source is not the one that the caller saw. */
+async function openSource(
+  { metadata }: ClientParts,
+  { source: { bucket, key, versionId, etag }, signal }: PartSource,
+): Promise<GetObjectResponse> {
+  const request = versionId === undefined ? { bucket, key } : { bucket, key, versionId }
+  const found = await metadata.read(getObject, request, signal)
+  if (found.object.etag !== etag) throw new CairnError('PreconditionFailed', 'the source has changed')
+  return found
+}
+
+function copyFrom(
+  parts: ClientParts,
+  target: PartTarget,
+  { source, range: asked, signal }: PartSource,
+  object: ObjectVersion,
+): Promise<PartInfo> {
+  const { map, mapId } = object
+  if (map === undefined) throw new CairnError('VersionIsDeleteMarker', 'a delete marker cannot be copied')
+  const range = rangeOf(object, asked)
+  return underSession(parts, async (session) => {
+    const scope = await uploadScope(parts, session, target, signal)
+    const algorithm = target.facts.upload.checksumAlgorithm
+    if (map.pool !== scope.pool) {
+      const options = signal === undefined ? {} : { signal }
+      const seal = (digests: Digests) => checksumOf(target, digests)
+      const wanted = algorithm === undefined ? {} : { digests: [algorithm] }
+      return storePart(parts, target, readRange(parts, map, range, signal), { ...options, ...wanted, seal })
+    }
+    const digests = await digestRange(parts, readRange(parts, map, range, signal), algorithm)
+    const builder = new MapBuilder(parts, scope)
+    for await (const slice of slicesInRange(parts, map, range, signal)) await builder.add(slice)
+    const origin = mapId === undefined ? source : { ...source, mapId }
+    const facts = { etag: etagOf(digests), source: origin, ...checksumOf(target, digests) }
+    return commitPart(parts, scope, target, { builder, blocks: [], facts })
+  })
+}
+
+function rangeOf({ sizeBytes }: ObjectVersion, asked: ReadRange | undefined): ReadRange {
+  const range = asked ?? { offset: 0, length: sizeBytes }
+  if (range.offset >= 0 && range.length >= 0 && range.offset + range.length <= sizeBytes) return range
+  throw new CairnError('InvalidArgument', `the source has no bytes ${range.offset}+${range.length}`)
+}
+
+async function digestRange(
+  { clock }: ClientParts,
+  bytes: AsyncIterable<Uint8Array>,
+  algorithm: ObjectChecksum['algorithm'] | undefined,
+): Promise<Digests> {
+  const running = new RunningDigests(algorithm === undefined ? [] : [algorithm])
+  let sinceTurn = 0
+  for await (const chunk of bytes) {
+    running.update(chunk)
+    sinceTurn += chunk.length
+    if (sinceTurn < HASH_BYTES_PER_TURN) continue
+    sinceTurn = 0
+    await nextTurn(clock)
+  }
+  return running.digests()
+}
+
+/** The part's checksum in the algorithm of its upload, so that the object's can be made of it. */
+function checksumOf(target: PartTarget, digests: Digests): { readonly checksum?: ObjectChecksum } {
+  const algorithm = target.facts.upload.checksumAlgorithm
+  const digest = algorithm && digests[algorithm]
+  if (algorithm === undefined || digest === undefined) return {}
+  const value = Buffer.from(digest).toString('base64')
+  return { checksum: { algorithm, type: 'FULL_OBJECT', value } }
+}

@@ -1,0 +1,28 @@
+import { LATENCY_SAMPLES } from './limits.js'
+
+/** New samples after which the quantiles are computed again: sorting 64 numbers costs about 2 µs. */
+const SAMPLES_PER_SORT = 16
+
+/** The last latencies of one peer, in ms, and their quantiles. */
+export class LatencyWindow {
+  private readonly samples = new Float64Array(LATENCY_SAMPLES)
+  private sorted = new Float64Array(0)
+  private count = 0
+  private sinceSort = 0
+
+  add(durationMs: number): void {
+    this.samples[this.count % LATENCY_SAMPLES] = durationMs
+    this.count++
+    this.sinceSort++
+    if (durationMs > (this.sorted.at(-1) ?? 0)) this.sinceSort = SAMPLES_PER_SORT
+  }
+
+  /** The value that `share` (0 to 1) of the samples do not exceed; `undefined` before the first sample. */
+  quantile(share: number): number | undefined {
+    if (this.sinceSort >= SAMPLES_PER_SORT) {
+      this.sorted = this.samples.slice(0, Math.min(this.count, LATENCY_SAMPLES)).sort()
+      this.sinceSort = 0
+    }
+    return this.sorted[Math.min(this.sorted.length - 1, Math.floor(this.sorted.length * share))]
+  }
+}

@@ -1,0 +1,69 @@
+/** Every limit of the client library, with its unit and its reason. */
+
+/** Units of one block held for replicas that have not taken them yet (2 MiB): what a short stall may hide. */
+export const WINDOW_UNITS: number = 32
+
+/**
+ * Units that every replica must have taken before the first ones are let go. Twice a stream's credit: by then
+ * each server has accepted the block's placement, so a stale map can be answered by sending the block again.
+ */
+export const RESTARTABLE_UNITS: number = 16
+
+/** Blocks of one body under way: the one being filled and the one being finished. Memory: 2 × WINDOW_UNITS. */
+export const BLOCKS_IN_FLIGHT_MAX: number = 2
+
+/** Hashing between two turns of the event loop: about 2 ms of MD5. */
+export const HASH_BYTES_PER_TURN: number = 1024 * 1024
+
+/** After quorum a replica is waited for this long at least, at most, and in multiples of its p99. */
+export const REPLICA_GRACE_MS_MIN: number = 50
+export const REPLICA_GRACE_MS_MAX: number = 1000
+export const REPLICA_GRACE_P99_FACTOR: number = 3
+
+/** A read is hedged after the peer's p95, but never sooner than this. */
+export const HEDGE_MS_MIN: number = 20
+
+/** Wait for a peer of which no latency is known yet, before a read is hedged. */
+export const HEDGE_MS_UNKNOWN: number = 100
+
+/** Share of reads that may be hedged, and how many may be saved up: hedges must not double an overload. */
+export const HEDGE_SHARE_MAX: number = 0.1
+export const HEDGE_TOKENS_MAX: number = 20
+
+/** A replica that gives nothing for this long gets company whatever the hedge budget says. */
+export const READ_STALL_MS: number = 1000
+
+/** Rounds over all replicas before a block is unavailable; the second one with a fresh cluster map. */
+export const READ_ROUNDS_MAX: number = 2
+
+/** Latencies remembered for each peer. */
+export const LATENCY_SAMPLES: number = 64
+
+/** One attempt of a metadata call when there is another service to turn to. */
+export const METADATA_ATTEMPT_MS: number = 2_000
+
+/** A commit is repeated, with the same op id, until this has passed; then its outcome is unknown. */
+export const COMMIT_DEADLINE_MS: number = 15_000
+
+/** First and largest mean delay between attempts; each is drawn from [0, 2 × mean) (full jitter). */
+export const RETRY_DELAY_MS_MIN: number = 20
+export const RETRY_DELAY_MS_MAX: number = 500
+
+/** Attempts against a service that says it is busy: more would feed the overload. */
+export const BUSY_ATTEMPTS_MAX: number = 3
+
+/** Commits and blocks are tried again so often with a newer cluster map. */
+export const STALE_ATTEMPTS_MAX: number = 5
+
+/** A session is replaced after this time, so that blocks of its failed writes become collectable. */
+export const SESSION_ROTATION_MS: number = 3_600_000
+
+/** The cluster map is asked for so often even if nothing complains. */
+export const MAP_REFRESH_MS: number = 30_000
+
+/** Bucket and upload facts are believed so long. What is stale is caught by the commit's compares. */
+export const FACT_CACHE_MS: number = 2_000
+export const FACT_CACHE_ENTRIES_MAX: number = 1_000
+
+/** Smallest part but the last of an upload, as in S3. */
+export const PART_BYTES_MIN: number = 5 * 1024 * 1024

@@ -1,0 +1,215 @@
+/** Object methods: put, open, head, delete, copy. */
+import {
+  type BucketInfo,
+  CairnError,
+  type CopyObjectResponse,
+  copyObject,
+  type DeleteOutcome,
+  deleteObjects,
+  ERROR_CODES,
+  type ErrorCode,
+  getObject,
+  hasCode,
+  LIST_PAGE_MAX,
+  type ObjectVersion,
+  type OpId,
+  putObject,
+} from '@cairn/protocol'
+import type {
+  ByteBody,
+  CairnClient,
+  CallControl,
+  CopyObjectOptions,
+  CopySource,
+  DeleteTarget,
+  GetObjectOptions,
+  OpenedObject,
+  PutObjectOptions,
+  PutObjectResult,
+  ReadRange,
+} from './api.js'
+import { mapOf } from './block-maps.js'
+import { etagOf } from './body-digests.js'
+import { writeBody } from './body-writer.js'
+import { fetchBucket } from './buckets.js'
+import { commitWrite, underSession } from './commit.js'
+import { type BodyHead, readHead } from './cut.js'
+import type { FactCache } from './fact-cache.js'
+import type { ClientParts } from './parts.js'
+import { readRange } from './range-reader.js'
+import { wholeSlice } from './stored-block.js'
+import { throwIfCancelled } from './waiting.js'
+
+type ObjectMethods = Pick<
+  CairnClient,
+  'putObject' | 'openObject' | 'headObject' | 'deleteObjects' | 'deleteObject' | 'copyObject'
+>
+
+export function createObjectMethods(parts: ClientParts, buckets: FactCache<BucketInfo>): ObjectMethods {
+  return {
+    putObject: (bucket, key, body, options = {}) => putBody({ parts, buckets, bucket, key, options }, body),
+    openObject: (bucket, key, options = {}) => open(parts, bucket, key, options),
+    headObject: async (bucket, key, options = {}) => (await lookUp(parts, bucket, key, options)).object,
+    deleteObjects: (bucket, targets, control) => deleteAll(parts, bucket, targets, control),
+    deleteObject: (bucket, target, control) => deleteOne(parts, bucket, target, control),
+    copyObject: (source, bucket, key, options = {}) => copy(parts, source, { bucket, key }, options),
+  }
+}
+
+interface Put {
+  readonly parts: ClientParts
+  readonly buckets: FactCache<BucketInfo>
+  readonly bucket: string
+  readonly key: string
+  readonly options: PutObjectOptions
+}
+
+/**
+ * The bucket is checked before the body is read. A remembered bucket serves bodies of one unit only: should it
+ * turn out to be gone, the write, which then has surely not happened, is done again with fresh facts.
+ */
+async function putBody(put: Put, body: ByteBody): Promise<PutObjectResult> {
+  const { parts, buckets, bucket, options } = put
+  throwIfCancelled(options.signal)
+  const remembered = buckets.find(bucket)
+  const known = remembered ?? (await fetchBucket(parts, buckets, bucket, options.signal))
+  const head = await readHead(body, options.signal)
+  if (remembered === undefined) return putHead(put, known, head)
+  if (head.whole === undefined) return putHead(put, await refetch(put, head), head)
+  try {
+    return await putHead(put, remembered, head)
+  } catch (error) {
+    if (!hasCode(error, 'NoSuchBucket') || error.details.afterLostAnswer === 'true') throw error
+    return putHead(put, await refetch(put, head), head)
+  }
+}
+
+async function refetch({ parts, buckets, bucket, options }: Put, head: BodyHead): Promise<BucketInfo> {
+  buckets.forget(bucket)
+  try {
+    return await fetchBucket(parts, buckets, bucket, options.signal)
+  } catch (error) {
+    head.source?.leave()
+    throw error
+  }
+}
+
+function putHead(put: Put, { space }: BucketInfo, head: BodyHead): Promise<PutObjectResult> {
+  const { parts, bucket, key, options } = put
+  return underSession(parts, async (session) => {
+    const pool = (await parts.view.defaultPool()).id
+    const op = session.nextOp()
+    const owner = { space, bucket, key, map: op }
+    const scope = { session, owner, pool, op, ...control(options) }
+    const written = await writeBody(parts, scope, head, options)
+    const seal = options.seal?.(written.digests, written.sizeBytes) ?? {}
+    const builder = await mapOf(parts, scope, written.blocks.map(wholeSlice))
+    const { map } = await builder.finish()
+    const { attributes = {}, preconditions } = options
+    const { sizeBytes, digests } = written
+    const content = { bucket, space, key, map, sizeBytes, etag: etagOf(digests), attributes }
+    const request = {
+      ...content,
+      ...seal,
+      owner: options.owner ?? '',
+      ...(preconditions && { preconditions }),
+    }
+    const blocks = [...written.blocks, ...builder.pageBlocks]
+    const answer = await commitWrite(parts, scope, blocks, (context) =>
+      parts.metadata.change(putObject, { context, ...request }),
+    )
+    return { etag: content.etag, sizeBytes, ...answer, ...seal }
+  })
+}
+
+function control({ signal }: CallControl): CallControl {
+  return signal === undefined ? {} : { signal }
+}
+
+function lookUp(
+  { metadata }: ClientParts,
+  bucket: string,
+  key: string,
+  { versionId, signal }: GetObjectOptions,
+): Promise<Pick<OpenedObject, 'object' | 'versioning'>> {
+  const request = versionId === undefined ? { bucket, key } : { bucket, key, versionId }
+  return metadata.read(getObject, request, signal)
+}
+
+async function open(
+  parts: ClientParts,
+  bucket: string,
+  key: string,
+  options: GetObjectOptions,
+): Promise<OpenedObject> {
+  const { object, versioning } = await lookUp(parts, bucket, key, options)
+  return {
+    object,
+    versioning,
+    read: (range, control) => readVersion(parts, object, range, control?.signal ?? options.signal),
+  }
+}
+
+/** The verified bytes of a range of a version. `InvalidArgument` if the range is not inside it. */
+export function readVersion(
+  parts: ClientParts,
+  object: ObjectVersion,
+  range: ReadRange | undefined,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  const { offset, length } = range ?? { offset: 0, length: object.sizeBytes }
+  if (offset < 0 || length < 0 || offset + length > object.sizeBytes) {
+    throw new CairnError('InvalidArgument', `no bytes ${offset}+${length} in ${object.sizeBytes}`)
+  }
+  if (object.map === undefined) throw new CairnError('VersionIsDeleteMarker', 'a delete marker has no bytes')
+  return readRange(parts, object.map, { offset, length }, signal)
+}
+
+async function deleteAll(
+  { metadata, sessions }: ClientParts,
+  bucket: string,
+  targets: readonly DeleteTarget[],
+  control: (CallControl & { readonly owner?: string }) | undefined,
+): Promise<readonly DeleteOutcome[]> {
+  const outcomes: DeleteOutcome[] = []
+  for (let at = 0; at < targets.length; at += LIST_PAGE_MAX) {
+    throwIfCancelled(control?.signal)
+    const items: (DeleteTarget & { readonly op: OpId })[] = []
+    for (const target of targets.slice(at, at + LIST_PAGE_MAX)) {
+      items.push({ ...target, op: await sessions.nextOp() })
+    }
+    const request = { bucket, owner: control?.owner ?? '', items }
+    outcomes.push(...(await metadata.change(deleteObjects, request)).outcomes)
+  }
+  return outcomes
+}
+
+async function deleteOne(
+  parts: ClientParts,
+  bucket: string,
+  target: DeleteTarget,
+  control: (CallControl & { readonly owner?: string }) | undefined,
+): Promise<DeleteOutcome> {
+  const [outcome] = await deleteAll(parts, bucket, [target], control)
+  if (outcome === undefined) throw new CairnError('Internal', 'a delete was answered without an outcome')
+  if (outcome.errorCode === undefined) return outcome
+  const code = Object.hasOwn(ERROR_CODES, outcome.errorCode) ? (outcome.errorCode as ErrorCode) : 'Internal'
+  throw new CairnError(code, outcome.errorMessage ?? 'the delete was refused')
+}
+
+function copy(
+  parts: ClientParts,
+  source: CopySource,
+  to: { readonly bucket: string; readonly key: string },
+  options: CopyObjectOptions,
+): Promise<CopyObjectResponse> {
+  return underSession(parts, async (session) => {
+    const pool = (await parts.view.defaultPool()).id
+    const op = session.nextOp()
+    const { signal, owner = '', ...given } = options
+    const scope = { session, op, pool, ...control(options) }
+    return commitWrite(parts, scope, [], (context) =>
+      parts.metadata.change(copyObject, { context, source, ...to, owner, ...given }),
+    )
+  })
+}

@@ -1,0 +1,63 @@
+/** What the parts of the client share. Built once by `connectCairn`. */
+import type { BlockId, Clock, DriveId } from '@cairn/protocol'
+import type { ClusterView } from './cluster-view.js'
+import type { MetadataCaller } from './metadata-caller.js'
+import type { SessionKeeper } from './session.js'
+
+/** A replica that should be good and is not. The read went on with another one. */
+export interface BlockDamage {
+  readonly kind: 'corrupt' | 'missing'
+  readonly drive: DriveId
+  readonly block: BlockId
+  readonly message: string
+}
+
+/** What has happened since the client was connected. */
+export interface ClientCounters {
+  /** Blocks stored on fewer drives than their pool wants; their groups were marked dirty. */
+  degradedBlocks: number
+  /** Replicas that were given up because they fell behind. */
+  laggedReplicas: number
+  corruptReplicas: number
+  missingReplicas: number
+  /** Reads that another replica was asked for as well because the first one was slow. */
+  hedgedReads: number
+  /** Reads that went on with another replica after a failure. */
+  failovers: number
+  staleMaps: number
+  /** Repetitions of changes after a lost or refused answer. */
+  repeatedCommits: number
+}
+
+export function createCounters(): ClientCounters {
+  return {
+    degradedBlocks: 0,
+    laggedReplicas: 0,
+    corruptReplicas: 0,
+    missingReplicas: 0,
+    hedgedReads: 0,
+    failovers: 0,
+    staleMaps: 0,
+    repeatedCommits: 0,
+  }
+}
+
+/** Hedges that reads may spend: see HEDGE_SHARE_MAX. */
+export interface HedgeBudget {
+  tokens: number
+}
+
+/** What reading blocks needs. */
+export interface ReadParts {
+  readonly clock: Clock
+  readonly view: ClusterView
+  readonly counters: ClientCounters
+  readonly hedges: HedgeBudget
+  readonly onDamage: (damage: BlockDamage) => void
+}
+
+/** What storing and committing needs besides. */
+export interface ClientParts extends ReadParts {
+  readonly metadata: MetadataCaller
+  readonly sessions: SessionKeeper
+}

@@ -1,0 +1,57 @@
+/** Bytes of a version from its slices: in order, verified, counted, with at most one block read ahead. */
+import { type BlockMap, type BlockSlice, CairnError } from '@cairn/protocol'
+import type { ReadRange } from './api.js'
+import { slicesInRange } from './block-maps.js'
+import { BlockReader } from './block-reader.js'
+import type { ReadParts } from './parts.js'
+import { throwIfCancelled } from './waiting.js'
+
+/**
+ * The bytes of a range. Ends cleanly only after exactly `range.length` bytes; any shortage is an error. Leaving
+ * the loop early cancels what is under way.
+ */
+export async function* readRange(
+  parts: ReadParts,
+  map: BlockMap,
+  range: ReadRange,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  throwIfCancelled(signal)
+  if (range.length === 0) return
+  const slices = slicesInRange(parts, map, range, signal)
+  let current = await openNext(parts, map.pool, slices, signal)
+  let ahead: BlockReader | undefined
+  let sentBytes = 0
+  try {
+    while (current !== undefined) {
+      ahead = await openNext(parts, map.pool, slices, signal)
+      for (let bytes = await current.next(); bytes !== undefined; bytes = await current.next()) {
+        sentBytes += bytes.length
+        yield bytes
+      }
+      current = ahead
+      ahead = undefined
+    }
+  } finally {
+    current?.leave()
+    ahead?.leave()
+  }
+  if (sentBytes !== range.length) {
+    throw new CairnError('BlockUnavailable', `the block map covers ${sentBytes} of ${range.length} bytes`)
+  }
+}
+
+async function openNext(
+  parts: ReadParts,
+  pool: number,
+  slices: AsyncGenerator<BlockSlice, void, undefined>,
+  signal: AbortSignal | undefined,
+): Promise<BlockReader | undefined> {
+  const next = await slices.next()
+  if (next.done) return undefined
+  const { block, blockBytes, hash, offset, length } = next.value
+  const read = { pool, block, blockBytes, hash, from: offset, to: offset + length }
+  const reader = new BlockReader(parts, read, signal === undefined ? {} : { signal })
+  reader.start()
+  return reader
+}

@@ -1,0 +1,41 @@
+/** Which replica to read from next. Pure but for the peers' own counters. */
+import type { Target } from './cluster-view.js'
+import { HEDGE_MS_MIN, HEDGE_MS_UNKNOWN } from './limits.js'
+
+/** Latency assumed of a peer that was never read from: between a good one and a bad one. */
+const UNKNOWN_LATENCY_MS = 5
+
+/** Preference for a replica on this host. */
+const LOCAL_FACTOR = 0.5
+
+const STATE_PENALTY: Record<Target['state'], number> = {
+  up: 0,
+  draining: 0,
+  suspect: 1e6,
+  dead: 1e9,
+  out: 1e9,
+}
+
+/** The least loaded and nearest of the targets; those whose drives are not up come last. */
+export function chooseReplica(targets: Iterable<Target>): Target | undefined {
+  let best: Target | undefined
+  let bestCost = Number.POSITIVE_INFINITY
+  for (const target of targets) {
+    const cost = costOf(target)
+    if (cost >= bestCost) continue
+    best = target
+    bestCost = cost
+  }
+  return best
+}
+
+function costOf({ peer, state }: Target): number {
+  const latencyMs = peer.reads.quantile(0.5) ?? UNKNOWN_LATENCY_MS
+  const load = (latencyMs + 0.1) * (peer.inFlight + 1) * (peer.local ? LOCAL_FACTOR : 1)
+  return load + STATE_PENALTY[state]
+}
+
+/** How long to wait for this target before another one is asked as well. */
+export function hedgeDelayMs(target: Target): number {
+  return Math.max(HEDGE_MS_MIN, target.peer.reads.quantile(0.95) ?? HEDGE_MS_UNKNOWN)
+}

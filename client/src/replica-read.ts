@@ -1,0 +1,127 @@
+import {
+  BLOCK_DEADLINE_MS,
+  type BlockId,
+  CairnError,
+  getBlock,
+  sameBytes,
+  UNIT_BYTES,
+  type Unit,
+} from '@cairn/protocol'
+import type { Target } from './cluster-view.js'
+import type { Bell } from './waiting.js'
+
+/** Bytes [from, to) of a block, and what the block map says of the whole block. */
+export interface BlockRead {
+  readonly pool: number
+  readonly block: BlockId
+  readonly blockBytes: number
+  readonly hash: Uint8Array
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * One replica being read from a unit on. Holds at most one unit; asks for the next one as soon as that is taken.
+ * Everything that arrives rings the reader's bell.
+ */
+export class ReplicaRead {
+  readonly target: Target
+  unit: Unit | undefined
+  error: unknown
+  failed = false
+  private iterator: AsyncIterator<Unit> | undefined
+  private left = false
+  private counted = true
+  private readonly bell: Bell
+  private readonly nowMs: () => number
+
+  constructor(target: Target, bell: Bell, nowMs: () => number) {
+    this.target = target
+    this.bell = bell
+    this.nowMs = nowMs
+    target.peer.inFlight++
+  }
+
+  /** Something is here for the reader to look at. */
+  get isReady(): boolean {
+    return this.unit !== undefined || this.failed
+  }
+
+  open(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): void {
+    this.run(read, firstUnit, signal).catch((error: unknown) => this.fail(error))
+  }
+
+  /** Takes the unit that has arrived and asks for the next one, or for the end. */
+  take(): Unit | undefined {
+    const unit = this.unit
+    this.unit = undefined
+    this.iterator?.next().then(
+      (result) => this.accept(result),
+      (error: unknown) => this.fail(error),
+    )
+    return unit
+  }
+
+  /** The rest is not wanted. */
+  leave(): void {
+    this.finish()
+    this.cancelBody()
+  }
+
+  /** All that was wanted has been taken; what still comes is the end of the body. */
+  finish(): void {
+    this.left = true
+    this.uncount()
+  }
+
+  private async run(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): Promise<void> {
+    const startedMs = this.nowMs()
+    const offset = firstUnit * UNIT_BYTES
+    const request = { drive: this.target.drive, block: read.block, offset, length: read.to - offset }
+    const deadlineMs = BLOCK_DEADLINE_MS
+    const options = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
+    const reply = await this.target.peer.rpc.call(getBlock, request, options)
+    this.iterator = reply.body[Symbol.asyncIterator]()
+    const { blockBytes, hash } = reply.response
+    if (this.left) return this.cancelBody()
+    if (
+      blockBytes !== read.blockBytes ||
+      !sameBytes(hash, read.hash) ||
+      reply.response.firstUnit !== firstUnit
+    ) {
+      this.cancelBody()
+      throw new CairnError('BlockCorrupt', 'the replica holds another content than the map names')
+    }
+    this.accept(await this.iterator.next())
+    this.target.peer.reads.add(this.nowMs() - startedMs)
+  }
+
+  private accept(result: IteratorResult<Unit>): void {
+    if (this.left) {
+      if (!result.done) this.cancelBody()
+      return
+    }
+    if (result.done) this.fail(new CairnError('BlockCorrupt', 'the replica ended early'))
+    else {
+      this.unit = result.value
+      this.bell.ring()
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.uncount()
+    if (this.left) return
+    this.failed = true
+    this.error = error
+    this.bell.ring()
+  }
+
+  private cancelBody(): void {
+    this.iterator?.return?.()?.catch(() => undefined)
+  }
+
+  private uncount(): void {
+    if (this.counted) this.target.peer.inFlight--
+    this.counted = false
+  }
+}

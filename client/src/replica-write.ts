@@ -1,0 +1,176 @@
+/**
+ * One block on its way to all drives of its group at once. Every target that is up is waited for until it fails
+ * or, once a quorum has stored the block, its grace is over; what is late then is given up and counts as missing.
+ */
+import {
+  BLOCK_DEADLINE_MS,
+  type BlockId,
+  type BlockOwner,
+  CairnError,
+  type DriveId,
+  hasCode,
+  type PutBlockResponse,
+  putBlock,
+  sameBytes,
+  type UnitSource,
+  writeQuorum,
+} from '@cairn/protocol'
+import type { GroupView, Target } from './cluster-view.js'
+import { REPLICA_GRACE_MS_MAX, REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR } from './limits.js'
+import type { ReadParts } from './parts.js'
+import type { Bell } from './waiting.js'
+
+/** What every replica must report of the block once it is whole. */
+export interface BlockFacts {
+  readonly sizeBytes: number
+  readonly hash: Uint8Array
+}
+
+export interface ReplicaWriteOptions {
+  readonly parts: ReadParts
+  readonly group: GroupView
+  readonly block: BlockId
+  readonly owner: BlockOwner
+  /** Rung for every answer. */
+  readonly bell: Bell
+  /** Copies that are elsewhere already. */
+  readonly copies?: number
+}
+
+export class ReplicaWrite {
+  readonly stored: DriveId[] = []
+  readonly quorum: number
+  /** A server knows a newer placement, or a drive is not where the map says. */
+  isStale = false
+  lastError: unknown
+  /** Set before the bodies end. */
+  facts: BlockFacts | undefined
+  private readonly options: ReplicaWriteOptions
+  private readonly open = new Map<Target, number>()
+  private readonly controller = new AbortController()
+  private hasGivenUp = false
+
+  constructor(options: ReplicaWriteOptions) {
+    this.options = options
+    this.quorum = writeQuorum(options.group.pool.replicas) - (options.copies ?? 0)
+  }
+
+  /** Starts one call for each target whose drive is in service. */
+  start(targets: Iterable<Target | undefined>, bodyOf: (target: Target) => UnitSource): void {
+    for (const target of targets) {
+      if (target === undefined || target.state === 'dead' || target.state === 'out') continue
+      this.send(target, bodyOf(target))
+    }
+  }
+
+  get hasQuorum(): boolean {
+    return this.stored.length >= this.quorum
+  }
+
+  /** A quorum can still be reached. */
+  get isHopeful(): boolean {
+    return this.stored.length + this.open.size >= this.quorum
+  }
+
+  /** Targets under way. */
+  get openTargets(): Iterable<Target> {
+    return this.open.keys()
+  }
+
+  get openCount(): number {
+    return this.open.size
+  }
+
+  /**
+   * Waits as the rule above says; afterwards nothing is under way. Without hope of a quorum it stops at once,
+   * unless `isPatient`: one copy may be all there is to make others from.
+   */
+  async settled(isPatient: () => boolean = () => false): Promise<void> {
+    const { bell, parts } = this.options
+    let graceUntilMs: number | undefined
+    while (this.open.size > 0 && (this.isHopeful || isPatient())) {
+      if (!this.hasQuorum) {
+        await bell.wait(parts.clock)
+        continue
+      }
+      const nowMs = parts.clock.monotonicMs()
+      graceUntilMs ??= nowMs + this.graceMs(this.open.keys())
+      if (nowMs >= graceUntilMs) for (const target of [...this.open.keys()]) this.giveUp(target)
+      else await bell.wait(parts.clock, graceUntilMs - nowMs)
+    }
+    this.abandonAll()
+    if (this.hasGivenUp) this.controller.abort()
+  }
+
+  /** How long these targets are waited for: the longest of their graces. A suspect drive has none. */
+  graceMs(targets: Iterable<Target>): number {
+    let longestMs = 0
+    for (const { peer, state } of targets) {
+      if (state === 'suspect') continue
+      const p99Ms = peer.writes.quantile(0.99) ?? 0
+      const graceMs = Math.max(REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR * p99Ms)
+      longestMs = Math.max(longestMs, Math.min(REPLICA_GRACE_MS_MAX, graceMs))
+    }
+    return longestMs
+  }
+
+  /** Gives up one target because it fell behind, and remembers how long it took so far. */
+  giveUp(target: Target): void {
+    const startedMs = this.open.get(target)
+    if (startedMs === undefined) return
+    this.close(target)
+    this.hasGivenUp = true
+    this.options.parts.counters.laggedReplicas++
+    target.peer.writes.add(this.nowMs() - startedMs)
+  }
+
+  /** Cancels whatever is under way. */
+  abandonAll(): void {
+    if (this.open.size === 0) return
+    for (const target of [...this.open.keys()]) this.close(target)
+    this.controller.abort()
+  }
+
+  private send(target: Target, body: UnitSource): void {
+    const { block, owner, group } = this.options
+    this.open.set(target, this.nowMs())
+    target.peer.inFlight++
+    const { id: pool, epoch } = group.pool
+    const options = { deadlineMs: BLOCK_DEADLINE_MS, signal: this.controller.signal, body }
+    target.peer.rpc.call(putBlock, { drive: target.drive, block, pool, epoch, owner }, options).then(
+      (reply) => this.onStored(target, reply.response),
+      (error: unknown) => this.onFailed(target, error),
+    )
+  }
+
+  private onStored(target: Target, response: PutBlockResponse): void {
+    const startedMs = this.open.get(target)
+    if (startedMs === undefined) return
+    if (this.isRight(response)) {
+      target.peer.writes.add(this.nowMs() - startedMs)
+      this.stored.push(target.drive)
+      this.close(target)
+    } else this.onFailed(target, new CairnError('BlockCorrupt', 'the replica stored something else'))
+  }
+
+  private isRight({ sizeBytes, hash }: PutBlockResponse): boolean {
+    return this.facts?.sizeBytes === sizeBytes && sameBytes(this.facts.hash, hash)
+  }
+
+  private onFailed(target: Target, error: unknown): void {
+    if (!this.open.has(target)) return
+    this.lastError = error
+    if (hasCode(error, 'StaleClusterMap', 'NoSuchDrive')) this.isStale = true
+    this.close(target)
+  }
+
+  private close(target: Target): void {
+    this.open.delete(target)
+    target.peer.inFlight--
+    this.options.bell.ring()
+  }
+
+  private nowMs(): number {
+    return this.options.parts.clock.monotonicMs()
+  }
+}

@@ -1,0 +1,99 @@
+/** Stores one part of an upload: its blocks belong to the map of the object to be. */
+import {
+  CairnError,
+  type GetUploadResponse,
+  type ObjectChecksum,
+  type ObjectSource,
+  OP_ID_BYTES,
+  type OpId,
+  PART_NUMBER_MAX,
+  type PartInfo,
+  parseId,
+  putPart,
+} from '@cairn/protocol'
+import type { ByteBody, UploadRef, WriteOptions } from './api.js'
+import { type MapBuilder, mapOf } from './block-maps.js'
+import { etagOf } from './body-digests.js'
+import { writeBody } from './body-writer.js'
+import { type CommitScope, commitWrite, underSession } from './commit.js'
+import { readHead } from './cut.js'
+import type { ClientParts } from './parts.js'
+import type { WriterSession } from './session.js'
+import { type StoredBlock, type WriteScope, wholeSlice } from './stored-block.js'
+
+/** What parts of an upload are written for. Never changes while the upload is there. */
+export type UploadFacts = Pick<GetUploadResponse, 'upload' | 'space'>
+
+/** One part of one upload. */
+export interface PartTarget {
+  readonly upload: UploadRef
+  readonly partNumber: number
+  readonly facts: UploadFacts
+}
+
+/** `InvalidArgument` for a number outside 1 to PART_NUMBER_MAX. */
+export function assertPartNumber(partNumber: number): void {
+  if (Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= PART_NUMBER_MAX) return
+  throw new CairnError('InvalidArgument', `a part number is 1 to ${PART_NUMBER_MAX}, not ${partNumber}`)
+}
+
+/** The map id of the object to be: the op id in the upload id, behind 16 hex digits of time. */
+export function mapIdOf(uploadId: string): OpId {
+  return parseId<OpId>(uploadId.slice(16), OP_ID_BYTES)
+}
+
+/** Where the blocks of an upload go, and under which op they are committed. */
+export async function uploadScope(
+  parts: ClientParts,
+  session: WriterSession,
+  { upload, facts }: Pick<PartTarget, 'upload' | 'facts'>,
+  signal: AbortSignal | undefined,
+): Promise<WriteScope & CommitScope> {
+  const { bucket, key, uploadId } = upload
+  const owner = { space: facts.space, bucket, key, map: mapIdOf(uploadId) }
+  const pool = (await parts.view.defaultPool()).id
+  const scope = { session, op: session.nextOp(), owner, pool }
+  return signal === undefined ? scope : { ...scope, signal }
+}
+
+/** Writes the body's blocks and commits the part. */
+export function storePart(
+  parts: ClientParts,
+  target: PartTarget,
+  body: ByteBody,
+  options: WriteOptions,
+): Promise<PartInfo> {
+  return underSession(parts, async (session) => {
+    const scope = await uploadScope(parts, session, target, options.signal)
+    const written = await writeBody(parts, scope, await readHead(body, options.signal), options)
+    const seal = options.seal?.(written.digests, written.sizeBytes) ?? {}
+    const builder = await mapOf(parts, scope, written.blocks.map(wholeSlice))
+    const facts = { etag: etagOf(written.digests), ...seal }
+    return commitPart(parts, scope, target, { builder, blocks: written.blocks, facts })
+  })
+}
+
+/** A part whose bytes are durable. */
+export interface PartContent {
+  readonly builder: MapBuilder
+  readonly blocks: readonly StoredBlock[]
+  readonly facts: {
+    readonly etag: string
+    readonly checksum?: ObjectChecksum
+    readonly source?: ObjectSource
+  }
+}
+
+export async function commitPart(
+  parts: ClientParts,
+  scope: CommitScope,
+  { upload, partNumber }: PartTarget,
+  { builder, blocks, facts }: PartContent,
+): Promise<PartInfo> {
+  const { map, sizeBytes } = await builder.finish()
+  const { bucket, key, uploadId } = upload
+  const request = { bucket, key, uploadId, partNumber, map, sizeBytes, ...facts }
+  return commitWrite(parts, scope, [...blocks, ...builder.pageBlocks], (context) =>
+    parts.metadata.change(putPart, { context, ...request }),
+  )
+}

@@ -1,0 +1,153 @@
+/** A block that is on disk at quorum, and what must happen to it when the placement changes before its commit. */
+import {
+  type BlockId,
+  type BlockOwner,
+  type BlockSlice,
+  CairnError,
+  type DriveId,
+  groupOf,
+  type Unit,
+  type UnitSource,
+} from '@cairn/protocol'
+import { BlockReader } from './block-reader.js'
+import type { GroupView, Target } from './cluster-view.js'
+import { STALE_ATTEMPTS_MAX } from './limits.js'
+import type { ClientParts } from './parts.js'
+import { type BlockFacts, ReplicaWrite } from './replica-write.js'
+import type { WriterSession } from './session.js'
+import { Bell } from './waiting.js'
+
+/** Where blocks are kept, and for how long anybody wants them. */
+export interface PoolScope {
+  readonly pool: number
+  readonly signal?: AbortSignal
+}
+
+/** Under which session and for whom blocks are written. */
+export interface WriteScope extends PoolScope {
+  readonly session: WriterSession
+  readonly owner: BlockOwner
+}
+
+/** A block as its writer knows it once it is whole. */
+export interface WholeBlock extends BlockFacts {
+  readonly block: BlockId
+  readonly owner: BlockOwner
+}
+
+export interface StoredBlock extends WholeBlock {
+  readonly group: number
+  /** Epoch of the pool by which it was placed. */
+  readonly epoch: number
+  /** Where it is durable. */
+  readonly drives: readonly DriveId[]
+}
+
+/** The slice that covers all of a block. */
+export function wholeSlice({ block, sizeBytes, hash }: WholeBlock): BlockSlice {
+  return { block, offset: 0, length: sizeBytes, blockBytes: sizeBytes, hash }
+}
+
+/** Stores a block that is at hand as units. Sends it again, by a newer map, as long as the placement was stale. */
+export async function storeUnits(
+  parts: ClientParts,
+  scope: PoolScope,
+  content: WholeBlock & { readonly units: readonly Unit[] },
+): Promise<StoredBlock> {
+  const { block, owner } = content
+  const bell = new Bell()
+  for (let attempt = 1; ; attempt++) {
+    const group = parts.view.group(scope.pool, groupOf(block))
+    const write = new ReplicaWrite({ parts, group, block, owner, bell })
+    write.facts = content
+    write.start(group.targets, () => content.units as UnitSource)
+    await write.settled()
+    if (write.isStale) await noteStale(parts)
+    if (write.hasQuorum) return describe(content, group, write.stored)
+    if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(block, write)
+  }
+}
+
+/** The block as stored by this write. */
+export function describe(
+  { block, owner, sizeBytes, hash }: WholeBlock,
+  { pool }: GroupView,
+  drives: readonly DriveId[],
+): StoredBlock {
+  return { block, owner, sizeBytes, hash, group: groupOf(block), epoch: pool.epoch, drives }
+}
+
+/** A server knows a newer map than this client: get it. */
+export async function noteStale(parts: ClientParts): Promise<void> {
+  parts.counters.staleMaps++
+  await parts.view.refresh()
+}
+
+/** `InsufficientReplicas` for a block, with the last replica's error as its cause. */
+export function tooFew(block: BlockId, write: ReplicaWrite): CairnError {
+  const name = Buffer.from(block).toString('hex')
+  const message = `too few drives could store block ${name}`
+  return new CairnError('InsufficientReplicas', message, { cause: write.lastError })
+}
+
+/**
+ * Makes the block fit the pool as it is now: members of its group that lack it get a copy, read back from a good
+ * replica and verified. `InsufficientReplicas` if fewer than a quorum of the members hold it then.
+ */
+export async function fitToPool(
+  parts: ClientParts,
+  scope: PoolScope,
+  stored: StoredBlock,
+): Promise<StoredBlock> {
+  let fitted = stored
+  for (let attempt = 1; ; attempt++) {
+    const group = parts.view.group(scope.pool, stored.group)
+    if (fitted.epoch === group.pool.epoch) return fitted
+    const { held, lacking } = compare(fitted, group)
+    const write = await copyTo(parts, scope, fitted, { group, lacking, copies: held.length })
+    if (write.isStale) await noteStale(parts)
+    if (write.hasQuorum) return describe(fitted, group, [...held, ...write.stored])
+    if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(stored.block, write)
+    fitted = { ...fitted, drives: [...fitted.drives, ...write.stored] }
+  }
+}
+
+/** Members of a group that hold a copy of the block, and those that lack it. */
+function compare(
+  { drives }: StoredBlock,
+  { targets }: GroupView,
+): { readonly held: DriveId[]; readonly lacking: Target[] } {
+  const members = targets.filter((target) => target !== undefined)
+  return {
+    held: members.filter(({ drive }) => drives.includes(drive)).map(({ drive }) => drive),
+    lacking: members.filter(({ drive }) => !drives.includes(drive)),
+  }
+}
+
+async function copyTo(
+  parts: ClientParts,
+  scope: PoolScope,
+  stored: StoredBlock,
+  to: { readonly group: GroupView; readonly lacking: readonly Target[]; readonly copies: number },
+): Promise<ReplicaWrite> {
+  const units = to.lacking.length === 0 ? [] : await readBack(parts, scope, stored)
+  const { block, owner } = stored
+  const { group, copies } = to
+  const write = new ReplicaWrite({ parts, group, block, owner, bell: new Bell(), copies })
+  write.facts = stored
+  write.start(to.lacking, () => units)
+  await write.settled()
+  return write
+}
+
+/** The verified units of a block that only this writer knows of. Its drives may have left the group. */
+async function readBack(parts: ClientParts, scope: PoolScope, stored: StoredBlock): Promise<Unit[]> {
+  const { block, sizeBytes, hash, drives } = stored
+  const read = { pool: scope.pool, block, blockBytes: sizeBytes, hash, from: 0, to: sizeBytes }
+  const options = scope.signal === undefined ? { drives } : { drives, signal: scope.signal }
+  const reader = new BlockReader(parts, read, options)
+  const units: Unit[] = []
+  for (let unit = await reader.nextUnit(); unit !== undefined; unit = await reader.nextUnit())
+    units.push(unit)
+  return units
+}
