@@ -1,0 +1,284 @@
+/**
+ * The block index in SQLite. `synchronous=NORMAL` is enough: in WAL mode a power cut may undo the latest
+ * transactions but never reorders or tears them, and what they said is read again from the segments. Only a
+ * `durable` batch syncs the WAL, and with it all before. A file that is damaged, or of an older schema, is deleted
+ * and made anew: the store then scans its segments.
+ *
+ * Row values are one blob each with a CRC32C seeded with the block id, so that a flipped bit is found:
+ * segment (u48), offset (u32), size (u32), owner bytes (u16), flags (u8), order (u48), stored at (u48), hash (32).
+ */
+import { rmSync } from 'node:fs'
+import {
+  type BlockId,
+  CairnError,
+  crc32c,
+  SESSION_ID_BYTES,
+  type SessionId,
+  sessionOf,
+} from '@cairn/protocol'
+import Database from 'better-sqlite3'
+import type { BlockIndex, DamageEvent, IndexBatch, IndexedBlock, IndexedSegment } from '../ports.js'
+
+const SCHEMA_VERSION = 1
+/** Page cache; the rest is the operating system's. */
+const CACHE_KIB = 16 * 1024
+const VALUE_BYTES = 65
+const FLAG_DAMAGED = 1
+
+const SCHEMA = `
+  CREATE TABLE block (id BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE segment (
+    sequence INTEGER PRIMARY KEY, indexed_to INTEGER NOT NULL DEFAULT 0, sealed INTEGER NOT NULL DEFAULT 0,
+    tombstone_bytes INTEGER NOT NULL DEFAULT 0, horizon INTEGER NOT NULL DEFAULT 0,
+    live_bytes INTEGER NOT NULL DEFAULT 0, live_blocks INTEGER NOT NULL DEFAULT 0) STRICT;
+  CREATE TABLE next (one INTEGER PRIMARY KEY CHECK (one = 1), ord INTEGER NOT NULL, sequence INTEGER NOT NULL) STRICT;
+  INSERT INTO next VALUES (1, 1, 1);
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`
+
+interface BlockRow {
+  readonly id: Buffer
+  readonly value: Buffer
+}
+
+interface SegmentColumns {
+  readonly sequence: number
+  readonly indexed_to: number
+  readonly sealed: number
+  readonly tombstone_bytes: number
+  readonly horizon: number
+  readonly live_bytes: number
+  readonly live_blocks: number
+}
+
+/** What to tell of damage; each kind is told once per opening. */
+export interface SqliteBlockIndexOptions {
+  readonly onDamage?: (event: DamageEvent) => void
+}
+
+/**
+ * Opens the index in a file (`:memory:` is allowed). A damaged one is reported and made anew. `FormatTooNew` if a
+ * later version wrote it; `DriveFailed` if the file cannot be opened at all.
+ */
+export function openSqliteBlockIndex(path: string, options: SqliteBlockIndexOptions = {}): BlockIndex {
+  const report = options.onDamage ?? (() => undefined)
+  try {
+    return new SqliteBlockIndex(path, report)
+  } catch (error) {
+    if (error instanceof CairnError && error.code !== 'BlockCorrupt') throw error
+    if (!isDamage(error)) throw new CairnError('DriveFailed', `cannot open ${path}`, { cause: error })
+    report({ kind: 'index', message: `the block index is made anew: ${(error as Error).message}` })
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+    return new SqliteBlockIndex(path, report)
+  }
+}
+
+const DAMAGE_CODES = ['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR', 'SQLITE_IOERR_SHORT_READ']
+
+function isDamage(error: unknown): boolean {
+  if (error instanceof CairnError) return error.code === 'BlockCorrupt'
+  return error instanceof Database.SqliteError && DAMAGE_CODES.some((code) => error.code.startsWith(code))
+}
+
+class SqliteBlockIndex implements BlockIndex {
+  private readonly database: Database.Database
+  private readonly statements: Statements
+  private readonly report: (event: DamageEvent) => void
+  private damaged = false
+
+  constructor(path: string, report: (event: DamageEvent) => void) {
+    this.report = report
+    this.database = new Database(path)
+    try {
+      prepareDatabase(this.database)
+      this.statements = prepareStatements(this.database)
+      this.statements.segments.all()
+      this.statements.range.all(Buffer.alloc(0), 1)
+    } catch (error) {
+      this.database.close()
+      throw error
+    }
+  }
+
+  get(block: BlockId): IndexedBlock | undefined {
+    return this.guarded(() => {
+      const row = this.statements.get.get(block)
+      return row === undefined ? undefined : decodeRow({ id: Buffer.from(block), value: row.value })
+    })
+  }
+
+  apply(batch: IndexBatch): void {
+    if (batch.durable) this.database.pragma('synchronous = FULL')
+    try {
+      this.guarded(() => this.statements.apply(batch))
+    } finally {
+      if (batch.durable) this.database.pragma('synchronous = NORMAL')
+    }
+  }
+
+  range(after: BlockId | undefined, limit: number): IndexedBlock[] {
+    return this.guarded(() => this.statements.range.all(after ?? Buffer.alloc(0), limit).map(decodeRow))
+  }
+
+  writers(after: SessionId | undefined, limit: number): SessionId[] {
+    const sessions: SessionId[] = []
+    let bound = after === undefined ? Buffer.alloc(0) : pastSession(after)
+    while (sessions.length < limit) {
+      const row = this.guarded(() => this.statements.range.get(bound, 1))
+      if (row === undefined) break
+      const session = Buffer.from(sessionOf(row.id as Uint8Array as BlockId)) as Uint8Array as SessionId
+      sessions.push(session)
+      bound = pastSession(session)
+    }
+    return sessions
+  }
+
+  segments(): IndexedSegment[] {
+    return this.guarded(() => this.statements.segments.all()).map((row) => ({
+      sequence: row.sequence,
+      indexedTo: row.indexed_to,
+      sealed: row.sealed === 1,
+      tombstoneBytes: row.tombstone_bytes,
+      horizon: row.horizon,
+      liveBytes: row.live_bytes,
+      liveBlocks: row.live_blocks,
+    }))
+  }
+
+  next(): { order: number; sequence: number } {
+    const row = this.guarded(() => this.statements.next.get())
+    return { order: row?.ord ?? 1, sequence: row?.sequence ?? 1 }
+  }
+
+  reset(): void {
+    this.database.exec('DELETE FROM block; DELETE FROM segment;')
+  }
+
+  close(): void {
+    this.database.close()
+  }
+
+  /** Damage becomes `BlockCorrupt`, and the file is marked, so that the next opening makes it anew. */
+  private guarded<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.noteDamage(error)
+      if (error instanceof CairnError) throw error
+      throw new CairnError('BlockCorrupt', 'the block index is damaged', { cause: error })
+    }
+  }
+
+  private noteDamage(error: unknown): void {
+    if (this.damaged) return
+    this.damaged = true
+    this.report({ kind: 'index', message: `the block index is damaged: ${(error as Error).message}` })
+    try {
+      this.database.pragma('user_version = 0')
+    } catch {
+      // Too damaged even for the mark: the next opening finds the damage as this one did.
+    }
+  }
+}
+
+interface Statements {
+  readonly get: Database.Statement<[Uint8Array], BlockRow>
+  readonly range: Database.Statement<[Uint8Array, number], BlockRow>
+  readonly segments: Database.Statement<[], SegmentColumns>
+  readonly next: Database.Statement<[], { ord: number; sequence: number }>
+  readonly apply: (batch: IndexBatch) => void
+}
+
+function prepareDatabase(database: Database.Database): void {
+  database.pragma('journal_mode = WAL')
+  database.pragma('synchronous = NORMAL')
+  database.pragma(`cache_size = -${CACHE_KIB}`)
+  database.pragma('wal_autocheckpoint = 2000')
+  const version = Number(database.pragma('user_version', { simple: true }))
+  if (version > SCHEMA_VERSION) {
+    throw new CairnError('FormatTooNew', `the block index has schema ${version}; this version knows 1`)
+  }
+  const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
+  if (version === SCHEMA_VERSION) return
+  if (tables.count > 0) throw new CairnError('BlockCorrupt', 'the block index has no schema version')
+  database.transaction(() => database.exec(SCHEMA))()
+}
+
+function prepareStatements(database: Database.Database): Statements {
+  const put = database.prepare<[Uint8Array, Uint8Array]>(
+    'INSERT INTO block VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  )
+  const remove = database.prepare<[Uint8Array]>('DELETE FROM block WHERE id = ?')
+  const count = database.prepare<[number, number, number]>(
+    `INSERT INTO segment (sequence, live_bytes, live_blocks) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET
+      live_bytes = live_bytes + excluded.live_bytes, live_blocks = live_blocks + excluded.live_blocks`,
+  )
+  const place = database.prepare<[number, number, number, number, number]>(
+    `INSERT INTO segment (sequence, indexed_to, sealed, tombstone_bytes, horizon) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET indexed_to = excluded.indexed_to, sealed = excluded.sealed,
+      tombstone_bytes = excluded.tombstone_bytes, horizon = excluded.horizon`,
+  )
+  const forget = database.prepare<[number]>('DELETE FROM segment WHERE sequence = ?')
+  const advance = database.prepare<[number, number]>('UPDATE next SET ord = ?, sequence = ?')
+  function checkpoint({
+    segments,
+    gone,
+    nextOrder,
+    nextSequence,
+  }: NonNullable<IndexBatch['checkpoint']>): void {
+    for (const { sequence, indexedTo, sealed, tombstoneBytes, horizon } of segments) {
+      place.run(sequence, indexedTo, sealed ? 1 : 0, tombstoneBytes, horizon)
+    }
+    for (const sequence of gone) forget.run(sequence)
+    advance.run(nextOrder, nextSequence)
+  }
+  return {
+    get: database.prepare('SELECT value FROM block WHERE id = ?'),
+    range: database.prepare('SELECT id, value FROM block WHERE id > ? ORDER BY id LIMIT ?'),
+    segments: database.prepare('SELECT * FROM segment'),
+    next: database.prepare('SELECT ord, sequence FROM next'),
+    apply: database.transaction((batch: IndexBatch) => {
+      for (const entry of batch.put) put.run(entry.block, encodeValue(entry))
+      for (const block of batch.remove) remove.run(block)
+      for (const { sequence, bytes, blocks } of batch.live) count.run(sequence, bytes, blocks)
+      if (batch.checkpoint !== undefined) checkpoint(batch.checkpoint)
+    }),
+  }
+}
+
+function encodeValue(entry: IndexedBlock): Buffer {
+  const value = Buffer.allocUnsafe(VALUE_BYTES)
+  value.writeUIntLE(entry.segment, 0, 6)
+  value.writeUInt32LE(entry.offset, 6)
+  value.writeUInt32LE(entry.sizeBytes, 10)
+  value.writeUInt16LE(entry.ownerBytes, 14)
+  value[16] = entry.damaged ? FLAG_DAMAGED : 0
+  value.writeUIntLE(entry.order, 17, 6)
+  value.writeUIntLE(entry.storedAtMs, 23, 6)
+  value.set(entry.hash, 29)
+  value.writeUInt32LE(crc32c(value.subarray(0, 61), crc32c(entry.block)), 61)
+  return value
+}
+
+function decodeRow({ id, value }: BlockRow): IndexedBlock {
+  if (value.length !== VALUE_BYTES || crc32c(value.subarray(0, 61), crc32c(id)) !== value.readUInt32LE(61)) {
+    throw new CairnError('BlockCorrupt', 'a row of the block index is damaged')
+  }
+  return {
+    block: id as Uint8Array as BlockId,
+    segment: value.readUIntLE(0, 6),
+    offset: value.readUInt32LE(6),
+    sizeBytes: value.readUInt32LE(10),
+    ownerBytes: value.readUInt16LE(14),
+    damaged: (value.readUInt8(16) & FLAG_DAMAGED) !== 0,
+    order: value.readUIntLE(17, 6),
+    storedAtMs: value.readUIntLE(23, 6),
+    hash: value.subarray(29, 61),
+  }
+}
+
+/** The highest block id that a session can have. */
+function pastSession(session: SessionId): Buffer {
+  return Buffer.concat([session, Buffer.alloc(SESSION_ID_BYTES, 0xff)])
+}

@@ -1,0 +1,167 @@
+/**
+ * Reads of one drive. ● What leaves here has passed the check of its unit, and a stream either brings all units
+ * of its range or ends with an error. Between two reads nothing is held: each piece looks up where its block lies
+ * now, so that compaction never waits for a slow reader and never takes a segment from under one.
+ */
+import { type BlockId, CairnError, hasCode, UNIT_BYTES, type Unit, type UnitStream } from '@cairn/protocol'
+import type { DamageEvent, IndexedBlock, OpenBlock } from '../ports.js'
+import type { BlockTable } from './block-table.js'
+import { align, dataStart, footerBytes, type RecordFooter, readFooter, verifyUnits } from './record.js'
+import type { SegmentLimits } from './segment-limits.js'
+import type { SegmentSet } from './segment-set.js'
+import { cancelled } from './unit-intake.js'
+import type { WriteState } from './write-state.js'
+
+/** What a reader works on. */
+export interface BlockReaderOptions {
+  readonly table: BlockTable
+  readonly segments: SegmentSet
+  readonly state: WriteState
+  readonly limits: SegmentLimits
+  readonly onDamage: (event: DamageEvent) => void
+}
+
+/** Units from `first` to before `last`. */
+interface UnitRange {
+  readonly first: number
+  readonly last: number
+}
+
+export class BlockReader {
+  private readonly options: BlockReaderOptions
+
+  constructor(options: BlockReaderOptions) {
+    this.options = options
+  }
+
+  /** See `BlockStore.get`. */
+  async get(
+    block: BlockId,
+    range: { readonly offset: number; readonly length: number },
+    signal: AbortSignal,
+  ): Promise<OpenBlock> {
+    if (signal.aborted) throw cancelled(signal)
+    const entry = this.locate(block)
+    const units = unitsOf(entry, range)
+    const from = dataStart(entry.ownerBytes) + units.first * UNIT_BYTES
+    const footerAt = dataStart(entry.ownerBytes) + align(entry.sizeBytes)
+    const opened = { sizeBytes: entry.sizeBytes, hash: entry.hash, firstUnit: units.first }
+    if (footerAt - from <= this.options.limits.smallBlockBytesMax) {
+      const bytes = await this.read(entry, from, footerAt + footerBytes(entry.sizeBytes) - from)
+      const footer = this.footer(entry, bytes, footerAt - from)
+      return { ...opened, units: streamOf(this.verified(entry, bytes, units, footer)) }
+    }
+    const footer = this.footer(entry, await this.read(entry, footerAt, footerBytes(entry.sizeBytes)), 0)
+    return { ...opened, units: this.stream(block, footer, units, signal) }
+  }
+
+  /** Where the block lies now; `NoSuchBlock`. */
+  locate(block: BlockId): IndexedBlock {
+    const entry = this.options.table.find(block)
+    if (entry === undefined) throw new CairnError('NoSuchBlock', 'the drive does not hold this block')
+    return entry
+  }
+
+  /** All units of a block, one read of at most `smallBlockBytesMax` at a time. */
+  async *stream(
+    block: BlockId,
+    footer: RecordFooter,
+    range: UnitRange,
+    signal: AbortSignal | undefined,
+  ): UnitStream {
+    const step = Math.max(1, Math.floor(this.options.limits.smallBlockBytesMax / UNIT_BYTES))
+    let ahead = this.piece(block, footer, {
+      first: range.first,
+      last: Math.min(range.last, range.first + step),
+    })
+    for (let first = range.first; first < range.last; first += step) {
+      const units = await ahead
+      const next = first + step
+      if (next < range.last) {
+        ahead = this.piece(block, footer, { first: next, last: Math.min(range.last, next + step) })
+        ahead.catch(() => undefined)
+      }
+      for (const unit of units) {
+        if (signal?.aborted === true) throw cancelled(signal)
+        yield unit
+      }
+    }
+  }
+
+  /** The footer of a block, read from its place. */
+  async readFooter(entry: IndexedBlock): Promise<RecordFooter> {
+    const at = dataStart(entry.ownerBytes) + align(entry.sizeBytes)
+    return this.footer(entry, await this.read(entry, at, footerBytes(entry.sizeBytes)), 0)
+  }
+
+  /** `length` bytes of the block's record from `at` on; whatever is not there is `BlockCorrupt`. */
+  async read(entry: IndexedBlock, at: number, length: number): Promise<Buffer> {
+    const into = Buffer.allocUnsafe(length)
+    const filled = await this.options.segments.read(entry.segment, into, entry.offset + at)
+    if (filled !== length)
+      throw this.corrupt(entry, filled === undefined ? 'its segment is gone' : 'it is cut off')
+    return into
+  }
+
+  /** Notes that a block's bytes are wrong, once, and returns the error to throw. */
+  corrupt(entry: IndexedBlock, what: string): CairnError {
+    const { table, state, onDamage } = this.options
+    const { block, segment, offset } = entry
+    const current = table.find(block)
+    const same = current?.segment === segment && current.offset === offset
+    if (same && !current.damaged) {
+      table.put({ ...current, damaged: true })
+      state.counters.blocksCorrupt++
+      onDamage({ kind: 'block', message: `a block is corrupt: ${what}`, block, segment, offset })
+    }
+    return new CairnError('BlockCorrupt', `the block is corrupt on this drive: ${what}`)
+  }
+
+  private async piece(block: BlockId, footer: RecordFooter, range: UnitRange): Promise<Unit[]> {
+    const entry = this.locate(block)
+    const from = range.first * UNIT_BYTES
+    const to = Math.min(range.last * UNIT_BYTES, entry.sizeBytes)
+    const bytes = await this.read(entry, dataStart(entry.ownerBytes) + from, to - from)
+    return this.verified(entry, bytes, range, footer)
+  }
+
+  private footer(entry: IndexedBlock, bytes: Buffer, at: number): RecordFooter {
+    const footer = readFooter(bytes, at, entry.block)
+    const right =
+      footer !== undefined &&
+      footer.offset === entry.offset &&
+      footer.sizeBytes === entry.sizeBytes &&
+      Buffer.compare(footer.hash, entry.hash) === 0
+    if (!right) throw this.corrupt(entry, 'its footer is wrong')
+    return footer
+  }
+
+  private verified(entry: IndexedBlock, bytes: Buffer, range: UnitRange, footer: RecordFooter): Unit[] {
+    const length = Math.min(range.last * UNIT_BYTES, entry.sizeBytes) - range.first * UNIT_BYTES
+    const units = verifyUnits(entry.block, bytes.subarray(0, Math.max(0, length)), {
+      firstUnit: range.first,
+      checks: footer.checks,
+    })
+    if (typeof units === 'number') throw this.corrupt(entry, `unit ${units} does not match its check`)
+    return units
+  }
+}
+
+function unitsOf(entry: IndexedBlock, range: { offset: number; length: number }): UnitRange {
+  const { offset, length } = range
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0
+  if (!valid || offset + length > entry.sizeBytes) {
+    throw new CairnError('InvalidArgument', `no bytes ${offset} + ${length} in a block of ${entry.sizeBytes}`)
+  }
+  const first = Math.floor(offset / UNIT_BYTES)
+  return { first, last: length === 0 ? first : Math.ceil((offset + length) / UNIT_BYTES) }
+}
+
+async function* streamOf(units: readonly Unit[]): UnitStream {
+  yield* units
+}
+
+/** True for errors that say something about one block only. */
+export function concernsBlock(error: unknown): boolean {
+  return hasCode(error, 'NoSuchBlock', 'BlockCorrupt')
+}

@@ -1,0 +1,420 @@
+/**
+ * Blocks in segment files on one drive. A put or delete is acknowledged once its record is synced in the log; the
+ * table follows in the same turn, the index on disk later. See record.ts for the format, recovery.ts for what a
+ * crash leaves behind, compaction.ts for how space comes back.
+ */
+import {
+  type BlockEntry,
+  type BlockHasher,
+  type BlockId,
+  BlockOwner,
+  CairnError,
+  type Clock,
+  createBlockHasher,
+  hashBlock,
+  type Random,
+  type SessionId,
+  sameBytes,
+  type Unit,
+  type UnitSource,
+} from '@cairn/protocol'
+import type {
+  BlockIndex,
+  BlockStore,
+  DamageEvent,
+  Disk,
+  IndexedBlock,
+  OpenBlock,
+  StoredBlock,
+} from '../ports.js'
+import { BlockReader } from './block-reader.js'
+import { BlockTable, keyOf } from './block-table.js'
+import { type CompactionResult, Compactor } from './compaction.js'
+import { GroupCommit, type Placement } from './group-commit.js'
+import { blockRecordBytes, HEADER_BYTES, TOMBSTONES_PER_RECORD_MAX, tombstoneRecordBytes } from './record.js'
+import { recover } from './recovery.js'
+import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
+import { SegmentSet } from './segment-set.js'
+import { StreamWriter } from './stream-writer.js'
+import { cancelled, UnitIntake } from './unit-intake.js'
+import { type StoreCounters, WriteState } from './write-state.js'
+
+export interface SegmentBlockStoreOptions {
+  readonly disk: Disk
+  /** Closed with the store. */
+  readonly index: BlockIndex
+  readonly clock: Clock
+  readonly random: Random
+  /** Overrides of SEGMENT_LIMITS. */
+  readonly limits?: Partial<SegmentLimits>
+  readonly durability: 'fsync' | 'none'
+  /** Stands in the segments' headers; a segment of another drive is reported. */
+  readonly driveId?: string
+  readonly onDamage: (event: DamageEvent) => void
+}
+
+/** A `BlockStore` with its upkeep. */
+export interface SegmentBlockStore extends BlockStore {
+  /** One bounded run that gives space of deleted blocks back; `signal` ends it between two segments. */
+  compactOnce(options?: { signal?: AbortSignal }): Promise<CompactionResult>
+  /** Since the store was opened. */
+  readonly counters: Readonly<StoreCounters>
+  /** Writes all changes to the index now; for tests and before a planned stop. */
+  flushIndex(): Promise<void>
+}
+
+/**
+ * Opens the blocks of a drive, reading what the index has not seen. `FormatTooNew` for segments of a later
+ * version; damage is reported, never fatal.
+ */
+export async function openSegmentBlockStore(options: SegmentBlockStoreOptions): Promise<SegmentBlockStore> {
+  const store = new OpenStore(options)
+  await store.open()
+  return store
+}
+
+/** Owners on their way to a caller: reads in flight at once. */
+const OWNERS_AT_ONCE = 16
+
+class OpenStore implements SegmentBlockStore {
+  private readonly options: SegmentBlockStoreOptions
+  private readonly limits: SegmentLimits
+  private readonly state: WriteState
+  private readonly segments: SegmentSet
+  private readonly table: BlockTable
+  private readonly log: GroupCommit
+  private readonly streams: StreamWriter
+  private readonly reader: BlockReader
+  private readonly compactor: Compactor
+  /** Puts under way, by block: a second one waits for the first. */
+  private readonly putting = new Map<string, Promise<void>>()
+  /** Deletions queued and not yet in the table, by block. */
+  private readonly deleting = new Map<string, number>()
+  private readonly closing = new AbortController()
+
+  constructor(options: SegmentBlockStoreOptions) {
+    const { disk, index, clock, random, durability, driveId = '', onDamage } = options
+    const limits = { ...SEGMENT_LIMITS, ...options.limits }
+    this.options = options
+    this.limits = limits
+    const state = new WriteState(disk, { durability, reserveBytes: limits.reserveBytes })
+    const { openFilesMax } = limits
+    const segments = new SegmentSet({ disk, clock, random, state, driveId, openFilesMax })
+    const table = new BlockTable(index, segments, { clock, limits })
+    const log = new GroupCommit(segments, state, { clock, limits })
+    const streams = new StreamWriter(segments, state, limits)
+    const reader = new BlockReader({ table, segments, state, limits, onDamage })
+    const { deleting } = this
+    this.compactor = new Compactor({ disk, table, segments, state, log, streams, reader, limits, deleting })
+    this.state = state
+    this.segments = segments
+    this.table = table
+    this.log = log
+    this.streams = streams
+    this.reader = reader
+  }
+
+  get counters(): Readonly<StoreCounters> {
+    return this.state.counters
+  }
+
+  async open(): Promise<void> {
+    const { disk, index, driveId = '', onDamage } = this.options
+    const { table, segments, state } = this
+    const { tailEntriesMax } = this.limits
+    await recover({ disk, index, table, segments, state, driveId, tailEntriesMax, onDamage })
+  }
+
+  async put(
+    block: BlockId,
+    owner: BlockOwner,
+    units: UnitSource,
+    { signal }: { signal: AbortSignal },
+  ): Promise<StoredBlock> {
+    if (signal.aborted) throw cancelled(signal)
+    this.assertOpen()
+    const key = keyOf(block)
+    for (let other = this.putting.get(key); other !== undefined; other = this.putting.get(key)) await other
+    const intake = new UnitIntake(block, units, signal)
+    const work = this.store({ block, owner, intake, key }, signal).finally(() => {
+      intake.leave()
+      this.putting.delete(key)
+    })
+    this.putting.set(key, settled(work))
+    return work
+  }
+
+  get(
+    block: BlockId,
+    range: { offset: number; length: number },
+    { signal }: { signal: AbortSignal },
+  ): Promise<OpenBlock> {
+    return this.reader.get(block, range, signal)
+  }
+
+  async delete(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }> {
+    this.assertOpen()
+    this.state.assertWritable()
+    const present = blocks.filter((block) => this.table.find(block) !== undefined)
+    const parts: Promise<{ deleted: number; freedBytes: number }>[] = []
+    for (let at = 0; at < present.length; at += TOMBSTONES_PER_RECORD_MAX) {
+      parts.push(this.entomb(present.slice(at, at + TOMBSTONES_PER_RECORD_MAX)))
+    }
+    const total = { deleted: 0, freedBytes: 0 }
+    for (const { deleted, freedBytes } of await Promise.all(parts)) {
+      total.deleted += deleted
+      total.freedBytes += freedBytes
+    }
+    return total
+  }
+
+  async list(
+    after: BlockId | undefined,
+    limit: number,
+    withOwner: boolean,
+  ): Promise<{ blocks: BlockEntry[]; complete: boolean }> {
+    await this.table.flush()
+    const rows = this.options.index.range(after, limit + 1)
+    const page = rows.slice(0, limit)
+    const blocks: BlockEntry[] = []
+    for (let at = 0; at < page.length; at += OWNERS_AT_ONCE) {
+      const part = page.slice(at, at + OWNERS_AT_ONCE)
+      blocks.push(...(await Promise.all(part.map((row) => this.entry(row, withOwner)))))
+    }
+    return { blocks, complete: rows.length <= limit }
+  }
+
+  async writers(
+    after: SessionId | undefined,
+    limit: number,
+  ): Promise<{ sessions: SessionId[]; complete: boolean }> {
+    await this.table.flush()
+    const sessions = this.options.index.writers(after, limit + 1)
+    return { sessions: sessions.slice(0, limit), complete: sessions.length <= limit }
+  }
+
+  usage(): { liveBytes: number; deadBytes: number; blockCount: number } {
+    let liveBytes = 0
+    let totalBytes = 0
+    let blockCount = 0
+    for (const segment of this.segments.all.values()) {
+      liveBytes += segment.liveBytes
+      totalBytes += segment.position
+      blockCount += segment.liveBlocks
+    }
+    return { liveBytes, deadBytes: Math.max(0, totalBytes - liveBytes), blockCount }
+  }
+
+  compactOnce(options: { signal?: AbortSignal } = {}): Promise<CompactionResult> {
+    this.assertOpen()
+    const { signal } = this.closing
+    return this.compactor.run(
+      options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
+    )
+  }
+
+  flushIndex(): Promise<void> {
+    return this.table.flush()
+  }
+
+  async close(): Promise<void> {
+    if (this.closing.signal.aborted) return
+    this.closing.abort()
+    await Promise.all(this.putting.values())
+    await this.compactor.idle()
+    await this.log.roll()
+    await this.streams.sealIdle(() => true)
+    await this.table.close()
+    await this.segments.close()
+    this.options.index.close()
+  }
+
+  private assertOpen(): void {
+    if (this.closing.signal.aborted) throw new CairnError('ShuttingDown', 'the block store is closing')
+  }
+
+  private async store(
+    put: { block: BlockId; owner: BlockOwner; intake: UnitIntake; key: string },
+    signal: AbortSignal,
+  ): Promise<StoredBlock> {
+    const { block, intake, key } = put
+    const known = this.table.find(block, key)
+    if (known !== undefined && !known.damaged) return compare(known, intake, this.limits)
+    await this.assertRoom()
+    const owner = BlockOwner.encode(put.owner)
+    const { smallBlockBytesMax } = this.limits
+    const first = await intake.take(smallBlockBytesMax)
+    // A body that fills the small limit exactly may have ended: one more unit tells.
+    const more = intake.ended || first.length * 65536 < smallBlockBytesMax ? [] : await intake.take(1)
+    if (signal.aborted) throw cancelled(signal)
+    if (more.length === 0) return this.append(block, key, owner, first)
+    return this.stream(block, key, owner, { intake, first: [...first, ...more] })
+  }
+
+  private async assertRoom(): Promise<void> {
+    this.state.assertWritable()
+    if (this.table.overloaded) throw new CairnError('DriveFull', 'the index cannot be written')
+    if (this.state.mustLook(this.limits.segmentBytes)) await this.state.assertRoom(0)
+  }
+
+  private append(
+    block: BlockId,
+    key: string,
+    owner: Uint8Array,
+    units: readonly Unit[],
+  ): Promise<StoredBlock> {
+    const { sizeBytes, hash } = hashUnits(units)
+    const storedAtMs = this.nowMs()
+    const ownerBytes = owner.length
+    return new Promise((resolve, reject) => {
+      this.log.append({
+        kind: 'block',
+        block,
+        owner,
+        units,
+        sizeBytes,
+        hash,
+        storedAtMs,
+        recordBytes: blockRecordBytes(ownerBytes, sizeBytes),
+        settle: (outcome) => {
+          if (outcome instanceof CairnError) return reject(outcome)
+          this.table.put(entryAt(outcome, { block, ownerBytes, sizeBytes, hash, storedAtMs }), key)
+          resolve({ sizeBytes, hash })
+        },
+      })
+    })
+  }
+
+  private async stream(
+    block: BlockId,
+    key: string,
+    owner: Uint8Array,
+    body: { readonly intake: UnitIntake; readonly first: readonly Unit[] },
+  ): Promise<StoredBlock> {
+    const storedAtMs = this.nowMs()
+    const take = (): Promise<Unit[]> => body.intake.take(this.limits.smallBlockBytesMax)
+    let stored: StoredBlock | undefined
+    await this.streams.write(
+      {
+        block,
+        owner,
+        storedAtMs,
+        take,
+        settle: (placement, content) => {
+          stored = content
+          this.table.put(entryAt(placement, { block, ownerBytes: owner.length, storedAtMs, ...content }), key)
+        },
+      },
+      body.first,
+    )
+    if (stored === undefined) throw new CairnError('Internal', 'a streamed block was not settled')
+    return stored
+  }
+
+  private entomb(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }> {
+    const keys = blocks.map(keyOf)
+    return new Promise((resolve, reject) => {
+      this.log.append({
+        kind: 'tombstones',
+        tombstones: blocks.map((block) => ({ block, order: 0, horizon: 0 })),
+        recordBytes: tombstoneRecordBytes(blocks.length),
+        settle: (outcome) => {
+          this.countDeleting(keys, -1)
+          if (outcome instanceof CairnError) reject(outcome)
+          else resolve(this.bury(outcome))
+        },
+      })
+      this.countDeleting(keys, 1)
+    })
+  }
+
+  private bury({ tombstones }: Placement): { deleted: number; freedBytes: number } {
+    let deleted = 0
+    let freedBytes = 0
+    for (const { block, order } of tombstones) {
+      const key = keyOf(block)
+      const known = this.table.find(block, key)
+      if (known === undefined || known.order > order) continue
+      this.table.remove(block, key)
+      deleted++
+      freedBytes += known.sizeBytes
+    }
+    return { deleted, freedBytes }
+  }
+
+  private countDeleting(keys: readonly string[], change: 1 | -1): void {
+    for (const key of keys) {
+      const count = (this.deleting.get(key) ?? 0) + change
+      if (count === 0) this.deleting.delete(key)
+      else this.deleting.set(key, count)
+    }
+  }
+
+  private async entry(row: IndexedBlock, withOwner: boolean): Promise<BlockEntry> {
+    const { block, sizeBytes, hash, storedAtMs } = row
+    const plain = { block, sizeBytes, hash, storedAtMs }
+    const owner = withOwner ? await this.owner(row) : undefined
+    return owner === undefined ? plain : { ...plain, owner }
+  }
+
+  /** `undefined` if the block went away meanwhile or its header is damaged. */
+  private async owner(row: IndexedBlock): Promise<BlockOwner | undefined> {
+    const entry = this.table.find(row.block)
+    if (entry === undefined) return undefined
+    const encoded = Buffer.allocUnsafe(entry.ownerBytes)
+    const filled = await this.segments.read(entry.segment, encoded, entry.offset + HEADER_BYTES)
+    if (filled !== encoded.length) return undefined
+    try {
+      return BlockOwner.decode(encoded)
+    } catch {
+      return undefined
+    }
+  }
+
+  private nowMs(): number {
+    return Math.floor(this.options.clock.wallMicros() / 1000)
+  }
+}
+
+/** A put of a block that is there: no-op for the same content, `BlockConflict` for other. */
+async function compare(known: IndexedBlock, intake: UnitIntake, limits: SegmentLimits): Promise<StoredBlock> {
+  const hasher = createBlockHasher()
+  for (;;) {
+    const units = await intake.take(limits.smallBlockBytesMax)
+    if (units.length === 0) break
+    for (const { bytes } of units) hasher.update(bytes)
+  }
+  if (intake.sizeBytes !== known.sizeBytes || !sameBytes(hasher.digest(), known.hash)) {
+    throw new CairnError('BlockConflict', 'the drive holds this block with other content')
+  }
+  return { sizeBytes: known.sizeBytes, hash: known.hash }
+}
+
+function hashUnits(units: readonly Unit[]): StoredBlock {
+  const only = units[0]
+  if (only === undefined) return { sizeBytes: 0, hash: hashBlock(new Uint8Array()) }
+  if (units.length === 1) return { sizeBytes: only.bytes.length, hash: hashBlock(only.bytes) }
+  const hasher: BlockHasher = createBlockHasher()
+  let sizeBytes = 0
+  for (const { bytes } of units) {
+    hasher.update(bytes)
+    sizeBytes += bytes.length
+  }
+  return { sizeBytes, hash: hasher.digest() }
+}
+
+function entryAt(
+  placement: Placement,
+  content: Omit<IndexedBlock, 'segment' | 'offset' | 'order' | 'damaged'>,
+): IndexedBlock {
+  const { segment, offset, order } = placement
+  return { ...content, segment, offset, order, damaged: false }
+}
+
+async function settled(work: Promise<unknown>): Promise<void> {
+  try {
+    await work
+  } catch {
+    // Whoever asked for the work handles its failure.
+  }
+}
