@@ -14,6 +14,9 @@ import { findVirtualBucket } from './http/request-target.js'
 import { createServe } from './http/serve.js'
 import { createHttpServer } from './http/server.js'
 import { CLOSE_MS } from './limits.js'
+import { REGISTRY } from './operations/registry.js'
+import type { OperationName } from './operations/table.js'
+import type { Operation } from './operations/types.js'
 import type { CredentialStore, Log, RequestObserver } from './ports.js'
 
 export interface GatewayOptions {
@@ -23,6 +26,8 @@ export interface GatewayOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** All that are built, unless given. */
+  readonly operations?: ReadonlyMap<OperationName, Operation>
   /** Told about every finished S3 request. */
   readonly observe?: RequestObserver
   /** Adds routes below `/-/`: health, metrics. Everything else is S3's. */
@@ -92,6 +97,7 @@ function routeS3(
   const { client, config, clock, log, credentials } = options
   const serve = createServe({
     client,
+    operations: options.operations ?? REGISTRY,
     config,
     clock,
     log,

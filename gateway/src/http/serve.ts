@@ -9,9 +9,8 @@ import { type AuthenticationSettings, authenticate } from '../authentication/aut
 import { authorize } from '../authentication/authorize.js'
 import type { GatewayConfig } from '../config.js'
 import { S3Error, toS3Error } from '../errors.js'
-import { REGISTRY } from '../operations/registry.js'
 import type { OperationName } from '../operations/table.js'
-import type { RequestHeaders, S3Response } from '../operations/types.js'
+import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
 import { errorResponse } from './error-response.js'
 import { IncomingBody } from './incoming-body.js'
@@ -26,6 +25,8 @@ import { writeResponse } from './write-response.js'
 
 export interface ServeDependencies {
   readonly client: CairnClient
+  /** What is built; everything else in the table answers 501. */
+  readonly operations: ReadonlyMap<OperationName, Operation>
   readonly config: GatewayConfig
   readonly authentication: AuthenticationSettings
   readonly clock: Clock
@@ -149,11 +150,14 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     incoming: exchange.incoming,
     response: exchange.response,
   })
-  return operate(context)
+  return operate(context, dependencies.operations)
 }
 
-async function operate(context: RequestContext): Promise<S3Response> {
-  const operation = REGISTRY.get(context.operation)
+async function operate(
+  context: RequestContext,
+  operations: ReadonlyMap<OperationName, Operation>,
+): Promise<S3Response> {
+  const operation = operations.get(context.operation)
   if (operation === undefined) throw notBuilt(context.operation)
   await checkBucketOwner(context)
   try {

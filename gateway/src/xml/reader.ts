@@ -21,6 +21,9 @@ interface OpenElement {
   readonly children: OpenElement[]
 }
 
+const PROTECTED = /[\u0080-\u009f\u2028]/
+const PROTECTED_ALL = /[\u0080-\u009f\u2028]/g
+
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Throws `MalformedXML` unless the document is well formed, within bounds, and its root has that name. */
@@ -55,7 +58,7 @@ export function getText(element: XmlElement, name: string): string {
 
 function decodeText(bytes: Uint8Array): string {
   try {
-    return protectLineEnds(utf8.decode(bytes))
+    return protectCharacters(utf8.decode(bytes))
   } catch (cause) {
     throw malformed(cause)
   }
@@ -63,10 +66,13 @@ function decodeText(bytes: Uint8Array): string {
 
 /**
  * The parser reads XML 1.1, for only there may a key's control characters stand as numeric entities. But 1.1
- * would also turn these two, which keys may contain, into line feeds.
+ * refuses these as they are, or turns them into line feeds, and keys may contain them. In a CDATA section an
+ * entity would be taken literally; no client writes both.
  */
-function protectLineEnds(text: string): string {
-  return text.replaceAll('\u0085', '&#x85;').replaceAll('\u2028', '&#x2028;')
+function protectCharacters(text: string): string {
+  if (!PROTECTED.test(text)) return text
+  if (text.includes('<![CDATA[')) throw malformed()
+  return text.replace(PROTECTED_ALL, (character) => `&#x${character.charCodeAt(0).toString(16)};`)
 }
 
 function parseTree(text: string): XmlElement | undefined {
