@@ -1,0 +1,184 @@
+/**
+ * Buckets. Every write of an object compares the revision of its bucket's row, so that a change of versioning, or
+ * the bucket's end, is seen by all writes from then on. A bucket goes only while no version and no marker is in it.
+ */
+import {
+  type BucketInfo,
+  type BucketRequest,
+  CairnError,
+  type Clock,
+  type CreateBucketRequest,
+  type DeleteBucketRequest,
+  type ListBucketsRequest,
+  type ListBucketsResponse,
+  type OpId,
+  type Random,
+  type SetBucketVersioningRequest,
+  SPACE_ID_BYTES,
+  type SpaceId,
+  sameBytes,
+} from '@cairn/protocol'
+import type { Commit, KeyValueStore, StoreRow } from '../ports.js'
+import {
+  bucketKey,
+  bucketOfKey,
+  bucketRange,
+  currentRange,
+  garbageKey,
+  olderRangeOfSpace,
+  successorOfKey,
+} from './keys.js'
+import type { AppliedOperations } from './objects-applied.js'
+import { checkBucketName, type Resolver, requireBucket } from './resolve.js'
+import { APPLIED_MAX, BucketRow } from './rows.js'
+import { proofRow } from './version-write-extras.js'
+import type { StoredBucket } from './version-write-state.js'
+
+/** Attempts of one change of a bucket. Its row changes seldom. */
+const BUCKET_ATTEMPTS_MAX = 16
+
+/** Buckets in one page of their listing: S3's `MaxBuckets`, less one row that tells whether more follow. */
+export const BUCKETS_PAGE_MAX = 9_999
+
+export interface BucketsOptions {
+  readonly store: KeyValueStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly resolver: Resolver
+  readonly applied: AppliedOperations
+}
+
+/** Plain methods that take the request messages. */
+export class Buckets {
+  private readonly options: BucketsOptions
+
+  constructor(options: BucketsOptions) {
+    this.options = options
+  }
+
+  /** `BucketAlreadyExists` (details.owner, details.region) unless this very operation made it. */
+  async create(request: CreateBucketRequest): Promise<BucketInfo> {
+    const { op, bucket, owner, region } = request
+    checkBucketName(bucket)
+    const { clock, random } = this.options
+    const key = bucketKey(bucket)
+    const row: BucketRow = {
+      op,
+      space: random.bytes(SPACE_ID_BYTES) as SpaceId,
+      createdMs: Math.floor(clock.wallMicros() / 1000),
+      owner,
+      region,
+      versioning: 'unset',
+      changedBy: [],
+    }
+    const result = await this.options.store.commit({
+      compares: [{ kind: 'absent', key }],
+      puts: [{ key, value: BucketRow.encode(row) }],
+      proof: { keys: [key], carries: ([found]) => isMadeBy(found, op) },
+    })
+    if (result.committed) return infoOf(bucket, row)
+    const existing = requireBucket(bucket, result.rows[0]).row
+    if (sameBytes(existing.op, op)) return infoOf(bucket, existing)
+    throw new CairnError('BucketAlreadyExists', `bucket ${bucket} exists`, {
+      details: { owner: existing.owner, region: existing.region },
+    })
+  }
+
+  /** `NoSuchBucket`. */
+  async get({ bucket }: BucketRequest): Promise<BucketInfo> {
+    return infoOf(bucket, (await this.options.resolver.bucket(bucket)).row)
+  }
+
+  /** `NoSuchBucket`, `BucketNotEmpty`. Open uploads do not keep a bucket. */
+  async delete({ op, bucket }: DeleteBucketRequest): Promise<void> {
+    if (this.options.applied.find(op) !== undefined) return
+    let stored = await this.options.resolver.bucket(bucket)
+    for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
+      const nowMicros = this.options.clock.wallMicros()
+      const result = await this.options.store.commit(deletion(stored, op, nowMicros))
+      if (result.committed) {
+        this.options.applied.remember([{ seq: nowMicros, op, isNull: false, deleteMarker: false }])
+        return
+      }
+      const [row, current, older] = result.rows
+      stored = requireBucket(bucket, row)
+      if (current !== undefined || older !== undefined) {
+        throw new CairnError('BucketNotEmpty', `bucket ${bucket} is not empty`)
+      }
+    }
+    throw new CairnError('Busy', 'the bucket keeps changing')
+  }
+
+  /** By name in byte order. `limit` 0 to BUCKETS_PAGE_MAX. */
+  async list({ prefix, after, limit }: ListBucketsRequest): Promise<ListBucketsResponse> {
+    if (limit > BUCKETS_PAGE_MAX)
+      throw new CairnError('InvalidArgument', `a page has at most ${BUCKETS_PAGE_MAX}`)
+    if (limit === 0) return { buckets: [], truncated: false }
+    const range = bucketRange(prefix)
+    const start = successorOfKey(bucketKey(after))
+    const from = after !== '' && Buffer.compare(start, range.from) > 0 ? start : range.from
+    if (Buffer.compare(from, range.to) >= 0) return { buckets: [], truncated: false }
+    const scan = { kind: 'scan', range: { from, to: range.to }, limit: limit + 1 } as const
+    const rows = (await this.options.store.read([scan])).results[0] ?? []
+    const buckets = rows
+      .slice(0, limit)
+      .map((row) => infoOf(bucketOfKey(row.key), BucketRow.decode(row.value)))
+    return { buckets, truncated: rows.length > limit }
+  }
+
+  /** `NoSuchBucket`; `InvalidArgument` for `unset`, to which no bucket returns. */
+  async setVersioning(request: SetBucketVersioningRequest): Promise<BucketInfo> {
+    const { op, bucket, versioning } = request
+    if (versioning === 'unset') throw new CairnError('InvalidArgument', 'versioning is enabled or suspended')
+    let stored = await this.options.resolver.bucket(bucket)
+    for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
+      if (isChangedBy(stored.row, op)) return infoOf(bucket, stored.row)
+      const changedBy = [...stored.row.changedBy, op].slice(-APPLIED_MAX)
+      const changed: BucketRow = { ...stored.row, versioning, changedBy }
+      const result = await this.options.store.commit(change(stored, changed, op))
+      if (result.committed) return infoOf(bucket, changed)
+      stored = requireBucket(bucket, result.rows[0])
+    }
+    throw new CairnError('Busy', 'the bucket keeps changing')
+  }
+}
+
+type ProvenCommit = Parameters<KeyValueStore['commit']>[0]
+
+function change(stored: StoredBucket, row: BucketRow, op: OpId): ProvenCommit {
+  const key = bucketKey(stored.name)
+  const commit: Commit = {
+    compares: [{ kind: 'revision', key, revision: stored.revision }],
+    puts: [{ key, value: BucketRow.encode(row) }],
+  }
+  const carries = ([found]: readonly (StoreRow | undefined)[]): boolean =>
+    found !== undefined && isChangedBy(BucketRow.decode(found.value), op)
+  return { ...commit, proof: { keys: [key], carries } }
+}
+
+function deletion({ name, row, revision }: StoredBucket, op: OpId, nowMicros: number): ProvenCommit {
+  const key = bucketKey(name)
+  return {
+    compares: [
+      { kind: 'revision', key, revision },
+      { kind: 'empty', range: currentRange(row.space) },
+      { kind: 'empty', range: olderRangeOfSpace(row.space) },
+    ],
+    deletes: [key],
+    puts: [proofRow({ op, nowMicros }, row.space)],
+    proof: { keys: [garbageKey(nowMicros, op)], carries: ([found]) => found !== undefined },
+  }
+}
+
+function isMadeBy(row: StoreRow | undefined, op: OpId): boolean {
+  return row !== undefined && sameBytes(BucketRow.decode(row.value).op, op)
+}
+
+function isChangedBy(row: BucketRow, op: OpId): boolean {
+  return row.changedBy.some((changed) => sameBytes(changed, op))
+}
+
+function infoOf(name: string, row: BucketRow): BucketInfo {
+  const { space, createdMs, owner, region, versioning } = row
+  return { name, space, createdMs, owner, region, versioning }
+}

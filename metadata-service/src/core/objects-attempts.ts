@@ -1,0 +1,80 @@
+/**
+ * Plans a commit on one key and applies it. A refused commit brings the rows that refused it, so that the next
+ * plan starts from them without a read. Bounded: `ConditionalConflict` if the caller had preconditions, or else
+ * `Busy`, says that nothing was written.
+ */
+import { CairnError, type Clock, type OpId } from '@cairn/protocol'
+import type { CommitResult, KeyValueStore, StoreRow } from '../ports.js'
+import type { KeyLocks } from './key-locks.js'
+import type { AppliedOperations } from './objects-applied.js'
+import { type Resolver, requireBucket } from './resolve.js'
+import type { AppliedOperation } from './rows.js'
+import { findApplied, type KeyState, type PlannedCommit, storedVersion } from './version-write-state.js'
+import type { WriterGuard } from './writer-guard.js'
+
+/** Attempts of one write. Writers of one key queue up in the service, so more than two are rare. */
+export const WRITE_ATTEMPTS_MAX = 16
+
+/** What all operations on objects share. */
+export interface ObjectWorld {
+  readonly store: KeyValueStore
+  readonly clock: Clock
+  readonly guard: WriterGuard
+  readonly resolver: Resolver
+  readonly locks: KeyLocks
+  readonly applied: AppliedOperations
+}
+
+/** The rows of a refused commit; its first two are those of bucket and key. */
+export type RefusedRows = readonly (StoreRow | undefined)[]
+
+/** One write, as its operation sees it. */
+export interface WriteAttempts<Plan extends PlannedCommit, Result> {
+  readonly op: OpId
+  readonly hasPreconditions: boolean
+  /** The state to start from; `refused` after a failed attempt. */
+  load(refused: RefusedRows | undefined): Promise<KeyState> | KeyState
+  /** The first result of an operation that has happened already. */
+  repeat(applied: AppliedOperation, state: KeyState): Result
+  /** Why the writer's own compares failed, if they did. */
+  explain?(refused: RefusedRows): Promise<CairnError | undefined>
+  /** `done` instead of a plan when nothing is to be written. */
+  plan(state: KeyState): Promise<{ readonly plan: Plan } | { readonly done: Result }>
+  result(plan: Plan, state: KeyState): Result
+}
+
+/** Runs attempts until one is applied. */
+export async function writeKey<Plan extends PlannedCommit, Result>(
+  world: ObjectWorld,
+  write: WriteAttempts<Plan, Result>,
+): Promise<Result> {
+  let refused: RefusedRows | undefined
+  for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
+    const state = await write.load(refused)
+    const applied = findApplied(state.current?.version, write.op) ?? world.applied.find(write.op)
+    if (applied !== undefined) return write.repeat(applied, state)
+    if (refused !== undefined) await throwExplained(write, refused)
+    const planned = await write.plan(state)
+    if ('done' in planned) return planned.done
+    const result: CommitResult = await world.store.commit(planned.plan.commit)
+    if (result.committed) {
+      world.applied.remember(planned.plan.forgotten)
+      return write.result(planned.plan, state)
+    }
+    refused = result.rows
+  }
+  throw new CairnError(write.hasPreconditions ? 'ConditionalConflict' : 'Busy', 'other writers were faster')
+}
+
+async function throwExplained<Plan extends PlannedCommit, Result>(
+  write: WriteAttempts<Plan, Result>,
+  refused: RefusedRows,
+): Promise<void> {
+  const error = await write.explain?.(refused)
+  if (error !== undefined) throw error
+}
+
+/** The state that refused a commit. */
+export function stateOfRefusal(bucket: string, key: string, rows: RefusedRows): KeyState {
+  return { bucket: requireBucket(bucket, rows[0]), key, current: storedVersion(rows[1]) }
+}

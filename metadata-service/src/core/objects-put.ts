@@ -1,0 +1,112 @@
+/** Puts an object whose blocks are stored already, in one commit. */
+import {
+  BlockMap,
+  CairnError,
+  INLINE_MAP_BYTES_MAX,
+  type PutObjectRequest,
+  type PutObjectResponse,
+  sameBytes,
+} from '@cairn/protocol'
+import { currentKey } from './keys.js'
+import { type ObjectWorld, stateOfRefusal, type WriteAttempts, writeKey } from './objects-attempts.js'
+import { olderNullOf, readState, writtenAt, writtenId } from './objects-state.js'
+import { createWriter } from './objects-writer.js'
+import { checkPreconditions, hasPreconditions } from './preconditions.js'
+import { checkKey } from './resolve.js'
+import { planVersionWrite } from './version-write.js'
+import { dirtyPuts } from './version-write-extras.js'
+import { hasBlocks } from './version-write-maps.js'
+import type { KeyState, PlannedVersion, VersionContent } from './version-write-state.js'
+import type { WriterClaim } from './writer-guard.js'
+
+/** Slices whose map surely fits inline; above that its size is computed. */
+const SLICES_SURELY_INLINE = 16
+
+/** `NoSuchBucket` (also when the bucket was made anew), `SessionExpired`, `StaleClusterMap`, failed preconditions. */
+export function putObject(world: ObjectWorld, request: PutObjectRequest): Promise<PutObjectResponse> {
+  checkKey(request.key)
+  checkMap(request.map, request.sizeBytes)
+  const row = currentKey(request.space, request.key)
+  return world.locks.run(row, () => writeKey(world, putAttempts(world, request)))
+}
+
+function putAttempts(
+  world: ObjectWorld,
+  request: PutObjectRequest,
+): WriteAttempts<PlannedVersion, PutObjectResponse> {
+  const { bucket, space, key, context, preconditions, map } = request
+  const writer = createWriter(world, claimOf(request))
+  return {
+    op: context.op,
+    hasPreconditions: hasPreconditions(preconditions),
+    async load(refused) {
+      const state =
+        refused === undefined
+          ? await readState(world, bucket, key, space)
+          : stateOfRefusal(bucket, key, refused)
+      requireSpace(state, space)
+      return state
+    },
+    explain: (refused) => writer.explain(refused),
+    repeat: (applied, state) => ({
+      ...writtenId(applied, state),
+      modifiedMs: writtenAt(applied, state),
+    }),
+    async plan(state) {
+      checkPreconditions(preconditions, state.current?.version)
+      const step = { kind: 'put', op: context.op, nowMicros: world.clock.wallMicros() } as const
+      const plan = planVersionWrite(state, step, contentOf(request), {
+        compares: await writer.compares(),
+        puts: dirtyPuts(map.pool, context.dirtyGroups, step),
+        ...(await olderNullOf(world, state)),
+      })
+      return { plan }
+    },
+    result: ({ version }, state) => ({ ...writtenId(version, state), modifiedMs: version.modifiedMs }),
+  }
+}
+
+function claimOf({ context, map }: PutObjectRequest): WriterClaim {
+  const { session, poolEpoch } = context
+  return hasBlocks(map) ? { session, pool: { id: map.pool, epoch: poolEpoch } } : { session }
+}
+
+function contentOf(request: PutObjectRequest): VersionContent {
+  const { sizeBytes, etag, owner, attributes, checksum, map, context } = request
+  return {
+    deleteMarker: false,
+    sizeBytes,
+    etag,
+    owner,
+    attributes,
+    parts: [],
+    references: [],
+    map,
+    ...(checksum === undefined ? {} : { checksum }),
+    ...(hasBlocks(map) ? { mapId: context.op } : {}),
+  }
+}
+
+/** A bucket of the same name, made after the blocks were written, is another one. */
+function requireSpace({ bucket }: KeyState, space: Uint8Array): void {
+  if (!sameBytes(bucket.row.space, space)) {
+    throw new CairnError('NoSuchBucket', `bucket ${bucket.name} was made anew`)
+  }
+}
+
+function checkMap(map: BlockMap, sizeBytes: number): void {
+  let covered = 0
+  for (const slice of map.slices) covered += slice.length
+  for (const page of map.pages) covered += page.coveredBytes
+  if (covered !== sizeBytes) {
+    throw new CairnError('InvalidArgument', `the block map covers ${covered} of ${sizeBytes} bytes`)
+  }
+  if (map.slices.length > 0 && map.pages.length > 0) {
+    throw new CairnError('InvalidArgument', 'a block map has slices or pages, not both')
+  }
+  if (map.slices.length <= SLICES_SURELY_INLINE) return
+  const size = BlockMap.encode(map).length
+  if (size > INLINE_MAP_BYTES_MAX) {
+    throw new CairnError('InvalidArgument', `an inline block map of ${size} bytes must be paged`)
+  }
+}

@@ -1,0 +1,46 @@
+/** Preconditions of writes and deletes, judged by the row that the commit compares. */
+import { CairnError, type WritePreconditions } from '@cairn/protocol'
+import { formatVersionId, NULL_VERSION_ID } from './keys-version-id.js'
+import type { VersionRow } from './rows.js'
+
+/**
+ * `NoSuchKey` if something must match and there is no object, else `PreconditionFailed`. A delete marker counts as
+ * absent; the error then says so in `details.deleteMarker`. `details.currentEtag` is what stood in the way.
+ */
+export function checkPreconditions(
+  preconditions: WritePreconditions | undefined,
+  version: VersionRow | undefined,
+): void {
+  if (preconditions === undefined) return
+  const { ifMatch, ifNoneMatch } = preconditions
+  const etag = version === undefined || version.deleteMarker ? undefined : version.etag
+  if (ifMatch.length > 0 && etag === undefined) throw noSuchKey(version)
+  if (ifMatch.length > 0 && !matches(ifMatch, etag)) throw failed('no ETag of If-Match is current', etag)
+  if (matches(ifNoneMatch, etag)) throw failed('an ETag of If-None-Match is current', etag)
+}
+
+/** Whether anything at all is asked. */
+export function hasPreconditions(preconditions: WritePreconditions | undefined): boolean {
+  return preconditions !== undefined && preconditions.ifMatch.length + preconditions.ifNoneMatch.length > 0
+}
+
+/** The error for a key without a current object; names the delete marker if there is one. */
+export function noSuchKey(current: VersionRow | undefined): CairnError {
+  const details = current === undefined ? {} : { deleteMarker: 'true', versionId: shownVersionId(current) }
+  return new CairnError('NoSuchKey', 'no such key', { details })
+}
+
+/** The version id that S3 shows: `null`, or 48 hex digits. */
+export function shownVersionId(version: Pick<VersionRow, 'seq' | 'op' | 'isNull'>): string {
+  return version.isNull ? NULL_VERSION_ID : formatVersionId(version)
+}
+
+function matches(etags: readonly string[], etag: string | undefined): boolean {
+  return etag !== undefined && etags.some((wanted) => wanted === '*' || wanted === etag)
+}
+
+function failed(message: string, etag: string | undefined): CairnError {
+  return new CairnError('PreconditionFailed', message, {
+    details: etag === undefined ? {} : { currentEtag: etag },
+  })
+}

@@ -1,0 +1,91 @@
+/**
+ * From names to rows. `resolve(bucket, key) → (space, key)` is the only way, so that a prefix can later be renamed
+ * or snapshotted by aliasing spaces.
+ */
+import { CairnError, KEY_BYTES_MAX, type SpaceId, sameBytes } from '@cairn/protocol'
+import type { KeyValueStore, Read, ReadResult, StoreRow } from '../ports.js'
+import { bucketKey } from './keys.js'
+import { BucketRow } from './rows.js'
+import type { KeyPlace } from './version-write-maps.js'
+import type { StoredBucket } from './version-write-state.js'
+
+/** Names remembered with their space, to read a bucket and what is in it at one revision. Hints only. */
+const SPACE_HINTS_MAX = 10_000
+
+/** What was read in a bucket, with the bucket, at one revision. */
+export interface BucketRead {
+  readonly bucket: StoredBucket
+  readonly results: ReadResult['results']
+}
+
+/** Where a key of a bucket lies. */
+export function resolve(bucket: StoredBucket, key: string): KeyPlace {
+  return { space: bucket.row.space, key }
+}
+
+/** `InvalidArgument` unless the key has 1 to 1,024 bytes of UTF-8 and no NUL. */
+export function checkKey(key: string): void {
+  const size = Buffer.byteLength(key, 'utf8')
+  if (size === 0 || size > KEY_BYTES_MAX) {
+    throw new CairnError('InvalidArgument', `a key has 1 to ${KEY_BYTES_MAX} bytes, not ${size}`)
+  }
+  checkText(key, 'key')
+}
+
+/** `InvalidArgument` for text that cannot stand in a key: NUL, or half of a surrogate pair. */
+export function checkText(text: string, name: string): void {
+  if (text.includes('\0') || /\p{Surrogate}/u.test(text)) {
+    throw new CairnError('InvalidArgument', `the ${name} holds NUL or malformed text`)
+  }
+}
+
+/** `InvalidArgument` for an empty bucket name; the other rules are the gateway's. */
+export function checkBucketName(bucket: string): void {
+  if (bucket === '' || bucket.includes('\0') || Buffer.byteLength(bucket, 'utf8') > KEY_BYTES_MAX) {
+    throw new CairnError('InvalidArgument', 'not a bucket name')
+  }
+}
+
+/** Decodes a bucket's row; `NoSuchBucket` if it is absent. */
+export function requireBucket(name: string, row: StoreRow | undefined): StoredBucket {
+  if (row === undefined) throw new CairnError('NoSuchBucket', `no bucket ${name}`)
+  return { name, row: BucketRow.decode(row.value), revision: row.revision }
+}
+
+/** Reads buckets and what is in them. */
+export class Resolver {
+  private readonly store: KeyValueStore
+  private readonly spaces = new Map<string, SpaceId>()
+
+  constructor(store: KeyValueStore) {
+    this.store = store
+  }
+
+  /** `NoSuchBucket` if it does not exist. */
+  async bucket(name: string): Promise<StoredBucket> {
+    return (await this.read(name, () => [])).bucket
+  }
+
+  /**
+   * Reads a bucket, and rows in its space at the same revision: one request when the space is known already.
+   * `hint` is the space the caller believes in; a wrong one costs a second request.
+   */
+  async read(name: string, reads: (space: SpaceId) => readonly Read[], hint?: SpaceId): Promise<BucketRead> {
+    checkBucketName(name)
+    const ofBucket: Read = { kind: 'get', key: bucketKey(name) }
+    const guess = hint ?? this.spaces.get(name)
+    const first = await this.store.read(guess === undefined ? [ofBucket] : [ofBucket, ...reads(guess)])
+    const bucket = requireBucket(name, first.results[0]?.[0])
+    const { space } = bucket.row
+    if (guess !== undefined && sameBytes(guess, space)) return { bucket, results: first.results.slice(1) }
+    this.remember(name, space)
+    const wanted = reads(space)
+    if (wanted.length === 0) return { bucket, results: [] }
+    return this.read(name, reads, space)
+  }
+
+  private remember(name: string, space: SpaceId): void {
+    if (this.spaces.size >= SPACE_HINTS_MAX) this.spaces.clear()
+    this.spaces.set(name, space)
+  }
+}
