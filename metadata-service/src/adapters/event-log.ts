@@ -70,7 +70,7 @@ class RecentEvents implements EventLog {
         await this.nextAppend(signal)
       } else {
         place++
-        if (isWithin(range, event.key)) yield event
+        if (event.revision > fromRevision && isWithin(range, event.key)) yield event
       }
     }
   }

@@ -7,7 +7,14 @@ import { createKeyValueStore } from '../../src/core/batcher.js'
 import type { EntryStore, KeyValueStore } from '../../src/ports.js'
 import { createFaultyEntryStore } from '../../src/simulation/faulty-entry-store.js'
 import { describeKeyValueStore } from './key-value-store.js'
-import { createWorld, type Subject, settle, withIsolationCheck, withoutBatcher, type World } from './subject.js'
+import {
+  createWorld,
+  type Subject,
+  settle,
+  type World,
+  withIsolationCheck,
+  withoutBatcher,
+} from './subject.js'
 
 type Wrap = (store: EntryStore, world: World) => KeyValueStore
 
@@ -42,17 +49,17 @@ function batcherOf(store: KeyValueStore): KeyValueStore {
   }
 }
 
-async function openMemory(wrap: Wrap): Promise<Subject> {
-  const world = createWorld()
+async function openMemory(wrap: Wrap, worldSeed?: number): Promise<Subject> {
+  const world = createWorld(worldSeed)
   return { world, store: wrap(createMemoryEntryStore({ clock: world.clock }), world) }
 }
 
-async function openSqlite(wrap: Wrap): Promise<Subject> {
-  return openFolder(mkdtempSync(join(tmpdir(), 'cairn-rows-')), wrap)
+async function openSqlite(wrap: Wrap, worldSeed?: number): Promise<Subject> {
+  return openFolder(mkdtempSync(join(tmpdir(), 'cairn-rows-')), wrap, worldSeed)
 }
 
-function openFolder(folder: string, wrap: Wrap): Subject {
-  const world = createWorld()
+function openFolder(folder: string, wrap: Wrap, worldSeed?: number): Subject {
+  const world = createWorld(worldSeed)
   const path = join(folder, 'metadata.db')
   const entries = openSqliteEntryStore({ path, clock: world.clock, durability: 'none' })
   const subject: Subject = {
@@ -70,10 +77,24 @@ function openFolder(folder: string, wrap: Wrap): Subject {
   return subject
 }
 
-describeKeyValueStore('MemoryEntryStore', () => openMemory(bare))
-describeKeyValueStore('SqliteEntryStore', () => openSqlite(bare))
-describeKeyValueStore('Batcher over MemoryEntryStore', () => openMemory(batched(1)))
-describeKeyValueStore('Batcher with three lanes over MemoryEntryStore', () => openMemory(batched(3)))
-describeKeyValueStore('Batcher over SqliteEntryStore', () => openSqlite(batched(1)))
-describeKeyValueStore('Batcher over a faulty MemoryEntryStore', () => openMemory(faulty))
-describeKeyValueStore('Batcher over a faulty SqliteEntryStore', () => openSqlite(faulty))
+describeKeyValueStore('MemoryEntryStore', (from) => openMemory(bare, from), { outlivesProcess: false })
+describeKeyValueStore('SqliteEntryStore', (from) => openSqlite(bare, from), { outlivesProcess: true })
+describeKeyValueStore('Batcher over MemoryEntryStore', (from) => openMemory(batched(1), from), {
+  outlivesProcess: false,
+})
+describeKeyValueStore(
+  'Batcher with three lanes over MemoryEntryStore',
+  (from) => openMemory(batched(3), from),
+  {
+    outlivesProcess: false,
+  },
+)
+describeKeyValueStore('Batcher over SqliteEntryStore', (from) => openSqlite(batched(1), from), {
+  outlivesProcess: true,
+})
+describeKeyValueStore('Batcher over a faulty MemoryEntryStore', (from) => openMemory(faulty, from), {
+  outlivesProcess: false,
+})
+describeKeyValueStore('Batcher over a faulty SqliteEntryStore', (from) => openSqlite(faulty, from), {
+  outlivesProcess: true,
+})

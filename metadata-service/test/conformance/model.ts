@@ -2,7 +2,20 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Commit, CommitResult, Compare, StoreRow } from '../../src/ports.js'
-import { absent, atRevision, bytes, commitAll, createdAt, empty, put, range, type Subject, seed, settle, text } from './subject.js'
+import {
+  absent,
+  atRevision,
+  bytes,
+  commitAll,
+  createdAt,
+  empty,
+  put,
+  range,
+  type Subject,
+  seed,
+  settle,
+  text,
+} from './subject.js'
 
 interface ModelRow {
   readonly value: string
@@ -49,7 +62,11 @@ class Model {
 }
 
 type Step = {
-  readonly compares: readonly { kind: 'revision' | 'absent' | 'creation' | 'empty'; key: number; seen: boolean }[]
+  readonly compares: readonly {
+    kind: 'revision' | 'absent' | 'creation' | 'empty'
+    key: number
+    seen: boolean
+  }[]
   readonly puts: readonly number[]
   readonly deletes: readonly number[]
   readonly range: readonly [number, number] | undefined
@@ -70,7 +87,10 @@ const step: fc.Arbitrary<Step> = fc.record({
   ),
   puts: fc.uniqueArray(keys, { maxLength: 2 }),
   deletes: fc.uniqueArray(keys, { maxLength: 1 }),
-  range: fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.tuple(keys, keys) }),
+  range: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.tuple(keys, keys) },
+  ),
 })
 
 /** Steps of one wave start in the same turn. */
@@ -113,7 +133,10 @@ function explain(history: readonly Done[]): Model {
     const entry = history.filter(({ result }) => result.revision === revision)
     for (const { commit, result } of entry) {
       if (!result.committed) continue
-      expect(commit.compares.every((compare) => before.holds(compare)), 'compares of a commit').to.equal(true)
+      expect(
+        commit.compares.every((compare) => before.holds(compare)),
+        'compares of a commit',
+      ).to.equal(true)
       model.apply(commit, revision)
     }
     for (const { commit, result } of entry) {
@@ -124,7 +147,11 @@ function explain(history: readonly Done[]): Model {
 }
 
 /** A refusal is of the state before its revision or, where it shared no entry, of that revision itself. */
-function expectRefusal(commit: Commit, rows: readonly (StoreRow | undefined)[], states: readonly Model[]): void {
+function expectRefusal(
+  commit: Commit,
+  rows: readonly (StoreRow | undefined)[],
+  states: readonly Model[],
+): void {
   const found = rows.map((row) => row?.revision)
   const explained = states.some(
     (state) =>
@@ -140,7 +167,7 @@ async function runWaves(subject: Subject, plan: readonly (readonly Step[])[]): P
   for (const wave of plan) {
     const commits = wave.map((one, at) => toCommit(one, history.length + at, seen))
     const results = await commitAll(subject, ...commits)
-    results.forEach((result, at) => history.push({ commit: commits[at] ?? { compares: [] }, result }))
+    history.push(...results.map((result, at) => ({ commit: commits[at] ?? { compares: [] }, result })))
     for (const row of await readAll(subject, 'k/', 'k0')) seen.set(String(row.key), row)
   }
   const model = explain(history)
@@ -165,13 +192,13 @@ async function readAll(subject: Subject, from: string, to: string): Promise<read
 }
 
 /** Adds the model test to a suite. */
-export function describeAgainstModel(name: string, open: () => Promise<Subject>): void {
+export function describeAgainstModel(name: string, open: (worldSeed?: number) => Promise<Subject>): void {
   describe(`${name} against the model`, () => {
     it(`explains 200 random histories of concurrent commits (seed ${seed})`, async function () {
       this.timeout(120_000)
       await fc.assert(
-        fc.asyncProperty(waves, async (plan) => {
-          const subject = await open()
+        fc.asyncProperty(waves, fc.nat(), async (plan, worldSeed) => {
+          const subject = await open(worldSeed)
           try {
             await runWaves(subject, plan)
           } finally {

@@ -1,6 +1,7 @@
 /** What the suites run on: a store in a simulated world, and short ways to speak to it. */
-import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
+
 import type { Random } from '@cairn/protocol'
+import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
 import type {
   Commit,
   CommitProof,
@@ -141,7 +142,8 @@ export function withIsolationCheck(store: EntryStore): EntryStore {
     async apply(entry: Entry): Promise<readonly CommitResult[]> {
       entry.commits.forEach((one, at) => {
         for (const other of entry.commits.slice(at + 1)) {
-          if (disturbs(one, other) || disturbs(other, one)) throw new Error('an entry breaks the isolation rule')
+          if (disturbs(one, other) || disturbs(other, one))
+            throw new Error('an entry breaks the isolation rule')
         }
       })
       return store.apply(entry)

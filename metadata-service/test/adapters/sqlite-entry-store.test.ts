@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { expect } from 'chai'
+import { openSqliteEntryStore, type SqliteEntryStoreOptions } from '../../src/adapters/sqlite-entry-store.js'
+import type { EntryStore } from '../../src/ports.js'
+import { bytes, createWorld, put, range, type World } from '../conformance/subject.js'
+
+const WRITER = new URL('./sqlite-writer.js', import.meta.url).pathname
+
+async function codeOf(action: () => unknown): Promise<string> {
+  try {
+    await action()
+    return 'none'
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+
+describe('SqliteEntryStore', () => {
+  let folder: string
+  let path: string
+  let world: World
+  const opened: EntryStore[] = []
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cairn-rows-'))
+    path = join(folder, 'metadata.db')
+    world = createWorld()
+  })
+
+  afterEach(async () => {
+    for (const store of opened.splice(0)) await store.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  function open(options: Partial<SqliteEntryStoreOptions> = {}): EntryStore {
+    const store = openSqliteEntryStore({ path, clock: world.clock, durability: 'none', ...options })
+    opened.push(store)
+    return store
+  }
+
+  async function countRows(store: EntryStore): Promise<number> {
+    const { results } = await store.read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10_000 }])
+    return results[0]?.length ?? 0
+  }
+
+  it('syncs each entry of a database that was opened again', async function () {
+    const strace = spawnSync('strace', ['-V'])
+    if (strace.error !== undefined) return this.skip()
+    spawnSync(process.execPath, [WRITER, path, '3', '10'])
+    const trace = join(folder, 'trace')
+    const traced = [
+      '-f',
+      '-e',
+      'trace=fsync,fdatasync',
+      '-o',
+      trace,
+      process.execPath,
+      WRITER,
+      path,
+      '20',
+      '300',
+    ]
+    const { stdout } = spawnSync('strace', traced, { encoding: 'utf8' })
+    expect(stdout.trim().split('\n')).to.have.length(20)
+    const syncs = readFileSync(trace, 'utf8')
+      .split('\n')
+      .filter((line) => /f(data)?sync\(/.test(line))
+    expect(syncs.length).to.be.within(20, 30)
+  })
+
+  it('keeps every acknowledged entry of a process that was killed', async () => {
+    const { stdout, signal } = spawnSync(process.execPath, [WRITER, path, '200', '300'], { encoding: 'utf8' })
+    expect(signal).to.equal('SIGKILL')
+    expect(stdout.trim().split('\n')).to.have.length(200)
+    expect(await countRows(open())).to.equal(200)
+  })
+
+  it('applies nothing more after an I/O error, and keeps what it acknowledged', async () => {
+    const limited = ['-c', 'ulimit -f 256; exec "$0" "$@"', process.execPath, WRITER, path, '400', '3000']
+    const { stdout } = spawnSync('bash', limited, { encoding: 'utf8' })
+    const lines = stdout.trim().split('\n')
+    const acknowledged = lines.filter((line) => /^\d+$/.test(line)).length
+    expect(acknowledged).to.be.within(1, 399)
+    const after = new Set(lines.slice(acknowledged + 1))
+    expect([...after]).to.deep.equal(['DriveFailed'])
+    expect(await countRows(open())).to.be.within(acknowledged, acknowledged + 1)
+  })
+
+  it('answers DriveFull when no space is left, stays whole, and takes deletes', async () => {
+    const store = open({ pagesMax: 64 })
+    const value = Buffer.alloc(3000)
+    let stored = 0
+    const fill = async (): Promise<void> => {
+      for (; stored < 1000; stored++) {
+        await store.apply({ commits: [], always: [{ key: bytes(`row/${stored}`), value }] })
+      }
+    }
+    expect(await codeOf(fill)).to.equal('DriveFull')
+    expect(await countRows(store)).to.equal(stored)
+    expect((await store.read([])).revision).to.equal(stored)
+    await store.apply({ commits: [{ compares: [], deleteRanges: [range('row/', 'row/2')] }], always: [] })
+    await store.apply({ commits: [], always: [{ key: bytes('row/again'), value }] })
+    expect((await store.read([])).revision).to.equal(stored + 2)
+  })
+
+  it('refuses a database of a newer format', async () => {
+    await open().close()
+    const database = new Database(path)
+    database.pragma('user_version = 2')
+    database.close()
+    expect(await codeOf(() => open())).to.equal('FormatTooNew')
+  })
+
+  it('refuses a database that is open already', async () => {
+    open()
+    expect(await codeOf(() => open())).to.equal('DataFolderInUse')
+  })
+
+  it('refuses a file that is no database', async () => {
+    writeFileSync(path, Buffer.alloc(8192, 'no database'))
+    expect(await codeOf(() => open())).to.equal('DriveFailed')
+  })
+
+  it('keeps the WAL bounded under constant load', async () => {
+    const store = open()
+    const value = Buffer.alloc(300)
+    for (let at = 0; at < 3_000; at++) {
+      const key = bytes(`row/${(at * 7919) % 3_000}`)
+      await store.apply({ commits: [], always: [{ key, value }, put('head', `${at}`)] })
+      if (at % 200 === 0) await world.clock.advance(0)
+    }
+    expect(statSync(`${path}-wal`).size).to.be.below(8 * 1024 * 1024)
+  })
+
+  it('keeps the WAL bounded even if its clock never comes to a checkpoint', async () => {
+    const store = open()
+    const value = Buffer.alloc(3_000)
+    for (let at = 0; at < 10_000; at++) {
+      await store.apply({ commits: [], always: [{ key: bytes(`row/${(at * 7919) % 500}`), value }] })
+    }
+    expect(statSync(`${path}-wal`).size).to.be.below(18 * 1024 * 1024)
+  })
+
+  it('never gives a lease id again', async () => {
+    const store = open()
+    const first = await store.grantLease(1_000)
+    await store.revokeLease(first)
+    await store.close()
+    expect(await open().grantLease(1_000)).not.to.equal(first)
+  })
+})
