@@ -40,6 +40,8 @@ export interface Server {
   /** SIGKILL, then waits for the end. */
   kill(): Promise<void>
   log(): string
+  /** What it printed on stdout so far. */
+  output(): string
 }
 
 /** Starts `cairn start` and waits until it says that it is ready. */
@@ -130,6 +132,7 @@ function describeServer(
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
     log: () => output.stderr,
+    output: () => output.stdout,
   }
 }
 

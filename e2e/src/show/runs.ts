@@ -1,12 +1,26 @@
+import { showClients } from './clients.js'
+import { showDamage } from './damage.js'
+import { showFigures } from './figures.js'
 import { showKeys } from './keys.js'
 import { showKill } from './kill.js'
+import { showLargeFile } from './large-file.js'
+import { showPause } from './pause.js'
 import type { Report } from './report.js'
+import { showStartTime } from './start-time.js'
+import { showSyscalls } from './syscalls.js'
 
 /** An acceptance run: real processes, real clients, an outside ledger. */
 export type Run = (report: Report) => Promise<void>
 
 /** All runs by name. */
 export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
+  ['clients', (report) => showClients(report)],
+  ['damage', (report) => showDamage(report)],
+  ['figures', showFigures],
   ['keys', showKeys],
   ['kill', (report) => showKill(report)],
+  ['large-file', showLargeFile],
+  ['pause', showPause],
+  ['start-time', showStartTime],
+  ['syscalls', showSyscalls],
 ])
