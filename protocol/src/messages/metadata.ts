@@ -888,3 +888,10 @@ export const abortUpload: RpcMethod<AbortUploadRequest, Done> = method(
   AbortUploadRequest,
   Done,
 )
+/** Gives a freeze up after the caller refused the list, so that parts can change again. By the op of the freeze. */
+export const thawUpload: RpcMethod<FreezeUploadRequest, Done> = method(
+  48,
+  'ThawUpload',
+  FreezeUploadRequest,
+  Done,
+)
