@@ -8,11 +8,13 @@ import {
   type RpcListener,
   type RpcPeer,
 } from '@cairn/protocol'
+import { segmentDrive } from './adapters/segment-drive.js'
 import { fetchClusterId } from './core/cluster-id.js'
 import type { DriveSource, DriveStatus, ServedDrive } from './core/drive.js'
 import { type DriveSet, openDriveSet } from './core/drive-set.js'
 import { type Registration, startRegistration } from './core/registration.js'
 import { startUpkeep, type Upkeep } from './core/upkeep.js'
+import type { DamageEvent } from './ports.js'
 import { registerChunkHandlers } from './rpc/handlers.js'
 
 /** Pause between two compaction rounds. */
@@ -23,6 +25,7 @@ const DRAIN_MS = 5_000
 /** What a server tells its log. */
 export type ChunkServerEvent =
   | { readonly kind: 'registered' | 'unregistered'; readonly error?: unknown }
+  | { readonly kind: 'damage'; readonly drive: string; readonly damage: DamageEvent }
   | { readonly kind: 'drive'; readonly status: DriveStatus }
   | { readonly kind: 'upkeep failed'; readonly drive: string; readonly error: unknown }
 
@@ -30,7 +33,7 @@ export interface ChunkServerOptions {
   /** Stable over restarts: the member's id in the cluster map. */
   readonly id: string
   /** Folders, or drives of another making (a simulation). */
-  readonly drives: readonly DriveSource[]
+  readonly drives: readonly (string | DriveSource)[]
   /** Where to listen: `host:port`, port 0 for a free one, or `local:<name>`. */
   readonly address: string
   /** What others connect to, if not the address listened on. */
@@ -83,7 +86,10 @@ export async function createChunkServer(options: ChunkServerOptions): Promise<Ch
     typeof options.metadata === 'string' ? network.connect(options.metadata, identity) : options.metadata
   const clusterId = options.identity.clusterId || (await askClusterId(options, connect(options.identity)))
   const identity = { ...options.identity, clusterId }
-  const drives = await openDriveSet(options.drives, { clusterId, clock, random })
+  const sources = options.drives.map((drive) =>
+    typeof drive === 'string' ? folderSource(drive, options) : drive,
+  )
+  const drives = await openDriveSet(sources, { clusterId, clock, random })
   return new OpenChunkServer({ ...options, identity }, drives, connect(identity))
 }
 
@@ -93,6 +99,12 @@ async function askClusterId(options: ChunkServerOptions, metadata: RpcPeer): Pro
   } finally {
     if (metadata !== options.metadata) await metadata.close()
   }
+}
+
+function folderSource(folder: string, options: ChunkServerOptions): DriveSource {
+  const { clock, random, durability } = options
+  const onDamage = (damage: DamageEvent): void => options.onEvent?.({ kind: 'damage', drive: folder, damage })
+  return segmentDrive(folder, { clock, random, durability, onDamage })
 }
 
 class OpenChunkServer implements ChunkServer {

@@ -1,6 +1,8 @@
 export * from './adapters/folder-lock.js'
 export * from './adapters/memory-block-store.js'
 export * from './adapters/node-disk.js'
+export * from './adapters/segment-drive.js'
 export * from './app.js'
 export type * from './core/drive.js'
+export type { StoreCounters } from './core/write-state.js'
 export type * from './ports.js'

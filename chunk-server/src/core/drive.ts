@@ -12,6 +12,7 @@ import {
 import type { BlockStore, Disk } from '../ports.js'
 import { findDriveIdentity, openDriveIdentity } from './drive-identity.js'
 import { openPoolEpochs, type PoolEpochs } from './pool-epochs.js'
+import type { StoreCounters } from './write-state.js'
 
 /** Where a drive's folder lies: its path, `st_dev`, and device and inode of the parent folder. */
 export interface DrivePlace {
@@ -24,6 +25,8 @@ export interface DrivePlace {
 export interface UpkeptBlockStore extends BlockStore {
   /** One bounded run that gives space of deleted blocks back. */
   compactOnce?(): Promise<unknown>
+  /** What it did since it was opened. */
+  readonly counters?: Readonly<StoreCounters>
 }
 
 /** A drive's folder, opened and locked. */
@@ -154,6 +157,11 @@ export class ServedDrive {
     } catch (error) {
       if (!hasCode(error, 'Busy')) this.fail(error)
     }
+  }
+
+  /** Counters of the store since it was opened; `undefined` if it never was, or keeps none. */
+  counters(): Readonly<StoreCounters> | undefined {
+    return this.store?.counters
   }
 
   status(): DriveStatus {
