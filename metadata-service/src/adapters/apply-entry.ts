@@ -4,8 +4,18 @@
  * first write. The caller makes it atomic and durable.
  */
 import { CairnError, sameBytes } from '@cairn/protocol'
-import type { Commit, CommitResult, Compare, Entry, LeaseId, Put, StoreEvent, StoreRow } from '../ports.js'
-import type { RowTable } from './row-table.js'
+import type {
+  Commit,
+  CommitResult,
+  Compare,
+  Entry,
+  LeaseId,
+  Put,
+  StoreEvent,
+  StoreKey,
+  StoreRow,
+} from '../ports.js'
+import type { RowTable, RowVersion } from './row-table.js'
 
 /** What an entry did. No events means that nothing was written and the revision stays. */
 export interface EntryOutcome {
@@ -24,7 +34,8 @@ export interface EntryContext {
 export function applyEntry(context: EntryContext, entry: Entry): EntryOutcome {
   const { table } = context
   assertFence(table, entry)
-  const verdicts = entry.commits.map((commit) => commit.compares.every((compare) => holds(table, compare)))
+  const versions = new VersionsBefore(table)
+  const verdicts = entry.commits.map((commit) => commit.compares.every((compare) => holds(versions, compare)))
   assertLeases(context, entry, verdicts)
   const refusedRows = entry.commits.map((commit, at) =>
     verdicts[at] === true ? undefined : commit.compares.map((compare) => rowOf(table, compare)),
@@ -61,16 +72,35 @@ function assertLeases(context: EntryContext, entry: Entry, verdicts: readonly bo
   })
 }
 
-function holds(table: RowTable, compare: Compare): boolean {
+function holds(versions: VersionsBefore, compare: Compare): boolean {
   switch (compare.kind) {
     case 'revision':
-      return table.findVersion(compare.key)?.revision === compare.revision
+      return versions.find(compare.key)?.revision === compare.revision
     case 'creation':
-      return table.findVersion(compare.key)?.created === compare.created
+      return versions.find(compare.key)?.created === compare.created
     case 'absent':
-      return table.findVersion(compare.key) === undefined
+      return versions.find(compare.key) === undefined
     case 'empty':
-      return table.findFirst(compare.range) === undefined
+      return versions.table.findFirst(compare.range) === undefined
+  }
+}
+
+/** The commits of an entry compare the same few rows (bucket, session, map) over and over: each is read once. */
+class VersionsBefore {
+  readonly table: RowTable
+  private readonly found = new Map<string, RowVersion | undefined>()
+
+  constructor(table: RowTable) {
+    this.table = table
+  }
+
+  find(key: StoreKey): RowVersion | undefined {
+    const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+    const known = this.found.get(text)
+    if (known !== undefined) return known
+    const version = this.table.findVersion(key)
+    this.found.set(text, version)
+    return version
   }
 }
 

@@ -15,8 +15,11 @@ export const WATCH_BYTES_MAX: number = 16 * 1024 * 1024
 /** SQLite page cache in KiB: the upper levels of a tree of ten million rows. */
 export const PAGE_CACHE_KIB: number = 32 * 1024
 
-/** WAL pages (4 KiB) after which a checkpoint is due; it runs after the answers of its turn have gone out. */
-export const WAL_PAGES_SOFT: number = 1_000
+/**
+ * WAL pages (4 KiB) after which a checkpoint is due; it runs after the answers of its turn have gone out. Twice as
+ * many cost 4 % less CPU per commit but hold the loop twice as long (20 instead of 10 ms at the 99th percentile).
+ */
+export const WAL_PAGES_SOFT: number = 500
 
 /** WAL pages after which the commit itself checkpoints: the bound of the WAL (16 MiB and one entry). */
 export const WAL_PAGES_HARD: number = 4_000

@@ -63,8 +63,7 @@ class RecentEvents implements EventLog {
     if (fromRevision < this.lostThrough) throw tooOld(fromRevision)
     let place = this.base + this.indexAfter(fromRevision)
     while (!signal.aborted) {
-      if (this.closed) throw new CairnError('ShuttingDown', 'the store is closed')
-      if (place < this.base) throw tooOld(fromRevision)
+      this.assertKept(place, fromRevision)
       const event = this.events[place - this.base]
       if (event === undefined) {
         await this.nextAppend(signal)
@@ -73,6 +72,11 @@ class RecentEvents implements EventLog {
         if (event.revision > fromRevision && isWithin(range, event.key)) yield event
       }
     }
+  }
+
+  private assertKept(place: number, fromRevision: number): void {
+    if (this.closed) throw new CairnError('ShuttingDown', 'the store is closed')
+    if (place < this.base) throw tooOld(fromRevision)
   }
 
   /** Drops a quarter at a time, so that the cost per event stays small. */

@@ -206,9 +206,10 @@ class SqliteEntryStore implements EntryStore {
     return error
   }
 
-  /** An entry dirties at most about two pages per row, and the pages its bytes fill. */
+  /** An entry dirties about a page per row, some for counters and splits, and the pages its bytes fill. */
   private noteWalGrowth(events: readonly StoreEvent[]): void {
-    for (const { value } of events) this.walPages += 2 + Math.ceil((value?.length ?? 0) / PAGE_BYTES)
+    this.walPages += 3
+    for (const { value } of events) this.walPages += 1 + Math.floor((value?.length ?? 0) / PAGE_BYTES)
     if (this.walPages < WAL_PAGES_SOFT || this.checkpointDue) return
     this.checkpointDue = true
     this.clock.defer(() => this.checkpoint())
