@@ -133,7 +133,7 @@ class Recovery {
         segment.tombstoneBytes += recordBytes
       },
     })
-    this.assertOurs(segment, result)
+    this.assertOurs(segment, result, records)
     if (records > 0) await this.options.state.sync(file)
     for (const entry of broken) if (entry.offset < result.syncedTo) this.rotten(entry)
     this.reportGaps(segment, result)
@@ -166,13 +166,14 @@ class Recovery {
     this.options.onDamage({ kind: 'block', message: 'a block has rotted', block, segment, offset })
   }
 
-  private assertOurs(segment: Segment, { header }: ScanResult): void {
+  /** A damaged header page without any record is a segment that a crash cut off as it was made. */
+  private assertOurs(segment: Segment, { header }: ScanResult, records: number): void {
     const { driveId, onDamage } = this.options
     const { sequence } = segment
     if (header === 'newer') {
       throw new CairnError('FormatTooNew', `segment ${sequence} was written by a later version`)
     }
-    if (header === undefined && segment.appliedTo === SEGMENT_HEADER_BYTES) {
+    if (header === undefined && records > 0) {
       this.damaged(segment, 'the header page is damaged', { offset: 0, length: SEGMENT_HEADER_BYTES })
     } else if (header !== undefined && header.sequence !== sequence) {
       this.damaged(segment, `the file is segment ${header.sequence}`, { offset: 0, length: 0 })
