@@ -80,9 +80,7 @@ export class Connection implements TransportEvents, BodyLink {
     const send = (type: number, content: Uint8Array): void => this.send(type, 0, content)
     this.handshake = options.createHandshake({ identity, random, send })
     this.calls = createCalls(this)
-    this.cancelTimer = clock.setTimer(HANDSHAKE_DEADLINE_MS, () => {
-      this.reject(new CairnError('PeerRejected', `no handshake with ${options.address} in time`))
-    })
+    this.cancelTimer = clock.setTimer(HANDSHAKE_DEADLINE_MS, () => this.destroy('no handshake in time'))
     this.handshake.start()
   }
 

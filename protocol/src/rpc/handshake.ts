@@ -49,15 +49,20 @@ export interface HandshakeOptions {
   readonly send: (type: number, content: Uint8Array) => void
 }
 
-/** Throws `PeerRejected` unless there is a secret to prove. */
-export function checkSecret(identity: HandshakeIdentity): void {
-  if (identity.clusterSecret.length === 0) throw rejected(`${identity.role} has no cluster secret`)
+/** Whether there is a secret to prove. */
+export function hasSecret(identity: HandshakeIdentity): boolean {
+  return identity.clusterSecret.length > 0
+}
+
+/** Why a side without a secret may neither call nor listen. */
+export function secretMissing(identity: HandshakeIdentity): CairnError {
+  return rejected(`${identity.role} has no cluster secret`)
 }
 
 /** The side that dialled. */
 export function createClientHandshake(options: HandshakeOptions): Handshake {
   const { identity, random, send } = options
-  checkSecret(identity)
+  if (!hasSecret(identity)) throw secretMissing(identity)
   const own = encodeHello(identity, random)
   let challenge: Uint8Array | undefined
   let peer: PeerIdentity | undefined
@@ -82,7 +87,7 @@ export function createClientHandshake(options: HandshakeOptions): Handshake {
 /** The side that accepted. */
 export function createServerHandshake(options: HandshakeOptions): Handshake {
   const { identity, random, send } = options
-  checkSecret(identity)
+  if (!hasSecret(identity)) throw secretMissing(identity)
   const own = encodeHello(identity, random)
   let hello: Uint8Array | undefined
   let peer: PeerIdentity | undefined

@@ -1,6 +1,6 @@
 /** The answering end of a network address. */
 import { Connection, type ConnectionContext } from './connection.js'
-import { checkSecret, createServerHandshake } from './handshake.js'
+import { createServerHandshake, hasSecret, secretMissing } from './handshake.js'
 import { CONNECTIONS_PER_LISTENER_MAX } from './limits.js'
 import { ServerCalls } from './server-calls.js'
 import type { Transport, TransportEvents, TransportLayer, TransportListener } from './transport.js'
@@ -15,7 +15,7 @@ export interface ListenOptions extends ConnectionContext {
 
 /** Listens and answers; rejects with `PeerRejected` without a cluster secret. */
 export async function listen(options: ListenOptions): Promise<RpcListener> {
-  checkSecret(options.identity)
+  if (!hasSecret(options.identity)) throw secretMissing(options.identity)
   const served = new ServedConnections(options)
   const { layer, address, identity } = options
   const listener = await layer.listen(address, identity.name, (transport) => served.accept(transport))

@@ -2,7 +2,7 @@
 import { CairnError } from '../errors.js'
 import { ClientCalls } from './client-calls.js'
 import { Connection, type ConnectionContext } from './connection.js'
-import { checkSecret, createClientHandshake } from './handshake.js'
+import { createClientHandshake, hasSecret, secretMissing } from './handshake.js'
 import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX } from './limits.js'
 import { dropSource } from './outgoing-body.js'
 import type { TransportLayer } from './transport.js'
@@ -54,7 +54,7 @@ export class Peer implements RpcPeer {
     const { address, clock, identity } = this.options
     if (this.isClosed) throw neverSent(new CairnError('ConnectionLost', `peer ${address} was closed`))
     if (this.lastError !== undefined && clock.monotonicMs() < this.retryAtMs) throw neverSent(this.lastError)
-    checkSecret(identity)
+    if (!hasSecret(identity)) throw neverSent(secretMissing(identity))
     return this.dial()
   }
 
