@@ -23,7 +23,7 @@ import type { WriterClaim } from './writer-guard.js'
 const SLICES_SURELY_INLINE = 16
 
 /** `NoSuchBucket` (also when the bucket was made anew), `SessionExpired`, `StaleClusterMap`, failed preconditions. */
-export function putObject(world: ObjectWorld, request: PutObjectRequest): Promise<PutObjectResponse> {
+export async function putObject(world: ObjectWorld, request: PutObjectRequest): Promise<PutObjectResponse> {
   checkKey(request.key)
   checkMap(request.map, request.sizeBytes)
   const row = currentKey(request.space, request.key)

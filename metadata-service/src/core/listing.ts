@@ -1,0 +1,140 @@
+/**
+ * Lists current objects: a range scan of `o/` that skips. Delete markers are hidden, a common prefix is skipped by
+ * seeking behind it, whatever its size. Each page of rows is of one revision; so what has been written before the
+ * call began is listed, and what is written meanwhile may be.
+ */
+import type { ListObjectsRequest, ListObjectsResponse, ObjectVersion, SpaceId } from '@cairn/protocol'
+import type { KeyValueStore, Read, StoreRow } from '../ports.js'
+import { orderedBytes } from './keys-version-id.js'
+import { afterName, checkListing, keyOfName, ListingNames, viewOf } from './listing-names.js'
+import { isDeleteMarker, readListedRow, showListedRow } from './listing-row.js'
+import type { Resolver } from './resolve.js'
+
+/** Rows that one call looks at: some 0.2 s. Behind so many delete markers a page ends early, truncated. */
+export const ROWS_PER_LISTING_MAX = 100_000
+
+/** Rows of the first and of the smallest scan when keys are rolled up: groups may hold many of them. */
+const GROUPED_SCAN_ROWS = 128
+const SCAN_ROWS_MIN = 16
+const SCAN_ROWS_MAX = 1_001
+
+/** `NoSuchBucket`, `InvalidArgument`. */
+export async function listObjects(
+  store: KeyValueStore,
+  resolver: Resolver,
+  request: ListObjectsRequest,
+): Promise<ListObjectsResponse> {
+  checkListing(request, request.after)
+  let page: ObjectPage | undefined
+  const first = await resolver.read(request.bucket, (space) => {
+    page = new ObjectPage(space, request)
+    return page.reads()
+  })
+  page ??= new ObjectPage(first.bucket.row.space, request)
+  let rows = first.results[0] ?? []
+  while (page.add(rows)) rows = (await store.read(page.reads())).results[0] ?? []
+  return page.response()
+}
+
+/** One page being filled. */
+class ObjectPage {
+  private readonly names: ListingNames
+  private readonly limit: number
+  private readonly objects: ObjectVersion[] = []
+  private readonly commonPrefixes: string[] = []
+  private from: Uint8Array
+  private scanRows: number
+  private rowsSeen = 0
+  /** The position is behind a group that reaches beyond the last scan. */
+  private hasJumped = false
+  private isTruncated = false
+  private next = ''
+
+  constructor(space: SpaceId, request: ListObjectsRequest) {
+    this.names = new ListingNames(space, request)
+    this.limit = request.limit
+    this.from = this.names.startAfter(space, request.after)
+    const wanted = Math.min(this.limit + 1, SCAN_ROWS_MAX)
+    this.scanRows = request.delimiter === '' ? wanted : Math.min(wanted, GROUPED_SCAN_ROWS)
+  }
+
+  /** The next scan; none when nothing more can be listed. */
+  reads(): Read[] {
+    if (this.limit === 0 || Buffer.compare(this.from, this.names.to) >= 0) return []
+    const range = { from: orderedBytes('o/', this.from), to: orderedBytes('o/', this.names.to) }
+    return [{ kind: 'scan', range, limit: this.scanRows }]
+  }
+
+  /** Takes the rows of the last scan. False when the page is done. */
+  add(rows: readonly StoreRow[]): boolean {
+    const countBefore = this.count
+    const isLast = rows.length < this.scanRows
+    this.rowsSeen += rows.length
+    if (this.limit === 0 || !this.addRows(rows) || isLast) return false
+    if (this.rowsSeen >= ROWS_PER_LISTING_MAX) return this.stopEarly(rows)
+    this.scanRows = Math.min(SCAN_ROWS_MAX, this.rowsWanted(this.count - countBefore))
+    return this.reads().length > 0
+  }
+
+  response(): ListObjectsResponse {
+    const { objects, commonPrefixes, isTruncated, next } = this
+    return { objects, commonPrefixes, truncated: isTruncated, next }
+  }
+
+  private get count(): number {
+    return this.objects.length + this.commonPrefixes.length
+  }
+
+  /** False when there is one entry more than the page takes. */
+  private addRows(rows: readonly StoreRow[]): boolean {
+    for (const row of rows) {
+      const name = viewOf(row.key, 2)
+      if (Buffer.compare(name, this.from) < 0) continue
+      if (isDeleteMarker(row.value)) continue
+      if (this.count === this.limit) {
+        this.isTruncated = true
+        return false
+      }
+      this.addEntry(name, row)
+    }
+    const end = endOf(rows)
+    this.hasJumped = Buffer.compare(this.from, end) > 0
+    this.moveTo(end)
+    return true
+  }
+
+  private addEntry(name: Buffer, row: StoreRow): void {
+    const end = this.names.groupEnd(name)
+    if (end < 0) {
+      this.next = keyOfName(name)
+      this.objects.push(showListedRow(readListedRow(row.value), this.next, true))
+    } else {
+      this.next = keyOfName(name, end)
+      this.commonPrefixes.push(this.next)
+      this.moveTo(this.names.afterGroup(name, end))
+    }
+  }
+
+  /** Little after a jump over a large group; more and more when delete markers hide what is there. */
+  private rowsWanted(found: number): number {
+    if (this.hasJumped) return Math.max(found * 2, SCAN_ROWS_MIN)
+    return Math.max(this.scanRows * 2, this.limit - this.count + 1)
+  }
+
+  private moveTo(from: Uint8Array): void {
+    if (Buffer.compare(from, this.from) > 0) this.from = from
+  }
+
+  private stopEarly(rows: readonly StoreRow[]): boolean {
+    const last = rows.at(-1)
+    if (last !== undefined && !this.hasJumped) this.next = keyOfName(viewOf(last.key, 2))
+    this.isTruncated = true
+    return false
+  }
+}
+
+/** The place behind the last row of a scan. */
+function endOf(rows: readonly StoreRow[]): Uint8Array {
+  const last = rows.at(-1)
+  return last === undefined ? new Uint8Array(0) : afterName(viewOf(last.key, 2))
+}

@@ -1,0 +1,23 @@
+/** Serves the methods of objects, versions and their listings. */
+import {
+  copyObject,
+  deleteObjects,
+  getObject,
+  listObjects,
+  listVersions,
+  putObject,
+  type RpcRouter,
+} from '@cairn/protocol'
+import type { Namespace } from '../core/namespace.js'
+import { registerBucketHandlers } from './bucket-handlers.js'
+
+/** Registers all methods of the namespace: those of buckets too. */
+export function registerNamespaceHandlers(router: RpcRouter, namespace: Namespace): void {
+  registerBucketHandlers(router, namespace)
+  router.handle(putObject, async (request) => ({ response: await namespace.putObject(request) }))
+  router.handle(getObject, async (request) => ({ response: await namespace.getObject(request) }))
+  router.handle(deleteObjects, async (request) => ({ response: await namespace.deleteObjects(request) }))
+  router.handle(copyObject, async (request) => ({ response: await namespace.copyObject(request) }))
+  router.handle(listObjects, async (request) => ({ response: await namespace.listObjects(request) }))
+  router.handle(listVersions, async (request) => ({ response: await namespace.listVersions(request) }))
+}
