@@ -146,7 +146,8 @@ export interface KeyValueStore {
 
 /**
  * How to tell, after a lost answer, whether the commit happened: any of these rows carries the op id. `key` is a
- * row that the commit writes; `carries` decides from its value.
+ * row that the commit writes; `carries` decides from its value. Name every row that may carry the id once another
+ * service has superseded the commit (`g/…`, `v/…`). Without keys the commit is run again: only for those that may be.
  */
 export interface CommitProof {
   readonly keys: readonly StoreKey[]

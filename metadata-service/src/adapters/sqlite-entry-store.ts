@@ -68,7 +68,7 @@ class SqliteEntryStore implements EntryStore {
     this.statements = prepareStatements(database)
     this.revision = this.statements.selectRevision.get() ?? 0
     this.log = createEventLog(this.revision)
-    this.leases = createLeaseTable(clock, () => this.endDueLeasesLater())
+    this.leases = createLeaseTable(clock, () => this.tryEndDueLeases())
     for (const { id, ttlMs } of this.statements.selectLeases.all()) this.leases.start(String(id), ttlMs)
   }
 
@@ -83,7 +83,7 @@ class SqliteEntryStore implements EntryStore {
 
   async read(reads: readonly Read[]): Promise<ReadResult> {
     if (!this.database.open) throw new CairnError('ShuttingDown', 'the store is closed')
-    this.endDueLeasesLater()
+    this.tryEndDueLeases()
     checkReads(reads)
     const inTransaction = reads.length > 1
     try {
@@ -133,8 +133,8 @@ class SqliteEntryStore implements EntryStore {
     for (const lease of this.leases.due()) this.endLease(lease)
   }
 
-  /** For whom a failure to end leases is no reason to fail: the next write meets the same error and reports it. */
-  private endDueLeasesLater(): void {
+  /** For callers that need not fail with it: the next write meets the same error and reports it. */
+  private tryEndDueLeases(): void {
     if (this.failure !== undefined || !this.database.open) return
     try {
       for (const lease of this.leases.due()) this.endLease(lease)

@@ -60,6 +60,9 @@ interface Slot {
   isBusy: boolean
 }
 
+/** Errors after which an entry may or may not have happened; the last two come from a transport. */
+const UNKNOWN_CODES = ['OutcomeUnknown', 'ConnectionLost', 'DeadlineExceeded'] as const
+
 /** Errors that one commit may have brought on an entry. */
 const SPLIT_CODES = ['MessageTooLarge', 'SessionExpired', 'InvalidArgument'] as const
 
@@ -216,7 +219,7 @@ class Batcher implements KeyValueStore {
     batch: readonly PendingCommit[],
     { error, step }: { error: CairnError; step: LaneStep },
   ): Promise<void> {
-    if (error.code === 'OutcomeUnknown') return this.settle(slot, batch, step)
+    if (hasCode(error, ...UNKNOWN_CODES)) return this.settle(slot, batch, step)
     if (error.code === 'PreconditionFailed') {
       slot.lane.forget()
       this.queue.putBack(batch)

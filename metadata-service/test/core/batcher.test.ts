@@ -396,5 +396,13 @@ describe('Batcher', () => {
       const last = await reads[8]
       expect(text(last?.results[0]?.[0]?.value)).to.equal('new')
     })
+
+    it('do not suffer for a wrong one in the same request', async () => {
+      const bench = createBench()
+      const read = (limit: number): Promise<string> =>
+        codeOf(bench.store.read([{ kind: 'scan', range: range('a', 'b'), limit }]))
+      const codes = await Promise.all([1, 1, 1, 1, 1, 0, 1].map(read))
+      expect(codes).to.deep.equal(['none', 'none', 'none', 'none', 'none', 'InvalidArgument', 'none'])
+    })
   })
 })
