@@ -10,7 +10,7 @@
  * happened, is tried again; its result is always the truth. What cannot be settled within COMMIT_DEADLINE_MS ends
  * as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened.
  */
-import { CairnError, type Clock, hasCode, type Random, toCairnError } from '@cairn/protocol'
+import { CairnError, type Clock, type ErrorCode, hasCode, type Random, toCairnError } from '@cairn/protocol'
 import type {
   Commit,
   CommitProof,
@@ -61,7 +61,7 @@ interface Slot {
 }
 
 /** Errors after which an entry may or may not have happened; the last two come from a transport. */
-const UNKNOWN_CODES = ['OutcomeUnknown', 'ConnectionLost', 'DeadlineExceeded'] as const
+const UNKNOWN_CODES: readonly ErrorCode[] = ['OutcomeUnknown', 'ConnectionLost', 'DeadlineExceeded']
 
 /** Errors that one commit may have brought on an entry. */
 const SPLIT_CODES = ['MessageTooLarge', 'SessionExpired', 'InvalidArgument'] as const
@@ -219,7 +219,7 @@ class Batcher implements KeyValueStore {
     batch: readonly PendingCommit[],
     { error, step }: { error: CairnError; step: LaneStep },
   ): Promise<void> {
-    if (hasCode(error, ...UNKNOWN_CODES)) return this.settle(slot, batch, step)
+    if (UNKNOWN_CODES.includes(error.code)) return this.settle(slot, batch, step)
     if (error.code === 'PreconditionFailed') {
       slot.lane.forget()
       this.queue.putBack(batch)
