@@ -9,7 +9,7 @@ import { storeBytes } from './block-maps.js'
 import { BlockStream } from './block-stream.js'
 import { digestWhole, RunningDigests } from './body-digests.js'
 import { type BodyHead, type ByteSource, UnitCutter } from './cut.js'
-import { BLOCKS_IN_FLIGHT_MAX, HASH_BYTES_PER_TURN } from './limits.js'
+import { BLOCKS_IN_FLIGHT_MAX, BODY_IDLE_MS, HASH_BYTES_PER_TURN } from './limits.js'
 import type { ClientParts } from './parts.js'
 import type { StoredBlock, WriteScope } from './stored-block.js'
 import { cancelled, nextTurn, throwIfCancelled } from './waiting.js'
@@ -47,7 +47,7 @@ class BodyWriter {
   private readonly options: WriteOptions
   private readonly digests: RunningDigests
   private readonly blocks: StoredBlock[] = []
-  private readonly finishing: Promise<StoredBlock>[] = []
+  private finishing: Promise<StoredBlock>[] = []
   private readonly streams = new Set<BlockStream>()
   private current: BlockStream | undefined
   private sizeBytes = 0
@@ -78,27 +78,38 @@ class BodyWriter {
 
   private async consume(source: ByteSource): Promise<void> {
     const cutter = new UnitCutter()
-    for (let chunk = await source.next(); chunk !== undefined; chunk = await source.next()) {
+    for (let chunk = await source.next(); chunk !== undefined; chunk = await this.nextChunk(source)) {
       cutter.add(chunk)
       for (let unit = cutter.take(); unit !== undefined; unit = cutter.take()) await this.append(unit)
     }
     const rest = cutter.rest()
     if (rest !== undefined) await this.append(rest)
     checkLength(this.sizeBytes, this.options.sizeBytes)
-    await this.endBlock()
-    while (this.finishing.length > 0) await this.takeFinished()
+    this.endBlock()
+    await this.takeFinished(0)
+  }
+
+  /** Waits for the next chunk; ends the block if that takes too long. */
+  private async nextChunk(source: ByteSource): Promise<Uint8Array | undefined> {
+    if (this.current === undefined) return source.next()
+    const cancelTimer = this.parts.clock.setTimer(BODY_IDLE_MS, () => this.endBlock())
+    try {
+      return await source.next()
+    } finally {
+      cancelTimer()
+    }
   }
 
   private async append(unit: Uint8Array): Promise<void> {
     this.sizeBytes += unit.length
     const { sizeBytes } = this.options
     if (sizeBytes !== undefined && this.sizeBytes > sizeBytes) checkLength(this.sizeBytes, sizeBytes)
-    const stream = this.current ?? this.openBlock()
+    const stream = this.current ?? (await this.openBlock())
     this.digests.update(unit)
     stream.append(unit)
     await this.yieldAfter(unit.length)
     await stream.room()
-    if (stream.sizeBytes === BLOCK_BYTES_MAX) await this.endBlock()
+    if (stream.sizeBytes === BLOCK_BYTES_MAX) this.endBlock()
   }
 
   private async yieldAfter(hashedBytes: number): Promise<void> {
@@ -108,7 +119,9 @@ class BodyWriter {
     await nextTurn(this.parts.clock)
   }
 
-  private openBlock(): BlockStream {
+  /** Begins a block as soon as fewer than the limit are under way. */
+  private async openBlock(): Promise<BlockStream> {
+    await this.takeFinished(BLOCKS_IN_FLIGHT_MAX - 1)
     throwIfCancelled(this.scope.signal)
     const stream = new BlockStream(this.parts, this.scope)
     this.streams.add(stream)
@@ -116,20 +129,23 @@ class BodyWriter {
     return stream
   }
 
-  /** The block goes on by itself; the next one may begin as soon as fewer than the limit are under way. */
-  private async endBlock(): Promise<void> {
+  /** The block goes on by itself. */
+  private endBlock(): void {
     const stream = this.current
     if (stream === undefined) return
     this.current = undefined
     const finished = stream.finish().finally(() => this.streams.delete(stream))
     finished.catch(() => undefined)
     this.finishing.push(finished)
-    while (this.finishing.length >= BLOCKS_IN_FLIGHT_MAX) await this.takeFinished()
   }
 
-  private async takeFinished(): Promise<void> {
-    const finished = this.finishing.shift()
-    if (finished !== undefined) this.blocks.push(await finished)
+  /** Waits, in the order of the body, until at most `leftMax` blocks are being finished. */
+  private async takeFinished(leftMax: number): Promise<void> {
+    while (this.finishing.length > leftMax) {
+      const [first, ...later] = this.finishing
+      if (first !== undefined) this.blocks.push(await first)
+      this.finishing = later
+    }
   }
 
   private abort(): void {

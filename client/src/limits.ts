@@ -12,6 +12,12 @@ export const RESTARTABLE_UNITS: number = 16
 /** Blocks of one body under way: the one being filled and the one being finished. Memory: 2 × WINDOW_UNITS. */
 export const BLOCKS_IN_FLIGHT_MAX: number = 2
 
+/**
+ * A body that pauses longer ends its block there and goes on with a new one: the calls of an open block would
+ * reach their deadline (BLOCK_DEADLINE_MS), and a third of it leaves time to finish.
+ */
+export const BODY_IDLE_MS: number = 10_000
+
 /** Hashing between two turns of the event loop: about 2 ms of MD5. */
 export const HASH_BYTES_PER_TURN: number = 1024 * 1024
 

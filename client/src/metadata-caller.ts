@@ -94,17 +94,14 @@ export class MetadataCaller {
     attempts: Attempts,
   ): Promise<Response> {
     const untilMs = this.options.clock.monotonicMs() + attempts.deadlineMs
-    let isAmbiguous = false
+    let wasSent = false
     for (let count = 1; ; count++) {
-      try {
-        return await this.call(method, request, untilMs, attempts.signal)
-      } catch (thrown) {
-        const error = toCairnError(thrown)
-        isAmbiguous ||= attempts.change && mayHaveHappened(error)
-        const again = await this.mayRepeat(error, count, untilMs, attempts.signal)
-        if (!again) throw isAmbiguous ? afterLostAnswer(method.name, error) : error
-        if (attempts.change) this.options.onCommitRepeated?.()
-      }
+      const outcome = await this.call(method, request, untilMs, attempts.signal).catch(toCairnError)
+      if (!(outcome instanceof CairnError)) return outcome
+      wasSent ||= attempts.change && mayHaveHappened(outcome)
+      const again = await this.mayRepeat(outcome, count, untilMs, attempts.signal)
+      if (!again) throw wasSent ? afterLostAnswer(method.name, outcome) : outcome
+      if (attempts.change) this.options.onCommitRepeated?.()
     }
   }
 
