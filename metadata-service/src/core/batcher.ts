@@ -245,21 +245,19 @@ class Batcher implements KeyValueStore {
     verdict: Verdict,
     untilMs: number,
   ): Promise<PendingCommit[]> {
-    const rows = await this.readProofs(batch, untilMs)
-    const unproven: PendingCommit[] = []
-    batch.forEach((pending, at) => {
-      const found = rows[at] ?? []
-      if (!pending.proof.carries(found)) unproven.push(pending)
-      else if (verdict.kind === 'happened') pending.resolve({ committed: true, revision: verdict.revision })
-      else pending.resolve({ committed: true, revision: provenRevision(pending.proof, found) })
+    const proofs = await this.readProofs(batch, untilMs)
+    return batch.filter((pending, at) => {
+      const found = proofs[at] ?? { revision: 0, rows: [] }
+      const carries = tryCarries(pending, found.rows)
+      if (carries === true) {
+        const revision = verdict.kind === 'happened' ? verdict.revision : provenRevision(pending.proof, found)
+        pending.resolve({ committed: true, revision })
+      }
+      return carries === false
     })
-    return unproven
   }
 
-  private async readProofs(
-    batch: readonly PendingCommit[],
-    untilMs: number,
-  ): Promise<(StoreRow | undefined)[][]> {
+  private async readProofs(batch: readonly PendingCommit[], untilMs: number): Promise<ProofRows[]> {
     const { clock, random } = this.options
     const backoff = new Backoff(clock, random)
     for (;;) {
@@ -274,21 +272,35 @@ class Batcher implements KeyValueStore {
     }
   }
 
-  private async readRows({ keys }: CommitProof): Promise<(StoreRow | undefined)[]> {
-    const { results } = await this.reads.read(keys.map((key) => ({ kind: 'get', key })))
-    return results.map((found) => found[0])
+  private async readRows({ keys }: CommitProof): Promise<ProofRows> {
+    const { revision, results } = await this.reads.read(keys.map((key) => ({ kind: 'get', key })))
+    return { revision, rows: results.map((found) => found[0]) }
   }
 }
 
-/** The revision of the oldest row that proves the commit by itself. */
-function provenRevision(proof: CommitProof, rows: readonly (StoreRow | undefined)[]): number {
+/** The rows of a proof, in the order of its keys, at one revision. */
+interface ProofRows {
+  readonly revision: number
+  readonly rows: readonly (StoreRow | undefined)[]
+}
+
+/** Asks the proof. If it fails, for example on a row of a newer format, its commit alone ends as unknown. */
+function tryCarries(pending: PendingCommit, rows: readonly (StoreRow | undefined)[]): boolean | undefined {
+  try {
+    return pending.proof.carries(rows)
+  } catch (cause) {
+    pending.reject(new CairnError('OutcomeUnknown', 'the proof of a commit cannot be judged', { cause }))
+    return undefined
+  }
+}
+
+/** The revision of the oldest row that proves the commit by itself, or that of the read if none does. */
+function provenRevision(proof: CommitProof, { revision, rows }: ProofRows): number {
   const proving = rows.filter(
     (row, at) =>
       row !== undefined && proof.carries(rows.map((other, index) => (index === at ? other : undefined))),
   )
-  return Math.min(
-    ...(proving.length > 0 ? proving : rows).map((row) => row?.revision ?? Number.MAX_SAFE_INTEGER),
-  )
+  return Math.min(revision, ...proving.map((row) => row?.revision ?? revision))
 }
 
 function lastDeadline(batch: readonly PendingCommit[]): number {

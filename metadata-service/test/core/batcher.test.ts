@@ -318,6 +318,18 @@ describe('Batcher', () => {
       expect(again?.committed).to.equal(false)
     })
 
+    it('end as OutcomeUnknown for a commit whose proof cannot be judged, and only for it', async () => {
+      const bench = createBench()
+      bench.line.inject('lost-after')
+      const carries = (): boolean => {
+        throw new CairnError('FormatTooNew', 'a newer row')
+      }
+      const unjudged = codeOf(bench.store.commit({ ...create('a'), proof: { keys: [bytes('a')], carries } }))
+      const neighbour = start(bench, create('b'))
+      expect(await bench.world.clock.runUntil(unjudged)).to.equal('OutcomeUnknown')
+      expect((await neighbour).committed).to.equal(true)
+    })
+
     it('end as OutcomeUnknown when the store stays silent, and what waits as Busy', async () => {
       const bench = createBench()
       await run(bench, create('k/0'))
