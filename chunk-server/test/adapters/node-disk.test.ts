@@ -34,6 +34,17 @@ async function callsDuring(step: () => Promise<void>): Promise<string[]> {
   return calls
 }
 
+/** Runs a step while one function of node:fs is another. */
+async function replacing(calls: Partial<typeof fs>, step: () => Promise<void>): Promise<void> {
+  const original = Object.fromEntries(Object.keys(calls).map((name) => [name, Reflect.get(fs, name)]))
+  Object.assign(fs, calls)
+  try {
+    await step()
+  } finally {
+    Object.assign(fs, original)
+  }
+}
+
 describe('NodeDisk', () => {
   let folder: ReturnType<typeof temporaryFolder>
   beforeEach(() => {
@@ -50,6 +61,64 @@ describe('NodeDisk', () => {
         createNodeDisk(folder.path, { durability }).replace('a', Buffer.from('x')),
       )
       expect(calls).to.deep.equal(expected)
+    })
+  }
+
+  it('goes on after short writes, of one buffer and of many', async () => {
+    const disk = createNodeDisk(folder.path, { durability: 'none' })
+    const file = await disk.open('a', 'create')
+    const { writeSync } = fs
+    let calls = 0
+    const short = (descriptor: number, bytes: Uint8Array, at: number): number => {
+      calls++
+      return writeSync(descriptor, bytes, 0, Math.min(1000, bytes.length), at)
+    }
+    type Done = (error: null, count: number) => void
+    const write = (
+      fd: number,
+      bytes: Uint8Array,
+      _from: number,
+      _size: number,
+      at: number,
+      done: Done,
+    ): void => done(null, short(fd, bytes, at))
+    const writev = (fd: number, buffers: Uint8Array[], at: number, done: Done): void =>
+      done(null, short(fd, Buffer.concat(buffers), at))
+    const body = Buffer.from(Array.from({ length: 5000 }, (_, at) => at & 0xff))
+    await replacing({ write, writev } as unknown as Partial<typeof fs>, async () => {
+      await file?.write([body], 0)
+      await file?.write(
+        [body.subarray(0, 10), Buffer.alloc(0), body.subarray(10, 1700), body.subarray(1700)],
+        5000,
+      )
+    })
+    await file?.close()
+    expect(calls).to.equal(10)
+    expect(Buffer.concat([body, body]).equals((await disk.readSmall('a')) ?? Buffer.alloc(0))).to.equal(true)
+  })
+
+  for (const [cause, code] of [
+    ['ENOSPC', 'DriveFull'],
+    ['EDQUOT', 'DriveFull'],
+    ['EIO', 'DriveFailed'],
+    ['EROFS', 'DriveFailed'],
+    ['EMFILE', 'Busy'],
+  ] as const) {
+    it(`answers ${code} to ${cause}`, async () => {
+      const disk = createNodeDisk(folder.path, { durability: 'fsync' })
+      const file = await disk.open('a', 'create')
+      const fail = (...args: unknown[]): void =>
+        (args.at(-1) as (error: Error) => void)(Object.assign(new Error(cause), { code: cause }))
+      const failing = { open: fail, write: fail, writev: fail, fdatasync: fail, rename: fail, unlink: fail }
+      await replacing(failing as unknown as Partial<typeof fs>, async () => {
+        expect(await codeOf(disk.open('b', 'create'))).to.equal(code)
+        expect(await codeOf(file?.write([Buffer.alloc(1)], 0) ?? Promise.resolve())).to.equal(code)
+        expect(await codeOf(file?.sync() ?? Promise.resolve())).to.equal(code)
+        expect(await codeOf(disk.rename('a', 'b'))).to.equal(code)
+        expect(await codeOf(disk.remove('a'))).to.equal(code)
+        expect(await codeOf(disk.replace('c', Buffer.alloc(1)))).to.equal(code)
+      })
+      await file?.close()
     })
   }
 
