@@ -1,5 +1,5 @@
 /** Builds the gateway from its dependencies: no environment, no fixed port. */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CairnClient } from '@cairn/client'
 import type { Clock, Random } from '@cairn/protocol'
@@ -12,7 +12,7 @@ import { errorDocument } from './http/error-response.js'
 import { createRequestIds, type RequestIds } from './http/request-ids.js'
 import { findVirtualBucket } from './http/request-target.js'
 import { createServe } from './http/serve.js'
-import { createHttpServer } from './http/server.js'
+import { createHttpServer, type HttpServer } from './http/server.js'
 import { CLOSE_MS } from './limits.js'
 import { REGISTRY } from './operations/registry.js'
 import type { OperationName } from './operations/table.js'
@@ -50,7 +50,7 @@ const S3_ROUTE = '/s3'
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, clock } = options
   const requestIds = createRequestIds(options.random)
-  let server: Server | undefined
+  let http: HttpServer | undefined
   let closing = false
   const app = fastify({
     logger: false,
@@ -61,11 +61,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       sendOwnError(reply.raw, error, requestIds)
     },
     serverFactory: (handler) => {
-      server = createHttpServer(
-        handler as (request: IncomingMessage, response: ServerResponse) => void,
-        requestIds,
-      )
-      return server
+      http = createHttpServer(handler as RequestListener, requestIds)
+      return http.server
     },
   })
   routeS3(app, options, { requestIds, isClosing: () => closing })
@@ -79,9 +76,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     async close(): Promise<void> {
       closing = true
-      const cancel = clock.setTimer(CLOSE_MS, () => server?.closeAllConnections())
+      const cancel = clock.setTimer(CLOSE_MS, () => http?.server.closeAllConnections())
       const closed = app.close()
-      server?.closeIdleConnections()
+      http?.closeIdle()
       await closed
       cancel()
     },
@@ -138,7 +135,11 @@ function sendOwnError(response: ServerResponse, thrown: unknown, requestIds: Req
   const error = thrown instanceof S3Error ? thrown : ownError(thrown)
   const requestId = requestIds.next()
   const body = errorDocument(error, { resource: OWN_PREFIX, requestId, hostId: requestIds.hostId })
-  response.writeHead(error.status, { 'Content-Type': 'application/xml', 'x-amz-request-id': requestId })
+  response.writeHead(error.status, {
+    'Content-Type': 'application/xml',
+    'Content-Length': Buffer.byteLength(body),
+    'x-amz-request-id': requestId,
+  })
   response.end(body)
 }
 

@@ -111,9 +111,9 @@ async function serveExchange(exchange: Exchange, dependencies: ServeDependencies
 async function answerRequest(exchange: Exchange, dependencies: ServeDependencies): Promise<S3Response> {
   const { request } = exchange
   const method = request.method ?? ''
-  if (!METHODS.has(method)) throw new S3Error('MethodNotAllowed', undefined, { elements: { Method: method } })
   const wireHeaders = readRequestHeaders(request.rawHeaders)
   exchange.headers = wireHeaders
+  if (!METHODS.has(method)) throw new S3Error('MethodNotAllowed', undefined, { elements: { Method: method } })
   const { config } = dependencies
   const target = parseRequestTarget(exchange.rawTarget, wireHeaders.host ?? '', config.domain)
   exchange.bucket = target.bucket
@@ -246,9 +246,9 @@ async function sendError(
   thrown: unknown,
   dependencies: ServeDependencies,
 ): Promise<number> {
-  const { response, requestId, rawTarget } = exchange
+  const { request, response, requestId, rawTarget } = exchange
   const error = toS3Error(thrown)
-  const gone = response.destroyed || exchange.request.destroyed
+  const gone = response.destroyed || (request.destroyed && !request.complete)
   if (error.status >= 500 && error.code !== 'NotImplemented' && !gone)
     report(exchange, error, dependencies.log)
   if (gone || response.headersSent) {

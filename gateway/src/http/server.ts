@@ -24,8 +24,15 @@ const CODES: Readonly<Record<string, S3ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 }
 
-export function createHttpServer(handler: RequestListener, requestIds: RequestIds): Server {
-  const running = new WeakMap<Duplex, number>()
+export interface HttpServer {
+  readonly server: Server
+  /** Closes the connections that carry no request now, fresh ones included, which Node does not count as idle. */
+  closeIdle(): void
+}
+
+export function createHttpServer(handler: RequestListener, requestIds: RequestIds): HttpServer {
+  /** Open connections, with the number of requests that each is being answered. */
+  const running = new Map<Duplex, number>()
   const server = createServer({
     maxHeaderSize: PARSER_HEADER_BYTES_MAX,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -38,10 +45,14 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   })
   server.maxHeadersCount = HEADERS_MAX + 10
   server.timeout = IDLE_SOCKET_MS
+  server.on('connection', (socket) => {
+    running.set(socket, 0)
+    socket.once('close', () => running.delete(socket))
+  })
   const take: RequestListener = (request, response) => {
     const { socket } = request
-    running.set(socket, (running.get(socket) ?? 0) + 1)
-    response.once('close', () => running.set(socket, (running.get(socket) ?? 1) - 1))
+    count(running, socket, 1)
+    response.once('close', () => count(running, socket, -1))
     handler(request, response)
   }
   server.on('request', take)
@@ -55,7 +66,17 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   server.on('connect', (_request, socket: Duplex) => {
     refuse(socket, new S3Error('MethodNotAllowed'), requestIds)
   })
-  return server
+  return {
+    server,
+    closeIdle(): void {
+      for (const [socket, requests] of running) if (requests === 0) socket.destroy()
+    },
+  }
+}
+
+function count(running: Map<Duplex, number>, socket: Duplex, change: number): void {
+  const before = running.get(socket)
+  if (before !== undefined) running.set(socket, before + change)
 }
 
 function refuse(socket: Duplex, error: S3Error | undefined, requestIds: RequestIds): void {

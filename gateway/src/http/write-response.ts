@@ -1,6 +1,7 @@
 /**
  * Writes an answer with back-pressure. Head and first bytes travel in one write; a stream that yields another
- * number of bytes than was promised, or fails, cuts the connection: nobody may take a part for the whole.
+ * number of bytes than was promised, or fails after its first, cuts the connection: nobody may take a part for
+ * the whole.
  */
 import type { ServerResponse } from 'node:http'
 import { CairnError } from '@cairn/protocol'
@@ -44,13 +45,21 @@ async function writeStream(
   options: WriteOptions,
 ): Promise<number> {
   const promised = answer.headers?.['Content-Length']
+  const iterator = body[Symbol.asyncIterator]()
   let sentBytes = 0
-  writeHead(response, answer, options, undefined)
-  for await (const bytes of body) {
-    if (response.destroyed) throw gone()
-    sentBytes += bytes.length
-    if (!response.write(bytes)) await drained(response)
+  try {
+    // The first bytes come before the head: if they cannot be read, an error can still be told.
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+      if (response.destroyed) throw gone()
+      if (!response.headersSent) writeHead(response, answer, options, undefined)
+      sentBytes += next.value.length
+      if (!response.write(next.value)) await drained(response)
+    }
+  } catch (error) {
+    await iterator.return?.()
+    throw error
   }
+  if (!response.headersSent) writeHead(response, answer, options, undefined)
   if (promised !== undefined && Number(promised) !== sentBytes) {
     throw new CairnError('LengthMismatch', `an answer of ${promised} bytes ended after ${sentBytes}`)
   }
