@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { RawConnection, type RawResponse } from './raw-connection.js'
-import { HOST, signedHead, startTestGateway, type TestGateway } from './test-gateway.js'
+import { HOST, presignedTarget, signedHead, startTestGateway, type TestGateway } from './test-gateway.js'
 
 describe('HTTP edge cases', () => {
   let server: TestGateway
@@ -226,7 +226,14 @@ describe('HTTP edge cases', () => {
   })
 
   it('takes x-amz parameters of a presigned URL as headers, unless a header contradicts them', async () => {
-    const head = signedHead({ method: 'DELETE', path: '/bucket/key?x-amz-expected-bucket-owner=somebody' })
-    expect((await ask(head)).status).to.equal(204)
+    const presigned = (owner: string): string =>
+      presignedTarget(
+        { method: 'DELETE', path: `/bucket/key?x-amz-expected-bucket-owner=${owner}` },
+        { dated: true },
+      )
+    expect((await ask(plain(`DELETE ${presigned('owner')}`))).status).to.equal(204)
+    expectError(await ask(plain(`DELETE ${presigned('somebody')}`)), 403, 'AccessDenied')
+    const contradicting = plain(`DELETE ${presigned('owner')}`, 'x-amz-expected-bucket-owner: other')
+    expectError(await ask(contradicting), 400, 'InvalidRequest')
   })
 })

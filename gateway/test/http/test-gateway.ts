@@ -33,6 +33,8 @@ export interface TestGateway {
 export interface TestGatewayOptions {
   readonly config?: Partial<GatewayConfig>
   readonly operations?: readonly Operation[]
+  /** Stands still in 2026 unless given. */
+  readonly clock?: Clock
 }
 
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -40,7 +42,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const observed: RequestFacts[] = []
   const logged: string[] = []
   let wake: (facts: RequestFacts) => void = () => undefined
-  const clock: Clock = { ...systemClock, wallMicros: () => NOW_MS * 1000 }
+  const clock: Clock = options.clock ?? { ...systemClock, wallMicros: () => NOW_MS * 1000 }
   const log = (_fields: object, message: string): void => {
     logged.push(message)
   }
@@ -149,4 +151,21 @@ export function signedHead(parts: SignedParts, unsigned: readonly string[] = [])
   )
   const lines = Object.entries(signed.headers).map(([name, value]) => `${name}: ${value}`)
   return `${[`${parts.method} ${parts.path} HTTP/1.1`, ...lines, ...unsigned].join('\r\n')}\r\n\r\n`
+}
+
+/** A presigned target; `dated` for the clock that stands still, else for now. */
+export function presignedTarget(parts: SignedParts, options: { dated?: boolean } = {}): string {
+  const separator = parts.path.includes('?') ? '&' : '?'
+  const date = options.dated === true ? `&X-Amz-Date=${DATE}` : ''
+  return aws4.sign(
+    {
+      host: parts.host ?? HOST,
+      method: parts.method,
+      path: `${parts.path}${separator}X-Amz-Expires=60${date}`,
+      service: 's3',
+      region: 'us-east-1',
+      signQuery: true,
+    },
+    { accessKeyId: EXAMPLE.accessKey, secretAccessKey: EXAMPLE.secretKey },
+  ).path
 }
