@@ -5,16 +5,13 @@
  */
 import {
   type BlockEntry,
-  type BlockHasher,
   type BlockId,
   BlockOwner,
   CairnError,
   type Clock,
-  createBlockHasher,
-  hashBlock,
   type Random,
   type SessionId,
-  sameBytes,
+  UNIT_BYTES,
   type Unit,
   type UnitSource,
 } from '@cairn/protocol'
@@ -27,6 +24,7 @@ import type {
   OpenBlock,
   StoredBlock,
 } from '../ports.js'
+import { compareContent, hashUnits } from './block-content.js'
 import { BlockReader } from './block-reader.js'
 import { BlockTable, keyOf } from './block-table.js'
 import { type CompactionResult, Compactor } from './compaction.js'
@@ -239,13 +237,13 @@ class OpenStore implements SegmentBlockStore {
   ): Promise<StoredBlock> {
     const { block, intake, key } = put
     const known = this.table.find(block, key)
-    if (known !== undefined && !known.damaged) return compare(known, intake, this.limits)
+    if (known !== undefined && !known.damaged) return compareContent(known, intake)
     await this.assertRoom()
     const owner = BlockOwner.encode(put.owner)
     const { smallBlockBytesMax } = this.limits
     const first = await intake.take(smallBlockBytesMax)
     // A body that fills the small limit exactly may have ended: one more unit tells.
-    const more = intake.ended || first.length * 65536 < smallBlockBytesMax ? [] : await intake.take(1)
+    const more = intake.ended || first.length * UNIT_BYTES < smallBlockBytesMax ? [] : await intake.take(1)
     if (signal.aborted) throw cancelled(signal)
     if (more.length === 0) return this.append(block, key, owner, first)
     return this.stream(block, key, owner, { intake, first: [...first, ...more] })
@@ -374,33 +372,6 @@ class OpenStore implements SegmentBlockStore {
   private nowMs(): number {
     return Math.floor(this.options.clock.wallMicros() / 1000)
   }
-}
-
-/** A put of a block that is there: no-op for the same content, `BlockConflict` for other. */
-async function compare(known: IndexedBlock, intake: UnitIntake, limits: SegmentLimits): Promise<StoredBlock> {
-  const hasher = createBlockHasher()
-  for (;;) {
-    const units = await intake.take(limits.smallBlockBytesMax)
-    if (units.length === 0) break
-    for (const { bytes } of units) hasher.update(bytes)
-  }
-  if (intake.sizeBytes !== known.sizeBytes || !sameBytes(hasher.digest(), known.hash)) {
-    throw new CairnError('BlockConflict', 'the drive holds this block with other content')
-  }
-  return { sizeBytes: known.sizeBytes, hash: known.hash }
-}
-
-function hashUnits(units: readonly Unit[]): StoredBlock {
-  const only = units[0]
-  if (only === undefined) return { sizeBytes: 0, hash: hashBlock(new Uint8Array()) }
-  if (units.length === 1) return { sizeBytes: only.bytes.length, hash: hashBlock(only.bytes) }
-  const hasher: BlockHasher = createBlockHasher()
-  let sizeBytes = 0
-  for (const { bytes } of units) {
-    hasher.update(bytes)
-    sizeBytes += bytes.length
-  }
-  return { sizeBytes, hash: hasher.digest() }
 }
 
 function entryAt(

@@ -37,7 +37,10 @@ function idOf(slot: number): BlockId {
 
 const slots = fc.uniqueArray(fc.nat(SLOTS - 1), { minLength: 1, maxLength: 6 })
 /** 0 waits for the answer; n > 0 goes on after that many ms of simulated time, leaving it in flight. */
-const wait = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 }) })
+const wait = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 }) },
+)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant<'put'>('put'), slots, wait }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant<'delete'>('delete'), slots, wait }) },

@@ -4,7 +4,7 @@ import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@
 import { MemoryBlockIndex } from '../../src/adapters/memory-block-index.js'
 import { openSegmentBlockStore, type SegmentBlockStore } from '../../src/core/segment-block-store.js'
 import type { SegmentLimits } from '../../src/core/segment-limits.js'
-import type { BlockIndex, DamageEvent, IndexBatch } from '../../src/ports.js'
+import type { DamageEvent, IndexBatch } from '../../src/ports.js'
 import { type CrashChoice, createSimulatedDisk, type SimulatedDisk } from '../../src/simulation/index.js'
 
 /** Limits so small that a few blocks reach all of them. */
@@ -57,7 +57,7 @@ export class World {
   readonly clock: SimulatedClock
   readonly damage: DamageEvent[] = []
   disk: SimulatedDisk
-  index: BlockIndex & { afterCrash?(random: Random): BlockIndex } = new FragileIndex()
+  index: FragileIndex = new FragileIndex()
   limits: Partial<SegmentLimits> = TIGHT
   private opened: SegmentBlockStore | undefined
 
@@ -102,11 +102,11 @@ export class World {
   }
 
   /** Cuts the power and forgets the process; `open` starts the next one. */
-  crash(choice: CrashChoice, options: { loseIndex?: boolean } = {}): void {
+  crash(choice: CrashChoice, options: { loseIndex?: boolean; keepIndex?: boolean } = {}): void {
     this.disk = this.disk.crash(choice)
-    const left = options.loseIndex === true ? undefined : this.index.afterCrash?.(this.random)
-    this.index = left ?? new FragileIndex()
     this.opened = undefined
+    if (options.loseIndex === true) this.index = new FragileIndex()
+    else if (options.keepIndex !== true) this.index = this.index.afterCrash(this.random)
   }
 
   /** Paths of the segment files. */
