@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { CairnError } from '../errors.js'
 import type { Connection } from './connection.js'
 import type { Timed } from './deadlines.js'
@@ -38,7 +39,11 @@ export class ClientCall implements Timed {
     this.place = place
     this.task = task
     this.deadlineMs = place.connection.clock.monotonicMs() + task.options.deadlineMs
-    task.options.signal?.addEventListener('abort', this.abort, { once: true })
+    const { signal } = task.options
+    if (signal === undefined) return
+    // One signal may well stop hundreds of calls; each takes its listener back.
+    setMaxListeners(0, signal)
+    signal.addEventListener('abort', this.abort, { once: true })
   }
 
   get deadlineAtMs(): number {

@@ -84,7 +84,8 @@ export class ClientCalls implements CallSide {
 
   private admit<Request>(method: RpcMethod<Request, unknown>, request: Request): Uint8Array {
     if (this.calls.size >= CALLS_PER_CONNECTION_MAX) {
-      throw new CairnError('Busy', `${this.calls.size} calls are open on one connection`)
+      const details = { connected: 'false' }
+      throw new CairnError('Busy', `${this.calls.size} calls are open on one connection`, { details })
     }
     const content = method.request.encode(request)
     if (content.length > MESSAGE_CONTENT_BYTES_MAX) {

@@ -188,11 +188,9 @@ export class Connection implements TransportEvents, BodyLink {
     this.transport.resumeReading()
   }
 
+  /** Whoever fills the transport and parks again goes to the end of the queue. */
   private wakeParked(): void {
-    const parked = this.parked
-    if (parked.length === 0 || !this.writable) return
-    this.parked = []
-    for (const wake of parked) wake()
+    while (this.parked.length > 0 && this.writable) this.parked.shift()?.()
   }
 
   private flushLater(): void {
@@ -219,7 +217,6 @@ export class Connection implements TransportEvents, BodyLink {
 
   private takeHandshake(head: Readonly<FrameHead>, content: Buffer): void {
     if (head.type === FRAME.error) throw decodeError(content)
-    if (head.stream !== 0) throw new CairnError('PeerRejected', 'a call before the handshake')
     const peer = this.handshake.take(head.type, content)
     if (peer === undefined) return
     this.state = 'open'

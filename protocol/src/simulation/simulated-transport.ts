@@ -33,7 +33,6 @@ export class SimulatedTransport implements Transport {
   other: SimulatedTransport | undefined
   private readonly options: SimulatedTransportOptions
   private parcels: Parcel[] = []
-  private lastDueMs = 0
   private unsentSize = 0
   private paused = false
   private state: 'open' | 'closing' | 'closed' = 'open'
@@ -66,8 +65,7 @@ export class SimulatedTransport implements Transport {
   /** Puts something under way: it arrives after all that was posted before it. */
   post(sizeBytes: number, arrive: () => void): void {
     const { clock, random } = this.options
-    const dueMs = Math.max(this.lastDueMs, clock.monotonicMs() + this.route.drawDelayMs(random))
-    this.lastDueMs = dueMs
+    const dueMs = clock.monotonicMs() + this.route.drawDelayMs(random)
     this.unsentSize += sizeBytes
     this.parcels.push({ dueMs, sizeBytes, arrive })
     this.deliverLater()

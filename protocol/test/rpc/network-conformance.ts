@@ -199,7 +199,9 @@ export function describeNetwork(name: string, createWorld: () => NetworkWorld): 
       check('refuses calls above the limit of one connection as Busy', async () => {
         handler = () => never
         const codes = Array.from({ length: CALLS_PER_CONNECTION_MAX }, () => codeOf(call()))
-        expect(await codeOf(call())).to.equal('Busy')
+        const refused = await errorOf(call())
+        expect(refused?.code).to.equal('Busy')
+        expect(refused?.details).to.deep.equal({ connected: 'false' })
         await peer.close()
         expect(new Set(await Promise.all(codes))).to.deep.equal(new Set(['ConnectionLost']))
       })

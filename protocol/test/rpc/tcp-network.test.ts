@@ -1,7 +1,9 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { expect } from 'chai'
 import {
+  bytes,
+  CALLS_PER_CONNECTION_MAX,
   type CairnError,
   createNetwork,
   createRouter,
@@ -22,6 +24,7 @@ import { formatAddress, parseAddress } from '../../src/rpc/address.js'
 import { decodeError } from '../../src/rpc/error-message.js'
 import { FRAME, type FrameHead, FrameParser, HAS_BODY, NO_CONTENT } from '../../src/rpc/frame.js'
 import { createClientHandshake } from '../../src/rpc/handshake.js'
+import { UNSENT_ANSWER_BYTES_MAX } from '../../src/rpc/limits.js'
 import { Outbox } from '../../src/rpc/outbox.js'
 import { describeNetwork, type NetworkWorld } from './network-conformance.js'
 
@@ -41,6 +44,18 @@ interface Count {
   readonly count: number
 }
 const Count: Message<Count> = message<Count>('Count', 1, { count: required(1, integer) })
+interface Big {
+  readonly bytes: Uint8Array
+}
+const Big: Message<Big> = message<Big>('Big', 1, { bytes: required(1, bytes()) })
+const big: RpcMethod<Count, Big> = { number: 7, name: 'big', request: Count, response: Big }
+
+function send(socket: Socket, head: FrameHead, content: Uint8Array): void {
+  const outbox = new Outbox()
+  outbox.append(head, content)
+  for (const buffer of outbox.take()) socket.write(buffer)
+}
+
 const stall: RpcMethod<Count, Count> = { number: 6, name: 'stall', request: Count, response: Count }
 const count: RpcMethod<Count, Count> = { number: 5, name: 'count', request: Count, response: Count }
 
@@ -115,21 +130,16 @@ describe('createTcpNetwork and strangers', () => {
   async function speak(frames: readonly { head: FrameHead; content: Uint8Array }[]): Promise<CairnError[]> {
     const socket = connect(parseAddress(listener.address))
     const told: CairnError[] = []
-    const say = (head: FrameHead, content: Uint8Array): void => {
-      const outbox = new Outbox()
-      outbox.append(head, content)
-      for (const buffer of outbox.take()) socket.write(buffer)
-    }
     const handshake = createClientHandshake({
       identity,
       random: systemRandom,
-      send: (type, content) => say({ type, flags: 0, stream: 0, a: 0, b: 0 }, content),
+      send: (type, content) => send(socket, { type, flags: 0, stream: 0, a: 0, b: 0 }, content),
     })
     const parser = new FrameParser(
       (head, content) => {
         if (head.type === FRAME.error) told.push(decodeError(content))
         else if (head.type <= FRAME.proof && handshake.take(head.type, content) !== undefined) {
-          for (const frame of frames) say(frame.head, frame.content)
+          for (const frame of frames) send(socket, frame.head, frame.content)
         }
       },
       { copies: false },
@@ -166,6 +176,15 @@ describe('createTcpNetwork and strangers', () => {
     })
   }
 
+  it('refuses calls above the limit of a peer that does not count itself', async () => {
+    const calls = Array.from({ length: CALLS_PER_CONNECTION_MAX + 2 }, (_, index) => ({
+      ...asked,
+      head: { ...request, stream: index + 1 },
+    }))
+    const told = await speak([...calls, asked])
+    expect(told.map((error) => error.code)).to.deep.equal(['Busy', 'Busy', 'MessageCorrupt'])
+  })
+
   it('ignores late frames of a call that is over, and answers a request that cannot be read', async () => {
     const cancel: FrameHead = { type: FRAME.cancel, flags: 0, stream: 9, a: 0, b: 0 }
     const unreadable = { head: { ...request, flags: 0, a: 5, stream: 7 }, content: Buffer.from([1, 8]) }
@@ -173,6 +192,57 @@ describe('createTcpNetwork and strangers', () => {
     const told = await speak([{ head: cancel, content: NO_CONTENT }, over, unreadable, asked, asked])
     expect(told.map((error) => error.code)).to.deep.equal(['MessageCorrupt', 'MessageCorrupt'])
     expect(told[0]?.message).to.include('ends early')
+  })
+
+  it('stops reading the calls of a peer that does not read the answers', async () => {
+    const answerBytes = 1024 * 1024
+    const callCount = 300
+    let handledCount = 0
+    const router = createRouter()
+    router.handle(big, async () => {
+      handledCount++
+      return { response: { bytes: Buffer.alloc(answerBytes) } }
+    })
+    const other = await network.listen('127.0.0.1:0', router, identity)
+    const socket = connect(parseAddress(other.address))
+    const ready = once(socket, 'ready-to-ask')
+    const handshake = createClientHandshake({
+      identity,
+      random: systemRandom,
+      send: (type, content) => send(socket, { type, flags: 0, stream: 0, a: 0, b: 0 }, content),
+    })
+    let receivedCount = 0
+    const parser = new FrameParser(
+      (head, content) => {
+        if (head.type === FRAME.response) receivedCount++
+        else if (handshake.take(head.type, content) !== undefined) {
+          parser.contentBytesMax = Number.POSITIVE_INFINITY
+          socket.emit('ready-to-ask')
+        }
+        if (receivedCount === callCount) socket.destroy()
+      },
+      { copies: false },
+    )
+    socket.on('data', (chunk) => parser.push(chunk))
+    handshake.start()
+    await ready
+    socket.pause()
+    for (let stream = 1; stream <= callCount; stream++) {
+      send(
+        socket,
+        { type: FRAME.request, flags: 0, stream, a: big.number, b: 60_000 },
+        Count.encode({ count: 1 }),
+      )
+      // One round trip of another connection each: the server has had its turn.
+      await stillAnswers()
+    }
+    const handledBefore = handledCount
+    // What may be unsent, one answer beyond it, and what the kernel's own buffers took.
+    expect(handledBefore * answerBytes).to.be.below(UNSENT_ANSWER_BYTES_MAX + 40 * answerBytes)
+    socket.resume()
+    await once(socket, 'close')
+    expect(receivedCount).to.equal(callCount)
+    await other.close(0)
   })
 
   it('refuses what is no address', () => {

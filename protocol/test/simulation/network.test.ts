@@ -10,6 +10,7 @@ import {
   type RpcMethod,
   type RpcPeer,
   required,
+  UNIT_BYTES,
 } from '../../src/index.js'
 import {
   createSeededRandom,
@@ -117,6 +118,26 @@ describe(`SimulatedNetwork, seed ${seed}`, () => {
       }),
     )
     expect(world.seen).to.deep.equal([0, ...counts])
+  })
+
+  check('shares a busy connection between its bodies', async () => {
+    const bodyBytes = 64 * UNIT_BYTES
+    const units = Array.from({ length: 64 }, () => ({ bytes: Buffer.alloc(UNIT_BYTES), check: 1 }))
+    const router = createRouter()
+    router.handle(add, async (request) => ({ response: request, body: units }))
+    await world.network.listen('server-2:1', router, { ...server, name: 'server-2' })
+    const peer = world.network.connect('server-2:1', client)
+    const received = Array.from({ length: 12 }, () => 0)
+    let smallestAtFirstEnd: number | undefined
+    await Promise.all(
+      received.map(async (_, index) => {
+        const { body } = await peer.call(add, { count: index }, { deadlineMs: 60_000 })
+        for await (const unit of body) received[index] = (received[index] ?? 0) + unit.bytes.length
+        smallestAtFirstEnd ??= Math.min(...received)
+      }),
+    )
+    expect(received).to.deep.equal(received.map(() => bodyBytes))
+    expect(smallestAtFirstEnd).to.be.above(bodyBytes / 4)
   })
 
   check('delays bytes by the range of their route', async () => {
