@@ -168,7 +168,7 @@ function checkDrives(values: Settings, role: Role, mistakes: string[]): void {
   const stores = role === 'all' || role === 'chunk'
   if (stores && count === 0)
     mistakes.push('CAIRN_DRIVES: a process that stores blocks needs at least one drive')
-  if (role === 'all' && (values.replicas ?? 1) > count) {
+  if (role === 'all' && count > 0 && (values.replicas ?? 1) > count) {
     mistakes.push(`CAIRN_REPLICAS: ${values.replicas} copies need as many drives; there are ${count}`)
   }
 }

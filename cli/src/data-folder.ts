@@ -3,11 +3,22 @@
  *
  *   root.json      access key and secret key of the root account (0600), unless given by variable
  *   cluster.json   cluster id and cluster secret, made at the first start of all roles in one process (0600)
+ *   server.json    id of a chunk server that runs apart
  *   run/           one pid file per process
  *   metadata/      the SQLite store
  *   drives/<n>/    one folder per local drive
  */
-import { mkdirSync, openSync, closeSync, fsyncSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CairnError, type Random } from '@cairn/protocol'
 
@@ -64,13 +75,16 @@ function readJson(path: string): Record<string, unknown> | undefined {
   try {
     return JSON.parse(text) as Record<string, unknown>
   } catch (error) {
-    throw new CairnError('InvalidArgument', `${path} is damaged: ${(error as Error).message}`, { cause: error })
+    throw new CairnError('InvalidArgument', `${path} is damaged: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
 }
 
 function textField(path: string, content: Record<string, unknown>, name: string): string {
   const value = content[name]
-  if (typeof value !== 'string' || value === '') throw new CairnError('InvalidArgument', `${path}: "${name}" is missing`)
+  if (typeof value !== 'string' || value === '')
+    throw new CairnError('InvalidArgument', `${path}: "${name}" is missing`)
   return value
 }
 
@@ -110,13 +124,26 @@ export function loadClusterFile(dataDir: string, random: Random): ClusterFile {
   const format = found.format
   if (typeof format !== 'number') throw new CairnError('InvalidArgument', `${path}: "format" is missing`)
   if (format > DATA_FOLDER_FORMAT) {
-    throw new CairnError('FormatTooNew', `${dataDir} has format ${format}; this version knows ${DATA_FOLDER_FORMAT}`)
+    throw new CairnError(
+      'FormatTooNew',
+      `${dataDir} has format ${format}; this version knows ${DATA_FOLDER_FORMAT}`,
+    )
   }
   return {
     format,
     clusterId: textField(path, found, 'clusterId'),
     clusterSecret: textField(path, found, 'clusterSecret'),
   }
+}
+
+/** The id of a chunk server that runs apart: stays with its data folder. */
+export function loadServerId(dataDir: string, random: Random): string {
+  const path = join(dataDir, 'server.json')
+  const found = readJson(path)
+  if (found !== undefined) return textField(path, found, 'id')
+  const id = `chunk-${Buffer.from(random.bytes(CLUSTER_ID_BYTES)).toString('hex')}`
+  replaceFile(path, `${JSON.stringify({ id }, null, 2)}\n`)
+  return id
 }
 
 function isAlive(pid: number): boolean {

@@ -2,7 +2,14 @@
 import { hasCode } from '@cairn/protocol'
 import { ConfigError } from './config.js'
 
-export const EXIT_STATUS = { ok: 0, configuration: 1, dataFolder: 2, portInUse: 3, etcdUnreachable: 4, failure: 70 } as const
+export const EXIT_STATUS = {
+  ok: 0,
+  configuration: 1,
+  dataFolder: 2,
+  portInUse: 3,
+  etcdUnreachable: 4,
+  failure: 70,
+} as const
 
 /** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
 export function exitStatusOf(error: unknown): number {

@@ -1,0 +1,26 @@
+/** `cairn help`: commands and settings. */
+import { flagOf, SETTINGS } from '../settings.js'
+
+const COMMANDS: readonly (readonly [string, string])[] = [
+  ['start [--role all|metadata|chunk|gateway]', 'runs the server in the foreground'],
+  ['env', 'prints the AWS_… exports for this server'],
+  ['wait --healthy [--timeout SECONDS]', 'waits until a write and a read would work'],
+  ['health', 'exits 0 if a write and a read would work now'],
+  ['reset --yes', 'removes all data of a stopped server'],
+  ['help', 'this text'],
+]
+
+export function help(): string {
+  const commands = COMMANDS.map(([form, meaning]) => `  cairn ${form.padEnd(44)} ${meaning}`)
+  const settings = Object.values(SETTINGS).map(
+    ({ variable, describe, fallbackText }) =>
+      `  --${flagOf(variable).padEnd(24)} ${variable.padEnd(28)} ${describe} (${fallbackText})`,
+  )
+  return [
+    'Commands',
+    ...commands,
+    '',
+    'Settings: flags win over variables, these over --config FILE (YAML)',
+    ...settings,
+  ].join('\n')
+}

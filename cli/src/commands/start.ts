@@ -1,0 +1,46 @@
+/** `cairn start`: runs one role, or all of them, until a signal ends it. */
+import type { Config } from '../config.js'
+import { openLog } from '../log.js'
+import { startAll } from '../roles/all.js'
+import { startChunkRole } from '../roles/chunk.js'
+import { createEnvironment, type RoleEnvironment, type RunningRole } from '../roles/environment.js'
+import { startGatewayRole } from '../roles/gateway.js'
+import { startMetadataRole } from '../roles/metadata.js'
+import type { Role } from '../settings.js'
+
+const START: Record<Role, (environment: RoleEnvironment) => Promise<RunningRole>> = {
+  all: startAll,
+  metadata: startMetadataRole,
+  chunk: startChunkRole,
+  gateway: startGatewayRole,
+}
+
+/** Resolves when the process has been told to end and everything is closed. A second signal ends it at once. */
+export async function start(
+  config: Config,
+  warnings: readonly string[],
+  say: (line: string) => void,
+): Promise<void> {
+  const log = openLog(config.logLevel)
+  for (const warning of warnings) log.warn(warning)
+  const ended = nextSignal()
+  const running = await Promise.race([START[config.role](createEnvironment(config, log)), ended])
+  if (typeof running === 'string') return
+  for (const line of running.lines) say(line)
+  const signal = await ended
+  log.info({ signal }, 'closing')
+  void nextSignal().then(() => process.exit(130))
+  await running.close()
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const take = (signal: NodeJS.Signals): void => {
+      process.off('SIGTERM', take)
+      process.off('SIGINT', take)
+      resolve(signal)
+    }
+    process.on('SIGTERM', take)
+    process.on('SIGINT', take)
+  })
+}

@@ -1,0 +1,30 @@
+/** Health and metrics of a process without an S3 listener. */
+import type { AddressInfo } from 'node:net'
+import { fastify } from 'fastify'
+import { endpointOf } from '../endpoint.js'
+import type { RoleEnvironment } from '../roles/environment.js'
+import { registerOwnPaths } from './own-paths.js'
+
+export interface HealthListener {
+  readonly endpoint: string
+  close(): Promise<void>
+}
+
+export interface HealthOptions {
+  /** Used unless CAIRN_HTTP_PORT says otherwise. */
+  readonly port: number
+  readonly findTrouble: () => Promise<string | undefined>
+}
+
+/** Listens on the configured host. */
+export async function listenHealth(
+  environment: RoleEnvironment,
+  options: HealthOptions,
+): Promise<HealthListener> {
+  const { config, metrics } = environment
+  const app = fastify({ logger: false, forceCloseConnections: true })
+  registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, findTrouble: options.findTrouble })
+  await app.listen({ host: config.host, port: config.httpPort ?? options.port })
+  const { port } = app.server.address() as AddressInfo
+  return { endpoint: endpointOf(config.host, port), close: () => app.close() }
+}

@@ -1,0 +1,47 @@
+/** Paths of Cairn's own below `/-/`: liveness, readiness, metrics. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Metrics } from '../metrics.js'
+
+export interface OwnPaths {
+  readonly metrics: Metrics
+  /** Lets callers from other hosts read the metrics. */
+  readonly metricsToken: string | undefined
+  /** Why a write or a read would fail now; `undefined` if both would work. */
+  readonly findTrouble: () => Promise<string | undefined>
+}
+
+/** Registers the paths on a Fastify instance. */
+export function registerOwnPaths(app: FastifyInstance, paths: OwnPaths): void {
+  app.get('/-/health/live', () => ({ live: true }))
+  app.get('/-/health/ready', async (_request, reply) => {
+    const trouble = await paths.findTrouble()
+    if (trouble === undefined) return { ready: true }
+    return reply.code(503).send({ ready: false, trouble })
+  })
+  app.get('/-/metrics', async (request, reply) => {
+    if (!mayRead(request, paths.metricsToken)) return refuse(reply)
+    return reply.header('content-type', paths.metrics.contentType).send(await paths.metrics.render())
+  })
+}
+
+function mayRead(request: FastifyRequest, token: string | undefined): boolean {
+  if (isLoopback(request.socket.remoteAddress ?? '')) return true
+  return token !== undefined && sameSecret(request.headers.authorization ?? '', `Bearer ${token}`)
+}
+
+function sameSecret(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(expected))
+}
+
+/** True for 127.0.0.0/8, ::1 and 127.0.0.0/8 mapped into IPv6. */
+function isLoopback(address: string): boolean {
+  const bare = address.replace(/^::ffff:/, '')
+  return address === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'))
+}
+
+function refuse(reply: FastifyReply): FastifyReply {
+  return reply.code(403).send({ message: 'metrics are for this host, or for holders of CAIRN_METRICS_TOKEN' })
+}

@@ -1,0 +1,78 @@
+/** The `cairn` command. */
+import { env } from './commands/env.js'
+import { help } from './commands/help.js'
+import { requireYes, reset } from './commands/reset.js'
+import { start } from './commands/start.js'
+import { isHealthy, waitHealthy } from './commands/wait.js'
+import { ConfigError, readConfig } from './config.js'
+import { EXIT_STATUS, exitStatusOf } from './exit-status.js'
+
+const TIMEOUT_SECONDS = 60
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Takes a switch out of the arguments; true if it was there. */
+function takeSwitch(argv: string[], name: string): boolean {
+  const at = argv.indexOf(name)
+  if (at >= 0) argv.splice(at, 1)
+  return at >= 0
+}
+
+function takeSeconds(argv: string[], name: string, fallback: number): number {
+  const at = argv.indexOf(name)
+  if (at < 0) return fallback
+  const [, text = ''] = argv.splice(at, 2)
+  if (!/^\d+$/.test(text))
+    throw new ConfigError([`${name}: must be a whole number of seconds, not "${text}"`])
+  return Number(text)
+}
+
+async function run(command: string, argv: string[]): Promise<number> {
+  // biome-ignore lint/style/noProcessEnv: the one place where the environment enters; config.ts reads it.
+  const read = () => readConfig({ argv, env: process.env })
+  switch (command) {
+    case 'start': {
+      const { config, warnings } = read()
+      await start(config, warnings, say)
+      return EXIT_STATUS.ok
+    }
+    case 'env':
+      say(env(read().config))
+      return EXIT_STATUS.ok
+    case 'wait': {
+      takeSwitch(argv, '--healthy')
+      const seconds = takeSeconds(argv, '--timeout', TIMEOUT_SECONDS)
+      return (await waitHealthy(read().config, seconds)) ? EXIT_STATUS.ok : EXIT_STATUS.configuration
+    }
+    case 'health':
+      return (await isHealthy(read().config)) ? EXIT_STATUS.ok : EXIT_STATUS.configuration
+    case 'reset': {
+      requireYes(takeSwitch(argv, '--yes'))
+      for (const folder of reset(read().config)) say(`removed ${folder}`)
+      return EXIT_STATUS.ok
+    }
+    case 'help':
+    case '--help':
+      say(help())
+      return EXIT_STATUS.ok
+    default:
+      throw new ConfigError([`unknown command "${command}"; see cairn help`])
+  }
+}
+
+const [command = 'help', ...argv] = process.argv.slice(2)
+try {
+  process.exitCode = await run(command, argv)
+} catch (error) {
+  process.exitCode = exitStatusOf(error)
+  const text =
+    error instanceof Error
+      ? process.exitCode === EXIT_STATUS.failure
+        ? error.stack
+        : error.message
+      : String(error)
+  process.stderr.write(`${text}\n`)
+}
+process.exit()

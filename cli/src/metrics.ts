@@ -1,0 +1,91 @@
+/** Prometheus metrics of one process. Names are a contract: dashboards and alerts rely on them. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** One finished S3 request, as the gateway reports it. */
+export interface RequestSample {
+  /** Empty for requests without a bucket. */
+  readonly bucket: string
+  readonly operation: string
+  readonly status: number
+  readonly durationMs: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** A value that is read when somebody scrapes. */
+export interface GaugeSource {
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge'
+  readonly labels?: readonly string[]
+  read(): readonly { readonly value: number; readonly labels?: Record<string, string> }[]
+}
+
+export interface Metrics {
+  observeRequest(sample: RequestSample): void
+  add(source: GaugeSource): void
+  /** Text in the Prometheus exposition format 0.0.4. */
+  render(): Promise<string>
+  readonly contentType: string
+}
+
+/** Seconds; from one small cached read to a large upload over a slow line. */
+const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const requests = new Counter({
+    name: 's3_requests_total',
+    help: 'S3 requests by bucket, operation and HTTP status.',
+    labelNames: ['bucket', 'operation', 'status'],
+    registers: [registry],
+  })
+  const durations = new Histogram({
+    name: 's3_request_duration_seconds',
+    help: 'Time from the request head to the end of the answer.',
+    labelNames: ['operation'],
+    buckets: DURATION_BUCKETS,
+    registers: [registry],
+  })
+  const bytes = new Counter({
+    name: 's3_bytes_total',
+    help: 'Body bytes by bucket and direction (in: from clients, out: to clients).',
+    labelNames: ['bucket', 'direction'],
+    registers: [registry],
+  })
+  return {
+    observeRequest(sample: RequestSample): void {
+      const { bucket, operation } = sample
+      requests.inc({ bucket, operation, status: String(sample.status) })
+      durations.observe({ operation }, sample.durationMs / 1000)
+      if (sample.bytesIn > 0) bytes.inc({ bucket, direction: 'in' }, sample.bytesIn)
+      if (sample.bytesOut > 0) bytes.inc({ bucket, direction: 'out' }, sample.bytesOut)
+    },
+    add: (source) => addSource(registry, source),
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+  }
+}
+
+function addSource(registry: Registry, source: GaugeSource): void {
+  const { name, help } = source
+  const shared = { name, help, labelNames: [...(source.labels ?? [])], registers: [registry] }
+  if (source.kind === 'gauge') {
+    new Gauge({
+      ...shared,
+      collect(): void {
+        this.reset()
+        for (const { labels, value } of source.read()) this.set(labels ?? {}, value)
+      },
+    })
+    return
+  }
+  new Counter({
+    ...shared,
+    collect(): void {
+      this.reset()
+      for (const { labels, value } of source.read()) this.inc(labels ?? {}, value)
+    },
+  })
+}

@@ -1,0 +1,143 @@
+/** All roles in one process: what `cairn start` runs unless told otherwise, and what `startCairn` gives a program. */
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type ChunkServer, createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
+import { connectCairn } from '@cairn/client'
+import { createMetadataService, openSqliteEntryStore } from '@cairn/metadata-service'
+import type { Config } from '../config.js'
+import { loadClusterFile, makeFolder, writePidFile } from '../data-folder.js'
+import { addChunkMetrics } from './chunk-metrics.js'
+import { addClientMetrics } from './client-metrics.js'
+import { driveFolders } from './drive-folders.js'
+import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
+import { addMetadataMetrics } from './metadata-metrics.js'
+
+const METADATA_ADDRESS = 'local:metadata'
+const REPLICAS_DEFAULT = 3
+
+/** All roles, running. */
+export interface RunningAll extends RunningRole {
+  readonly listener: GatewayListener
+}
+
+/** Opens the data folder, starts everything, and resolves once a write and a read would work. */
+export async function startAll(environment: RoleEnvironment): Promise<RunningAll> {
+  const closers = new Closers()
+  try {
+    const listener = await openAll(environment, closers)
+    return { listener, lines: gatewayLines(listener), close: () => closers.close() }
+  } catch (error) {
+    await closers.close()
+    throw error
+  }
+}
+
+async function openAll(environment: RoleEnvironment, closers: Closers): Promise<GatewayListener> {
+  const { config, random } = environment
+  makeFolder(config.dataDir)
+  const lock = lockFolder(config.dataDir)
+  closers.add(() => lock.release())
+  const cluster = loadClusterFile(config.dataDir, random)
+  const secrets = {
+    clusterId: cluster.clusterId,
+    clusterSecret: config.clusterSecret ?? cluster.clusterSecret,
+  }
+  closers.add(writePidFile(config.dataDir, 'all'))
+  await startMetadata(environment, closers, secrets)
+  const servers = await startChunkServers(environment, closers, secrets)
+  const client = await connectCairn({
+    ...environment,
+    metadata: [METADATA_ADDRESS],
+    identity: identityOf('gateway', 'gateway-1', secrets),
+    onDamage: (damage) => environment.log.warn(damage, 'damaged replica'),
+  })
+  closers.add(() => client.close())
+  addClientMetrics(environment.metrics, client)
+  const findTrouble = async () => (await probeReads(client)) ?? findDriveTrouble(servers, config)
+  const listener = await listenGateway(environment, { client, findTrouble })
+  closers.add(() => listener.gateway.close())
+  return listener
+}
+
+interface Secrets {
+  readonly clusterId: string
+  readonly clusterSecret: string
+}
+
+async function startMetadata(
+  environment: RoleEnvironment,
+  closers: Closers,
+  secrets: Secrets,
+): Promise<void> {
+  const { config, clock, log, metrics } = environment
+  const folder = join(config.dataDir, 'metadata')
+  makeFolder(folder)
+  const store = openSqliteEntryStore({
+    path: join(folder, 'store.sqlite'),
+    clock,
+    durability: config.durability,
+  })
+  closers.add(() => store.close())
+  const service = await createMetadataService({
+    ...environment,
+    store,
+    identity: identityOf('metadata', 'metadata-1', secrets),
+    address: METADATA_ADDRESS,
+    gcGraceSeconds: config.gcGraceSeconds,
+    orphanGraceSeconds: config.orphanGraceSeconds,
+    replicas: replicasOf(config),
+    drivesExpected: driveCount(config),
+    log,
+  })
+  closers.add(() => service.close())
+  await service.start()
+  addMetadataMetrics(metrics, service)
+}
+
+/** One chunk server for each drive, so that one failing drive is one failing server, as in a cluster. */
+async function startChunkServers(
+  environment: RoleEnvironment,
+  closers: Closers,
+  secrets: Secrets,
+): Promise<ChunkServer[]> {
+  const { config, clock, random, log, metrics } = environment
+  const onDamage = (event: object) => log.warn(event, 'damage on a drive')
+  const servers = await Promise.all(
+    driveFolders(config).map((folder, index) =>
+      createChunkServer({
+        ...environment,
+        id: `chunk-${index + 1}`,
+        drives: [segmentDrive(folder, { clock, random, durability: config.durability, onDamage })],
+        address: `local:chunk-${index + 1}`,
+        metadata: METADATA_ADDRESS,
+        identity: identityOf('chunk', `chunk-${index + 1}`, secrets),
+        durability: config.durability,
+        zone: config.zone,
+        rack: config.rack,
+        host: hostname(),
+        onEvent: (event) => log.info(event, 'chunk server'),
+      }),
+    ),
+  )
+  for (const server of servers) closers.add(() => server.close())
+  for (const server of servers) await server.start()
+  await Promise.all(servers.map((server) => server.registered()))
+  addChunkMetrics(metrics, servers)
+  return servers
+}
+
+function driveCount(config: Config): number {
+  return driveFolders(config).length
+}
+
+function replicasOf(config: Config): number {
+  return config.replicas ?? Math.min(REPLICAS_DEFAULT, driveCount(config))
+}
+
+function findDriveTrouble(servers: readonly ChunkServer[], config: Config): string | undefined {
+  const drives = servers.flatMap((server) => server.status().drives)
+  const up = drives.filter((drive) => drive.condition === 'up').length
+  const needed = Math.min(2, replicasOf(config))
+  return up >= needed ? undefined : `${up} of ${drives.length} drives take writes; ${needed} are needed`
+}

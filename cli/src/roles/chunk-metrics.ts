@@ -1,0 +1,57 @@
+/** Metrics of a chunk server's drives. */
+import type { ChunkServer, ServedDrive, StoreCounters, UpkeptBlockStore } from '@cairn/chunk-server'
+import type { Metrics } from '../metrics.js'
+
+/** Adds the gauges and counters of all drives of these servers. */
+export function addChunkMetrics(metrics: Metrics, servers: readonly ChunkServer[]): void {
+  function perDrive(
+    name: string,
+    help: string,
+    kind: 'counter' | 'gauge',
+    value: (drive: ServedDrive) => number,
+  ): void {
+    const read = () =>
+      servers
+        .flatMap((server) => server.drives())
+        .map((drive) => ({ labels: { drive: drive.id ?? drive.name }, value: value(drive) }))
+    metrics.add({ name, help, kind, labels: ['drive'], read })
+  }
+  function counter(name: string, help: string, key: keyof StoreCounters): void {
+    perDrive(name, help, 'counter', (drive) => drive.counters()?.[key] ?? 0)
+  }
+  perDrive('cairn_drive_up', '1 if the drive takes writes.', 'gauge', (drive) =>
+    drive.condition === 'up' ? 1 : 0,
+  )
+  perDrive(
+    'cairn_drive_live_bytes',
+    'Bytes of blocks that are kept.',
+    'gauge',
+    (drive) => usageOf(drive).liveBytes,
+  )
+  perDrive(
+    'cairn_drive_dead_bytes',
+    'Bytes that compaction can give back.',
+    'gauge',
+    (drive) => usageOf(drive).deadBytes,
+  )
+  perDrive('cairn_drive_blocks', 'Blocks on the drive.', 'gauge', (drive) => usageOf(drive).blockCount)
+  counter('cairn_drive_fsyncs_total', 'Calls of fsync and fdatasync for blocks.', 'fsyncs')
+  counter('cairn_drive_records_total', 'Records written to the log.', 'records')
+  counter('cairn_drive_bytes_written_total', 'Bytes written to the log.', 'bytesWritten')
+  counter('cairn_blocks_corrupt_total', 'Damaged blocks found on the drive.', 'blocksCorrupt')
+  counter(
+    'cairn_segments_damaged_total',
+    'Damaged ranges of segments that were skipped.',
+    'rangesQuarantined',
+  )
+  counter('cairn_compaction_bytes_total', 'Bytes that compaction copied.', 'bytesCompacted')
+  counter('cairn_compaction_segments_total', 'Segments that compaction removed.', 'segmentsRemoved')
+}
+
+function storeOf(drive: ServedDrive): UpkeptBlockStore | undefined {
+  return drive.condition === 'failed' ? undefined : drive.readable()
+}
+
+function usageOf(drive: ServedDrive): ReturnType<UpkeptBlockStore['usage']> {
+  return storeOf(drive)?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0 }
+}

@@ -1,0 +1,61 @@
+/** `cairn start --role chunk`: one chunk server with its drives, over TCP. */
+import { hostname } from 'node:os'
+import { createChunkServer, segmentDrive } from '@cairn/chunk-server'
+import { loadServerId, makeFolder, writePidFile } from '../data-folder.js'
+import { listenHealth } from '../http/health-listener.js'
+import { addChunkMetrics } from './chunk-metrics.js'
+import { driveFolders } from './drive-folders.js'
+import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import { bindAddress, clusterSecretOf, firstMetadata, portOf } from './service-address.js'
+
+const RPC_PORT = 9200
+const HTTP_PORT = 9201
+
+/** Starts the chunk server; resolves once the metadata service knows it. */
+export async function startChunkRole(environment: RoleEnvironment): Promise<RunningRole> {
+  const closers = new Closers()
+  try {
+    return { lines: await open(environment, closers), close: () => closers.close() }
+  } catch (error) {
+    await closers.close()
+    throw error
+  }
+}
+
+async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
+  const { config, clock, random, log, metrics } = environment
+  makeFolder(config.dataDir)
+  closers.add(writePidFile(config.dataDir, 'chunk'))
+  const id = loadServerId(config.dataDir, random)
+  const host = config.advertise ?? config.host
+  const server = await createChunkServer({
+    ...environment,
+    id,
+    drives: driveFolders(config).map((folder) =>
+      segmentDrive(folder, {
+        clock,
+        random,
+        durability: config.durability,
+        onDamage: (event) => log.warn(event, 'damage on a drive'),
+      }),
+    ),
+    address: bindAddress(config, RPC_PORT),
+    metadata: firstMetadata(config),
+    identity: identityOf('chunk', id, clusterSecretOf(config)),
+    durability: config.durability,
+    zone: config.zone,
+    rack: config.rack,
+    host: config.advertise ?? hostname(),
+    onEvent: (event) => log.info(event, 'chunk server'),
+    ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
+  })
+  closers.add(() => server.close())
+  const address = await server.start()
+  await server.registered()
+  addChunkMetrics(metrics, [server])
+  const findTrouble = async () =>
+    server.status().registered ? undefined : 'not registered with a metadata service'
+  const health = await listenHealth(environment, { port: HTTP_PORT, findTrouble })
+  closers.add(() => health.close())
+  return [`RPC: ${host}:${portOf(address)}`, `Health: ${health.endpoint}/-/health/ready`]
+}

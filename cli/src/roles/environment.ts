@@ -1,0 +1,76 @@
+/** What every role needs of the process: clock, randomness, network, log, metrics. */
+import {
+  type Clock,
+  createNetwork,
+  type HandshakeIdentity,
+  type Network,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '@cairn/protocol'
+import type { Config } from '../config.js'
+import type { Logger } from '../log.js'
+import { createMetrics, type Metrics } from '../metrics.js'
+
+/** The feature level of this version; peers of another level are told so in the handshake. */
+export const FEATURE_LEVEL = 1
+
+export interface RoleEnvironment {
+  readonly config: Config
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: Network
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+/** A running role. */
+export interface RunningRole {
+  /** Lines for stdout once it is ready. */
+  readonly lines: readonly string[]
+  /** Drains and closes; idempotent. */
+  close(): Promise<void>
+}
+
+export function createEnvironment(config: Config, log: Logger): RoleEnvironment {
+  const network = createNetwork({
+    clock: systemClock,
+    random: systemRandom,
+    onError: (error, where) => log.error({ err: error, where }, 'call failed'),
+  })
+  return { config, clock: systemClock, random: systemRandom, network, log, metrics: createMetrics() }
+}
+
+/** The identity a role shows its peers. */
+export function identityOf(
+  role: string,
+  name: string,
+  cluster: { clusterId: string; clusterSecret: string },
+): HandshakeIdentity {
+  return {
+    role,
+    name,
+    clusterId: cluster.clusterId,
+    featureLevel: FEATURE_LEVEL,
+    clusterSecret: Buffer.from(cluster.clusterSecret),
+  }
+}
+
+/** Closes in reverse order of opening, each once, however far the opening came. */
+export class Closers {
+  private readonly pending: (() => Promise<void> | void)[] = []
+  private closing: Promise<void> | undefined
+
+  add(close: () => Promise<void> | void): void {
+    this.pending.push(close)
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeAll()
+    return this.closing
+  }
+
+  private async closeAll(): Promise<void> {
+    for (const close of this.pending.reverse()) await close()
+  }
+}

@@ -1,0 +1,35 @@
+/** `cairn start --role gateway`: the S3 listener alone, on metadata and chunk servers elsewhere. */
+import { connectCairn } from '@cairn/client'
+import { makeFolder, writePidFile } from '../data-folder.js'
+import { addClientMetrics } from './client-metrics.js'
+import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
+import { clusterSecretOf } from './service-address.js'
+
+/** Starts the gateway; resolves once it has a session and the cluster map. */
+export async function startGatewayRole(environment: RoleEnvironment): Promise<RunningRole> {
+  const closers = new Closers()
+  try {
+    return { lines: await open(environment, closers), close: () => closers.close() }
+  } catch (error) {
+    await closers.close()
+    throw error
+  }
+}
+
+async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
+  const { config, log, metrics } = environment
+  makeFolder(config.dataDir)
+  closers.add(writePidFile(config.dataDir, 'gateway'))
+  const client = await connectCairn({
+    ...environment,
+    metadata: config.metadata ?? [],
+    identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
+    onDamage: (damage) => log.warn(damage, 'damaged replica'),
+  })
+  closers.add(() => client.close())
+  addClientMetrics(metrics, client)
+  const listener = await listenGateway(environment, { client, findTrouble: () => probeReads(client) })
+  closers.add(() => listener.gateway.close())
+  return gatewayLines(listener)
+}

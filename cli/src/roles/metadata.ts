@@ -1,0 +1,56 @@
+/** `cairn start --role metadata`: the metadata service alone, on SQLite, over TCP. */
+import { join } from 'node:path'
+import { lockFolder } from '@cairn/chunk-server'
+import { createMetadataService, openSqliteEntryStore } from '@cairn/metadata-service'
+import { makeFolder, writePidFile } from '../data-folder.js'
+import { listenHealth } from '../http/health-listener.js'
+import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import { addMetadataMetrics } from './metadata-metrics.js'
+import { advertisedAddress, bindAddress, clusterSecretOf } from './service-address.js'
+
+const RPC_PORT = 9100
+const HTTP_PORT = 9101
+const REPLICAS_DEFAULT = 3
+
+/** Starts the service; the first pool is made when enough chunk servers have registered. */
+export async function startMetadataRole(environment: RoleEnvironment): Promise<RunningRole> {
+  const closers = new Closers()
+  try {
+    return { lines: await open(environment, closers), close: () => closers.close() }
+  } catch (error) {
+    await closers.close()
+    throw error
+  }
+}
+
+async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
+  const { config, clock, metrics } = environment
+  const folder = join(config.dataDir, 'metadata')
+  makeFolder(folder)
+  const lock = lockFolder(folder)
+  closers.add(() => lock.release())
+  closers.add(writePidFile(config.dataDir, 'metadata'))
+  const store = openSqliteEntryStore({
+    path: join(folder, 'store.sqlite'),
+    clock,
+    durability: config.durability,
+  })
+  closers.add(() => store.close())
+  const replicas = config.replicas ?? REPLICAS_DEFAULT
+  const service = await createMetadataService({
+    ...environment,
+    store,
+    identity: identityOf('metadata', `metadata-${config.advertise ?? config.host}`, clusterSecretOf(config)),
+    address: bindAddress(config, RPC_PORT),
+    gcGraceSeconds: config.gcGraceSeconds,
+    orphanGraceSeconds: config.orphanGraceSeconds,
+    replicas,
+    drivesExpected: replicas,
+  })
+  closers.add(() => service.close())
+  const address = await service.start()
+  addMetadataMetrics(metrics, service)
+  const health = await listenHealth(environment, { port: HTTP_PORT, findTrouble: async () => undefined })
+  closers.add(() => health.close())
+  return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]
+}

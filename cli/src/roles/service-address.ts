@@ -1,0 +1,31 @@
+/** Addresses and secrets of roles that run apart. */
+import type { Config } from '../config.js'
+
+/** Where a service listens: the configured port, or the role's own. */
+export function bindAddress(config: Config, port: number): string {
+  return joinAddress(config.host, config.rpcPort ?? port)
+}
+
+/** The port of a `host:port` address. */
+export function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
+}
+
+/** What others connect to: the advertised host with the real port. */
+export function advertisedAddress(config: Config, address: string): string {
+  return joinAddress(config.advertise ?? config.host, portOf(address))
+}
+
+/** The metadata service that a chunk server registers with. */
+export function firstMetadata(config: Config): string {
+  return config.metadata?.[0] ?? ''
+}
+
+/** The secret of the cluster; its id is learnt from the metadata service. */
+export function clusterSecretOf(config: Config): { clusterId: string; clusterSecret: string } {
+  return { clusterId: '', clusterSecret: config.clusterSecret ?? '' }
+}
+
+function joinAddress(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,43 @@
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSeededRandom } from '@cairn/protocol/simulation'
+import { expect } from 'chai'
+import { loadClusterFile, loadRootCredentials, writePidFile } from '../src/data-folder.js'
+
+const random = createSeededRandom(1)
+
+describe('data folder', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cairn-data-'))
+  })
+
+  it('makes root keys once, readable by the owner alone', () => {
+    const made = loadRootCredentials(folder, random)
+    expect(loadRootCredentials(folder, random)).to.deep.equal(made)
+    expect(JSON.parse(readFileSync(join(folder, 'root.json'), 'utf8'))).to.deep.equal(made)
+    expect(statSync(join(folder, 'root.json')).mode & 0o777).to.equal(0o600)
+  })
+
+  it('keeps cluster id and secret, and refuses a newer format or a damaged file', () => {
+    const made = loadClusterFile(folder, random)
+    expect(loadClusterFile(folder, random)).to.deep.equal(made)
+    writeFileSync(join(folder, 'cluster.json'), JSON.stringify({ ...made, format: 99 }))
+    expect(() => loadClusterFile(folder, random))
+      .to.throw()
+      .with.property('code', 'FormatTooNew')
+    writeFileSync(join(folder, 'cluster.json'), '{')
+    expect(() => loadClusterFile(folder, random)).to.throw('is damaged')
+  })
+
+  it('numbers pid files by the processes that are alive', () => {
+    const remove = writePidFile(folder, 'all')
+    expect(readFileSync(join(folder, 'run', 'all-1.pid'), 'utf8')).to.equal(`${process.pid}\n`)
+    writeFileSync(join(folder, 'run', 'chunk-1.pid'), '1\n')
+    writePidFile(folder, 'chunk')
+    expect(readFileSync(join(folder, 'run', 'chunk-2.pid'), 'utf8')).to.equal(`${process.pid}\n`)
+    remove()
+    expect(() => statSync(join(folder, 'run', 'all-1.pid'))).to.throw('ENOENT')
+  })
+})
