@@ -1,7 +1,7 @@
 /** What every entry store demands of its callers' requests. A breach is `InvalidArgument`: a mistake of ours. */
 import { CairnError } from '@cairn/protocol'
-import type { Read, StoreKey } from '../ports.js'
-import { SCAN_ROWS_MAX, STORE_KEY_BYTES_MAX } from './entry-store-limits.js'
+import type { Read } from '../ports.js'
+import { SCAN_ROWS_MAX } from './entry-store-limits.js'
 
 /** Scans take 1 to SCAN_ROWS_MAX rows. */
 export function checkReads(reads: readonly Read[]): void {
@@ -10,12 +10,6 @@ export function checkReads(reads: readonly Read[]): void {
     if (Number.isInteger(read.limit) && read.limit >= 1 && read.limit <= SCAN_ROWS_MAX) continue
     throw new CairnError('InvalidArgument', `a scan of ${read.limit} rows`)
   }
-}
-
-/** Keys have 1 to STORE_KEY_BYTES_MAX bytes. */
-export function checkKey(key: StoreKey): void {
-  if (key.length >= 1 && key.length <= STORE_KEY_BYTES_MAX) return
-  throw new CairnError('InvalidArgument', `a store key of ${key.length} bytes`)
 }
 
 /** A lease lasts at least a millisecond. */

@@ -3,9 +3,6 @@
 /** Rows of one scan: a page of 1,000 keys needs at most a few times as many rows; more would stall the loop. */
 export const SCAN_ROWS_MAX: number = 10_000
 
-/** Longest key: an object key of 1,024 bytes, its bucket or space and a suffix fit. */
-export const STORE_KEY_BYTES_MAX: number = 1_400
-
 /** Events kept for watchers: some seconds of full load, so that a short pause needs no new scan. */
 export const WATCH_EVENTS_MAX: number = 65_536
 

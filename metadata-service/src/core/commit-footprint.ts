@@ -6,6 +6,7 @@
  */
 import { CairnError } from '@cairn/protocol'
 import type { Commit, StoreKey, StoreRange } from '../ports.js'
+import { STORE_KEY_BYTES_MAX } from './commit-limits.js'
 
 /** All keys k with `from` <= k < `to`, as Latin-1 text. */
 export interface TextRange {
@@ -21,7 +22,7 @@ export interface Footprint {
   readonly writeRanges: readonly TextRange[]
 }
 
-/** `InvalidArgument` when a key is written twice, or lies in a range that the same commit deletes. */
+/** `InvalidArgument` when a key is written twice, lies in a range that the same commit deletes, or is too long. */
 export function footprintOf(commit: Commit): Footprint {
   const reads: string[] = []
   const readRanges: TextRange[] = []
@@ -32,16 +33,19 @@ export function footprintOf(commit: Commit): Footprint {
   const writes = [...(commit.puts ?? []).map((put) => textOf(put.key)), ...(commit.deletes ?? []).map(textOf)]
   const writeRanges = (commit.deleteRanges ?? []).map(textRange)
   const footprint = { reads, writes, readRanges, writeRanges }
-  assertWritesOnce(footprint)
+  assertWrites(footprint)
   return footprint
 }
 
-function assertWritesOnce({ writes, writeRanges }: Footprint): void {
+function assertWrites({ writes, writeRanges }: Footprint): void {
   const twice =
     (writes.length > 1 && new Set(writes).size !== writes.length) ||
     writes.some((key) => isCovered(writeRanges, key)) ||
     writeRanges.some((range, at) => writeRanges.slice(at + 1).some((other) => overlap(range, other)))
   if (twice) throw new CairnError('InvalidArgument', 'a commit writes a key twice')
+  if (writes.some((key) => key.length === 0 || key.length > STORE_KEY_BYTES_MAX)) {
+    throw new CairnError('InvalidArgument', 'a store key is empty or too long')
+  }
 }
 
 /** The joint footprint of many commits. */

@@ -42,3 +42,6 @@ export const READS_IN_FLIGHT_MAX: number = 4
 
 /** Reads of one request: as many as etcd allows operations in a transaction. */
 export const READS_PER_REQUEST_MAX: number = 126
+
+/** Longest key of a row: an object key of 1,024 bytes, its space and a version fit. */
+export const STORE_KEY_BYTES_MAX: number = 1_400
