@@ -1,0 +1,38 @@
+/** What the metadata service needs from the chunk servers: only the background workers use it. */
+import type { BlockEntry, BlockId, BlockSlice, DriveId, SessionId } from '@cairn/protocol'
+
+/** Blocks freed on all drives that hold them, and those that some drive has not confirmed. */
+export interface Reclaimed {
+  readonly freedBytes: number
+  /** Hex ids of blocks to be tried again: a drive did not answer. */
+  readonly unfinished: ReadonlySet<string>
+}
+
+/** Frees blocks of a pool on all the drives of their groups. */
+export interface BlockReclaimer {
+  /** Idempotent. Never rejects because a drive does not answer: such blocks are `unfinished`. */
+  deleteBlocks(pool: number, blocks: readonly BlockId[]): Promise<Reclaimed>
+  /**
+   * The slices of one map page; `undefined` if every drive of its group says that it has no such block.
+   * `BlockUnavailable` when that cannot be known: unreachable is never absent.
+   */
+  readPage(pool: number, page: BlockSlice): Promise<readonly BlockSlice[] | undefined>
+}
+
+/** The blocks of single drives. Each method rejects when the drive does not answer. */
+export interface DriveInspector {
+  /** Drives whose server should answer. */
+  drives(): Promise<readonly DriveId[]>
+  /** Sessions with blocks on a drive, in id order. */
+  writers(drive: DriveId, after: SessionId | undefined): Promise<Page<SessionId>>
+  /** Blocks with their owners, in id order. */
+  blocks(drive: DriveId, after: BlockId | undefined): Promise<Page<BlockEntry>>
+  /** Deletes blocks on this drive only. Freed bytes. */
+  deleteOnDrive(drive: DriveId, blocks: readonly BlockId[]): Promise<number>
+}
+
+/** A page of a drive's list; `complete` if it is the last. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly complete: boolean
+}

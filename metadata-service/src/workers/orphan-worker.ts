@@ -1,0 +1,209 @@
+/**
+ * Looks on every drive for blocks of writers whose session is gone, and deletes those that nobody names.
+ *
+ * The order is what makes it safe: the session is seen gone first, the grace passes, and only then the store is
+ * asked, at one revision, about the map of every block. What was seen is kept in memory only: after a restart the
+ * grace begins anew.
+ */
+import {
+  type BlockEntry,
+  type BlockOwner,
+  type Clock,
+  type DriveId,
+  formatId,
+  type SessionId,
+  sameBytes,
+  sessionOf,
+} from '@cairn/protocol'
+import { sessionKey } from '../core/keys.js'
+import {
+  beforeSession,
+  garbageRead,
+  judgeOwner,
+  mapsInGarbage,
+  type OrphanVerdict,
+  orphanReads,
+  READS_PER_OWNER,
+} from '../core/orphans.js'
+import type { KeyValueStore } from '../ports.js'
+import type { DriveInspector } from '../ports-blocks.js'
+import { yieldTurn } from './periodic-worker.js'
+
+/** Owners judged by one read. */
+const OWNERS_PER_READ = 30
+
+/** What others hold is looked at again after this time: an object may have been dropped in a way that left blocks. */
+const SETTLED_SECONDS = 86_400
+
+export interface OrphanWorkerOptions {
+  readonly store: KeyValueStore
+  readonly clock: Clock
+  readonly inspector: DriveInspector
+  /** From the moment at which a session was first seen gone; 0 judges at once. */
+  readonly graceSeconds: number
+  /** A drive that could not be looked through: it is tried again in the next run. */
+  onDriveError?(drive: DriveId, error: unknown): void
+}
+
+export interface OrphanCounts {
+  readonly orphansDeleted: number
+  readonly freedBytes: number
+  /** Sessions with blocks whose grace still runs, or whose blocks somebody else decides about. */
+  readonly sessionsWaiting: number
+  readonly drivesFailed: number
+}
+
+/** What is known of one session's blocks on one drive. */
+interface SeenSession {
+  /** Nothing to be done before: monotonic. */
+  dueAtMs: number
+  /** Others hold what is left. */
+  isSettled: boolean
+}
+
+interface Tally {
+  orphansDeleted: number
+  freedBytes: number
+  sessionsWaiting: number
+  drivesFailed: number
+}
+
+export class OrphanWorker {
+  private readonly options: OrphanWorkerOptions
+  private readonly seen = new Map<DriveId, Map<string, SeenSession>>()
+  private tally: Tally = newTally()
+
+  constructor(options: OrphanWorkerOptions) {
+    this.options = options
+  }
+
+  /** Goes through all drives once. */
+  async runOnce(signal: AbortSignal = new AbortController().signal): Promise<OrphanCounts> {
+    this.tally = newTally()
+    for (const drive of await this.options.inspector.drives()) {
+      if (signal.aborted) break
+      try {
+        await this.lookThrough(drive, signal)
+      } catch (error) {
+        this.tally.drivesFailed++
+        this.options.onDriveError?.(drive, error)
+      }
+    }
+    return { ...this.tally }
+  }
+
+  private async lookThrough(drive: DriveId, signal: AbortSignal): Promise<void> {
+    const known = this.seen.get(drive) ?? new Map<string, SeenSession>()
+    this.seen.set(drive, known)
+    const present = new Set<string>()
+    let after: SessionId | undefined
+    do {
+      if (signal.aborted) return
+      const page = await this.options.inspector.writers(drive, after)
+      for (const session of await this.goneSessions(page.items)) {
+        present.add(formatId(session))
+        await this.visit(drive, session, known)
+      }
+      after = page.complete ? undefined : page.items.at(-1)
+      await yieldTurn(this.options.clock)
+    } while (after !== undefined)
+    for (const name of known.keys()) if (!present.has(name)) known.delete(name)
+  }
+
+  private async visit(drive: DriveId, session: SessionId, known: Map<string, SeenSession>): Promise<void> {
+    const name = formatId(session)
+    const state = known.get(name) ?? this.firstSeen()
+    known.set(name, state)
+    const isDue = this.options.clock.monotonicMs() >= state.dueAtMs
+    if (isDue) state.isSettled = await this.examine(drive, session)
+    if (isDue && state.isSettled) state.dueAtMs = this.options.clock.monotonicMs() + SETTLED_SECONDS * 1000
+    if (!state.isSettled) this.tally.sessionsWaiting++
+  }
+
+  private firstSeen(): SeenSession {
+    return {
+      dueAtMs: this.options.clock.monotonicMs() + this.options.graceSeconds * 1000,
+      isSettled: false,
+    }
+  }
+
+  private async goneSessions(sessions: readonly SessionId[]): Promise<SessionId[]> {
+    const gone: SessionId[] = []
+    for (let at = 0; at < sessions.length; at += 100) {
+      const some = sessions.slice(at, at + 100)
+      const { results } = await this.options.store.read(
+        some.map((session) => ({ kind: 'get', key: sessionKey(session) })),
+      )
+      gone.push(...some.filter((_, index) => results[index]?.length === 0))
+    }
+    return gone
+  }
+
+  /** The session's row is gone: nothing of it can commit any more. True if others hold what is left. */
+  private async examine(drive: DriveId, session: SessionId): Promise<boolean> {
+    let isSettled = true
+    let after = beforeSession(session)
+    for (;;) {
+      const page = await this.options.inspector.blocks(drive, after)
+      const blocks = page.items.filter((entry) => sameBytes(sessionOf(entry.block), session))
+      isSettled = (await this.judgeBlocks(drive, blocks)) && isSettled
+      after = page.items.at(-1)?.block
+      if (page.complete || after === undefined || blocks.length < page.items.length) return isSettled
+      await yieldTurn(this.options.clock)
+    }
+  }
+
+  /** Deletes the orphans among these blocks; false if somebody else decides about some. */
+  private async judgeBlocks(drive: DriveId, blocks: readonly BlockEntry[]): Promise<boolean> {
+    const owners = new Map<string, BlockOwner>()
+    for (const { owner } of blocks) if (owner !== undefined) owners.set(nameOf(owner), owner)
+    const verdicts = new Map<string, OrphanVerdict>()
+    const all = [...owners.values()]
+    for (let at = 0; at < all.length; at += OWNERS_PER_READ) {
+      await this.judgeOwners(all.slice(at, at + OWNERS_PER_READ), verdicts)
+    }
+    const verdictOf = ({ owner }: BlockEntry): OrphanVerdict =>
+      (owner === undefined ? undefined : verdicts.get(nameOf(owner))) ?? 'pending'
+    const orphans = blocks.filter((entry) => verdictOf(entry) === 'orphan').map(({ block }) => block)
+    if (orphans.length > 0) {
+      this.tally.freedBytes += await this.options.inspector.deleteOnDrive(drive, orphans)
+      this.tally.orphansDeleted += orphans.length
+    }
+    return !blocks.some((entry) => verdictOf(entry) === 'pending')
+  }
+
+  /** Asks without the garbage first; only what seems dead is asked again, with it, at one revision. */
+  private async judgeOwners(
+    owners: readonly BlockOwner[],
+    verdicts: Map<string, OrphanVerdict>,
+  ): Promise<void> {
+    const { store } = this.options
+    const first = await store.read(owners.flatMap(orphanReads))
+    const suspects: BlockOwner[] = []
+    owners.forEach((owner, at) => {
+      const verdict = judgeOwner(owner, answersOf(first.results, at))
+      if (verdict === 'orphan') suspects.push(owner)
+      else verdicts.set(nameOf(owner), verdict)
+    })
+    if (suspects.length === 0) return
+    const { results } = await store.read([...suspects.flatMap(orphanReads), garbageRead()])
+    const inGarbage = mapsInGarbage(results[suspects.length * READS_PER_OWNER])
+    suspects.forEach((owner, at) => {
+      const verdict = judgeOwner(owner, answersOf(results, at))
+      const isClear = inGarbage !== undefined && !inGarbage.has(formatId(owner.map))
+      verdicts.set(nameOf(owner), verdict === 'orphan' && !isClear ? 'pending' : verdict)
+    })
+  }
+}
+
+function answersOf<T>(results: readonly T[], at: number): readonly T[] {
+  return results.slice(at * READS_PER_OWNER, (at + 1) * READS_PER_OWNER)
+}
+
+function nameOf({ map, space, key }: BlockOwner): string {
+  return `${formatId(map)}${formatId(space)}${key}`
+}
+
+function newTally(): Tally {
+  return { orphansDeleted: 0, freedBytes: 0, sessionsWaiting: 0, drivesFailed: 0 }
+}
