@@ -44,7 +44,7 @@ export interface Authentication {
   readonly principal: Principal
   /** Absent for anonymous requests. */
   readonly signing?: ChunkSigning
-  /** The `x-amz-content-sha256` that was signed; `undefined` for anonymous requests. */
+  /** The `x-amz-content-sha256` that was signed; what an anonymous request says of its body, if anything. */
   readonly payloadHash?: string
 }
 
@@ -59,7 +59,7 @@ export async function authenticate(
   nowMs: number,
 ): Promise<Authentication> {
   const claim = readSignatureClaim(request.headers, request.query)
-  if (claim === undefined) return { principal: ANONYMOUS }
+  if (claim === undefined) return anonymous(request.headers)
   checkScope(claim, settings.region)
   checkTime(claim, nowMs)
   checkSignedHeaders(claim, request.rawHeaders)
@@ -79,6 +79,12 @@ export async function authenticate(
     signing: { key, date: claim.date, scope: scopeOf(claim), seedSignature: claim.signature },
     payloadHash: claim.payloadHash,
   }
+}
+
+/** Framed bodies are framed whoever sends them. */
+function anonymous(headers: RequestHeaders): Authentication {
+  const payloadHash = headers['x-amz-content-sha256']
+  return { principal: ANONYMOUS, ...(payloadHash === undefined ? {} : { payloadHash }) }
 }
 
 function checkScope(claim: SignatureClaim, region: string): void {

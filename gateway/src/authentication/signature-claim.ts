@@ -26,8 +26,6 @@ export interface SignatureClaim {
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256'
-const AUTHORIZATION =
-  /^AWS4-HMAC-SHA256 +Credential=([^\s,]+) *, *SignedHeaders=([^\s,]+) *, *Signature=([^\s,]+) *$/
 const DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 const SIGNATURE = /^[0-9a-f]{64}$/
 
@@ -51,8 +49,7 @@ function readHeader(headers: RequestHeaders, authorization: string): SignatureCl
   if (!authorization.startsWith(ALGORITHM)) {
     throw new S3Error('InvalidArgument', 'Unsupported Authorization Type')
   }
-  const [, credential = '', signedHeaders = '', signature = ''] = AUTHORIZATION.exec(authorization) ?? []
-  if (signature === '') throw new S3Error(malformed)
+  const { credential, signedHeaders, signature } = readFields(authorization.slice(ALGORITHM.length))
   const payloadHash = headers['x-amz-content-sha256']
   if (payloadHash === undefined) {
     throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
@@ -98,6 +95,24 @@ function readPresigned(headers: RequestHeaders, query: Query): SignatureClaim {
       headers['x-amz-content-sha256'] ?? parameters.get('X-Amz-Content-Sha256') ?? 'UNSIGNED-PAYLOAD',
     ...(sessionToken === undefined ? {} : { sessionToken }),
   }
+}
+
+/** `Credential`, `SignedHeaders` and `Signature`, each once, in any order. */
+function readFields(text: string): { credential: string; signedHeaders: string; signature: string } {
+  const fields = new Map<string, string>()
+  for (const field of text.split(',')) {
+    const [name = '', value = ''] = field.trim().split(/=(.*)/s)
+    if (value === '' || /\s/.test(value) || fields.has(name))
+      throw new S3Error('AuthorizationHeaderMalformed')
+    fields.set(name, value)
+  }
+  const credential = fields.get('Credential')
+  const signedHeaders = fields.get('SignedHeaders')
+  const signature = fields.get('Signature')
+  if (fields.size !== 3 || !credential || !signedHeaders || !signature || !text.startsWith(' ')) {
+    throw new S3Error('AuthorizationHeaderMalformed')
+  }
+  return { credential, signedHeaders, signature }
 }
 
 /** Access keys may contain slashes; the scope is the last four fields. */

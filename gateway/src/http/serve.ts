@@ -113,6 +113,7 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
   const method = request.method ?? ''
   const wireHeaders = readRequestHeaders(request.rawHeaders)
   exchange.headers = wireHeaders
+  if (request.httpVersionMajor !== 1) throw new S3Error('BadRequest', 'HTTP 1.0 or 1.1 is required.')
   if (!METHODS.has(method)) throw new S3Error('MethodNotAllowed', undefined, { elements: { Method: method } })
   const { config } = dependencies
   const target = parseRequestTarget(exchange.rawTarget, wireHeaders.host ?? '', config.domain)

@@ -51,6 +51,8 @@ export interface OpenBodyOptions {
   readonly checksumOfObject?: boolean
   /** `EntityTooLarge` above; 5 GiB unless given. */
   readonly sizeBytesMax?: number
+  /** A request without length and without chunks has an empty body instead of `MissingContentLength`. */
+  readonly emptyWithoutLength?: boolean
 }
 
 export interface OperationContext {

@@ -6,7 +6,7 @@ export type PayloadKind =
   | { readonly kind: 'unsigned' }
   | { readonly kind: 'chunked'; readonly signed: boolean; readonly trailer: boolean }
 
-/** `undefined` stands for a request without credentials, whose body is taken as it is. */
+/** `undefined` stands for an anonymous request that says nothing; its body is taken as it is. */
 export function readPayloadKind(hash: string | undefined): PayloadKind {
   switch (hash) {
     case undefined:

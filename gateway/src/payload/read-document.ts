@@ -13,7 +13,11 @@ export async function readDocument(
 ): Promise<Buffer> {
   const sizeBytesMax = options.sizeBytesMax ?? XML_BYTES_MAX
   const { checksumOfObject = false } = options
-  const { body, digests, seal } = context.openBody({ checksumDefault: 'none', checksumOfObject })
+  const { body, digests, seal } = context.openBody({
+    checksumDefault: 'none',
+    checksumOfObject,
+    emptyWithoutLength: true,
+  })
   const parts: Uint8Array[] = []
   let sizeBytes = 0
   for await (const part of body) {

@@ -54,7 +54,7 @@ export function openRequestBody(source: BodySource, options: OpenBodyOptions = {
   const sizeBytesMax = options.sizeBytesMax ?? PUT_BYTES_MAX
   const payload = readPayloadKind(source.payloadHash)
   const trailerNames = readTrailerNames(source.headers, payload)
-  const sizeBytes = readSize(source, payload, sizeBytesMax)
+  const sizeBytes = readSize(source, payload, options)
   const md5 = readContentMd5(source.headers)
   const checksum = chooseChecksum(source, trailerNames, options)
   const decoder =
@@ -106,21 +106,34 @@ function readTrailerNames(headers: RequestHeaders, payload: PayloadKind): readon
   return list.split(',').map((name) => name.trim().toLowerCase())
 }
 
-function readSize(source: BodySource, payload: PayloadKind, sizeBytesMax: number): number | undefined {
+function readSize(source: BodySource, payload: PayloadKind, options: OpenBodyOptions): number | undefined {
   const { headers } = source
+  const decoded = headers['x-amz-decoded-content-length']
   const framed = payload.kind === 'chunked'
-  const text = headers[framed ? 'x-amz-decoded-content-length' : 'content-length']
-  if (text === undefined) {
-    if (framed || headers['transfer-encoding'] === undefined) throw new S3Error('MissingContentLength')
-    if (source.strictChunkedPut) {
-      throw new S3Error('NotImplemented', 'Transfer-Encoding: chunked is only taken with aws-chunked.')
-    }
-    return undefined
+  // Taken as it is, the framing would become part of the object.
+  if (!framed && decoded !== undefined) {
+    throw new S3Error('InvalidRequest', 'x-amz-decoded-content-length was sent, but the body is not framed.')
   }
+  const text = framed ? decoded : headers['content-length']
+  if (text === undefined) return sizeWithoutLength(source, { framed, options })
   if (!/^\d{1,15}$/.test(text)) throw new S3Error('InvalidArgument', 'The content length is not valid.')
   const sizeBytes = Number(text)
+  const sizeBytesMax = options.sizeBytesMax ?? PUT_BYTES_MAX
   if (sizeBytes > sizeBytesMax) throw tooLarge(sizeBytes, sizeBytesMax)
   return sizeBytes
+}
+
+function sizeWithoutLength(
+  source: BodySource,
+  { framed, options }: { framed: boolean; options: OpenBodyOptions },
+): number | undefined {
+  const chunked = source.headers['transfer-encoding'] !== undefined
+  if (!framed && !chunked && options.emptyWithoutLength === true) return 0
+  if (framed || !chunked) throw new S3Error('MissingContentLength')
+  if (source.strictChunkedPut) {
+    throw new S3Error('NotImplemented', 'Transfer-Encoding: chunked is only taken with aws-chunked.')
+  }
+  return undefined
 }
 
 function chooseChecksum(

@@ -209,6 +209,21 @@ describe('authenticate', () => {
     )
   })
 
+  it('reads the fields of an Authorization header in any order, each of them once', async () => {
+    const header = getObject().headers[1]?.[1] ?? ''
+    const [credential, signed, signature] = header.slice('AWS4-HMAC-SHA256 '.length).split(',')
+    const sent = (...fields: (string | undefined)[]): Promise<string> =>
+      outcome(withHeader(getObject(), 'Authorization', `AWS4-HMAC-SHA256 ${fields.join(', ')}`))
+    expect(await sent(signature, signed, credential)).to.equal('account')
+    for (const fields of [
+      [credential, signed],
+      [credential, signed, signature, signature],
+      [credential, signed, signature, 'X=y'],
+    ]) {
+      expect(await sent(...fields)).to.equal('400 AuthorizationHeaderMalformed')
+    }
+  })
+
   it('refuses a repeated Authorization header', async () => {
     const parts = getObject()
     const repeated = { ...parts, headers: [...parts.headers, parts.headers[1] ?? ['', '']] as Headers }

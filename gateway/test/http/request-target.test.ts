@@ -91,7 +91,9 @@ describe('parseQuery', () => {
 
   it('refuses broken escapes, bytes that are not UTF-8, and too many parameters', () => {
     for (const raw of ['a=%', 'a=%zz', 'a=%FF', Array(202).join('a&')]) {
-      expect(() => parseQuery(raw), raw.slice(0, 9)).to.throw(S3Error).with.property('code', 'InvalidURI')
+      expect(() => parseQuery(raw), raw.slice(0, 9))
+        .to.throw(S3Error)
+        .with.property('code', 'InvalidURI')
     }
   })
 })

@@ -61,8 +61,15 @@ describe('the AWS SDK for JavaScript', () => {
   })
 
   it('follows presigned URLs by fetch', async () => {
-    const target = presignedTarget({ method: 'PUT', path: '/bucket/presigned', host: `127.0.0.1:${server.port}` })
-    const response = await fetch(`http://127.0.0.1:${server.port}${target}`, { method: 'PUT', body: 'by fetch' })
+    const target = presignedTarget({
+      method: 'PUT',
+      path: '/bucket/presigned',
+      host: `127.0.0.1:${server.port}`,
+    })
+    const response = await fetch(`http://127.0.0.1:${server.port}${target}`, {
+      method: 'PUT',
+      body: 'by fetch',
+    })
     expect(response.status).to.equal(200)
     expect(server.objects.get('presigned')?.toString()).to.equal('by fetch')
   })

@@ -345,6 +345,17 @@ describe(`request body (seed ${seed})`, () => {
     expect(await codeOf(framed)).to.equal('MissingContentLength')
   })
 
+  it('takes a document without a length as empty', async () => {
+    const sent = { headers: {}, payloadHash: 'UNSIGNED-PAYLOAD', pieces: [] }
+    expect(await codeOf(sent, { emptyWithoutLength: true })).to.equal('stored')
+  })
+
+  it('refuses an announced framing that the hash line does not name', async () => {
+    const headers = { 'content-length': '9', 'x-amz-decoded-content-length': '3' }
+    const sent = { headers, payloadHash: 'UNSIGNED-PAYLOAD', pieces: [Buffer.from('3\r\nabc\r\n')] }
+    expect(await codeOf(sent)).to.equal('InvalidRequest')
+  })
+
   it('bounds a body without a declared length', async () => {
     const sent = {
       headers: { 'transfer-encoding': 'chunked' },
