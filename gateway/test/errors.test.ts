@@ -19,7 +19,12 @@ describe('toS3Error', () => {
   })
 
   it('says nothing of what went wrong inside', () => {
-    for (const thrown of [new CairnError('Internal', 'secret'), new TypeError('secret'), 'secret', undefined]) {
+    for (const thrown of [
+      new CairnError('Internal', 'secret'),
+      new TypeError('secret'),
+      'secret',
+      undefined,
+    ]) {
       const error = toS3Error(thrown)
       expect(error).to.include({ code: 'InternalError', status: 500 })
       expect(error.message).to.not.include('secret')
