@@ -136,6 +136,7 @@ export class BlockReader {
     for (const attempt of this.attempts) if (attempt !== winner) attempt.leave()
     this.attempts = [winner]
     winner.take()
+    if (this.position < this.lastUnit) winner.pull()
     this.failed.clear()
     this.round = 1
   }
@@ -164,7 +165,7 @@ export class BlockReader {
   }
 
   private finish(): void {
-    for (const attempt of this.attempts) attempt.finish()
+    for (const attempt of this.attempts) attempt.end()
     this.attempts = []
   }
 

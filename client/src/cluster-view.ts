@@ -7,6 +7,7 @@ import {
   type DriveId,
   type DriveState,
   drivesOfGroup,
+  GROUPS_PER_POOL,
   getClusterMap,
   type HandshakeIdentity,
   type Network,
@@ -59,7 +60,7 @@ export interface ClusterViewOptions {
 export class ClusterView {
   private readonly options: ClusterViewOptions
   private readonly peers = new Map<string, MemberPeer>()
-  private readonly groups = new Map<string, readonly (Target | undefined)[]>()
+  private readonly groups = new Map<number, readonly (Target | undefined)[]>()
   private targets = new Map<DriveId, Target>()
   private pools = new Map<number, Pool>()
   private map: ClusterMap | undefined
@@ -70,6 +71,11 @@ export class ClusterView {
 
   constructor(options: ClusterViewOptions) {
     this.options = options
+  }
+
+  /** Epoch of the map at hand; 0 before the first one. */
+  get epoch(): number {
+    return this.map?.epoch ?? 0
   }
 
   /** Asks for the map. Joins only a request that has not been sent yet, so that it sees what the caller knows of. */
@@ -106,7 +112,7 @@ export class ClusterView {
   /** The drives that hold a group of a pool, in order. */
   group(poolId: number, group: number): GroupView {
     const pool = this.pool(poolId)
-    const name = `${poolId}/${group}`
+    const name = poolId * GROUPS_PER_POOL + group
     let targets = this.groups.get(name)
     if (targets === undefined) {
       targets = drivesOfGroup(pool, group).map((drive) =>

@@ -14,7 +14,7 @@ import { etagOf, RunningDigests } from './body-digests.js'
 import { underSession } from './commit.js'
 import { HASH_BYTES_PER_TURN } from './limits.js'
 import type { ClientParts } from './parts.js'
-import { readRange } from './range-reader.js'
+import { assertInside, readRange } from './range-reader.js'
 import { commitPart, type PartTarget, storePart, uploadScope } from './store-part.js'
 import { nextTurn } from './waiting.js'
 
@@ -58,7 +58,7 @@ async function openSource(
   return found
 }
 
-function copyFrom(
+async function copyFrom(
   parts: ClientParts,
   target: PartTarget,
   { source, range: asked, signal }: PartSource,
@@ -66,7 +66,10 @@ function copyFrom(
 ): Promise<PartInfo> {
   const { map, mapId } = object
   if (map === undefined) throw new CairnError('VersionIsDeleteMarker', 'a delete marker cannot be copied')
-  const range = rangeOf(object, asked)
+  const { sizeBytes } = object
+  const range = asked ?? { offset: 0, length: sizeBytes }
+  assertInside(range, sizeBytes)
+  const bytes = (): AsyncIterable<Uint8Array> => readRange(parts, { map, sizeBytes, range }, signal)
   return underSession(parts, async (session) => {
     const scope = await uploadScope(parts, session, target, signal)
     const algorithm = target.facts.upload.checksumAlgorithm
@@ -74,21 +77,15 @@ function copyFrom(
       const options = signal === undefined ? {} : { signal }
       const seal = (digests: Digests) => checksumOf(target, digests)
       const wanted = algorithm === undefined ? {} : { digests: [algorithm] }
-      return storePart(parts, target, readRange(parts, map, range, signal), { ...options, ...wanted, seal })
+      return storePart(parts, target, bytes(), { ...options, ...wanted, seal })
     }
-    const digests = await digestRange(parts, readRange(parts, map, range, signal), algorithm)
+    const digests = await digestRange(parts, bytes(), algorithm)
     const builder = new MapBuilder(parts, scope)
     for await (const slice of slicesInRange(parts, map, range, signal)) await builder.add(slice)
     const origin = mapId === undefined ? source : { ...source, mapId }
     const facts = { etag: etagOf(digests), source: origin, ...checksumOf(target, digests) }
     return commitPart(parts, scope, target, { builder, blocks: [], facts })
   })
-}
-
-function rangeOf({ sizeBytes }: ObjectVersion, asked: ReadRange | undefined): ReadRange {
-  const range = asked ?? { offset: 0, length: sizeBytes }
-  if (range.offset >= 0 && range.length >= 0 && range.offset + range.length <= sizeBytes) return range
-  throw new CairnError('InvalidArgument', `the source has no bytes ${range.offset}+${range.length}`)
 }
 
 async function digestRange(

@@ -61,6 +61,9 @@ export const BUSY_ATTEMPTS_MAX: number = 3
 /** Commits and blocks are tried again so often with a newer cluster map. */
 export const STALE_ATTEMPTS_MAX: number = 5
 
+/** Wait before another attempt when the metadata service does not know the newer map yet. */
+export const STALE_DELAY_MS: number = 50
+
 /** A session is replaced after this time, so that blocks of its failed writes become collectable. */
 export const SESSION_ROTATION_MS: number = 3_600_000
 

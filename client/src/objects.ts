@@ -1,5 +1,6 @@
 /** Object methods: put, open, head, delete, copy. */
 import {
+  type BlockMap,
   type BucketInfo,
   CairnError,
   type CopyObjectResponse,
@@ -11,7 +12,6 @@ import {
   getObject,
   hasCode,
   LIST_PAGE_MAX,
-  type ObjectVersion,
   type OpId,
   putObject,
 } from '@cairn/protocol'
@@ -26,7 +26,6 @@ import type {
   OpenedObject,
   PutObjectOptions,
   PutObjectResult,
-  ReadRange,
 } from './api.js'
 import { mapOf } from './block-maps.js'
 import { etagOf } from './body-digests.js'
@@ -39,6 +38,9 @@ import type { ClientParts } from './parts.js'
 import { readRange } from './range-reader.js'
 import { wholeSlice } from './stored-block.js'
 import { throwIfCancelled } from './waiting.js'
+
+/** A delete marker has no bytes. */
+const NO_MAP: BlockMap = { pool: 0, slices: [], pages: [] }
 
 type ObjectMethods = Pick<
   CairnClient,
@@ -143,26 +145,14 @@ async function open(
   options: GetObjectOptions,
 ): Promise<OpenedObject> {
   const { object, versioning } = await lookUp(parts, bucket, key, options)
+  const { map = NO_MAP, sizeBytes } = object
+  const all = { offset: 0, length: sizeBytes }
   return {
     object,
     versioning,
-    read: (range, control) => readVersion(parts, object, range, control?.signal ?? options.signal),
+    read: (range = all, control) =>
+      readRange(parts, { map, sizeBytes, range }, control?.signal ?? options.signal),
   }
-}
-
-/** The verified bytes of a range of a version. `InvalidArgument` if the range is not inside it. */
-export function readVersion(
-  parts: ClientParts,
-  object: ObjectVersion,
-  range: ReadRange | undefined,
-  signal: AbortSignal | undefined,
-): AsyncIterable<Uint8Array> {
-  const { offset, length } = range ?? { offset: 0, length: object.sizeBytes }
-  if (offset < 0 || length < 0 || offset + length > object.sizeBytes) {
-    throw new CairnError('InvalidArgument', `no bytes ${offset}+${length} in ${object.sizeBytes}`)
-  }
-  if (object.map === undefined) throw new CairnError('VersionIsDeleteMarker', 'a delete marker has no bytes')
-  return readRange(parts, object.map, { offset, length }, signal)
 }
 
 async function deleteAll(

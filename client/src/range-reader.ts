@@ -6,17 +6,24 @@ import { BlockReader } from './block-reader.js'
 import type { ReadParts } from './parts.js'
 import { throwIfCancelled } from './waiting.js'
 
+/** What is read: a range of a version whose map must cover all its bytes. */
+export interface VersionRange {
+  readonly map: BlockMap
+  readonly sizeBytes: number
+  readonly range: ReadRange
+}
+
 /**
- * The bytes of a range. Ends cleanly only after exactly `range.length` bytes; any shortage is an error. Leaving
+ * The bytes of a range. `InvalidArgument` if the version does not have it. Ends cleanly only after exactly `range.length` bytes; any shortage is an error. Leaving
  * the loop early cancels what is under way.
  */
 export async function* readRange(
   parts: ReadParts,
-  map: BlockMap,
-  range: ReadRange,
+  { map, sizeBytes, range }: VersionRange,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   throwIfCancelled(signal)
+  assertInside(range, sizeBytes)
   if (range.length === 0) return
   const slices = slicesInRange(parts, map, range, signal)
   let current = await openNext(parts, map.pool, slices, signal)
@@ -39,6 +46,12 @@ export async function* readRange(
   if (sentBytes !== range.length) {
     throw new CairnError('BlockUnavailable', `the block map covers ${sentBytes} of ${range.length} bytes`)
   }
+}
+
+/** `InvalidArgument` unless the range lies in a version of so many bytes. */
+export function assertInside({ offset, length }: ReadRange, sizeBytes: number): void {
+  if (offset >= 0 && length >= 0 && offset + length <= sizeBytes) return
+  throw new CairnError('InvalidArgument', `a version of ${sizeBytes} bytes has no range ${offset}+${length}`)
 }
 
 async function openNext(

@@ -21,8 +21,7 @@ export interface BlockRead {
 }
 
 /**
- * One replica being read from a unit on. Holds at most one unit; asks for the next one as soon as that is taken.
- * Everything that arrives rings the reader's bell.
+ * One replica being read from a unit on. Holds at most one unit. Everything that arrives rings the reader's bell.
  */
 export class ReplicaRead {
   readonly target: Target
@@ -51,15 +50,19 @@ export class ReplicaRead {
     this.run(read, firstUnit, signal).catch((error: unknown) => this.fail(error))
   }
 
-  /** Takes the unit that has arrived and asks for the next one, or for the end. */
+  /** Takes the unit that has arrived. */
   take(): Unit | undefined {
     const unit = this.unit
     this.unit = undefined
+    return unit
+  }
+
+  /** Asks for the next unit. */
+  pull(): void {
     this.iterator?.next().then(
       (result) => this.accept(result),
       (error: unknown) => this.fail(error),
     )
-    return unit
   }
 
   /** The rest is not wanted. */
@@ -68,10 +71,10 @@ export class ReplicaRead {
     this.cancelBody()
   }
 
-  /** All that was wanted has been taken; what still comes is the end of the body. */
-  finish(): void {
-    this.left = true
-    this.uncount()
+  /** All that was wanted has been taken: only the end of the body may still come. */
+  end(): void {
+    this.finish()
+    this.pull()
   }
 
   private async run(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): Promise<void> {
@@ -118,6 +121,11 @@ export class ReplicaRead {
 
   private cancelBody(): void {
     this.iterator?.return?.()?.catch(() => undefined)
+  }
+
+  private finish(): void {
+    this.left = true
+    this.uncount()
   }
 
   private uncount(): void {

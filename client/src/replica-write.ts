@@ -40,7 +40,7 @@ export interface ReplicaWriteOptions {
 export class ReplicaWrite {
   readonly stored: DriveId[] = []
   readonly quorum: number
-  /** A server knows a newer placement, or a drive is not where the map says. */
+  /** A server knows a newer placement, a drive is not where the map says, or too few drives are in service by it. */
   isStale = false
   lastError: unknown
   /** Set before the bodies end. */
@@ -61,6 +61,7 @@ export class ReplicaWrite {
       if (target === undefined || target.state === 'dead' || target.state === 'out') continue
       this.send(target, bodyOf(target))
     }
+    if (!this.isHopeful) this.isStale = true
   }
 
   get hasQuorum(): boolean {

@@ -11,11 +11,11 @@ import {
 } from '@cairn/protocol'
 import { BlockReader } from './block-reader.js'
 import type { GroupView, Target } from './cluster-view.js'
-import { STALE_ATTEMPTS_MAX } from './limits.js'
+import { STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from './limits.js'
 import type { ClientParts } from './parts.js'
 import { type BlockFacts, ReplicaWrite } from './replica-write.js'
 import type { WriterSession } from './session.js'
-import { Bell } from './waiting.js'
+import { Bell, sleep } from './waiting.js'
 
 /** Where blocks are kept, and for how long anybody wants them. */
 export interface PoolScope {
@@ -77,10 +77,12 @@ export function describe(
   return { block, owner, sizeBytes, hash, group: groupOf(block), epoch: pool.epoch, drives }
 }
 
-/** A server knows a newer map than this client: get it. */
-export async function noteStale(parts: ClientParts): Promise<void> {
-  parts.counters.staleMaps++
-  await parts.view.refresh()
+/** Somebody knows a newer map than this client: get it. If it is not there yet, give it a moment. */
+export async function noteStale({ clock, counters, view }: ClientParts): Promise<void> {
+  counters.staleMaps++
+  const { epoch } = view
+  await view.refresh()
+  if (view.epoch === epoch) await sleep(clock, STALE_DELAY_MS)
 }
 
 /** `InsufficientReplicas` for a block, with the last replica's error as its cause. */
