@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 
 const HOST_AND_PORT = /^(?:\[(?<six>[0-9A-Fa-f:.%\w]+)\]|(?<name>[^:[\]/\s]+)):(?<port>\d{1,5})$/
 
+/** Where a TCP service listens; `host` is a name or an address without brackets. */
 export interface HostAndPort {
   readonly host: string
   readonly port: number

@@ -10,6 +10,7 @@ import type { CallOptions, RpcMethod, RpcReply, Unit, UnitSource } from './types
 /** Longest deadline that the wire can carry. */
 const DEADLINE_MS_MAX = 0xffff_ffff
 
+/** Where a call runs. */
 export interface ClientCallPlace {
   readonly connection: Connection
   readonly stream: number
@@ -18,6 +19,7 @@ export interface ClientCallPlace {
   finished(): void
 }
 
+/** What a call is to do, and whom it tells. */
 export interface ClientCallTask {
   readonly options: CallOptions
   /** The encoded request. */

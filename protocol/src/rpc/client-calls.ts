@@ -14,11 +14,13 @@ import type { CallOptions, PeerIdentity, RpcMethod, RpcReply } from './types.js'
 
 const STREAM_MAX = 0xffff_ffff
 
+/** Who hears of the end of a connection. */
 export interface ClientCallsOptions {
   /** Called once, when no call is open any more. */
   onClosed(error: CairnError, wasReady: boolean): void
 }
 
+/** The open calls of one connection, by stream. */
 export class ClientCalls implements CallSide {
   readonly answers = false
   private readonly connection: Connection

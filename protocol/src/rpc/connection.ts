@@ -27,6 +27,7 @@ import type { HandshakeIdentity, PeerIdentity, Unit } from './types.js'
 /** Told of failures that the peer must not see: `where` is a method's name, `handshake` or `connection`. */
 export type OnRpcError = (error: unknown, where: string) => void
 
+/** What every connection of a network needs from its world. */
 export interface ConnectionContext {
   readonly clock: Clock
   readonly random: Random
@@ -43,6 +44,7 @@ export interface CallSide {
   closed(error: CairnError): void
 }
 
+/** What makes one connection. */
 export interface ConnectionOptions extends ConnectionContext {
   readonly identity: HandshakeIdentity
   /** Names the peer in errors. */
@@ -53,6 +55,7 @@ export interface ConnectionOptions extends ConnectionContext {
 
 const MESSAGE_HEAD: FrameHead = { type: 0, flags: 0, stream: 0, a: 0, b: 0 }
 
+/** See the head of this file. */
 export class Connection implements TransportEvents, BodyLink {
   readonly clock: Clock
   private readonly options: ConnectionOptions

@@ -8,6 +8,7 @@ export interface Timed {
   expire(): void
 }
 
+/** Watches a list of entries; see the head of this file. */
 export class Deadlines {
   private readonly clock: Clock
   private readonly entries: () => Iterable<Timed>

@@ -34,12 +34,14 @@ export const FRAME = {
 /** Flag of REQUEST and RESPONSE: DATA frames and an END follow. */
 export const HAS_BODY = 1
 
+/** Size of every frame head, length word included. */
 export const FRAME_HEAD_BYTES = 18
 const LENGTH_BYTES = 4
 
 /** Content of a frame that has none. */
 export const NO_CONTENT: Buffer = Buffer.alloc(0)
 
+/** The fixed part of a frame; what `a` and `b` mean depends on its type. */
 export interface FrameHead {
   type: number
   flags: number
@@ -81,6 +83,7 @@ function contentLimit(type: number): number {
 /** Takes whole frames. `head` is valid only during the call. */
 export type FrameSink = (head: Readonly<FrameHead>, content: Buffer) => void
 
+/** How a parser treats the chunks it is given. */
 export interface FrameParserOptions {
   /** The chunks pushed are used again by their owner, so that content must be copied out of them. */
   readonly copies: boolean

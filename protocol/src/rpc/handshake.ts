@@ -43,6 +43,7 @@ export interface Handshake {
   take(type: number, content: Uint8Array): PeerIdentity | undefined
 }
 
+/** What one side of a handshake needs; `send` takes a frame type and its content. */
 export interface HandshakeOptions {
   readonly identity: HandshakeIdentity
   readonly random: Random

@@ -14,6 +14,7 @@ export const NO_BODY: UnitStream = {
   [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ value: undefined, done: true }) }),
 }
 
+/** What a body being received tells its call. */
 export interface IncomingBodyEvents {
   /** The consumer took a unit. */
   moved(): void

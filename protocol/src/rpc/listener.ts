@@ -6,6 +6,7 @@ import { ServerCalls } from './server-calls.js'
 import type { Transport, TransportEvents, TransportLayer, TransportListener } from './transport.js'
 import type { HandshakeIdentity, RpcListener, RpcRouterTable } from './types.js'
 
+/** What to serve, where, and as whom. */
 export interface ListenOptions extends ConnectionContext {
   readonly layer: TransportLayer
   readonly address: string

@@ -8,6 +8,7 @@ import { createLayeredNetwork } from './layered-network.js'
 import type { BindTransport, Transport, TransportEvents, TransportLayer } from './transport.js'
 import type { Network } from './types.js'
 
+/** A network of its own inside this process; see the head of this file. */
 export function createLocalNetwork(options: ConnectionContext): Network {
   return createLayeredNetwork(createLocalLayer(), options)
 }

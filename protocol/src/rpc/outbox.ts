@@ -2,6 +2,7 @@
 import { FRAME_HEAD_BYTES, type FrameHead, writeFrameHead } from './frame.js'
 import { COPIED_BYTES_MAX, SLAB_BYTES } from './limits.js'
 
+/** Frames waiting to be sent, as few buffers as possible. */
 export class Outbox {
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
   private runStart = 0

@@ -25,6 +25,7 @@ export function dropSource(source: UnitSource | undefined): void {
 
 type UnitIterator = Iterator<Unit> | AsyncIterator<Unit>
 
+/** What a body being sent tells its call. */
 export interface OutgoingBodyEvents {
   /** Something has left. */
   moved(): void
@@ -34,6 +35,7 @@ export interface OutgoingBodyEvents {
   failed(error: unknown): void
 }
 
+/** See the head of this file. */
 export class OutgoingBody {
   private readonly link: BodyLink
   private readonly stream: number

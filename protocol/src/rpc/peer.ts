@@ -8,6 +8,7 @@ import { dropSource } from './outgoing-body.js'
 import type { TransportLayer } from './transport.js'
 import type { CallOptions, HandshakeIdentity, RpcMethod, RpcPeer, RpcReply } from './types.js'
 
+/** Whom to call, how, and as whom. */
 export interface PeerOptions extends ConnectionContext {
   readonly layer: TransportLayer
   readonly address: string

@@ -6,6 +6,7 @@ import { IncomingBody, NO_BODY } from './incoming-body.js'
 import { dropSource, OutgoingBody } from './outgoing-body.js'
 import type { IncomingCall, PeerIdentity, RpcAnswer, RpcMethod, Unit, UnitStream } from './types.js'
 
+/** Where a call runs, and what its caller asked for. */
 export interface ServerCallPlace {
   readonly connection: Connection
   readonly stream: number

@@ -10,11 +10,13 @@ import { FRAME, type FrameHead, HAS_BODY } from './frame.js'
 import { ServerCall } from './server-call.js'
 import type { PeerIdentity, RpcMethod, RpcRouterTable } from './types.js'
 
+/** What a connection serves, and who hears of its end. */
 export interface ServerCallsOptions {
   readonly table: RpcRouterTable
   readonly onClosed: () => void
 }
 
+/** The running calls of one connection, by stream. */
 export class ServerCalls implements CallSide {
   readonly answers = true
   private readonly connection: Connection

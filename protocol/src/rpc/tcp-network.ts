@@ -8,6 +8,7 @@ import { acceptTransport, dialTransport } from './tcp-transport.js'
 import type { TransportLayer } from './transport.js'
 import type { Network } from './types.js'
 
+/** A network over TCP; `listen` rejects with `InvalidArgument`, its cause the system error (`EADDRINUSE` …). */
 export function createTcpNetwork(options: ConnectionContext): Network {
   return createLayeredNetwork(tcpLayer, options)
 }

@@ -9,6 +9,7 @@ export interface TransportEvents {
   closed(cause?: Error): void
 }
 
+/** One end of an open or opening connection. */
 export interface Transport {
   /** Chunks given to `received` are overwritten after the call. */
   readonly reusesChunks: boolean
@@ -27,6 +28,7 @@ export interface Transport {
 /** Gives a new transport its owner. */
 export type BindTransport = (transport: Transport) => TransportEvents
 
+/** An address being listened at, with its real port. */
 export interface TransportListener {
   readonly address: string
   /** Stops accepting; transports already open live on. */

@@ -16,6 +16,7 @@ import { type SimulatedHost, SimulatedTransport } from './simulated-transport.js
 
 export type { DelayRange } from './network-route.js'
 
+/** The world a simulated network lives in. */
 export interface SimulatedNetworkOptions {
   readonly clock: Clock
   readonly random: Random
@@ -30,6 +31,7 @@ export type PartitionMode = 'break' | 'hold'
 /** Ends a fault; calling it again does nothing. */
 export type Heal = () => void
 
+/** A network whose faults are at command; see the head of this file. */
 export interface SimulatedNetwork extends Network {
   /** The network as host `name` sees it until that host crashes; from then on this view reaches nobody. */
   host(name: string): Network
@@ -51,6 +53,7 @@ export interface SimulatedNetwork extends Network {
 
 const DELAY: DelayRange = { msMin: 0.05, msMax: 1 }
 
+/** Makes a network without hosts; they come into being by listening or connecting. */
 export function createSimulatedNetwork(options: SimulatedNetworkOptions): SimulatedNetwork {
   const world = new World(options)
 

@@ -9,6 +9,7 @@ export interface SimulatedHost {
   alive: boolean
 }
 
+/** Where one end stands, and its way to the other. */
 export interface SimulatedTransportOptions {
   readonly clock: Clock
   readonly random: Random
@@ -25,6 +26,7 @@ interface Parcel {
   arrive(): void
 }
 
+/** See the head of this file. */
 export class SimulatedTransport implements Transport {
   readonly reusesChunks = false
   readonly host: SimulatedHost
