@@ -1,0 +1,202 @@
+/** Builds a metadata service from what it needs of the world; reads no configuration, listens only when started. */
+import {
+  type Clock,
+  type ClusterMap,
+  createRouter,
+  type HandshakeIdentity,
+  type Network,
+  type Random,
+  type RpcListener,
+  type RpcRouter,
+  type RpcRouterTable,
+} from '@cairn/protocol'
+import { createKeyValueStore } from './core/batcher.js'
+import { ClusterState } from './core/cluster-state.js'
+import type { ServerHeartbeat } from './core/heartbeats.js'
+import { createNamespace } from './core/namespace.js'
+import { SafeMode } from './core/safe-mode.js'
+import { Sessions } from './core/sessions.js'
+import { createWriterGuard } from './core/writer-guard.js'
+import type { EntryStore, KeyValueStore } from './ports.js'
+import { registerClusterHandlers } from './rpc/cluster-handlers.js'
+import { registerNamespaceHandlers } from './rpc/object-handlers.js'
+import { registerSessionHandlers } from './rpc/session-handlers.js'
+import { registerUploadHandlers } from './rpc/upload-handlers.js'
+import { createDriveCaller, type DriveCaller } from './workers/drive-caller.js'
+import { Upkeep, type UpkeepCounts, type UpkeepStatus } from './workers/upkeep.js'
+
+/** Time that running calls get to finish when the service closes. */
+const DRAIN_MS = 5_000
+
+/** Longest wait of safe mode after every group has its quorum. */
+const SAFE_MODE_SECONDS = 30
+
+/** Where the service writes what happens in the background; a pino logger fits. */
+export interface ServiceLog {
+  info(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface MetadataServiceOptions {
+  /** Closed by `close`. */
+  readonly store: EntryStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: Network
+  /** Its name tells this service from others on the same store. An empty cluster id is filled from the store. */
+  readonly identity: HandshakeIdentity
+  /** Where to listen: `host:port`, port 0 for a free one, or `local:<name>`. */
+  readonly address: string
+  /** Age from which garbage that commits dropped is freed. */
+  readonly gcGraceSeconds: number
+  /** From the end of a session until blocks that none of its commits named are freed. */
+  readonly orphanGraceSeconds: number
+  /** Copies of each block in the first pool, and the number of drives to wait for before it is made. */
+  readonly replicas: number
+  readonly drivesExpected: number
+  readonly log?: ServiceLog
+}
+
+/** What is to be seen of a service from outside. */
+export interface MetadataServiceStatus {
+  /** `undefined` before `start`. */
+  readonly address: string | undefined
+  /** The last map read. */
+  readonly map: ClusterMap
+  readonly servers: readonly ServerHeartbeat[]
+  /** Store entries applied by this service, and the commits that shared them. */
+  readonly entries: number
+  readonly commits: number
+  readonly upkeep: UpkeepStatus
+  /** No deletion yet. */
+  readonly safeMode: boolean
+}
+
+/** One metadata service with its store open. */
+export interface MetadataService {
+  readonly router: RpcRouter & RpcRouterTable
+  /** Listens and starts the background work; resolves with the real address. */
+  start(): Promise<string>
+  /** Runs all background work once, past safe mode: for tests and simulations that have not called `start`. */
+  runUpkeep(): Promise<UpkeepCounts>
+  /** Stops the background work, lets running calls finish, and closes the store. Idempotent. */
+  close(): Promise<void>
+  status(): MetadataServiceStatus
+}
+
+/** `PeerRejected` if the store belongs to another cluster, `FormatTooNew` if a newer version has written it. */
+export async function createMetadataService(options: MetadataServiceOptions): Promise<MetadataService> {
+  const tally = { entries: 0, commits: 0 }
+  const store = createKeyValueStore({
+    store: options.store,
+    clock: options.clock,
+    random: options.random,
+    service: options.identity.name,
+    onEntry: (commits) => {
+      tally.entries++
+      tally.commits += commits
+    },
+  })
+  const { clusterId } = options.identity
+  const cluster = await ClusterState.open({
+    ...options,
+    store,
+    ...(clusterId === '' ? {} : { clusterId }),
+  })
+  return new Service(options, store, cluster, tally)
+}
+
+interface Tally {
+  readonly entries: number
+  readonly commits: number
+}
+
+class Service implements MetadataService {
+  readonly router: RpcRouter & RpcRouterTable
+  private readonly options: MetadataServiceOptions
+  private readonly identity: HandshakeIdentity
+  private readonly store: KeyValueStore
+  private readonly cluster: ClusterState
+  private readonly tally: Tally
+  private readonly drives: DriveCaller
+  private readonly safeMode: SafeMode
+  private readonly upkeep: Upkeep
+  private listener: RpcListener | undefined
+  private closing: Promise<void> | undefined
+
+  constructor(options: MetadataServiceOptions, store: KeyValueStore, cluster: ClusterState, tally: Tally) {
+    const { clock, network, gcGraceSeconds, orphanGraceSeconds } = options
+    this.options = options
+    this.store = store
+    this.cluster = cluster
+    this.tally = tally
+    this.identity = { ...options.identity, clusterId: cluster.known.clusterId }
+    this.drives = createDriveCaller({ cluster, network, identity: this.identity })
+    this.safeMode = new SafeMode({
+      clock,
+      cluster,
+      delaySeconds: Math.min(SAFE_MODE_SECONDS, gcGraceSeconds),
+    })
+    this.upkeep = new Upkeep({
+      store,
+      clock,
+      gcGraceSeconds,
+      orphanGraceSeconds,
+      blocks: this.drives,
+      safeMode: this.safeMode,
+      onError: (work, err) => options.log?.error({ work, err }, 'background work failed'),
+    })
+    this.router = createRouter()
+    this.registerHandlers()
+  }
+
+  async start(): Promise<string> {
+    const { network, address, log } = this.options
+    this.listener = await network.listen(address, this.router, this.identity)
+    this.upkeep.start()
+    const { clusterId, epoch } = this.cluster.known
+    log?.info({ address: this.listener.address, clusterId, epoch }, 'metadata service listens')
+    return this.listener.address
+  }
+
+  runUpkeep(): Promise<UpkeepCounts> {
+    return this.upkeep.runOnce()
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeAll()
+    return this.closing
+  }
+
+  status(): MetadataServiceStatus {
+    return {
+      address: this.listener?.address,
+      map: this.cluster.known,
+      servers: this.cluster.heartbeats.all(),
+      entries: this.tally.entries,
+      commits: this.tally.commits,
+      upkeep: this.upkeep.status,
+      safeMode: !this.safeMode.isOver(),
+    }
+  }
+
+  private registerHandlers(): void {
+    const { clock, random } = this.options
+    const sessions = new Sessions({ store: this.store, clock, random })
+    const guard = createWriterGuard(sessions, this.cluster)
+    const namespace = createNamespace({ store: this.store, clock, random, guard })
+    registerSessionHandlers(this.router, sessions)
+    registerClusterHandlers(this.router, this.cluster)
+    registerNamespaceHandlers(this.router, namespace)
+    registerUploadHandlers(this.router, namespace.world)
+  }
+
+  private async closeAll(): Promise<void> {
+    const stopped = this.upkeep.stop()
+    await this.listener?.close(DRAIN_MS)
+    // Ends calls to drives that do not answer, so that the background work ends too.
+    await this.drives.close()
+    await stopped
+    await this.store.close()
+  }
+}
