@@ -158,9 +158,12 @@ function readHeaderDate(headers: RequestHeaders): Pick<SignatureClaim, 'date' | 
 }
 
 function readDate(date: string, malformed: S3ErrorCode): Pick<SignatureClaim, 'date' | 'dateMs'> {
-  const [, year, month, day, hour, minute, second] = DATE.exec(date)?.map(Number) ?? []
-  const dateMs = year === undefined ? Number.NaN : Date.UTC(year, (month ?? 0) - 1, day, hour, minute, second)
-  if (!Number.isNaN(dateMs) && formatSigningDate(dateMs) === date) return { date, dateMs }
+  const [, year = 0, month = 0, day = 0, hour = 24, minute = 0, second = 0] =
+    DATE.exec(date)?.map(Number) ?? []
+  const dateMs = Date.UTC(year, month - 1, day, hour, minute, second)
+  // Date.UTC carries over what is too much: 31 April would be 1 May.
+  const real = new Date(dateMs).getUTCDate() === day && hour < 24 && minute < 60 && second < 60
+  if (real && month >= 1 && month <= 12) return { date, dateMs }
   throw new S3Error(malformed, "The date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
 }
 

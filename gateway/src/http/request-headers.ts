@@ -59,7 +59,7 @@ export function readRequestHeaders(raw: readonly string[]): Record<string, strin
     if (before !== undefined && SINGLE.has(name)) {
       throw new S3Error('InvalidRequest', `The ${name} header was sent more than once.`)
     }
-    headers[name] = before === undefined ? value : `${before}, ${value}`
+    headers[name] = before === undefined ? value : `${before},${value}`
   }
   if (sizeBytes > HEADER_BYTES_MAX) throw tooLarge()
   checkFraming(headers)

@@ -129,7 +129,7 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     query,
     headers: wireHeaders,
     rawHeaders: request.rawHeaders,
-    remoteAddress: request.socket.remoteAddress ?? '',
+    remoteAddress: peerAddress(request),
   }
   const authentication = await authenticate(raw, dependencies.authentication, exchange.nowMs)
   if (resolved.name === undefined) throw refuse(resolved.error, authentication.principal.kind === 'anonymous')
@@ -201,6 +201,12 @@ function resolve(facts: {
 
 function refuse(error: unknown, anonymous: boolean): unknown {
   return anonymous ? new S3Error('AccessDenied') : error
+}
+
+/** IPv4 peers of a listener for both families come in IPv6's clothes. */
+function peerAddress(request: IncomingMessage): string {
+  const address = request.socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 function notBuilt(operation: OperationName): S3Error {

@@ -13,7 +13,7 @@ import type { OperationName } from './table.js'
 
 /**
  * Request headers by lower-case name, null prototype. Values are latin1 text, byte for byte as sent; repeated
- * headers are joined by `, `. For presigned requests, `x-amz-*` query parameters count as headers.
+ * headers are joined by `,`. For presigned requests, `x-amz-*` query parameters count as headers.
  */
 export type RequestHeaders = Readonly<Record<string, string | undefined>>
 

@@ -167,6 +167,20 @@ describe('authenticate', () => {
     expect(await outcome(getObject(), { nowMs: NOW_MS - 900_001 })).to.equal('403 RequestTimeTooSkewed')
   })
 
+  it('refuses dates that do not exist', async () => {
+    for (const date of [
+      '20130532T000000Z',
+      '20131301T000000Z',
+      '20130431T000000Z',
+      '20130524T240000Z',
+      '20130524T006000Z',
+      '2013-05-24T00:00:00Z',
+      '',
+    ]) {
+      expect(await outcome(withHeader(getObject(), 'x-amz-date', date)), date).to.equal('403 AccessDenied')
+    }
+  })
+
   it('refuses another region, another service and another day in the scope', async () => {
     for (const scope of [
       '20130524/eu-west-1/s3/aws4_request',

@@ -1,8 +1,8 @@
-import { CairnError } from '@cairn/protocol'
+import { CairnError, type Clock, systemClock } from '@cairn/protocol'
 import { expect } from 'chai'
 import type { Operation } from '../../src/operations/types.js'
 import { RawConnection } from './raw-connection.js'
-import { HOST, signedHead, startTestGateway, type TestGateway } from './test-gateway.js'
+import { HOST, NOW_MS, signedHead, startTestGateway, type TestGateway } from './test-gateway.js'
 
 const MEBIBYTE = 1024 * 1024
 
@@ -214,6 +214,28 @@ describe('bodies over HTTP', () => {
     connection.send(`${putHead({ 'Content-Length': '5' })}hello`)
     await connection.read()
     expect(await observed).to.include({ status: 200, operation: 'PutObject', bytesIn: 5, bytesOut: 0 })
+  })
+
+  it('cuts a request that does not end within the time to close', async () => {
+    const timers: { delayMs: number; task: () => void }[] = []
+    const clock: Clock = {
+      ...systemClock,
+      wallMicros: () => NOW_MS * 1000,
+      setTimer(delayMs, task) {
+        timers.push({ delayMs, task })
+        return () => undefined
+      },
+    }
+    const closing = await startTestGateway({ clock })
+    const own = await RawConnection.open(closing.port)
+    own.send(putHead({ 'Content-Length': '5', Expect: '100-continue' }))
+    await own.read()
+    const closed = closing.gateway.close()
+    expect(timers.map(({ delayMs }) => delayMs)).to.deep.equal([10_000])
+    timers[0]?.task()
+    await closed
+    expect(await own.closed()).to.equal('')
+    expect(closing.objects.size).to.equal(0)
   })
 
   it('finishes a running request when it closes, and takes no further one on its connection', async () => {
