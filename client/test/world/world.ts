@@ -1,13 +1,12 @@
 /** A cluster of fakes in one process, on the real RPC and a simulated clock. */
+import { type ClusterMap, GROUPS_PER_POOL, type HandshakeIdentity, type Random } from '@cairn/protocol'
 import {
-  type ClusterMap,
-  createLocalNetwork,
-  GROUPS_PER_POOL,
-  type HandshakeIdentity,
-  type Network,
-  type Random,
-} from '@cairn/protocol'
-import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
+  createSeededRandom,
+  createSimulatedClock,
+  createSimulatedNetwork,
+  type SimulatedClock,
+  type SimulatedNetwork,
+} from '@cairn/protocol/simulation'
 import { type BlockDamage, type ConnectedClient, connectCairn } from '../../src/index.js'
 import { FakeChunkServer } from './fake-chunk-server.js'
 import { FakeMetadata } from './fake-metadata.js'
@@ -15,7 +14,7 @@ import { FakeMetadata } from './fake-metadata.js'
 export interface World {
   readonly clock: SimulatedClock
   readonly random: Random
-  readonly network: Network
+  readonly network: SimulatedNetwork
   readonly metadata: FakeMetadata
   readonly servers: readonly FakeChunkServer[]
   readonly client: ConnectedClient
@@ -31,13 +30,16 @@ export interface WorldOptions {
   readonly servers?: number
   readonly replicas?: number
   readonly seed?: number
+  /** Longest delay of the network; none unless given. */
+  readonly delayMsMax?: number
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { servers: count = 3, replicas = Math.min(3, count), seed = 1 } = options
   const random = createSeededRandom(seed)
   const clock = createSimulatedClock(random)
-  const network = createLocalNetwork({ clock, random })
+  const delay = { msMin: 0, msMax: options.delayMsMax ?? 0 }
+  const network = createSimulatedNetwork({ clock, random, delay })
   const servers = Array.from({ length: count }, (_, index) => new FakeChunkServer(`d${index}`, clock))
   const first = Array.from({ length: replicas }, (_, index) => index)
   const metadata = new FakeMetadata(clusterMap(servers, first, 1), clock)
