@@ -1,5 +1,5 @@
 /** Exit statuses of the `cairn` command; a contract with scripts and supervisors. */
-import { hasCode } from '@cairn/protocol'
+import { CairnError, hasCode } from '@cairn/protocol'
 import { ConfigError } from './config.js'
 
 export const EXIT_STATUS = {
@@ -15,8 +15,14 @@ export const EXIT_STATUS = {
 export function exitStatusOf(error: unknown): number {
   if (error instanceof ConfigError) return EXIT_STATUS.configuration
   if (hasCode(error, 'DataFolderInUse', 'FormatTooNew')) return EXIT_STATUS.dataFolder
-  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  const code = systemCodeOf(error)
   if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT_STATUS.configuration
   return EXIT_STATUS.failure
+}
+
+/** The code of a system error, be it the error itself or its cause. */
+function systemCodeOf(error: unknown): string | undefined {
+  const cause = error instanceof CairnError ? error.cause : error
+  return (cause as NodeJS.ErrnoException | undefined)?.code
 }

@@ -52,7 +52,7 @@ describe('readConfig', () => {
     const found = mistakes(['--role', 'king'], env)
     expect(found).to.have.length(5)
     expect(found.join('\n')).to.match(
-      /CAIRN_PORT[^]*CAIRN_DURABILITY[^]*--role[^]*SECRET_KEY[^]*CAIRN_DRIVES/,
+      /CAIRN_PORT[\s\S]*CAIRN_DURABILITY[\s\S]*--role[\s\S]*SECRET_KEY[\s\S]*CAIRN_DRIVES/,
     )
   })
 
