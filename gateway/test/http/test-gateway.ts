@@ -1,4 +1,5 @@
 /** A gateway on a free port with a few small operations of its own and a clock that stands still. */
+import { createHash, createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { CairnClient, Digests } from '@cairn/client'
 import { CairnError, type Clock, createDigest, systemClock } from '@cairn/protocol'
@@ -168,4 +169,26 @@ export function presignedTarget(parts: SignedParts, options: { dated?: boolean }
     },
     { accessKeyId: EXAMPLE.accessKey, secretAccessKey: EXAMPLE.secretKey },
   ).path
+}
+
+/** A signed head for a path that the signing library would refuse: its escapes are signed as they are. */
+export function signedByHand(method: string, path: string): string {
+  const headers = `host:${HOST}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:${DATE}\n`
+  const names = 'host;x-amz-content-sha256;x-amz-date'
+  const canonical = `${method}\n${path}\n\n${headers}\n${names}\nUNSIGNED-PAYLOAD`
+  const scope = `${DATE.slice(0, 8)}/us-east-1/s3/aws4_request`
+  const digest = createHash('sha256').update(canonical).digest('hex')
+  let key: Buffer = Buffer.from(`AWS4${EXAMPLE.secretKey}`)
+  for (const step of scope.split('/')) key = createHmac('sha256', key).update(step).digest()
+  const text = `AWS4-HMAC-SHA256\n${DATE}\n${scope}\n${digest}`
+  const signature = createHmac('sha256', key).update(text).digest('hex')
+  return [
+    `${method} ${path} HTTP/1.1`,
+    `Host: ${HOST}`,
+    `X-Amz-Date: ${DATE}`,
+    'X-Amz-Content-Sha256: UNSIGNED-PAYLOAD',
+    `Authorization: AWS4-HMAC-SHA256 Credential=${EXAMPLE.accessKey}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
+    'Content-Length: 0',
+    '\r\n',
+  ].join('\r\n')
 }
