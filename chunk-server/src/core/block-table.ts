@@ -37,6 +37,8 @@ export class BlockTable {
   private cancelTimer: CancelTimer | undefined
   private tailBytes = 0
   private closed = false
+  /** True until recovery has made durable what it found: nothing goes to the index by itself before. */
+  private paused = true
 
   constructor(index: BlockIndex, segments: SegmentSet, options: { clock: Clock; limits: SegmentLimits }) {
     this.index = index
@@ -99,6 +101,12 @@ export class BlockTable {
     return this.tail.size >= 4 * this.limits.tailEntriesMax
   }
 
+  /** Lets changes flow to the index; called once, when recovery is done. */
+  resume(): void {
+    this.paused = false
+    if (this.tail.size > 0) this.schedule()
+  }
+
   async close(): Promise<void> {
     await this.flush()
     this.closed = true
@@ -129,7 +137,7 @@ export class BlockTable {
   }
 
   private schedule(): void {
-    if (this.running !== undefined || this.closed) return
+    if (this.running !== undefined || this.closed || this.paused) return
     const { tailEntriesFlush, tailBytesFlush, tailEntriesMax, tailFlushMs } = this.limits
     if (this.tail.size >= tailEntriesMax) {
       this.flushNow()

@@ -172,11 +172,17 @@ export class Compactor {
     } finally {
       await file.close()
     }
-    for (let at = 0; at < living.length; at += COPIES_AT_ONCE) {
-      await settleAll(living.slice(at, at + COPIES_AT_ONCE).map((entry) => this.copy(entry)))
+    await this.rewrite(living, needed)
+  }
+
+  /** Writes blocks, as far as they live where they are said to, and tombstones anew. Rejects with `DriveFull`. */
+  async rewrite(blocks: readonly IndexedBlock[], tombstones: readonly Tombstone[]): Promise<void> {
+    for (let at = 0; at < blocks.length; at += COPIES_AT_ONCE) {
+      const part = blocks.slice(at, at + COPIES_AT_ONCE).filter((entry) => this.livesHere(entry))
+      await settleAll(part.map((entry) => this.copy(entry)))
     }
-    for (let at = 0; at < needed.length; at += TOMBSTONES_PER_RECORD_MAX) {
-      await this.carry(needed.slice(at, at + TOMBSTONES_PER_RECORD_MAX))
+    for (let at = 0; at < tombstones.length; at += TOMBSTONES_PER_RECORD_MAX) {
+      await this.carry(tombstones.slice(at, at + TOMBSTONES_PER_RECORD_MAX))
     }
   }
 

@@ -2,7 +2,9 @@
  * Brings the table up to what the segments hold: reads, of each segment, what lies behind its checkpoint.
  *
  * 1. Segments the index knows as sealed are taken over unread. Of all others the tail is scanned, and synced:
- *    after kill -9 its bytes may still be in the page cache alone, and from now on they count as durable.
+ *    after kill -9 its bytes may still be in the page cache alone, and from now on they count as durable. What no
+ *    later record proves durable is also written again (by the store, as compaction does): if the last process
+ *    died of a failed sync, the page cache may hold what the drive never got, and another sync would not tell.
  * 2. Of several records of one block the highest order counts; a tombstone kills all below its own. A record
  *    found in two places with one order is a copy by compaction: either will do.
  * 3. A block whose units are wrong is kept as damaged if later records say that it had been durable (it was
@@ -35,8 +37,14 @@ export interface RecoveryOptions {
   readonly onDamage: (event: DamageEvent) => void
 }
 
+/** Records that may have been acknowledged, but for which no later record says that they were durable. */
+export interface Unproven {
+  readonly blocks: readonly IndexedBlock[]
+  readonly tombstones: readonly Tombstone[]
+}
+
 /** Opens the segments of a drive. `FormatTooNew` for segments of a later version. */
-export async function recover(options: RecoveryOptions): Promise<void> {
+export async function recover(options: RecoveryOptions): Promise<Unproven> {
   const { disk, index, segments } = options
   await prepareFolder(options)
   const names = await disk.list(SEGMENT_FOLDER)
@@ -48,7 +56,9 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   segments.nextOrder = next.order
   segments.sequenceMax = Math.max(next.sequence - 1, present.at(-1) ?? 0)
   const rows = knownSegments(options, new Set(present))
-  await new Recovery(options, rows).run(present)
+  const recovery = new Recovery(options, rows)
+  await recovery.run(present)
+  return recovery.unproven
 }
 
 async function prepareFolder({ disk, state }: RecoveryOptions): Promise<void> {
@@ -83,6 +93,7 @@ class Recovery {
   private readonly rows: ReadonlyMap<number, IndexedSegment>
   /** Highest order of each block's tombstones. */
   private readonly tombstones = new Map<string, number>()
+  readonly unproven: { blocks: IndexedBlock[]; tombstones: Tombstone[] } = { blocks: [], tombstones: [] }
   private readonly scanned: { segment: Segment; end: number }[] = []
 
   constructor(options: RecoveryOptions, rows: ReadonlyMap<number, IndexedSegment>) {
@@ -118,24 +129,29 @@ class Recovery {
   }
 
   private async tail(segment: Segment, file: Parameters<typeof scanSegment>[0]): Promise<void> {
+    const intact: IndexedBlock[] = []
     const broken: IndexedBlock[] = []
-    let records = 0
+    const buried: { offset: number; tombstones: readonly Tombstone[] }[] = []
     const place = { sequence: segment.sequence, from: segment.appliedTo }
     const result = await scanSegment(file, place, {
-      block: (entry, intact) => {
-        records++
-        if (intact) this.block(entry)
-        else broken.push(entry)
+      block: (entry, whole) => {
+        if (whole) this.block(entry)
+        ;(whole ? intact : broken).push(entry)
       },
-      tombstones: (tombstones, recordBytes) => {
-        records++
+      tombstones: (tombstones, { offset, sizeBytes }) => {
         for (const tombstone of tombstones) this.tombstone(tombstone, segment)
-        segment.tombstoneBytes += recordBytes
+        buried.push({ offset, tombstones })
+        segment.tombstoneBytes += sizeBytes
       },
     })
+    const records = intact.length + broken.length + buried.length
     this.assertOurs(segment, result, records)
     if (records > 0) await this.options.state.sync(file)
     for (const entry of broken) if (entry.offset < result.syncedTo) this.rotten(entry)
+    this.unproven.blocks.push(...intact.filter(({ offset }) => offset >= result.syncedTo))
+    for (const { offset, tombstones } of buried) {
+      if (offset >= result.syncedTo) this.unproven.tombstones.push(...tombstones)
+    }
     this.reportGaps(segment, result)
     this.scanned.push({ segment, end: Math.max(result.fileBytes, SEGMENT_HEADER_BYTES) })
   }

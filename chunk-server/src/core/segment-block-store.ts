@@ -9,6 +9,7 @@ import {
   BlockOwner,
   CairnError,
   type Clock,
+  hasCode,
   type Random,
   type SessionId,
   UNIT_BYTES,
@@ -120,7 +121,14 @@ class OpenStore implements SegmentBlockStore {
     const { disk, index, driveId = '', onDamage } = this.options
     const { table, segments, state } = this
     const { tailEntriesMax } = this.limits
-    await recover({ disk, index, table, segments, state, driveId, tailEntriesMax, onDamage })
+    const unproven = await recover({ disk, index, table, segments, state, driveId, tailEntriesMax, onDamage })
+    try {
+      await this.compactor.rewrite(unproven.blocks, unproven.tombstones)
+    } catch (error) {
+      // On a full drive the sync that recovery made has to do.
+      if (!hasCode(error, 'DriveFull')) throw error
+    }
+    table.resume()
   }
 
   async put(

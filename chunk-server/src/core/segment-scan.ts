@@ -34,7 +34,7 @@ const WINDOW_BYTES = 1024 * 1024
 export interface ScanVisitor {
   /** A block whose header and footer are right; `intact`: so are its units and its owner. */
   block(entry: IndexedBlock, intact: boolean): void
-  tombstones(tombstones: readonly Tombstone[], recordBytes: number): void
+  tombstones(tombstones: readonly Tombstone[], record: { offset: number; sizeBytes: number }): void
 }
 
 export interface ScanResult {
@@ -155,7 +155,7 @@ class Scan {
     if (!this.window.has(header.offset, sizeBytes)) await this.window.ensure(header.offset, sizeBytes)
     const found = readTombstones(this.window.view(header.offset, sizeBytes), HEADER_BYTES, header.size)
     if (found === undefined) return undefined
-    this.visitor.tombstones(found, sizeBytes)
+    this.visitor.tombstones(found, { offset: header.offset, sizeBytes })
     return header.offset + sizeBytes
   }
 

@@ -9,7 +9,7 @@ import { World } from './segment-world.js'
 const KiB = 1024
 const SIZES = [0, 1, 4095, 4097, 64 * KiB - 1, 64 * KiB, 64 * KiB + 1, 128 * KiB, 128 * KiB + 1, 300_007]
 const SLOTS = 14
-const RUNS = Number(process.env['CAIRN_MODEL_RUNS'] ?? 60)
+const RUNS = Number(process.env.CAIRN_MODEL_RUNS ?? 60)
 const never = new AbortController().signal
 
 type Fate = 'present' | 'absent' | 'either'
@@ -51,7 +51,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant<'crash'>('crash'),
-      how: fc.nat(4),
+      how: fc.nat(6),
       loseIndex: fc.boolean(),
       again: fc.nat(3),
     }),
@@ -156,16 +156,22 @@ class Model {
 
   private async crash(step: Extract<Step, { do: 'crash' }>): Promise<void> {
     const { world } = this
-    world.crash(this.choice(step.how), step)
+    this.end(step.how, step)
     this.inFlight = []
     this.busy.clear()
     for (let again = 0; again < step.again; again++) {
       world.opening().catch(() => undefined)
       await world.clock.advance(15 * world.random.fraction())
-      world.crash(this.choice(step.how + again), step)
+      this.end(step.how + again, step)
     }
     await world.open()
     await this.checkAll()
+  }
+
+  /** A power cut or, for the last two ways, the end of the process alone. */
+  private end(how: number, options: { loseIndex: boolean }): void {
+    if (how % 7 < 5) this.world.crash(this.choice(how), options)
+    else this.world.kill()
   }
 
   private choice(how: number): CrashChoice {

@@ -43,12 +43,35 @@ export class FragileIndex extends MemoryBlockIndex {
   /** What a power cut leaves: all durable batches and a random number of those after. */
   afterCrash(random: Random): FragileIndex {
     const free = this.batches.length - this.durableCount
-    const kept = this.durableCount + Math.floor(random.fraction() * (free + 1))
+    return this.prefix(this.durableCount + Math.floor(random.fraction() * (free + 1)))
+  }
+
+  /** What the end of the process leaves: all of it, out of reach of the process that ended. */
+  afterKill(): FragileIndex {
+    return this.prefix(this.batches.length)
+  }
+
+  private prefix(kept: number): FragileIndex {
     const left = new FragileIndex()
     for (const batch of this.batches.slice(0, kept)) left.apply(batch)
-    left.durableCount = kept
+    left.durableCount = this.durableCount
     return left
   }
+}
+
+/** Lets calls through until the process is dead; then they never return. */
+function mortal<Target extends object>(target: Target, life: { readonly over: boolean }): Target {
+  return new Proxy(target, {
+    get(on, name) {
+      const value: unknown = Reflect.get(on, name)
+      if (typeof value !== 'function') return value
+      return async (...given: unknown[]) => {
+        if (life.over) return new Promise(() => undefined)
+        const result: unknown = await value.apply(on, given)
+        return name === 'open' && result instanceof Object ? mortal(result, life) : result
+      }
+    },
+  })
 }
 
 /** One drive over all its crashes. */
@@ -59,6 +82,7 @@ export class World {
   disk: SimulatedDisk
   index: FragileIndex = new FragileIndex()
   limits: Partial<SegmentLimits> = TIGHT
+  private life = { over: false }
   private opened: SegmentBlockStore | undefined
 
   constructor(seed: number) {
@@ -79,9 +103,9 @@ export class World {
 
   /** The store as a promise, for tests that crash while it opens. */
   opening(): Promise<SegmentBlockStore> {
-    const { disk, index, clock, random, limits, damage } = this
+    const { index, clock, random, limits, damage } = this
     return openSegmentBlockStore({
-      disk,
+      disk: mortal(this.disk, this.life),
       index,
       clock,
       random,
@@ -103,10 +127,18 @@ export class World {
 
   /** Cuts the power and forgets the process; `open` starts the next one. */
   crash(choice: CrashChoice, options: { loseIndex?: boolean; keepIndex?: boolean } = {}): void {
+    this.kill()
     this.disk = this.disk.crash(choice)
-    this.opened = undefined
     if (options.loseIndex === true) this.index = new FragileIndex()
     else if (options.keepIndex !== true) this.index = this.index.afterCrash(this.random)
+  }
+
+  /** Ends the process as kill -9 does: what it handed to the kernel stays, nothing more comes. */
+  kill(): void {
+    this.life.over = true
+    this.life = { over: false }
+    this.index = this.index.afterKill()
+    this.opened = undefined
   }
 
   /** Paths of the segment files. */
