@@ -78,7 +78,6 @@ async function startMetadata(
     clock,
     durability: config.durability,
   })
-  closers.add(() => store.close())
   const service = await createMetadataService({
     ...environment,
     store,

@@ -35,7 +35,6 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     clock,
     durability: config.durability,
   })
-  closers.add(() => store.close())
   const replicas = config.replicas ?? REPLICAS_DEFAULT
   const service = await createMetadataService({
     ...environment,

@@ -1,0 +1,49 @@
+/** Metrics of a metadata service. */
+import type { MetadataService, MetadataServiceStatus } from '@cairn/metadata-service'
+import type { Metrics } from '../metrics.js'
+
+type Reading = readonly [
+  name: string,
+  kind: 'counter' | 'gauge',
+  help: string,
+  read: (status: MetadataServiceStatus) => number,
+]
+
+const READINGS: readonly Reading[] = [
+  ['cairn_commit_batches_total', 'counter', 'Store entries: each is one sync.', (status) => status.entries],
+  ['cairn_commits_total', 'counter', 'Commits that shared these entries.', (status) => status.commits],
+  [
+    'cairn_commit_batch_size',
+    'gauge',
+    'Commits per store entry, mean since the start.',
+    (status) => (status.entries === 0 ? 0 : status.commits / status.entries),
+  ],
+  [
+    'cairn_garbage_bytes',
+    'gauge',
+    'Bytes of dropped versions that wait for their grace.',
+    (status) => status.upkeep.garbage.pendingBytes,
+  ],
+  ['cairn_garbage_rows', 'gauge', 'Rows of dropped versions.', (status) => status.upkeep.garbage.pendingRows],
+  [
+    'cairn_garbage_freed_bytes_total',
+    'counter',
+    'Bytes freed after their grace.',
+    (status) => status.upkeep.garbage.freedBytes,
+  ],
+  [
+    'cairn_orphans_deleted_total',
+    'counter',
+    'Blocks deleted that no commit had named.',
+    (status) => status.upkeep.orphans.orphansDeleted,
+  ],
+  ['cairn_cluster_map_epoch', 'gauge', 'Epoch of the cluster map.', (status) => status.map.epoch],
+  ['cairn_safe_mode', 'gauge', '1 while nothing is deleted.', (status) => (status.safeMode ? 1 : 0)],
+]
+
+/** Adds the readings of this process's service. */
+export function addMetadataMetrics(metrics: Metrics, service: MetadataService): void {
+  for (const [name, kind, help, read] of READINGS) {
+    metrics.add({ name, kind, help, read: () => [{ value: read(service.status()) }] })
+  }
+}
