@@ -1,6 +1,7 @@
 import { BLOCK_BYTES_MAX, UNIT_BYTES } from '@cairn/protocol'
 import { expect } from 'chai'
 import { toBytes } from '../src/index.js'
+import { MAP_REFRESH_MS } from '../src/limits.js'
 import { codeOf, createWorld, patternBytes, type World } from './world/world.js'
 
 async function read(world: World): Promise<Buffer> {
@@ -80,4 +81,33 @@ it('a read finds the new members after the group has moved', async () => {
   }
   world.place([3, 4, 5])
   expect((await read(world)).equals(patternBytes(9))).to.equal(true)
+})
+
+it('a write asks for a newer map before it says that too few drives are in service', async () => {
+  const world = await createWorld()
+  const { map } = world.metadata
+  const drives = map.drives.map((drive) => ({ ...drive, state: 'dead' as const }))
+  world.metadata.map = { ...map, epoch: 2, drives }
+  await world.clock.advance(MAP_REFRESH_MS + 1000)
+  expect(await codeOf(world.run(world.client.putObject('b', 'k', patternBytes(9))))).to.equal(
+    'InsufficientReplicas',
+  )
+  expect(world.servers.map(({ puts }) => puts)).to.deep.equal([0, 0, 0])
+  world.metadata.map = { ...map, epoch: 3 }
+  await world.run(world.client.putObject('b', 'k', patternBytes(9)))
+  await world.run(world.client.putObject('b', 'l', patternBytes(9 * UNIT_BYTES)))
+  expect((await read(world)).equals(patternBytes(9))).to.equal(true)
+})
+
+it('a write does not wait for a suspect drive, and sends nothing to a dead one', async () => {
+  const world = await createWorld({ servers: 4, replicas: 4 })
+  const { map } = world.metadata
+  const states = ['up', 'up', 'suspect', 'dead'] as const
+  const drives = map.drives.map((drive, index) => ({ ...drive, state: states[index] ?? 'up' }))
+  world.metadata.map = { ...map, epoch: 2, drives }
+  await world.clock.advance(MAP_REFRESH_MS + 1000)
+  const code = await codeOf(world.run(world.client.putObject('b', 'k', patternBytes(9))))
+  expect(code).to.equal('none')
+  expect(world.servers.map(({ puts }) => puts)).to.deep.equal([1, 1, 1, 0])
+  expect(world.metadata.contexts.at(-1)?.dirtyGroups).to.have.length(1)
 })

@@ -99,6 +99,14 @@ describe('multipart uploads', () => {
     expect(await codeOf(complete([one]))).to.equal('NoSuchUpload')
   })
 
+  it('completed twice at the same time become one object with one result', async () => {
+    const one = await putPart(1, SMALL)
+    const both = [1, 2].map(() => world.client.completeUpload(upload, [one], options))
+    const [first, second] = await world.run(Promise.all(both))
+    expect(second).to.deep.equal(first)
+    expect((await read()).equals(SMALL)).to.equal(true)
+  })
+
   it('survive a lost answer of the completing commit', async () => {
     const one = await putPart(1, SMALL)
     world.metadata.answersToLose = 2
