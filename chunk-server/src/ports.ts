@@ -160,6 +160,8 @@ export interface BlockIndex {
   range(after: BlockId | undefined, limit: number): IndexedBlock[]
   /** Sessions that have rows, in id order after `after`. */
   writers(after: SessionId | undefined, limit: number): SessionId[]
+  /** The session's highest block. */
+  last(session: SessionId): BlockId | undefined
   segments(): IndexedSegment[]
   /** First order and first sequence that may be unused, as of the last checkpoint. */
   next(): { readonly order: number; readonly sequence: number }

@@ -1,4 +1,4 @@
-import { type BlockId, type SessionId, sessionOf } from '@cairn/protocol'
+import { type BlockId, type SessionId, sameBytes, sessionOf } from '@cairn/protocol'
 import { keyOf } from '../core/block-table.js'
 import type {
   BlockIndex,
@@ -58,6 +58,16 @@ export class MemoryBlockIndex implements BlockIndex {
       .sort()
       .slice(0, limit)
       .map((hex) => Buffer.from(hex, 'hex') as Uint8Array as SessionId)
+  }
+
+  last(session: SessionId): BlockId | undefined {
+    let last: BlockId | undefined
+    for (const { block } of this.rows.values()) {
+      if (sameBytes(sessionOf(block), session) && (last === undefined || Buffer.compare(block, last) > 0)) {
+        last = block
+      }
+    }
+    return last
   }
 
   segments(): IndexedSegment[] {

@@ -14,6 +14,7 @@ import {
   crc32c,
   SESSION_ID_BYTES,
   type SessionId,
+  sameBytes,
   sessionOf,
 } from '@cairn/protocol'
 import Database from 'better-sqlite3'
@@ -133,6 +134,13 @@ class SqliteBlockIndex implements BlockIndex {
     return sessions
   }
 
+  last(session: SessionId): BlockId | undefined {
+    const row = this.guarded(() => this.statements.last.get(pastSession(session)))
+    if (row === undefined) return undefined
+    const block = row.id as Uint8Array as BlockId
+    return sameBytes(sessionOf(block), session) ? block : undefined
+  }
+
   segments(): IndexedSegment[] {
     return this.guarded(() => this.statements.segments.all()).map((row) => ({
       sequence: row.sequence,
@@ -185,6 +193,7 @@ class SqliteBlockIndex implements BlockIndex {
 interface Statements {
   readonly get: Database.Statement<[Uint8Array], BlockRow>
   readonly range: Database.Statement<[Uint8Array, number], BlockRow>
+  readonly last: Database.Statement<[Uint8Array], Pick<BlockRow, 'id'>>
   readonly segments: Database.Statement<[], SegmentColumns>
   readonly next: Database.Statement<[], { ord: number; sequence: number }>
   readonly apply: (batch: IndexBatch) => void
@@ -236,6 +245,7 @@ function prepareStatements(database: Database.Database): Statements {
   return {
     get: database.prepare('SELECT value FROM block WHERE id = ?'),
     range: database.prepare('SELECT id, value FROM block WHERE id > ? ORDER BY id LIMIT ?'),
+    last: database.prepare('SELECT id FROM block WHERE id <= ? ORDER BY id DESC LIMIT 1'),
     segments: database.prepare('SELECT * FROM segment'),
     next: database.prepare('SELECT ord, sequence FROM next'),
     apply: database.transaction((batch: IndexBatch) => {

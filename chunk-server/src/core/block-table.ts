@@ -6,8 +6,16 @@
  * ahead of the checkpoint: reading the tail again is idempotent, since every record carries its order, and live
  * bytes are counted in the transaction of their rows.
  */
-import type { BlockId, CancelTimer, Clock } from '@cairn/protocol'
+import {
+  type BlockId,
+  type CancelTimer,
+  type Clock,
+  type SessionId,
+  sameBytes,
+  sessionOf,
+} from '@cairn/protocol'
 import type { BlockIndex, IndexBatch, IndexedBlock, LiveDelta } from '../ports.js'
+import { RecentIds } from './recent-ids.js'
 import type { SegmentLimits } from './segment-limits.js'
 import { recordBytesOf, type SegmentSet } from './segment-set.js'
 
@@ -30,6 +38,7 @@ export class BlockTable {
   private readonly segments: SegmentSet
   private readonly clock: Clock
   private readonly limits: SegmentLimits
+  private readonly recent: RecentIds = new RecentIds((session) => this.highestOf(session))
   private tail = new Map<string, Change>()
   /** Changes being written; older than `tail`. */
   private flushing: Map<string, Change> | undefined
@@ -49,7 +58,7 @@ export class BlockTable {
 
   find(block: BlockId, key: string = keyOf(block)): IndexedBlock | undefined {
     const change = this.tail.get(key) ?? this.flushing?.get(key)
-    return change === undefined ? this.index.get(block) : change.current
+    return change === undefined ? this.indexed(block) : change.current
   }
 
   /** The block lives where `entry` says; whatever it had before is dead. */
@@ -122,11 +131,27 @@ export class BlockTable {
   private change(block: BlockId, key: string, current: IndexedBlock | undefined): void {
     const known = this.tail.get(key)
     const before = known ?? this.flushing?.get(key)
-    const old = before === undefined ? this.index.get(block) : before.current
+    const old = before === undefined ? this.indexed(block) : before.current
+    if (current !== undefined) this.recent.note(current.block)
     this.count(old, -1)
     this.count(current, 1)
     if (known !== undefined) known.current = current
     else this.tail.set(key, { block: current?.block ?? block, key, current, persisted: old })
+  }
+
+  private indexed(block: BlockId): IndexedBlock | undefined {
+    return this.recent.mayHold(block) ? this.index.get(block) : undefined
+  }
+
+  private highestOf(session: SessionId): BlockId | undefined {
+    let highest = this.index.last(session)
+    for (const changes of [this.tail, this.flushing ?? []]) {
+      for (const [, { block, current }] of changes) {
+        if (current === undefined || !sameBytes(sessionOf(block), session)) continue
+        if (highest === undefined || Buffer.compare(block, highest) > 0) highest = block
+      }
+    }
+    return highest
   }
 
   private count(entry: IndexedBlock | undefined, sign: 1 | -1): void {

@@ -1,7 +1,7 @@
 /** What every `BlockIndex` promises, and what the one in SQLite does with a damaged file. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemClock, systemRandom } from '@cairn/protocol'
+import { sessionOf, systemClock, systemRandom } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { MemoryBlockIndex } from '../../src/adapters/memory-block-index.js'
@@ -56,6 +56,8 @@ function describeBlockIndex(name: string, open: () => BlockIndex): void {
       expect(sessions.map((session) => Buffer.from(session).readUInt32BE(0))).to.deep.equal([2, 5])
       const rest = index.writers(sessions[1], 5)
       expect(rest.map((session) => Buffer.from(session).readUInt32BE(0))).to.deep.equal([9])
+      expect(index.last(sessionOf(blockId(5, 0)))).to.deep.equal(blockId(5, 2))
+      expect(index.last(sessionOf(blockId(6, 0)))).to.equal(undefined)
       index.close()
     })
 
