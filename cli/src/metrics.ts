@@ -32,7 +32,20 @@ export interface Metrics {
 /** Seconds; from one small cached read to a large upload over a slow line. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** Buckets that get a label of their own; names that nobody could read or write do not count. */
+const BUCKET_LABELS_MAX = 10_000
+
+/** Labels for buckets that exist: else anybody could fill the server's memory with made-up names. */
+function createBucketLabels(): (bucket: string, status: number) => string {
+  const known = new Set<string>()
+  return (bucket, status) => {
+    if (status < 400 && known.size < BUCKET_LABELS_MAX) known.add(bucket)
+    return known.has(bucket) ? bucket : ''
+  }
+}
+
 export function createMetrics(): Metrics {
+  const labelOf = createBucketLabels()
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const requests = new Counter({
@@ -56,7 +69,8 @@ export function createMetrics(): Metrics {
   })
   return {
     observeRequest(sample: RequestSample): void {
-      const { bucket, operation } = sample
+      const { operation } = sample
+      const bucket = labelOf(sample.bucket, sample.status)
       requests.inc({ bucket, operation, status: String(sample.status) })
       durations.observe({ operation }, sample.durationMs / 1000)
       if (sample.bytesIn > 0) bytes.inc({ bucket, direction: 'in' }, sample.bytesIn)

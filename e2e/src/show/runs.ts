@@ -18,7 +18,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['damage', (report) => showDamage(report)],
   ['figures', showFigures],
   ['keys', showKeys],
-  ['kill', (report) => showKill(report)],
+  ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
   ['large-file', showLargeFile],
   ['pause', showPause],
   ['start-time', showStartTime],

@@ -77,7 +77,8 @@ function writeHead(
   for (const [name, value] of Object.entries(answer.headers ?? {})) {
     if (value !== undefined) head.push(name, String(value))
   }
-  if (contentLength !== undefined) head.push('Content-Length', String(contentLength))
+  const declared = answer.headers?.['Content-Length'] !== undefined
+  if (contentLength !== undefined && !declared) head.push('Content-Length', String(contentLength))
   response.sendDate = false
   response.writeHead(answer.status, head)
 }
