@@ -189,6 +189,51 @@ describe('multipart uploads', () => {
   })
 })
 
+describe('multipart uploads raced in one turn', () => {
+  const inBothOrders = [false, true]
+
+  for (const isReversed of inBothOrders) {
+    const order = isReversed ? 'second' : 'first'
+
+    it(`take no part after a freeze that came ${isReversed ? 'first' : 'second'}`, async () => {
+      const { world, space } = await open()
+      const upload = await world.run(world.create('k'))
+      const part = () => putPart(world.world, world.partRequest(upload, space, 1))
+      const freeze = () => freezeUpload(world.world, { ...nameOf(upload), op: world.op() })
+      const tasks: (() => Promise<unknown>)[] = isReversed ? [freeze, part] : [part, freeze]
+      await world.run(Promise.allSettled(tasks.map((task) => task())))
+      const [frozen] = await world.run(world.rows('u/'))
+      const parts = (await world.run(world.rows('p/'))).filter(({ key }) => key[18] !== 0xff)
+      for (const row of parts) expect(row.revision).to.be.below(frozen?.revision ?? 0)
+      expect(frozen?.revision).to.be.above(frozen?.created ?? Number.POSITIVE_INFINITY)
+    })
+
+    it(`are completed or aborted, never both, when the abort comes ${order}`, async () => {
+      const { world, space } = await open()
+      const upload = await world.run(world.create('k'))
+      await world.run(world.part(upload, space, 1))
+      const request = await world.run(world.prepareComplete(upload))
+      const complete = () => completeUpload(world.world, request)
+      const abort = () => abortUpload(world.world, { ...nameOf(upload), op: world.op() })
+      const tasks: (() => Promise<unknown>)[] = isReversed ? [complete, abort] : [abort, complete]
+      const results = await world.run(Promise.allSettled(tasks.map((task) => task())))
+      expect(results.filter(({ status }) => status === 'fulfilled')).to.have.length(1)
+      await world.run(world.garbage.runOnce())
+      expect(await world.run(world.lostBlocks())).to.deep.equal([])
+    })
+  }
+
+  it('give one part number to both writers in turn, and free the loser', async () => {
+    const { world, space } = await open()
+    const upload = await world.run(world.create('k'))
+    const writers = [1, 2, 3].map(() => putPart(world.world, world.partRequest(upload, space, 1)))
+    await world.run(Promise.all(writers))
+    await world.run(world.garbage.runOnce())
+    expect(world.drives.blocksById.size).to.equal(1)
+    expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+})
+
 describe('listUploads', () => {
   const all: ListUploadsRequest = {
     bucket: 'b',

@@ -31,7 +31,7 @@ class Race {
       this.forever(() => this.world.orphans.runOnce()),
       ...(hasFaults ? [this.forever(() => this.sabotage())] : []),
     ]
-    const expiry = this.chance(0.5) ? this.endSession() : Promise.resolve()
+    const expiry = this.chance(0.5) ? this.tolerate(() => this.endSession()) : Promise.resolve()
     const actors = Array.from({ length: 6 }, () => this.act(4))
     await Promise.all([...actors, expiry])
     this.isOver = true
