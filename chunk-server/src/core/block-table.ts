@@ -116,13 +116,13 @@ export class BlockTable {
     if (this.tail.size > 0) this.schedule()
   }
 
+  /** Writes what is left; if the index cannot be written, the next start reads it from the segments' tails. */
   async close(): Promise<void> {
-    await this.flush()
-    this.closed = true
-    this.cancelTimer?.()
+    await this.flush().catch(() => undefined)
+    this.abandon()
   }
 
-  /** Gives up what is in memory, as a failed drive has to: the segments' tails have it. */
+  /** Writes nothing more by itself. */
   abandon(): void {
     this.closed = true
     this.cancelTimer?.()

@@ -48,7 +48,7 @@ export interface CompactionResult {
   readonly complete: boolean
 }
 
-/** Copies in flight at once: they share the group commit's syncs. */
+/** Copies of small blocks in flight at once: they share the group commit's syncs. */
 const COPIES_AT_ONCE = 64
 
 export class Compactor {
@@ -177,10 +177,14 @@ export class Compactor {
 
   /** Writes blocks, as far as they live where they are said to, and tombstones anew. Rejects with `DriveFull`. */
   async rewrite(blocks: readonly IndexedBlock[], tombstones: readonly Tombstone[]): Promise<void> {
-    for (let at = 0; at < blocks.length; at += COPIES_AT_ONCE) {
-      const part = blocks.slice(at, at + COPIES_AT_ONCE).filter((entry) => this.livesHere(entry))
-      await settleAll(part.map((entry) => this.copy(entry)))
+    const { smallBlockBytesMax } = this.options.limits
+    const living = blocks.filter((entry) => this.livesHere(entry))
+    const small = living.filter((entry) => entry.sizeBytes <= smallBlockBytesMax)
+    for (let at = 0; at < small.length; at += COPIES_AT_ONCE) {
+      await settleAll(small.slice(at, at + COPIES_AT_ONCE).map((entry) => this.copy(entry)))
     }
+    // One by one: a copy holds a segment that a writer may be waiting for.
+    for (const entry of living) if (entry.sizeBytes > smallBlockBytesMax) await this.copy(entry)
     for (let at = 0; at < tombstones.length; at += TOMBSTONES_PER_RECORD_MAX) {
       await this.carry(tombstones.slice(at, at + TOMBSTONES_PER_RECORD_MAX))
     }

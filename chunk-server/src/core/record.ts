@@ -41,6 +41,8 @@ export const RECORD_FORMAT = 1
 export const RECORD_ALIGN = 8
 export const HEADER_BYTES = 72
 export const SALT_BYTES = 8
+/** Largest encoded owner: a key of 1,024 bytes, a bucket name and ids, with room. */
+export const OWNER_BYTES_MAX = 4096
 export const KIND_BLOCK = 1
 export const KIND_TOMBSTONES = 2
 export const KIND_VOID = 3

@@ -30,7 +30,13 @@ import { BlockReader } from './block-reader.js'
 import { BlockTable, keyOf } from './block-table.js'
 import { type CompactionResult, Compactor } from './compaction.js'
 import { GroupCommit, type Placement } from './group-commit.js'
-import { blockRecordBytes, HEADER_BYTES, TOMBSTONES_PER_RECORD_MAX, tombstoneRecordBytes } from './record.js'
+import {
+  blockRecordBytes,
+  HEADER_BYTES,
+  OWNER_BYTES_MAX,
+  TOMBSTONES_PER_RECORD_MAX,
+  tombstoneRecordBytes,
+} from './record.js'
 import { recover } from './recovery.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
 import { SegmentSet } from './segment-set.js'
@@ -68,7 +74,12 @@ export interface SegmentBlockStore extends BlockStore {
  */
 export async function openSegmentBlockStore(options: SegmentBlockStoreOptions): Promise<SegmentBlockStore> {
   const store = new OpenStore(options)
-  await store.open()
+  try {
+    await store.open()
+  } catch (error) {
+    await store.dispose()
+    throw error
+  }
   return store
 }
 
@@ -231,8 +242,14 @@ class OpenStore implements SegmentBlockStore {
     await this.log.roll()
     await this.streams.sealIdle(() => true)
     await this.table.close()
-    await this.segments.close()
+    await this.dispose()
     this.options.index.close()
+  }
+
+  /** Gives descriptors and timers back, whatever state the store is in. */
+  async dispose(): Promise<void> {
+    this.table.abandon()
+    await this.segments.close()
   }
 
   private assertOpen(): void {
@@ -248,6 +265,7 @@ class OpenStore implements SegmentBlockStore {
     if (known !== undefined && !known.damaged) return compareContent(known, intake)
     await this.assertRoom()
     const owner = BlockOwner.encode(put.owner)
+    if (owner.length > OWNER_BYTES_MAX) throw new CairnError('InvalidArgument', 'the owner is too long')
     const { smallBlockBytesMax } = this.limits
     const first = await intake.take(smallBlockBytesMax)
     // A body that fills the small limit exactly may have ended: one more unit tells.

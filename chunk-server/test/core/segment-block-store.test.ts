@@ -162,6 +162,34 @@ describe('Start of a SegmentBlockStore', () => {
   })
 })
 
+describe('SegmentBlockStore', () => {
+  it('refuses an owner that is too long', async () => {
+    const world = await opened(20)
+    const owner = ownerOf('k'.repeat(5000))
+    const storing = world.store.put(blockId(1, 1), owner, [], { signal: never })
+    expect(await world.run(codeOf(storing))).to.equal('InvalidArgument')
+  })
+
+  it('goes on while its index cannot be written, and catches up afterwards', async () => {
+    const world = await opened(21)
+    const apply = world.index.apply.bind(world.index)
+    let refused = 0
+    world.index.apply = () => {
+      refused++
+      throw new Error('database or disk is full')
+    }
+    for (let counter = 0; counter < 10; counter++) await world.run(put(world, counter))
+    await world.run(world.store.delete([blockId(1, 4)]))
+    await world.clock.advance(500)
+    expect(refused).to.be.greaterThan(2)
+    for (let counter = 5; counter < 10; counter++) expect(await isRight(world, counter)).to.equal(true)
+    world.index.apply = apply
+    await world.clock.advance(500)
+    expect(world.index.range(undefined, 100)).to.have.lengthOf(9)
+    expect(world.index.segments().reduce((sum, row) => sum + row.liveBlocks, 0)).to.equal(9)
+  })
+})
+
 describe('Compaction', () => {
   it('gives the space of deleted blocks back', async () => {
     const world = await opened(10)
