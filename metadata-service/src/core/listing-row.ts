@@ -1,12 +1,20 @@
 /** Decodes of a version's row only what a listing shows: a page has a thousand of them. */
-import { CairnError, ObjectChecksum, type ObjectVersion, type OpId, Reader } from '@cairn/protocol'
+import {
+  CairnError,
+  CHECKSUM_ALGORITHMS,
+  type ChecksumType,
+  type ObjectChecksum,
+  type ObjectVersion,
+} from '@cairn/protocol'
 import { NULL_VERSION_ID } from './keys-version-id.js'
+import { Cursor } from './listing-cursor.js'
 import { VERSION_FIELDS } from './rows.js'
 
 /** The part of a `VersionRow` that listings use. */
 export interface ListedRow {
   seq: number
-  op: OpId
+  /** In hex. */
+  op: string
   isNull: boolean
   deleteMarker: boolean
   modifiedMs: number
@@ -17,19 +25,23 @@ export interface ListedRow {
   checksum: ObjectChecksum | undefined
 }
 
-const VERSION_ROW_FORMAT = 1
-const ATTRIBUTES_FORMAT = 1
+const FORMAT = 1
+const LAST_FIELD = VERSION_FIELDS.checksum
 /** Field 8 of `ObjectAttributes`, length-delimited. */
 const STORAGE_CLASS_TAG = 8 * 8 + 2
-const NO_OP = new Uint8Array(0) as OpId
-const LAST_FIELD = VERSION_FIELDS.checksum
+/** Fields 1 to 3 of `ObjectChecksum`. */
+const ALGORITHM_TAG = 8
+const TYPE_TAG = 2 * 8
+const VALUE_TAG = 3 * 8 + 2
+const CHECKSUM_TYPES: readonly ChecksumType[] = ['FULL_OBJECT', 'COMPOSITE']
 
 /** Reads up to the last field shown: the codec writes fields in the order of their numbers. */
 export function readListedRow(value: Uint8Array): ListedRow {
-  const reader = openMessage(value, VERSION_ROW_FORMAT, 'VersionRow')
+  const cursor = new Cursor(value)
+  cursor.format(FORMAT, 'VersionRow')
   const row: ListedRow = {
     seq: 0,
-    op: NO_OP,
+    op: '',
     isNull: false,
     deleteMarker: false,
     modifiedMs: 0,
@@ -39,103 +51,113 @@ export function readListedRow(value: Uint8Array): ListedRow {
     storageClass: undefined,
     checksum: undefined,
   }
-  while (!reader.done) {
-    const tag = reader.varint()
-    const field = tag >>> 3
+  let field = 0
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    field = tag >>> 3
     if (field > LAST_FIELD) break
-    readField(reader, row, field, tag)
+    readField(cursor, row, tag)
   }
+  if (field < VERSION_FIELDS.attributes) throw new CairnError('MessageCorrupt', 'a VersionRow ends early')
   return row
-}
-
-/** Whether the row is a delete marker: the first bytes tell. */
-export function isDeleteMarker(value: Uint8Array): boolean {
-  const reader = openMessage(value, VERSION_ROW_FORMAT, 'VersionRow')
-  while (!reader.done) {
-    const tag = reader.varint()
-    if (tag >>> 3 === VERSION_FIELDS.deleteMarker) return reader.varint() !== 0
-    reader.skip(tag & 7)
-  }
-  throw new CairnError('MessageCorrupt', 'VersionRow.deleteMarker is missing')
 }
 
 /** The version as a listing shows it, without its block map. */
 export function showListedRow(row: ListedRow, key: string, isLatest: boolean): ObjectVersion {
-  const shown: ObjectVersion = {
+  const { deleteMarker, modifiedMs, sizeBytes, etag, owner, storageClass, checksum } = row
+  const versionId = row.isNull ? NULL_VERSION_ID : row.seq.toString(16).padStart(16, '0') + row.op
+  const attributes = storageClass === undefined ? NO_ATTRIBUTES : { storageClass }
+  const parts = NO_PARTS
+  const shown = {
     key,
-    versionId: row.isNull ? NULL_VERSION_ID : hexVersionId(row),
+    versionId,
     isLatest,
-    deleteMarker: row.deleteMarker,
-    modifiedMs: row.modifiedMs,
-    sizeBytes: row.sizeBytes,
-    etag: row.etag,
-    owner: row.owner,
-    attributes: row.storageClass === undefined ? NO_ATTRIBUTES : { storageClass: row.storageClass },
-    parts: NO_PARTS,
+    deleteMarker,
+    modifiedMs,
+    sizeBytes,
+    etag,
+    owner,
+    attributes,
+    parts,
   }
-  return row.checksum === undefined ? shown : { ...shown, checksum: row.checksum }
+  return checksum === undefined ? shown : Object.assign(shown, { checksum })
 }
 
 const NO_ATTRIBUTES: ObjectVersion['attributes'] = {}
 const NO_PARTS: ObjectVersion['parts'] = []
 
-function openMessage(value: Uint8Array, format: number, name: string): Reader {
-  const reader = new Reader(value)
-  const found = reader.byte()
-  if (found > format) {
-    throw new CairnError('FormatTooNew', `${name} has format ${found}; this version knows ${format}`)
-  }
-  return reader
-}
-
-function readField(reader: Reader, row: ListedRow, field: number, tag: number): void {
-  switch (field) {
+function readField(cursor: Cursor, row: ListedRow, tag: number): void {
+  switch (tag >>> 3) {
     case VERSION_FIELDS.seq:
-      row.seq = reader.varint()
+      row.seq = cursor.varint()
       break
     case VERSION_FIELDS.op:
-      row.op = reader.bytes() as Uint8Array as OpId
+      row.op = cursor.hex()
       break
     case VERSION_FIELDS.isNull:
-      row.isNull = reader.varint() !== 0
+      row.isNull = cursor.varint() !== 0
       break
     case VERSION_FIELDS.deleteMarker:
-      row.deleteMarker = reader.varint() !== 0
+      row.deleteMarker = cursor.varint() !== 0
       break
     case VERSION_FIELDS.modifiedMs:
-      row.modifiedMs = reader.varint()
+      row.modifiedMs = cursor.varint()
       break
     case VERSION_FIELDS.sizeBytes:
-      row.sizeBytes = reader.varint()
+      row.sizeBytes = cursor.varint()
       break
     case VERSION_FIELDS.etag:
-      row.etag = reader.text()
+      row.etag = cursor.text()
       break
     case VERSION_FIELDS.owner:
-      row.owner = reader.text()
+      row.owner = cursor.text()
       break
     case VERSION_FIELDS.attributes:
-      row.storageClass = readStorageClass(reader.bytes())
+      row.storageClass = readStorageClass(cursor)
       break
     case VERSION_FIELDS.checksum:
-      row.checksum = ObjectChecksum.decode(reader.bytes())
+      row.checksum = readChecksum(cursor)
       break
     default:
-      reader.skip(tag & 7)
+      cursor.skip(tag & 7)
   }
 }
 
-function readStorageClass(attributes: Uint8Array): string | undefined {
-  const reader = openMessage(attributes, ATTRIBUTES_FORMAT, 'ObjectAttributes')
-  while (!reader.done) {
-    const tag = reader.varint()
-    if (tag === STORAGE_CLASS_TAG) return reader.text()
-    reader.skip(tag & 7)
+function readStorageClass(cursor: Cursor): string | undefined {
+  const outerEnd = cursor.enter()
+  cursor.format(FORMAT, 'ObjectAttributes')
+  let storageClass: string | undefined
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag === STORAGE_CLASS_TAG) storageClass = cursor.text()
+    else cursor.skip(tag & 7)
   }
-  return undefined
+  cursor.leave(outerEnd)
+  return storageClass
 }
 
-function hexVersionId({ seq, op }: ListedRow): string {
-  const hex = Buffer.from(op.buffer, op.byteOffset, op.byteLength).toString('hex')
-  return seq.toString(16).padStart(16, '0') + hex
+function readChecksum(cursor: Cursor): ObjectChecksum {
+  const outerEnd = cursor.enter()
+  cursor.format(FORMAT, 'ObjectChecksum')
+  let algorithm = -1
+  let type = -1
+  let value = ''
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag === ALGORITHM_TAG) algorithm = cursor.varint()
+    else if (tag === TYPE_TAG) type = cursor.varint()
+    else if (tag === VALUE_TAG) value = cursor.text()
+    else cursor.skip(tag & 7)
+  }
+  cursor.leave(outerEnd)
+  return checksumOf(algorithm, type, value)
+}
+
+function checksumOf(algorithm: number, type: number, value: string): ObjectChecksum {
+  const algorithmName = CHECKSUM_ALGORITHMS[algorithm]
+  const typeName = CHECKSUM_TYPES[type]
+  if (algorithmName === undefined || typeName === undefined) {
+    throw new CairnError('MessageCorrupt', 'an ObjectChecksum is of no known kind')
+  }
+  return { algorithm: algorithmName, type: typeName, value }
 }

@@ -4,9 +4,13 @@
  */
 import {
   CairnError,
+  formatId,
   type ListVersionsRequest,
   type ListVersionsResponse,
   type ObjectVersion,
+  OP_ID_BYTES,
+  type OpId,
+  parseId,
   type SpaceId,
 } from '@cairn/protocol'
 import type { KeyValueStore, Read, StoreRow } from '../ports.js'
@@ -56,6 +60,9 @@ async function stampAfter(resolver: Resolver, request: ListVersionsRequest): Pro
   return found === undefined ? 'none' : found.version
 }
 
+/** A version among those of its key; the op id in hex sorts as its bytes do. */
+type ListedStamp = Pick<ListedRow, 'seq' | 'op'>
+
 /** A row on its way into the page. */
 interface Entry {
   readonly row: StoreRow
@@ -71,7 +78,7 @@ class VersionPage {
   private readonly commonPrefixes: string[] = []
   private from: Uint8Array
   /** Versions of the name `from` up to this one are done. */
-  private after: VersionStamp | undefined
+  private after: ListedStamp | undefined
   private isDone: boolean
   private isTruncated = false
   private next = { key: '', versionId: '' }
@@ -86,7 +93,7 @@ class VersionPage {
     const name = nameOf(space, request.afterKey)
     if (after !== 'all' && Buffer.compare(name, this.names.from) >= 0) {
       this.from = name
-      this.after = after === 'none' ? undefined : after
+      this.after = after === 'none' ? undefined : { seq: after.seq, op: formatId(after.op) }
     }
   }
 
@@ -99,7 +106,9 @@ class VersionPage {
     const older =
       after === undefined
         ? orderedBytes('v/', from)
-        : successorOfKey(olderKey(space, keyOfName(viewOf(from)), after.seq, after.op))
+        : successorOfKey(
+            olderKey(space, keyOfName(viewOf(from)), after.seq, parseId<OpId>(after.op, OP_ID_BYTES)),
+          )
     return [
       { kind: 'scan', range: { from: orderedBytes('o/', from), to: this.end('o/') }, limit: this.scanRows },
       { kind: 'scan', range: { from: older, to: this.end('v/') }, limit: this.scanRows },
@@ -167,9 +176,8 @@ class VersionPage {
 }
 
 /** Newest first: by descending seq, then by op id, as in the keys of `v/`. */
-function isAfter(row: ListedRow, stamp: VersionStamp): boolean {
-  if (row.seq !== stamp.seq) return row.seq < stamp.seq
-  return Buffer.compare(row.op, stamp.op) > 0
+function isAfter(row: ListedStamp, stamp: ListedStamp): boolean {
+  return row.seq === stamp.seq ? row.op > stamp.op : row.seq < stamp.seq
 }
 
 /**

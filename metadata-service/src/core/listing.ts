@@ -7,7 +7,7 @@ import type { ListObjectsRequest, ListObjectsResponse, ObjectVersion, SpaceId } 
 import type { KeyValueStore, Read, StoreRow } from '../ports.js'
 import { orderedBytes } from './keys-version-id.js'
 import { afterName, checkListing, keyOfName, ListingNames, viewOf } from './listing-names.js'
-import { isDeleteMarker, readListedRow, showListedRow } from './listing-row.js'
+import { type ListedRow, readListedRow, showListedRow } from './listing-row.js'
 import type { Resolver } from './resolve.js'
 
 /** Rows that one call looks at: some 0.2 s. Behind so many delete markers a page ends early, truncated. */
@@ -90,12 +90,13 @@ class ObjectPage {
     for (const row of rows) {
       const name = viewOf(row.key, 2)
       if (Buffer.compare(name, this.from) < 0) continue
-      if (isDeleteMarker(row.value)) continue
+      const listed = readListedRow(row.value)
+      if (listed.deleteMarker) continue
       if (this.count === this.limit) {
         this.isTruncated = true
         return false
       }
-      this.addEntry(name, row)
+      this.addEntry(name, listed)
     }
     const end = endOf(rows)
     this.hasJumped = Buffer.compare(this.from, end) > 0
@@ -103,11 +104,11 @@ class ObjectPage {
     return true
   }
 
-  private addEntry(name: Buffer, row: StoreRow): void {
+  private addEntry(name: Buffer, listed: ListedRow): void {
     const end = this.names.groupEnd(name)
     if (end < 0) {
       this.next = keyOfName(name)
-      this.objects.push(showListedRow(readListedRow(row.value), this.next, true))
+      this.objects.push(showListedRow(listed, this.next, true))
     } else {
       this.next = keyOfName(name, end)
       this.commonPrefixes.push(this.next)

@@ -1,0 +1,58 @@
+import { CairnError, type OpId } from '@cairn/protocol'
+import { createSeededRandom } from '@cairn/protocol/simulation'
+import { expect } from 'chai'
+import { readListedRow } from '../../src/core/listing-row.js'
+import { VersionRow } from '../../src/core/rows.js'
+
+const random = createSeededRandom(5)
+const row: VersionRow = {
+  seq: 1_800_000_000_000_000,
+  op: random.bytes(16) as OpId,
+  isNull: false,
+  deleteMarker: false,
+  modifiedMs: 1_800_000_000_000,
+  sizeBytes: 2 ** 40,
+  etag: 'é',
+  owner: 'o'.repeat(300),
+  attributes: { contentType: 'a/b', storageClass: 'STANDARD_IA', userMetadata: { x: 'y' } },
+  checksum: { algorithm: 'SHA1', type: 'COMPOSITE', value: 'AAAA-2' },
+  parts: [],
+  references: [],
+  applied: [],
+}
+
+describe('readListedRow', () => {
+  it('reads the same as the whole decoder', () => {
+    const { seq, isNull, deleteMarker, modifiedMs, sizeBytes, etag, owner, checksum } = row
+    expect(readListedRow(VersionRow.encode(row))).to.deep.equal({
+      seq,
+      op: Buffer.from(row.op).toString('hex'),
+      isNull,
+      deleteMarker,
+      modifiedMs,
+      sizeBytes,
+      etag,
+      owner,
+      storageClass: 'STANDARD_IA',
+      checksum,
+    })
+  })
+
+  it('refuses a row that is cut off before what it must show', () => {
+    const { checksum: _checksum, ...bare } = row
+    const whole = VersionRow.encode(bare)
+    for (let size = 0; size < whole.length; size++) {
+      expect(() => readListedRow(whole.subarray(0, size)), `${size} bytes`)
+        .to.throw(CairnError)
+        .with.property('code', 'MessageCorrupt')
+    }
+  })
+
+  it('refuses a row of a newer format', () => {
+    const newer = Buffer.from(VersionRow.encode(row))
+    newer[0] = 2
+    expect(() => readListedRow(newer))
+      .to.throw(CairnError)
+      .with.property('code', 'FormatTooNew')
+  })
+})
