@@ -37,6 +37,7 @@ export async function showPause(report: Report): Promise<void> {
     report.holds('a write before the pause', kept.status === 200, `status ${kept.status}`)
     const before = await liveBlocks(cluster.chunkServers)
     const attempt = await putByHand(paused, 'victim', async () => {
+      report.atLeast('blocks written before the pause', (await liveBlocks(cluster.chunkServers)) - before, 1)
       paused.signal('SIGSTOP')
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
       report.atMost(
