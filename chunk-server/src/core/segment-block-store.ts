@@ -29,14 +29,9 @@ import { compareContent, hashUnits } from './block-content.js'
 import { BlockReader } from './block-reader.js'
 import { BlockTable, keyOf } from './block-table.js'
 import { type CompactionResult, Compactor } from './compaction.js'
+import { type Deleted, Deletions } from './deletions.js'
 import { GroupCommit, type Placement } from './group-commit.js'
-import {
-  blockRecordBytes,
-  HEADER_BYTES,
-  OWNER_BYTES_MAX,
-  TOMBSTONES_PER_RECORD_MAX,
-  tombstoneRecordBytes,
-} from './record.js'
+import { blockRecordBytes, HEADER_BYTES, OWNER_BYTES_MAX } from './record.js'
 import { recover } from './recovery.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
 import { SegmentSet } from './segment-set.js'
@@ -98,8 +93,7 @@ class OpenStore implements SegmentBlockStore {
   private readonly compactor: Compactor
   /** Puts under way, by block: a second one waits for the first. */
   private readonly putting = new Map<string, Promise<void>>()
-  /** Deletions queued and not yet in the table, by block. */
-  private readonly deleting = new Map<string, number>()
+  private readonly deletions: Deletions
   private readonly closing = new AbortController()
 
   constructor(options: SegmentBlockStoreOptions) {
@@ -114,8 +108,10 @@ class OpenStore implements SegmentBlockStore {
     const log = new GroupCommit(segments, state, { clock, limits })
     const streams = new StreamWriter(segments, state, limits)
     const reader = new BlockReader({ table, segments, state, limits, onDamage })
-    const { deleting } = this
+    const deletions = new Deletions(log, table)
+    const { deleting } = deletions
     this.compactor = new Compactor({ disk, table, segments, state, log, streams, reader, limits, deleting })
+    this.deletions = deletions
     this.state = state
     this.segments = segments
     this.table = table
@@ -169,20 +165,10 @@ class OpenStore implements SegmentBlockStore {
     return this.reader.get(block, range, signal)
   }
 
-  async delete(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }> {
+  async delete(blocks: readonly BlockId[]): Promise<Deleted> {
     this.assertOpen()
     this.state.assertWritable()
-    const present = blocks.filter((block) => this.table.find(block) !== undefined)
-    const parts: Promise<{ deleted: number; freedBytes: number }>[] = []
-    for (let at = 0; at < present.length; at += TOMBSTONES_PER_RECORD_MAX) {
-      parts.push(this.entomb(present.slice(at, at + TOMBSTONES_PER_RECORD_MAX)))
-    }
-    const total = { deleted: 0, freedBytes: 0 }
-    for (const { deleted, freedBytes } of await Promise.all(parts)) {
-      total.deleted += deleted
-      total.freedBytes += freedBytes
-    }
-    return total
+    return this.deletions.delete(blocks)
   }
 
   async list(
@@ -333,45 +319,6 @@ class OpenStore implements SegmentBlockStore {
     )
     if (stored === undefined) throw new CairnError('Internal', 'a streamed block was not settled')
     return stored
-  }
-
-  private entomb(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }> {
-    const keys = blocks.map(keyOf)
-    return new Promise((resolve, reject) => {
-      this.log.append({
-        kind: 'tombstones',
-        tombstones: blocks.map((block) => ({ block, order: 0, horizon: 0 })),
-        recordBytes: tombstoneRecordBytes(blocks.length),
-        settle: (outcome) => {
-          this.countDeleting(keys, -1)
-          if (outcome instanceof CairnError) reject(outcome)
-          else resolve(this.bury(outcome))
-        },
-      })
-      this.countDeleting(keys, 1)
-    })
-  }
-
-  private bury({ tombstones }: Placement): { deleted: number; freedBytes: number } {
-    let deleted = 0
-    let freedBytes = 0
-    for (const { block, order } of tombstones) {
-      const key = keyOf(block)
-      const known = this.table.find(block, key)
-      if (known === undefined || known.order > order) continue
-      this.table.remove(block, key)
-      deleted++
-      freedBytes += known.sizeBytes
-    }
-    return { deleted, freedBytes }
-  }
-
-  private countDeleting(keys: readonly string[], change: 1 | -1): void {
-    for (const key of keys) {
-      const count = (this.deleting.get(key) ?? 0) + change
-      if (count === 0) this.deleting.delete(key)
-      else this.deleting.set(key, count)
-    }
   }
 
   private async entry(row: IndexedBlock, withOwner: boolean): Promise<BlockEntry> {

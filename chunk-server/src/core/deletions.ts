@@ -1,0 +1,80 @@
+/**
+ * Deletions: tombstones in the log first, then the table. While one is queued its block is marked, so that
+ * compaction makes no copy of it that the tombstone's horizon would not cover.
+ */
+import { type BlockId, CairnError } from '@cairn/protocol'
+import { type BlockTable, keyOf } from './block-table.js'
+import type { GroupCommit, Placement } from './group-commit.js'
+import { TOMBSTONES_PER_RECORD_MAX, tombstoneRecordBytes } from './record.js'
+
+/** What a deletion came to; `freedBytes` are of the blocks alone. */
+export interface Deleted {
+  readonly deleted: number
+  readonly freedBytes: number
+}
+
+export class Deletions {
+  /** Keys of blocks with deletions queued that are not in the table yet, and how many. */
+  readonly deleting: Map<string, number> = new Map()
+  private readonly log: GroupCommit
+  private readonly table: BlockTable
+
+  constructor(log: GroupCommit, table: BlockTable) {
+    this.log = log
+    this.table = table
+  }
+
+  /** Durable once it resolves; absent blocks are skipped. */
+  async delete(blocks: readonly BlockId[]): Promise<Deleted> {
+    const present = blocks.filter((block) => this.table.find(block) !== undefined)
+    const parts: Promise<Deleted>[] = []
+    for (let at = 0; at < present.length; at += TOMBSTONES_PER_RECORD_MAX) {
+      parts.push(this.entomb(present.slice(at, at + TOMBSTONES_PER_RECORD_MAX)))
+    }
+    const total = { deleted: 0, freedBytes: 0 }
+    for (const { deleted, freedBytes } of await Promise.all(parts)) {
+      total.deleted += deleted
+      total.freedBytes += freedBytes
+    }
+    return total
+  }
+
+  private entomb(blocks: readonly BlockId[]): Promise<Deleted> {
+    const keys = blocks.map(keyOf)
+    return new Promise((resolve, reject) => {
+      this.log.append({
+        kind: 'tombstones',
+        tombstones: blocks.map((block) => ({ block, order: 0, horizon: 0 })),
+        recordBytes: tombstoneRecordBytes(blocks.length),
+        settle: (outcome) => {
+          this.countDeleting(keys, -1)
+          if (outcome instanceof CairnError) reject(outcome)
+          else resolve(this.bury(outcome))
+        },
+      })
+      this.countDeleting(keys, 1)
+    })
+  }
+
+  private bury({ tombstones }: Placement): Deleted {
+    let deleted = 0
+    let freedBytes = 0
+    for (const { block, order } of tombstones) {
+      const key = keyOf(block)
+      const known = this.table.find(block, key)
+      if (known === undefined || known.order > order) continue
+      this.table.remove(block, key)
+      deleted++
+      freedBytes += known.sizeBytes
+    }
+    return { deleted, freedBytes }
+  }
+
+  private countDeleting(keys: readonly string[], change: 1 | -1): void {
+    for (const key of keys) {
+      const count = (this.deleting.get(key) ?? 0) + change
+      if (count === 0) this.deleting.delete(key)
+      else this.deleting.set(key, count)
+    }
+  }
+}
