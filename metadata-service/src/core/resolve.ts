@@ -12,6 +12,9 @@ import type { StoredBucket } from './version-write-state.js'
 /** Names remembered with their space, to read a bucket and what is in it at one revision. Hints only. */
 const SPACE_HINTS_MAX = 10_000
 
+/** Reads until the space is known: one for a wrong hint, and one for each new life of the bucket meanwhile. */
+const READS_MAX = 4
+
 /** What was read in a bucket, with the bucket, at one revision. */
 export interface BucketRead {
   readonly bucket: StoredBucket
@@ -73,15 +76,17 @@ export class Resolver {
   async read(name: string, reads: (space: SpaceId) => readonly Read[], hint?: SpaceId): Promise<BucketRead> {
     checkBucketName(name)
     const ofBucket: Read = { kind: 'get', key: bucketKey(name) }
-    const guess = hint ?? this.spaces.get(name)
-    const first = await this.store.read(guess === undefined ? [ofBucket] : [ofBucket, ...reads(guess)])
-    const bucket = requireBucket(name, first.results[0]?.[0])
-    const { space } = bucket.row
-    if (guess !== undefined && sameBytes(guess, space)) return { bucket, results: first.results.slice(1) }
-    this.remember(name, space)
-    const wanted = reads(space)
-    if (wanted.length === 0) return { bucket, results: [] }
-    return this.read(name, reads, space)
+    let guess = hint ?? this.spaces.get(name)
+    for (let attempt = 0; attempt < READS_MAX; attempt++) {
+      const first = await this.store.read(guess === undefined ? [ofBucket] : [ofBucket, ...reads(guess)])
+      const bucket = requireBucket(name, first.results[0]?.[0])
+      const { space } = bucket.row
+      if (guess !== undefined && sameBytes(guess, space)) return { bucket, results: first.results.slice(1) }
+      this.remember(name, space)
+      if (reads(space).length === 0) return { bucket, results: [] }
+      guess = space
+    }
+    throw new CairnError('Busy', `bucket ${name} is made anew all the time`)
   }
 
   private remember(name: string, space: SpaceId): void {
