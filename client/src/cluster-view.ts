@@ -28,6 +28,8 @@ export class MemberPeer {
   readonly writes: LatencyWindow = new LatencyWindow()
   /** Block calls under way. */
   inFlight = 0
+  /** Block reads asked of it so far, good or bad. */
+  readsBegun = 0
 
   constructor(address: string, rpc: RpcPeer) {
     this.address = address

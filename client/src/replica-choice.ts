@@ -16,15 +16,19 @@ const STATE_PENALTY: Record<Target['state'], number> = {
   out: 1e9,
 }
 
-/** The least loaded and nearest of the targets; those whose drives are not up come last. */
-export function chooseReplica(targets: Iterable<Target>): Target | undefined {
+/** Costs within this factor of the best count as equal: latencies of equal drives differ by chance. */
+const NEAR_FACTOR = 2
+
+/**
+ * The least loaded and nearest of the targets; those whose drives are not up come last. Among equals the one that
+ * was read least, so that every replica is read, and found out if it is damaged.
+ */
+export function chooseReplica(targets: readonly Target[]): Target | undefined {
+  const bound = Math.min(...targets.map(costOf)) * NEAR_FACTOR
   let best: Target | undefined
-  let bestCost = Number.POSITIVE_INFINITY
   for (const target of targets) {
-    const cost = costOf(target)
-    if (cost >= bestCost) continue
-    best = target
-    bestCost = cost
+    if (costOf(target) > bound) continue
+    if (best === undefined || target.peer.readsBegun < best.peer.readsBegun) best = target
   }
   return best
 }

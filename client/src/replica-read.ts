@@ -39,6 +39,7 @@ export class ReplicaRead {
     this.bell = bell
     this.nowMs = nowMs
     target.peer.inFlight++
+    target.peer.readsBegun++
   }
 
   /** Something is here for the reader to look at. */

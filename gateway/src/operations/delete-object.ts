@@ -1,4 +1,5 @@
 import type { DeleteTarget } from '@cairn/client'
+import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { parseEtags } from './conditions.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
@@ -10,6 +11,7 @@ const UNBUILT_CONDITIONS = ['x-amz-if-match-size', 'x-amz-if-match-last-modified
 
 async function handle(context: OperationContext): Promise<S3Response> {
   const outcome = await context.client.deleteObject(context.bucket, readTarget(context), {
+    owner: canonicalIdOf(context.principal),
     signal: context.signal,
   })
   return {

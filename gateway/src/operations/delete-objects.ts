@@ -6,6 +6,7 @@ import {
   KEY_BYTES_MAX,
   LIST_PAGE_MAX,
 } from '@cairn/protocol'
+import { canonicalIdOf } from '../authentication/principal.js'
 import { S3_CODE_OF, S3_ERRORS, S3Error } from '../errors.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
@@ -23,7 +24,10 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const targets = childrenOf(request, 'Object').map((object) => readTarget(context, object))
   if (targets.length === 0 || targets.length > LIST_PAGE_MAX) throw new S3Error('MalformedXML')
   const quiet = findText(request, 'Quiet')?.trim().toLowerCase() === 'true'
-  const outcomes = await context.client.deleteObjects(context.bucket, targets, { signal: context.signal })
+  const outcomes = await context.client.deleteObjects(context.bucket, targets, {
+    owner: canonicalIdOf(context.principal),
+    signal: context.signal,
+  })
   const content = targets.map((target, index) => outcomeXml(target, outcomes[index], quiet)).join('')
   return xmlResponse(document('DeleteResult', content))
 }
