@@ -74,7 +74,8 @@ async function rounds(world: World, first: Server, kills: number, report: Report
     world.killsByMoment[moment]++
     server = await startServer({ dataDir: world.dataDir, env: ENV })
     complaints.push(...(await checkAll(world, server)))
-    if ((round + 1) % 20 === 0) report.step(`${round + 1} kills, ${complaints.length} complaints: ${complaints.slice(-3).join("; ")}`)
+    if ((round + 1) % 20 === 0)
+      report.step(`${round + 1} kills, ${complaints.length} complaints: ${complaints.slice(-3).join('; ')}`)
   }
   await server.stop()
   return complaints
