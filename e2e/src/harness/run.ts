@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process'
 
 export interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>
+  /** Added to this process's environment; `undefined` takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
   readonly input?: Uint8Array
   /** The tool is killed after this; 10 minutes unless given. */

@@ -2,7 +2,7 @@
  * A real tree of at least 10,000 files, up and down, byte-identical, by aws-cli, s3cmd, rclone and the AWS SDK for
  * JavaScript; ranges and a presigned GET on the way; then everything removed, and the disk space back.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
@@ -56,16 +56,17 @@ export async function showClients(report: Report, filesMin: number = FILES_MIN):
   }
 }
 
-/** Copies installed packages, several times if need be, without links. */
+/** Copies installed packages, one after the other and again if need be, until there are enough files. No links. */
 async function makeTree(tree: string, filesMin: number): Promise<void> {
+  const packages = (await readdir(NODE_MODULES)).filter((name) => !name.startsWith('.') && name !== '@cairn')
   let files = 0
-  for (let copy = 0; files < filesMin; copy++) {
-    const source = filesMin < FILES_MIN ? join(NODE_MODULES, 'typescript') : NODE_MODULES
-    const target = join(tree, `copy ${copy}`)
-    await mkdir(target, { recursive: true })
-    await runOk('cp', ['-r', '--no-dereference', `${source}/.`, target])
+  for (let index = 0; files < filesMin; index++) {
+    const name = packages[index % packages.length] ?? ''
+    const target = join(tree, `copy ${Math.floor(index / packages.length)}`, name)
+    await mkdir(dirname(target), { recursive: true })
+    await runOk('cp', ['-r', '--no-dereference', join(NODE_MODULES, name), target])
     await runOk('find', [target, '-type', 'l', '-delete'])
-    files = Number((await runOk('sh', ['-c', 'find "$1" -type f | wc -l', 'sh', tree])).stdout.toString())
+    files += Number((await runOk('sh', ['-c', 'find "$1" -type f | wc -l', 'sh', target])).stdout.toString())
   }
 }
 
@@ -132,6 +133,8 @@ async function rclone(world: World, down: string): Promise<void> {
     RCLONE_CONFIG_CAIRN_ENDPOINT: server.endpoint,
     RCLONE_CONFIG_CAIRN_REGION: 'us-east-1',
     RCLONE_CONFIG: '/dev/null',
+    // Its HTTP client refuses a bundle given in the AWS way.
+    AWS_CA_BUNDLE: undefined,
   }
   world.report.step((await run('rclone', ['--version'])).stdout.toString().split('\n')[0] ?? '')
   await runOk('rclone', ['mkdir', 'cairn:rclone'], { env })
