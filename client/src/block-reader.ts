@@ -228,7 +228,8 @@ export class BlockReader {
     const { view } = this.parts
     const targets =
       this.options.drives?.map((drive) => view.find(drive)) ??
-      view.group(this.read.pool, groupOf(this.read.block)).targets
+      view.findGroup(this.read.pool, groupOf(this.read.block))?.targets ??
+      []
     return chooseReplica(targets.filter((target): target is Target => this.mayAsk(target)))
   }
 

@@ -125,6 +125,11 @@ export class ClusterView {
     return { pool, targets }
   }
 
+  /** As `group`; `undefined` for a pool that is newer than the map at hand. */
+  findGroup(poolId: number, group: number): GroupView | undefined {
+    return this.pools.has(poolId) ? this.group(poolId, group) : undefined
+  }
+
   /** The target of a drive, whichever groups it holds. */
   find(drive: DriveId): Target | undefined {
     return this.targets.get(drive)

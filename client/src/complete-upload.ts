@@ -6,19 +6,22 @@
  * 3. The parts are read again, checked, and their slices put into one map, inline or as pages.
  * 4. One commit by the op of the freeze makes the version; its cost does not depend on the number of parts.
  *
- * A crash after 2 thaws with the next Complete or with Abort. A repeat with the same list gets the stored result.
+ * A refusal after 2 thaws the upload at once; a crash leaves that to the next Complete or Abort. A repeat with the same list gets the stored result.
  */
 import {
   CairnError,
   type CompletedUpload,
   completeUpload as completeUploadMethod,
+  type FreezeUploadResponse,
   freezeUpload,
   getObject,
   getUpload,
   hasCode,
   LIST_PAGE_MAX,
   listParts,
+  type OpId,
   type PartInfo,
+  thawUpload,
   type UploadInfo,
 } from '@cairn/protocol'
 import type { CompleteUploadOptions, RequestedPart, UploadRef } from './api.js'
@@ -81,10 +84,47 @@ async function checkBefore(completion: Completion): Promise<void> {
 }
 
 async function freezeAndCommit(completion: Completion, session: WriterSession): Promise<CompletedResult> {
-  const { parts, upload, listHash, options } = completion
+  const { parts, upload } = completion
   const op = session.nextOp()
   const frozen = await parts.metadata.change(freezeUpload, { ...upload, op })
   if (frozen.completed !== undefined) return repeated(completion, frozen.completed)
+  try {
+    return await commitFrozen(completion, session, { op, frozen })
+  } catch (error) {
+    if (hasCode(error, ...REFUSALS)) await thaw(completion, op)
+    throw error
+  }
+}
+
+/** Errors after which nothing was completed, and the upload should be as usable as before. */
+const REFUSALS = [
+  'PreconditionFailed',
+  'NoSuchKey',
+  'InvalidPart',
+  'PartTooSmall',
+  'DigestMismatch',
+  'LengthMismatch',
+  'InsufficientReplicas',
+] as const
+
+/** Gives the freeze up. Fails softly: the next Complete or Abort takes over a freeze that stayed. */
+async function thaw({ parts, upload }: Completion, op: OpId): Promise<void> {
+  await parts.metadata.change(thawUpload, { ...upload, op }).catch((error: unknown) => {
+    if (!(error instanceof CairnError)) throw error
+  })
+}
+
+interface Freeze {
+  readonly op: OpId
+  readonly frozen: FreezeUploadResponse
+}
+
+async function commitFrozen(
+  completion: Completion,
+  session: WriterSession,
+  { op, frozen }: Freeze,
+): Promise<CompletedResult> {
+  const { parts, upload, listHash, options } = completion
   const given = await uploadScope(parts, session, { upload, facts: frozen }, options.signal)
   const { builder, totals } = await gather(completion, given)
   const checksum = settleChecksum(completion, frozen.upload, totals)
