@@ -15,7 +15,13 @@ import { NULL_VERSION_ID, versionIdBytes } from './keys-version-id.js'
 import { type ObjectWorld, type WriteAttempts, writeKey } from './objects-attempts.js'
 import { olderNullOf, readState, writtenAt, writtenId } from './objects-state.js'
 import { createWriter } from './objects-writer.js'
-import { checkPreconditions, hasPreconditions, noSuchKey, shownVersionId } from './preconditions.js'
+import {
+  checkPreconditions,
+  checkSource,
+  hasPreconditions,
+  noSuchKey,
+  shownVersionId,
+} from './preconditions.js'
 import { checkKey, resolve } from './resolve.js'
 import { planVersionWrite } from './version-write.js'
 import { borrowMaps, hasBlocks, type KeyPlace } from './version-write-maps.js'
@@ -41,10 +47,7 @@ export async function findSource(
 ): Promise<FoundSource> {
   const { state, found } = await readKey(world.resolver, source.bucket, source.key, source.versionId)
   if (found === undefined || found.version.deleteMarker) throw noSource(source, found)
-  if (found.version.etag !== source.etag) {
-    const details = { currentEtag: found.version.etag }
-    throw new CairnError('PreconditionFailed', 'the source has changed', { details })
-  }
+  checkSource(found.version, source)
   const { row, version } = found
   const isVersioned = state.bucket.row.versioning !== 'unset'
   return {
@@ -128,7 +131,7 @@ function sourceCompares({ found, compare, place }: FoundSource, state: KeyState)
 }
 
 function contentOf(
-  { owner, attributes, checksum }: CopyObjectRequest,
+  { owner, attributes, checksum, etag }: CopyObjectRequest,
   { found, place }: FoundSource,
   referrer: Uint8Array,
 ): VersionContent {
@@ -137,10 +140,10 @@ function contentOf(
   return {
     deleteMarker: false,
     sizeBytes: version.sizeBytes,
-    etag: version.etag,
+    etag: etag ?? version.etag,
     owner,
     attributes: attributes ?? version.attributes,
-    parts: version.parts,
+    parts: etag === undefined ? version.parts : [],
     references: borrowMaps(version, place, referrer),
     ...(version.map === undefined ? {} : { map: version.map }),
     ...(version.mapId !== undefined && hasBlocks(version.map) ? { mapId: version.mapId } : {}),
@@ -167,5 +170,5 @@ function repeatedContent(
   const version = current?.version
   const isCurrent = version !== undefined && sameBytes(version.op, request.context.op)
   const checksum = isCurrent ? version.checksum : request.checksum
-  return { etag: request.source.etag, ...(checksum === undefined ? {} : { checksum }) }
+  return { etag: request.etag ?? request.source.etag, ...(checksum === undefined ? {} : { checksum }) }
 }

@@ -1,5 +1,5 @@
 /** Preconditions of writes and deletes, judged by the row that the commit compares. */
-import { CairnError, type WritePreconditions } from '@cairn/protocol'
+import { CairnError, type ObjectSource, sameBytes, type WritePreconditions } from '@cairn/protocol'
 import { formatVersionId, NULL_VERSION_ID } from './keys-version-id.js'
 import type { VersionRow } from './rows.js'
 
@@ -22,6 +22,17 @@ export function checkPreconditions(
 /** Whether anything at all is asked. */
 export function hasPreconditions(preconditions: WritePreconditions | undefined): boolean {
   return preconditions !== undefined && preconditions.ifMatch.length + preconditions.ifNoneMatch.length > 0
+}
+
+/**
+ * `PreconditionFailed` unless the source of a copy is the version that the caller saw. The map counts as well as the
+ * ETag: slices that the caller took from another map name blocks that nobody would keep.
+ */
+export function checkSource(version: VersionRow, { etag, mapId }: ObjectSource): void {
+  const { mapId: found } = version
+  const isSameMap = mapId === undefined || (found !== undefined && sameBytes(found, mapId))
+  if (version.etag === etag && isSameMap) return
+  throw failed('the source has changed', version.etag)
 }
 
 /** The error for a key without a current object; names the delete marker if there is one. */

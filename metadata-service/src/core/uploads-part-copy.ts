@@ -6,7 +6,7 @@
 import { CairnError, type PutPartRequest } from '@cairn/protocol'
 import type { Compare, Put } from '../ports.js'
 import type { ObjectWorld } from './objects-attempts.js'
-import { noSuchKey } from './preconditions.js'
+import { checkSource, noSuchKey } from './preconditions.js'
 import { MapReference } from './rows.js'
 import { borrowKey } from './uploads-keys.js'
 import type { StoredUpload } from './uploads-state.js'
@@ -31,11 +31,7 @@ export async function loadSource(
 ): Promise<PartSource | undefined> {
   if (request.source === undefined) return undefined
   const { version, row, place } = await findSource(world, request.source)
-  if (version.etag !== request.source.etag) {
-    throw new CairnError('PreconditionFailed', 'the source has changed', {
-      details: { currentEtag: version.etag },
-    })
-  }
+  checkSource(version, request.source)
   const references = borrowMaps(version, place, upload.row.op)
   return {
     references,

@@ -122,10 +122,11 @@ export class UploadWorld {
   async put(
     space: SpaceId,
     key: string,
-    options: { bucket?: string; session?: SessionId } = {},
+    options: { bucket?: string; session?: SessionId; etag?: string } = {},
   ): Promise<string> {
     const { bucket = 'b', session = this.session } = options
     const op = this.op(session)
+    const { etag = formatId(op) } = options
     const map = this.blockMap({ space, bucket, key, map: op }, session)
     await this.namespace.putObject({
       context: { session, op, poolEpoch: 1, dirtyGroups: [] },
@@ -134,11 +135,11 @@ export class UploadWorld {
       key,
       map,
       sizeBytes: PART_BYTES,
-      etag: formatId(op),
+      etag,
       owner: 'o',
       attributes: {},
     })
-    return formatId(op)
+    return etag
   }
 
   async create(key: string, bucket = 'b'): Promise<UploadInfo> {
@@ -181,7 +182,12 @@ export class UploadWorld {
       map: source.map ?? { pool: 1, slices: [], pages: [] },
       sizeBytes: source.sizeBytes,
       etag: source.etag,
-      source: { bucket: 'b', key: source.key, etag: source.etag },
+      source: {
+        bucket: 'b',
+        key: source.key,
+        etag: source.etag,
+        ...(source.mapId === undefined ? {} : { mapId: source.mapId }),
+      },
     })
   }
 
