@@ -198,10 +198,11 @@ function versionIdOf(state: KeyState, stamp: Pick<AppliedOperation, 'seq' | 'op'
 }
 
 function resultOf(request: CompleteUploadRequest, versionId: string | undefined): CompletedUpload {
-  const { etag, checksum, listHash } = request
+  const { etag, checksum, listHash, sizeBytes } = request
   return {
     etag,
     listHash,
+    sizeBytes,
     ...(versionId === undefined ? {} : { versionId }),
     ...(checksum === undefined ? {} : { checksum }),
   }

@@ -131,6 +131,7 @@ describe('multipart uploads', () => {
     expect(await codeOf(world, completeUpload(world.world, other))).to.equal('NoSuchUpload')
     const frozen = await world.run(freezeUpload(world.world, { ...nameOf(upload), op: world.op() }))
     expect(frozen.completed).to.deep.equal(result)
+    expect(result.sizeBytes).to.equal(10)
   })
 
   it('give a repeated Complete its result after the object was overwritten and cleaned up', async () => {
