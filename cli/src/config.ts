@@ -4,11 +4,22 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { AWS_COMPATIBILITY, type Compatibility, SUITES_COMPATIBILITY } from '@cairn/gateway'
 import { parse as parseYaml } from 'yaml'
-import { flagOf, type Role, SETTINGS, type Setting, type SettingName, type Settings } from './settings.js'
+import {
+  type CompatMode,
+  flagOf,
+  type Role,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  type Settings,
+} from './settings.js'
 
 export interface Config extends Settings {
   readonly role: Role
+  /** `CAIRN_COMPAT` with the switches that were set alone. */
+  readonly compatibility: Compatibility
 }
 
 /** A configuration that cannot be used, with every mistake on a line of its own. Exit status 1. */
@@ -48,10 +59,11 @@ export function readConfig(input: ConfigInput): ReadConfig {
     values[name] = text === undefined ? setting.fallback : parseValue(setting, text, mistakes)
   }
   const role = readRole(flags.get('role'), mistakes)
+  const compatibility = readCompatibility(values.compat as CompatMode, input.env, mistakes)
   warnUnknown(input.env, warnings)
   checkTogether(values as unknown as Settings, role, mistakes)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return { config: Object.freeze({ ...(values as unknown as Settings), role }), warnings }
+  return { config: Object.freeze({ ...(values as unknown as Settings), role, compatibility }), warnings }
 }
 
 function readFlags(argv: readonly string[], mistakes: string[]): Map<string, string> {
@@ -137,8 +149,27 @@ function readRole(text: string | undefined, mistakes: string[]): Role {
   return role ?? 'all'
 }
 
+/** `strictChunkedPut` → `CAIRN_COMPAT_STRICT_CHUNKED_PUT`. */
+function switchVariable(name: string): string {
+  return `CAIRN_COMPAT_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+}
+
+function readCompatibility(mode: CompatMode, env: ConfigInput['env'], mistakes: string[]): Compatibility {
+  const switches: Record<string, boolean> = {
+    ...(mode === 'suites' ? SUITES_COMPATIBILITY : AWS_COMPATIBILITY),
+  }
+  for (const name of Object.keys(switches)) {
+    const text = env[switchVariable(name)]
+    if (text === undefined) continue
+    if (text !== 'on' && text !== 'off')
+      mistakes.push(`${switchVariable(name)}: must be on or off, not "${text}"`)
+    switches[name] = text === 'on'
+  }
+  return switches as unknown as Compatibility
+}
+
 function warnUnknown(env: ConfigInput['env'], warnings: string[]): void {
-  const known = new Set(['CAIRN_CONFIG'])
+  const known = new Set(['CAIRN_CONFIG', ...Object.keys(AWS_COMPATIBILITY).map(switchVariable)])
   for (const [, { variable, secret }] of entries) {
     known.add(variable)
     if (secret) known.add(`${variable}_FILE`)

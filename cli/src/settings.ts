@@ -17,6 +17,8 @@ export interface Setting<T> {
   readonly secret?: boolean
 }
 
+/** `suites` sets every switch of `Compatibility` the other way. */
+export type CompatMode = 'aws' | 'suites'
 export type Durability = 'fsync' | 'none'
 export type Role = 'all' | 'metadata' | 'chunk' | 'gateway'
 
@@ -79,6 +81,12 @@ function parseAddresses(text: string): readonly string[] {
   return addresses
 }
 
+function parseHosts(text: string): readonly string[] {
+  const hosts = text.split(',').map((host) => host.trim())
+  if (hosts.includes('')) throw new Error('has an empty entry in its list')
+  return hosts
+}
+
 function parseAccessKey(text: string): string {
   if (!/^[\x21-\x2e\x30-\x7e]{3,128}$/.test(text)) {
     throw new Error('must be 3 to 128 printable ASCII characters without "/" or spaces')
@@ -120,6 +128,9 @@ export interface Settings {
   readonly replicas: number | undefined
   readonly region: string
   readonly domain: string | undefined
+  readonly publicEndpoints: readonly string[]
+  readonly trustedProxies: readonly string[]
+  readonly compat: CompatMode
   readonly durability: Durability
   readonly clusterSecret: string | undefined
   readonly metadata: readonly string[] | undefined
@@ -177,6 +188,26 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
   ),
   region: setting('CAIRN_REGION', 'region that requests are signed for', 'us-east-1', anyText),
   domain: setting('CAIRN_DOMAIN', 'base domain for virtual-host style', undefined, parseHost),
+  publicEndpoints: setting(
+    'CAIRN_PUBLIC_ENDPOINTS',
+    'comma list of host or host:port under which signatures are also tried',
+    [],
+    parseHosts,
+    { fallbackText: 'unset' },
+  ),
+  trustedProxies: setting(
+    'CAIRN_TRUSTED_PROXIES',
+    'comma list of addresses whose forwarded headers count',
+    [],
+    parseHosts,
+    { fallbackText: 'unset' },
+  ),
+  compat: setting(
+    'CAIRN_COMPAT',
+    'aws, or suites: every switch where public suites and AWS disagree; each also alone as CAIRN_COMPAT_NAME=on or off',
+    'aws',
+    choice<CompatMode>(['aws', 'suites']),
+  ),
   durability: setting(
     'CAIRN_DURABILITY',
     'fsync, or none for throw-away test servers',

@@ -64,6 +64,16 @@ describe('readConfig', () => {
     expect(readConfig({ argv: [], env: { CAIRN_PROT: '1' } }).warnings[0]).to.contain('CAIRN_PROT')
   })
 
+  it('sets compatibility switches together and alone', () => {
+    const { compatibility } = readConfig({
+      argv: ['--compat', 'suites'],
+      env: { CAIRN_COMPAT_RAW_METADATA: 'off' },
+    }).config
+    expect(compatibility).to.include({ writeConditions: true, rawMetadata: false })
+    expect(readConfig({ argv: [], env: {} }).config.compatibility).to.include({ writeConditions: false })
+    expect(mistakes([], { CAIRN_COMPAT_RAW_METADATA: 'yes' })[0]).to.contain('CAIRN_COMPAT_RAW_METADATA')
+  })
+
   it('reads secrets from files', () => {
     const path = temporaryFile('secret', 'a secret of some length\n')
     const env = { CAIRN_ROOT_ACCESS_KEY: 'root', CAIRN_ROOT_SECRET_KEY_FILE: path }

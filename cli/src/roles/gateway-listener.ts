@@ -1,6 +1,6 @@
 /** The S3 listener on top of a client: the same in every process that has one. */
 import type { CairnClient } from '@cairn/client'
-import { createGateway, DEFAULT_GATEWAY_CONFIG, type Gateway } from '@cairn/gateway'
+import { createGateway, type Gateway } from '@cairn/gateway'
 import { endpointOf } from '../endpoint.js'
 import { registerOwnPaths } from '../http/own-paths.js'
 import { rootCredentialStore, rootCredentialsOf } from './credentials.js'
@@ -28,8 +28,10 @@ export async function listenGateway(
   const gateway = createGateway({
     client,
     config: {
-      ...DEFAULT_GATEWAY_CONFIG,
       region: config.region,
+      publicEndpoints: config.publicEndpoints,
+      trustedProxies: config.trustedProxies,
+      compatibility: config.compatibility,
       ...(config.domain === undefined ? {} : { domain: config.domain }),
     },
     credentials: rootCredentialStore(root),
