@@ -225,7 +225,11 @@ export interface UploadRow {
   readonly stateOp?: OpId
   readonly completed?: CompletedUpload
   readonly endedMicros?: number
+  /** The last operations whose freeze was thawed or taken over, oldest first, at most FORMER_FREEZES_MAX. */
+  readonly formerFreezes: readonly OpId[]
 }
+/** More than there are Completes of one upload under way at once. */
+export const FORMER_FREEZES_MAX = 16
 export const UploadRow: Message<UploadRow> = message<UploadRow>('UploadRow', 1, {
   op: required(1, bytes<OpId>()),
   bucket: required(2, text),
@@ -238,6 +242,7 @@ export const UploadRow: Message<UploadRow> = message<UploadRow>('UploadRow', 1, 
   stateOp: optional(9, bytes<OpId>()),
   completed: optional(10, CompletedUpload),
   endedMicros: optional(11, integer),
+  formerFreezes: list(12, bytes<OpId>()),
 })
 
 /** `p/`: one part of an upload. */

@@ -13,6 +13,7 @@ import {
   type FreezeUploadRequest,
   type FreezeUploadResponse,
   type GetUploadResponse,
+  sameBytes,
   type UploadInfo,
   type UploadRequest,
 } from '@cairn/protocol'
@@ -20,7 +21,7 @@ import type { Put } from '../ports.js'
 import { bucketKey, garbageKey, uploadKey } from './keys.js'
 import type { ObjectWorld } from './objects-attempts.js'
 import { checkKey } from './resolve.js'
-import { GarbageRow, UploadRow } from './rows.js'
+import { FORMER_FREEZES_MAX, GarbageRow, UploadRow } from './rows.js'
 import { InitiationRow, initiationKey } from './uploads-keys.js'
 import {
   isLive,
@@ -75,6 +76,7 @@ function newUpload(request: CreateUploadRequest, initiatedMicros: number): Uploa
     owner,
     attributes,
     state: 'open',
+    formerFreezes: [],
     ...(checksumAlgorithm === undefined ? {} : { checksumAlgorithm }),
     ...(checksumType === undefined ? {} : { checksumType }),
   }
@@ -86,18 +88,25 @@ export async function getUpload(world: ObjectWorld, request: UploadRequest): Pro
   return { upload: info, space: place.space }
 }
 
-/** First step of Complete: see `FreezeUploadRequest`. */
+/**
+ * First step of Complete: see `FreezeUploadRequest`. `ConditionalConflict` once the operation's freeze was thawed or
+ * taken over: it may have read parts that have been replaced since, so it must never hold the upload again.
+ */
 export async function freezeUpload(
   world: ObjectWorld,
   request: FreezeUploadRequest,
 ): Promise<FreezeUploadResponse> {
   const frozen = await changeUpload(world, request, ({ row }) => {
-    if (row.state === 'completed') return undefined
+    if (row.state === 'completed' || isFormerFreeze(row, request.op)) return undefined
     if (row.state === 'frozen' && isStateOf(row, request.op)) return undefined
-    return { row: { ...row, state: 'frozen', stateOp: request.op } }
+    const former = row.state === 'frozen' ? endFreeze(row) : row
+    return { row: { ...former, state: 'frozen', stateOp: request.op } }
   })
   const { info, place, row } = frozen
   if (row.state === 'aborted') throw noSuchUpload(request.uploadId)
+  if (row.state !== 'completed' && isFormerFreeze(row, request.op)) {
+    throw new CairnError('ConditionalConflict', 'the freeze of this operation has ended')
+  }
   const { completed } = row
   return { upload: info, space: place.space, ...(completed === undefined ? {} : { completed }) }
 }
@@ -106,8 +115,17 @@ export async function freezeUpload(
 export async function thawUpload(world: ObjectWorld, request: FreezeUploadRequest): Promise<void> {
   await changeUpload(world, request, ({ row }) => {
     if (row.state !== 'frozen' || !isStateOf(row, request.op)) return undefined
-    return { row: { ...row, state: 'open' } }
+    return { row: { ...endFreeze(row), state: 'open' } }
   })
+}
+
+function isFormerFreeze({ formerFreezes }: UploadRow, op: UploadRow['op']): boolean {
+  return formerFreezes.some((former) => sameBytes(former, op))
+}
+
+function endFreeze(row: UploadRow): UploadRow {
+  if (row.stateOp === undefined) return row
+  return { ...row, formerFreezes: [...row.formerFreezes, row.stateOp].slice(-FORMER_FREEZES_MAX) }
 }
 
 /** Ends an upload; a worker frees its parts. `NoSuchUpload` if it is completed, or aborted by another operation. */

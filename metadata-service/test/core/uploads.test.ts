@@ -134,6 +134,25 @@ describe('multipart uploads', () => {
     expect(result.sizeBytes).to.equal(10)
   })
 
+  it('stay open for a freeze that arrives again after it was given up', async () => {
+    const { world, space } = await open()
+    const upload = await world.run(world.create('k'))
+    await world.run(world.part(upload, space, 1))
+    const late = await world.run(world.prepareComplete(upload))
+    const { op } = late.context
+    const other = await world.run(world.prepareComplete(upload))
+    await world.run(thawUpload(world.world, { ...nameOf(upload), op: other.context.op }))
+    await world.run(world.part(upload, space, 1))
+    for (const again of [op, other.context.op]) {
+      const freeze = freezeUpload(world.world, { ...nameOf(upload), op: again })
+      expect(await codeOf(world, freeze)).to.equal('ConditionalConflict')
+    }
+    expect(await codeOf(world, completeUpload(world.world, late))).to.equal('ConditionalConflict')
+    await world.run(world.garbage.runOnce())
+    await world.run(world.complete(upload))
+    expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
   it('give a repeated Complete its result after the object was overwritten and cleaned up', async () => {
     const { world, space } = await open()
     const upload = await world.run(world.create('k'))
