@@ -19,7 +19,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['figures', showFigures],
   ['keys', showKeys],
   ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
-  ['large-file', showLargeFile],
+  ['large-file', (report) => showLargeFile(report)],
   ['pause', showPause],
   ['start-time', showStartTime],
   ['syscalls', showSyscalls],
