@@ -13,7 +13,7 @@ import {
 import { createKeyValueStore } from './core/batcher.js'
 import { ClusterState } from './core/cluster-state.js'
 import type { ServerHeartbeat } from './core/heartbeats.js'
-import { createNamespace } from './core/namespace.js'
+import { createNamespace, type Namespace } from './core/namespace.js'
 import { SafeMode } from './core/safe-mode.js'
 import { Sessions } from './core/sessions.js'
 import { createWriterGuard } from './core/writer-guard.js'
@@ -103,7 +103,9 @@ export async function createMetadataService(options: MetadataServiceOptions): Pr
     store,
     ...(clusterId === '' ? {} : { clusterId }),
   })
-  return new Service(options, store, cluster, tally)
+  const service = new Service(options, store, cluster, tally)
+  await service.recall()
+  return service
 }
 
 interface Tally {
@@ -121,6 +123,7 @@ class Service implements MetadataService {
   private readonly drives: DriveCaller
   private readonly safeMode: SafeMode
   private readonly upkeep: Upkeep
+  private readonly namespace: Namespace
   private listener: RpcListener | undefined
   private closing: Promise<void> | undefined
 
@@ -146,8 +149,17 @@ class Service implements MetadataService {
       safeMode: this.safeMode,
       onError: (work, err) => options.log?.error({ work, err }, 'background work failed'),
     })
+    const { random } = options
+    const sessions = new Sessions({ store, clock, random })
+    const guard = createWriterGuard(sessions, cluster)
+    this.namespace = createNamespace({ store, clock, random, guard })
     this.router = createRouter()
-    this.registerHandlers()
+    this.registerHandlers(sessions)
+  }
+
+  /** What an earlier run of the service has done: before anything is written. */
+  recall(): Promise<void> {
+    return this.namespace.world.applied.recall(this.store)
   }
 
   async start(): Promise<string> {
@@ -180,15 +192,11 @@ class Service implements MetadataService {
     }
   }
 
-  private registerHandlers(): void {
-    const { clock, random } = this.options
-    const sessions = new Sessions({ store: this.store, clock, random })
-    const guard = createWriterGuard(sessions, this.cluster)
-    const namespace = createNamespace({ store: this.store, clock, random, guard })
+  private registerHandlers(sessions: Sessions): void {
     registerSessionHandlers(this.router, sessions)
     registerClusterHandlers(this.router, this.cluster)
-    registerNamespaceHandlers(this.router, namespace)
-    registerUploadHandlers(this.router, namespace.world)
+    registerNamespaceHandlers(this.router, this.namespace)
+    registerUploadHandlers(this.router, this.namespace.world)
   }
 
   private async closeAll(): Promise<void> {

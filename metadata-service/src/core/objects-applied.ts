@@ -1,12 +1,19 @@
 /**
  * Operations that the rows of a key no longer remember: the key has no row any more, or many writers. Their
- * repeats get the first result while this service lives; their `g/` rows prove them to the batcher.
+ * repeats get the first result. Their `g/` rows prove them to the batcher, and tell a service that starts what the
+ * one before it had done: else a put whose answer was lost in a crash would undo a later delete when it is
+ * repeated, and a delete a later put.
  */
 import type { OpId } from '@cairn/protocol'
-import type { AppliedOperation } from './rows.js'
+import type { KeyValueStore, StoreKey, StoreRow } from '../ports.js'
+import { garbageRange } from './keys.js'
+import { type AppliedOperation, GarbageRow } from './rows.js'
 
 /** At some 150 bytes each about 10 MB; at 5,000 deletes a second, 13 s: beyond the deadline of a call. */
 export const APPLIED_OPERATIONS_MAX = 65_536
+
+/** Rows of one read when a service starts. */
+const RECALLED_PER_READ = 1000
 
 export class AppliedOperations {
   private readonly byOp = new Map<string, AppliedOperation>()
@@ -21,6 +28,21 @@ export class AppliedOperations {
     }
   }
 
+  /** Remembers what the newest garbage says, two operations a row at most. To be done before the first write. */
+  async recall(store: KeyValueStore): Promise<void> {
+    const newestFirst: AppliedOperation[] = []
+    const { from } = garbageRange()
+    let to: StoreKey | undefined = garbageRange().to
+    while (to !== undefined && newestFirst.length < APPLIED_OPERATIONS_MAX) {
+      const range = { from, to }
+      const { results } = await store.read([{ kind: 'scan', range, limit: RECALLED_PER_READ, reverse: true }])
+      const rows = results[0] ?? []
+      for (const row of rows) newestFirst.push(...appliedIn(row))
+      to = rows.length < RECALLED_PER_READ ? undefined : rows.at(-1)?.key
+    }
+    this.remember(newestFirst.slice(0, APPLIED_OPERATIONS_MAX).reverse())
+  }
+
   find(op: OpId): AppliedOperation | undefined {
     return this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
   }
@@ -29,6 +51,14 @@ export class AppliedOperations {
     const oldest = this.byOp.keys().next().value
     if (oldest !== undefined) this.byOp.delete(oldest)
   }
+}
+
+/** The operation that left the row, and the one whose version it dropped. */
+function appliedIn({ value }: StoreRow): AppliedOperation[] {
+  const { kind, op, droppedMicros, dropped } = GarbageRow.decode(value)
+  if (kind === 'parts') return []
+  if (dropped === undefined) return [{ seq: droppedMicros, op, isNull: false, deleteMarker: false }]
+  return [{ ...dropped, seq: droppedMicros, op }, dropped]
 }
 
 function nameOf(op: OpId): string {
