@@ -2,6 +2,7 @@
  * Methods of the metadata service. Every method that changes something carries an op id chosen by the caller
  * before the first attempt: a repeated call with the same op id returns the first result and changes nothing.
  */
+import type { Message } from '../message.js'
 import type { RpcMethod } from '../rpc/types.js'
 import {
   BucketRequest,
