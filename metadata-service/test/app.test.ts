@@ -11,6 +11,7 @@ import {
   formatId,
   getBlock,
   getClusterMap,
+  getObject,
   type HandshakeIdentity,
   hashBlock,
   heartbeat,
@@ -34,6 +35,7 @@ import { expect } from 'chai'
 import { createKeyValueStore } from '../src/core/batcher.js'
 import { ClusterState } from '../src/core/cluster-state.js'
 import { createMemoryEntryStore, createMetadataService, type MetadataService } from '../src/index.js'
+import type { EntryStore } from '../src/ports.js'
 import { createDriveCaller } from '../src/workers/drive-caller.js'
 import { rejection } from './rejection.js'
 
@@ -99,9 +101,8 @@ interface Running {
   call<Q, R>(method: RpcMethod<Q, R>, request: Q): Promise<R>
 }
 
-async function start(graceSeconds = 0): Promise<Running> {
+async function start(graceSeconds = 0, store = createMemoryEntryStore({ clock })): Promise<Running> {
   const network = createNetwork({ clock, random, onError: () => undefined })
-  const store = createMemoryEntryStore({ clock })
   const service = await createMetadataService({
     store,
     clock,
@@ -194,6 +195,22 @@ describe('createMetadataService', () => {
     await clock.advance(5_000)
     expect(servers[0]?.blocks.size).to.equal(0)
     await run(service.close())
+  })
+
+  it('knows after a restart what it has done, so that a repeated put undoes no delete', async () => {
+    const store: EntryStore = Object.create(createMemoryEntryStore({ clock }))
+    store.close = async () => undefined
+    const first = await run(start(0, store))
+    const { session } = await run(first.call(openSession, { role: 'gateway', name: 'g1' }))
+    await run(putOne(first, session))
+    const items = [{ op: opOf(session, 4n), key: 'k' }]
+    await run(first.call(deleteObjects, { bucket: 'b', owner: 'o', items }))
+    await run(first.service.close())
+    const second = await run(start(0, store))
+    await run(putOne(second, session))
+    const found = await rejection(run(second.call(getObject, { bucket: 'b', key: 'k' })))
+    expect(found.code).to.equal('NoSuchKey')
+    await run(second.service.close())
   })
 
   it('refuses calls once closed, and closes twice without harm', async () => {
