@@ -15,10 +15,9 @@ import {
   sameBytes,
   sessionOf,
 } from '@cairn/protocol'
-import { sessionKey } from '../core/keys.js'
+import { garbageRange, sessionKey, successorOfKey } from '../core/keys.js'
 import {
   beforeSession,
-  garbageRead,
   judgeOwner,
   mapsInGarbage,
   type OrphanVerdict,
@@ -31,6 +30,8 @@ import { yieldTurn } from './periodic-worker.js'
 
 /** Owners judged by one read. */
 const OWNERS_PER_READ = 30
+/** `g/` rows of one read. */
+const GARBAGE_ROWS_PER_READ = 1000
 
 /** What others hold is looked at again after this time: an object may have been dropped in a way that left blocks. */
 const SETTLED_SECONDS = 86_400
@@ -162,6 +163,7 @@ export class OrphanWorker {
     for (let at = 0; at < all.length; at += OWNERS_PER_READ) {
       await this.judgeOwners(all.slice(at, at + OWNERS_PER_READ), verdicts)
     }
+    if ([...verdicts.values()].includes('orphan')) await this.spareGarbage(all, verdicts)
     const verdictOf = ({ owner }: BlockEntry): OrphanVerdict =>
       (owner === undefined ? undefined : verdicts.get(nameOf(owner))) ?? 'pending'
     const orphans = blocks.filter((entry) => verdictOf(entry) === 'orphan').map(({ block }) => block)
@@ -172,27 +174,41 @@ export class OrphanWorker {
     return !blocks.some((entry) => verdictOf(entry) === 'pending')
   }
 
-  /** Asks without the garbage first; only what seems dead is asked again, with it, at one revision. */
   private async judgeOwners(
     owners: readonly BlockOwner[],
     verdicts: Map<string, OrphanVerdict>,
   ): Promise<void> {
-    const { store } = this.options
-    const first = await store.read(owners.flatMap(orphanReads))
-    const suspects: BlockOwner[] = []
+    const { results } = await this.options.store.read(owners.flatMap(orphanReads))
     owners.forEach((owner, at) => {
-      const verdict = judgeOwner(owner, answersOf(first.results, at))
-      if (verdict === 'orphan') suspects.push(owner)
-      else verdicts.set(nameOf(owner), verdict)
+      verdicts.set(nameOf(owner), judgeOwner(owner, answersOf(results, at)))
     })
-    if (suspects.length === 0) return
-    const { results } = await store.read([...suspects.flatMap(orphanReads), garbageRead()])
-    const inGarbage = mapsInGarbage(results[suspects.length * READS_PER_OWNER])
-    suspects.forEach((owner, at) => {
-      const verdict = judgeOwner(owner, answersOf(results, at))
-      const isClear = inGarbage !== undefined && !inGarbage.has(formatId(owner.map))
-      verdicts.set(nameOf(owner), verdict === 'orphan' && !isClear ? 'pending' : verdict)
-    })
+  }
+
+  /** What garbage names is freed by others, after its grace. Read only now: see `core/orphans.ts`. */
+  private async spareGarbage(
+    owners: readonly BlockOwner[],
+    verdicts: Map<string, OrphanVerdict>,
+  ): Promise<void> {
+    const inGarbage = await this.readGarbage()
+    for (const owner of owners) {
+      const name = nameOf(owner)
+      if (verdicts.get(name) === 'orphan' && inGarbage.has(formatId(owner.map))) verdicts.set(name, 'pending')
+    }
+  }
+
+  private async readGarbage(): Promise<ReadonlySet<string>> {
+    const { store, clock } = this.options
+    const maps = new Set<string>()
+    let range = garbageRange()
+    for (;;) {
+      const { results } = await store.read([{ kind: 'scan', range, limit: GARBAGE_ROWS_PER_READ }])
+      const rows = results[0] ?? []
+      for (const map of mapsInGarbage(rows)) maps.add(map)
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < GARBAGE_ROWS_PER_READ) return maps
+      range = { from: successorOfKey(last.key), to: range.to }
+      await yieldTurn(clock)
+    }
   }
 }
 

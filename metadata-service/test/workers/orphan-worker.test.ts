@@ -1,6 +1,7 @@
 import { SESSION_LEASE_MS } from '@cairn/protocol'
 import { expect } from 'chai'
 import { putPart } from '../../src/core/uploads-parts.js'
+import { proofRow } from '../../src/core/version-write-extras.js'
 import { OrphanWorker } from '../../src/workers/orphan-worker.js'
 import { UploadWorld } from '../core/upload-world.js'
 import { rejection } from '../rejection.js'
@@ -50,6 +51,22 @@ describe('OrphanWorker', () => {
     expect(await world.run(world.lostBlocks())).to.deep.equal([])
     await world.run(world.garbage.runOnce())
     expect(world.drives.blocksById.size).to.equal(2)
+  })
+
+  it('finds orphans however much garbage there is, and what its grace protects among it', async () => {
+    const { world, space, writer } = await open()
+    await world.run(world.put(space, 'dropped', { session: writer }))
+    await world.run(world.delete('dropped'))
+    world.blockMap({ space, bucket: 'b', key: 'k', map: world.op(writer) }, writer)
+    for (let at = 0; at < 10_100; at += 100) {
+      const puts = Array.from({ length: 100 }, (_, n) =>
+        proofRow({ op: world.op(), nowMicros: at + n }, space),
+      )
+      await world.run(world.store.commit({ compares: [], puts, proof: { keys: [], carries: () => false } }))
+    }
+    await world.run(world.sessions.close(writer))
+    expect(await scan(world)).to.include({ orphansDeleted: 1, sessionsWaiting: 1 })
+    expect(world.drives.blocksById.size).to.equal(1)
   })
 
   it('never lets a commit succeed whose blocks it has deleted', async () => {
