@@ -6,7 +6,8 @@
  * need not be one step.
  *
  * A live map needs no row of garbage of its own, because its last holder will leave one when it goes. With one
- * exception: uploads hold only parts of the maps that they borrow. Such a row waits until they are gone too.
+ * exception: uploads hold only parts of the maps that they borrow. Such a row waits until they are gone too. Blocks
+ * of a dead map beside borrowed blocks of a living one, which may live for ever, are left to the search for orphans.
  */
 import { type BlockMap, type OpId, sameBytes } from '@cairn/protocol'
 import type { Read, StoreRow } from '../ports.js'
@@ -63,7 +64,7 @@ export type GarbageDecision = 'free' | 'settle' | 'wait'
 
 /** Decides about a dropped version by its maps' liveness, in the order of `mapsOf`. */
 export function decide(row: GarbageRow, liveness: readonly MapLiveness[]): GarbageDecision {
-  if (!hasBlocks(row.map) || liveness.length === 0 || liveness[0] === 'held') return 'settle'
+  if (!hasBlocks(row.map) || liveness.length === 0 || liveness.includes('held')) return 'settle'
   return liveness.every((each) => each === 'dead') ? 'free' : 'wait'
 }
 

@@ -1,5 +1,5 @@
 /** Frees the blocks of whole maps: first what its slices name, then its pages, so that a crash loses no page. */
-import { type BlockId, type BlockMap, type BlockSlice, formatId } from '@cairn/protocol'
+import { type BlockId, type BlockMap, type BlockSlice, formatId, hasCode } from '@cairn/protocol'
 import type { BlockReclaimer } from '../ports-blocks.js'
 
 /** What a clean-up has freed; `complete` if every drive confirmed. */
@@ -28,7 +28,10 @@ export async function freeInlineMaps(
   return { freedBytes, complete }
 }
 
-/** Frees a map page by page; pages in `kept` (hex block ids) are read but stay. */
+/**
+ * Frees a map page by page; pages in `kept` (hex block ids) are read but stay. A page that no drive gives, but some
+ * drive may have, leaves the map incomplete.
+ */
 export async function freeMap(
   reclaimer: BlockReclaimer,
   map: BlockMap,
@@ -36,9 +39,9 @@ export async function freeMap(
 ): Promise<FreedMaps> {
   let result = await freeSlices(reclaimer, map.pool, map.slices)
   for (const page of map.pages) {
-    const slices = await reclaimer.readPage(map.pool, page.slice)
-    // An absent page was deleted by an earlier run, after its slices.
-    if (slices !== undefined) result = join(result, await freeSlices(reclaimer, map.pool, slices))
+    const slices = await findSlices(reclaimer, map.pool, page.slice)
+    const freed = slices === undefined ? UNFINISHED : await freeSlices(reclaimer, map.pool, slices)
+    result = join(result, freed)
   }
   return result.complete ? join(result, await freePages(reclaimer, map, kept)) : result
 }
@@ -56,6 +59,22 @@ export function freePages(
 /** The sum of two. */
 export function join(a: FreedMaps, b: FreedMaps): FreedMaps {
   return { freedBytes: a.freedBytes + b.freedBytes, complete: a.complete && b.complete }
+}
+
+const UNFINISHED: FreedMaps = { freedBytes: 0, complete: false }
+
+/** The slices of a page: none if an earlier run deleted it, after its slices; `undefined` if they are not known. */
+async function findSlices(
+  reclaimer: BlockReclaimer,
+  pool: number,
+  page: BlockSlice,
+): Promise<readonly BlockSlice[] | undefined> {
+  try {
+    return (await reclaimer.readPage(pool, page)) ?? []
+  } catch (error) {
+    if (!hasCode(error, 'BlockUnavailable')) throw error
+    return undefined
+  }
 }
 
 async function freeSlices(

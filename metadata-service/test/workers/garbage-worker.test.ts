@@ -1,4 +1,4 @@
-import { type BlockId, type OpId, type SpaceId, sessionScopedId } from '@cairn/protocol'
+import { type BlockId, CairnError, type OpId, type SpaceId, sessionScopedId } from '@cairn/protocol'
 import { expect } from 'chai'
 import { abortUpload } from '../../src/core/uploads.js'
 import { putPart } from '../../src/core/uploads-parts.js'
@@ -115,6 +115,19 @@ describe('GarbageWorker', () => {
     expect(world.drives.blocksById.size).to.equal(0)
   })
 
+  it('leaves what an object had beside living borrowed blocks to the search for orphans', async () => {
+    const { world, space } = await open()
+    const upload = await uploadWithCopy(world, space)
+    await world.run(world.complete(upload))
+    await world.run(world.delete('k'))
+    expect(await collect(world)).to.include({ pendingRows: 0 })
+    await world.clock.advance(601_000)
+    await collect(world)
+    expect(await world.run(world.orphans.runOnce())).to.include({ orphansDeleted: 1 })
+    expect(world.drives.blocksById.size).to.equal(1)
+    expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
   it('frees everything of an aborted upload', async () => {
     const { world, space } = await open()
     const upload = await world.run(world.create('k'))
@@ -187,12 +200,39 @@ describe('GarbageWorker', () => {
     await world.run(putPart(world.world, { ...request, map: { pool: 1, slices: [], pages: [page] } }))
     await world.run(world.part(upload, space, 1))
     world.drives.isUp = false
-    expect((await rejection(collect(world))).code).to.equal('BlockUnavailable')
+    expect(await collect(world)).to.include({ pendingRows: 1, freedBytes: 0 })
     world.drives.isUp = true
     await collect(world)
     expect(world.drives.has(pageBlock)).to.equal(false)
     expect(world.drives.blocksById.size).to.equal(1)
     expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
+  it('goes on with other garbage while a page cannot be read', async () => {
+    const { world, space } = await open()
+    const op = world.op()
+    const owner = { space, bucket: 'b', key: 'paged', map: op }
+    const { slices } = world.blockMap(owner)
+    const pageBlock = sessionScopedId<BlockId>(world.session, 1_000_000n)
+    const page = { slice: world.drives.storePage(pageBlock, owner, slices), coveredBytes: 10, sliceCount: 1 }
+    await world.run(
+      world.namespace.putObject({
+        context: { session: world.session, op, poolEpoch: 1, dirtyGroups: [] },
+        ...{ bucket: 'b', space, key: 'paged', sizeBytes: 10, etag: 'e', owner: 'o', attributes: {} },
+        map: { pool: 1, slices: [], pages: [page] },
+      }),
+    )
+    await world.run(world.delete('paged'))
+    const upload = await world.run(world.create('k'))
+    await world.run(world.part(upload, space, 1))
+    await world.run(
+      abortUpload(world.world, { bucket: 'b', key: 'k', uploadId: upload.uploadId, op: world.op() }),
+    )
+    world.drives.readPage = async () => {
+      throw new CairnError('BlockUnavailable', 'one of three drives does not answer')
+    }
+    expect(await collect(world)).to.include({ freedRows: 1, pendingRows: 1, freedBytes: 10 })
+    expect(world.drives.has(pageBlock)).to.equal(true)
   })
 
   it('aborts and frees the uploads of a bucket that is gone', async () => {
