@@ -36,6 +36,11 @@ export class Writer {
 
   varint(value: number): void {
     this.reserve(8)
+    this.putVarint(value)
+  }
+
+  /** Needs its room reserved: a buffer that grew here would lose what stands after the write position. */
+  private putVarint(value: number): void {
     let rest = value
     while (rest >= 0x80) {
       this.buffer[this.length++] = (rest % 0x80) | 0x80
@@ -82,7 +87,7 @@ export class Writer {
     const headBytes = size < 0x80 ? 1 : size < 0x4000 ? 2 : size < 0x200000 ? 3 : size < 0x10000000 ? 4 : 5
     this.buffer.copyWithin(start + headBytes, start + 5, this.length)
     this.length = start
-    this.varint(size)
+    this.putVarint(size)
     this.length = start + headBytes + size
   }
 

@@ -92,6 +92,32 @@ describe('message', () => {
     )
   })
 
+  it('gives back a short nested message wherever it falls in the buffer that grows', () => {
+    const base = {
+      count: 1,
+      flag: true,
+      label: '',
+      big: 1n,
+      ratio: 1,
+      kind: 'a' as const,
+      tags: {},
+      many: [],
+    }
+    for (let size = 900; size < 4200; size++) {
+      const value: Sample = {
+        ...base,
+        raw: Buffer.alloc(size, 7),
+        inner: { name: 'x' },
+        many: [{ name: 'y' }],
+      }
+      const found = Sample.decode(Sample.encode(value))
+      expect([found.inner, found.many], `${size} bytes before it`).to.deep.equal([
+        { name: 'x' },
+        [{ name: 'y' }],
+      ])
+    }
+  })
+
   it('never crashes on garbage: it decodes or rejects with a code', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (garbage) => {

@@ -1,5 +1,6 @@
 /** BLAKE3-256 of whole blocks (https://github.com/BLAKE3-team/BLAKE3-specs). */
 import { createHash, hash } from 'blake3'
+import { createBLAKE3 } from 'hash-wasm'
 
 /** A running BLAKE3-256. Once `digest` was called it must not be used again. */
 export interface BlockHasher {
@@ -18,7 +19,14 @@ export function createBlockHasher(): BlockHasher {
   }
 }
 
+/** Up to this size the reused state below is cheaper: making a native one costs more than hashing so few bytes. */
+const REUSED_BYTES_MAX = 4096
+
+/** One state for all small blocks: each is hashed in one synchronous go. */
+const reused = await createBLAKE3()
+
 /** BLAKE3-256 of a block that is at hand as a whole. */
 export function hashBlock(bytes: Uint8Array): Uint8Array {
-  return hash(bytes)
+  if (bytes.length > REUSED_BYTES_MAX) return hash(bytes)
+  return reused.init().update(bytes).digest('binary')
 }

@@ -51,14 +51,18 @@ export class IncomingBody implements AsyncIterable<Unit>, AsyncIterator<Unit> {
     return this
   }
 
-  next(): Promise<IteratorResult<Unit>> {
+  /** A unit or the clean end, if it is at hand: a body that came with its request costs no promise. */
+  poll(): IteratorResult<Unit> | undefined {
     const unit = this.units.shift()
-    if (unit !== undefined) {
-      this.taken(unit)
-      return Promise.resolve({ value: unit, done: false })
-    }
+    if (unit === undefined) return this.state === 'ended' || this.state === 'left' ? DONE : undefined
+    this.taken(unit)
+    return { value: unit, done: false }
+  }
+
+  next(): Promise<IteratorResult<Unit>> {
+    const result = this.poll()
+    if (result !== undefined) return Promise.resolve(result)
     if (this.state === 'failed') return Promise.reject(this.failure)
-    if (this.state !== 'open') return Promise.resolve(DONE)
     if (this.waiter !== undefined) return Promise.reject(new Error('a body has one consumer'))
     return new Promise((resolve, reject) => {
       this.waiter = { resolve, reject }
@@ -97,6 +101,11 @@ export class IncomingBody implements AsyncIterable<Unit>, AsyncIterator<Unit> {
     const waiter = this.waiter
     this.close('ended')
     waiter?.resolve(DONE)
+  }
+
+  /** Neither ended nor failed nor left. */
+  get isOpen(): boolean {
+    return this.state === 'open'
   }
 
   /** Any other end. Has no effect after `end`. */

@@ -142,13 +142,18 @@ export class ServerCall implements IncomingCall, Timed {
     if (this.finished) return
     this.finished = true
     this.outgoing?.stop()
-    this.incoming?.fail(reason ?? new CairnError('Cancelled', `${this.place.method.name} has been answered`))
+    // Most bodies have ended by now: an error, with its stack, is made for the others only.
+    if (this.incoming?.isOpen) this.incoming.fail(reason ?? answered(this.place.method.name))
     this.place.finished()
   }
 
   private readonly moved = (): void => {
     this.deadline = this.place.connection.clock.monotonicMs() + this.place.deadlineMs
   }
+}
+
+function answered(name: string): CairnError {
+  return new CairnError('Cancelled', `${name} has been answered`)
 }
 
 /** What Node's own functions throw when a signal stops them. */

@@ -8,7 +8,7 @@ import type { CallSide, Connection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import { FRAME, type FrameHead, HAS_BODY } from './frame.js'
 import { ServerCall } from './server-call.js'
-import type { PeerIdentity, RpcMethod, RpcRouterTable } from './types.js'
+import type { PeerIdentity, RpcHandler, RpcMethod, RpcRouterTable } from './types.js'
 
 /** What a connection serves, and who hears of its end. */
 export interface ServerCallsOptions {
@@ -109,8 +109,14 @@ export class ServerCalls implements CallSide {
     this.calls.set(stream, call)
     this.deadlines.watch(call)
     this.runningCount++
+    // A short body follows in the same chunk: the handler then finds it at hand.
+    if ((head.flags & HAS_BODY) !== 0) queueMicrotask(() => this.start(handler, request.value, call))
+    else this.start(handler, request.value, call)
+  }
+
+  private start(handler: RpcHandler<unknown, unknown>, request: unknown, call: ServerCall): void {
     try {
-      handler(request.value, call).then(
+      handler(request, call).then(
         (answer) => {
           this.runningCount--
           call.answer(answer)

@@ -15,7 +15,13 @@ export interface Unit {
 export type UnitSource = Iterable<Unit> | AsyncIterable<Unit>
 
 /** A body being received. Leaving the loop early cancels the stream. */
-export type UnitStream = AsyncIterable<Unit>
+export interface UnitStream extends AsyncIterable<Unit> {
+  /**
+   * What `next` would give, if that is known now: the same step without a promise. `undefined`: ask `next` and
+   * wait. Streams that cannot tell leave it out.
+   */
+  readonly poll?: () => IteratorResult<Unit> | undefined
+}
 
 /** One entry of a service's method table. Numbers are for ever. */
 export interface RpcMethod<Request, Response> {
