@@ -93,11 +93,14 @@ describe('message', () => {
   })
 
   it('gives back an empty nested message wherever it falls in the buffer that grows', () => {
+    interface Loose {
+      readonly size?: number
+    }
     interface Outer {
       readonly before: Uint8Array
-      readonly inner: { readonly size?: number }
+      readonly inner: Loose
     }
-    const Loose: Message<{ readonly size?: number }> = message('Loose', 1, { size: optional(1, integer) })
+    const Loose: Message<Loose> = message<Loose>('Loose', 1, { size: optional(1, integer) })
     const Outer: Message<Outer> = message<Outer>('Outer', 1, {
       before: required(1, bytes()),
       inner: required(2, Loose),
