@@ -61,10 +61,12 @@ export async function recover(options: RecoveryOptions): Promise<Unproven> {
   return recovery.unproven
 }
 
+/** What is found may not be durable: the last process may have ended between a change of a folder and its sync. */
 async function prepareFolder({ disk, state }: RecoveryOptions): Promise<void> {
-  if ((await disk.list('')).includes(SEGMENT_FOLDER)) return
-  await disk.makeFolder(SEGMENT_FOLDER)
+  const isMade = (await disk.list('')).includes(SEGMENT_FOLDER)
+  if (!isMade) await disk.makeFolder(SEGMENT_FOLDER)
   await state.syncFolder('')
+  if (isMade) await state.syncFolder(SEGMENT_FOLDER)
 }
 
 /** The index's segments, or none if it does not belong to what is on the drive. */

@@ -56,6 +56,21 @@ async function checkAfter(world: World, done: { stored: Set<number>; gone: Set<n
 describe('SegmentBlockStore on a failing drive', function () {
   this.timeout(60_000)
 
+  it('keeps what it said through a power cut after a process that ended as it made its folder', async () => {
+    const world = new World(1)
+    world.disk.onOperation = ({ kind }) => {
+      if (kind === 'makeFolder') world.kill()
+    }
+    void world.opening()
+    await world.clock.advance(100)
+    world.disk.onOperation = undefined
+    await world.open()
+    await world.run(put(world, 1))
+    world.crash({ kind: 'lost' }, { keepIndex: true })
+    await world.open()
+    expect(await holds(world, 1)).to.equal(true)
+  })
+
   for (const kind of ['sync', 'write', 'syncFolder', 'create'] as const) {
     it(`stops writing for good after the first failed ${kind}, whichever it is, and keeps what it said`, async () => {
       const counting = new World(1)
