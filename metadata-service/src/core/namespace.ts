@@ -33,6 +33,7 @@ import { copyObject } from './objects-copy.js'
 import { deleteObjects } from './objects-delete.js'
 import { getObject } from './objects-get.js'
 import { putObject } from './objects-put.js'
+import { RefusedOperations } from './objects-refused.js'
 import { Resolver } from './resolve.js'
 import type { WriterGuard } from './writer-guard.js'
 
@@ -65,7 +66,8 @@ export function createNamespace(options: NamespaceOptions): Namespace {
   const { store, clock, guard } = options
   const resolver = new Resolver(store)
   const applied = new AppliedOperations()
-  const world: ObjectWorld = { store, clock, guard, resolver, applied, locks: new KeyLocks() }
+  const refused = new RefusedOperations()
+  const world: ObjectWorld = { store, clock, guard, resolver, applied, refused, locks: new KeyLocks() }
   const buckets = new Buckets({ ...options, resolver, applied })
   return {
     createBucket: (request) => buckets.create(request),

@@ -7,6 +7,7 @@ import { CairnError, type Clock, type OpId } from '@cairn/protocol'
 import type { CommitResult, KeyValueStore, StoreRow } from '../ports.js'
 import type { KeyLocks } from './key-locks.js'
 import type { AppliedOperations } from './objects-applied.js'
+import type { RefusedOperations } from './objects-refused.js'
 import { type Resolver, requireBucket } from './resolve.js'
 import type { AppliedOperation } from './rows.js'
 import { findApplied, type KeyState, type PlannedCommit, storedVersion } from './version-write-state.js'
@@ -23,6 +24,7 @@ export interface ObjectWorld {
   readonly resolver: Resolver
   readonly locks: KeyLocks
   readonly applied: AppliedOperations
+  readonly refused: RefusedOperations
 }
 
 /** The rows of a refused commit; its first two are those of bucket and key. */
@@ -36,6 +38,8 @@ export interface WriteAttempts<Plan extends PlannedCommit, Result> {
   load(refused: RefusedRows | undefined): Promise<KeyState> | KeyState
   /** The first result of an operation that has happened already. */
   repeat(applied: AppliedOperation, state: KeyState): Result
+  /** What `plan` gives as `done` when there is nothing to be done; repeats get it too. */
+  readonly nothing?: Result
   /** Why the writer's own compares failed, if they did. */
   explain?(refused: RefusedRows): Promise<CairnError | undefined>
   /** `done` instead of a plan when nothing is to be written. */
@@ -43,8 +47,24 @@ export interface WriteAttempts<Plan extends PlannedCommit, Result> {
   result(plan: Plan, state: KeyState): Result
 }
 
-/** Runs attempts until one is applied. */
+/** Runs attempts until one is applied. What it answers to an operation it answers to each repeat of it. */
 export async function writeKey<Plan extends PlannedCommit, Result>(
+  world: ObjectWorld,
+  write: WriteAttempts<Plan, Result>,
+): Promise<Result> {
+  const { op, nothing } = write
+  if (world.refused.find(op) === 'nothing' && nothing !== undefined) return nothing
+  try {
+    const result = await attempt(world, write)
+    if (result === nothing) world.refused.rememberNothing(op)
+    return result
+  } catch (error) {
+    world.refused.rememberError(op, error)
+    throw error
+  }
+}
+
+async function attempt<Plan extends PlannedCommit, Result>(
   world: ObjectWorld,
   write: WriteAttempts<Plan, Result>,
 ): Promise<Result> {

@@ -85,6 +85,9 @@ async function deleteOne(world: ObjectWorld, deletion: Deletion): Promise<Delete
   )
 }
 
+/** The outcome of a delete that finds nothing. */
+const NOTHING: DeleteOutcome = { deleteMarker: false }
+
 type DeleteAttempts = WriteAttempts<PlannedCommit, DeleteOutcome>
 
 /** The current object goes in a bucket that was never versioned; else a marker is written. */
@@ -93,6 +96,7 @@ function coverAttempts(world: ObjectWorld, { item, owner, state: first }: Deleti
   return {
     op,
     hasPreconditions: hasPreconditions(preconditions),
+    nothing: NOTHING,
     load: (refused) => (refused === undefined ? first : stateOfRefusal(first.bucket.name, key, refused)),
     repeat: coverOutcome,
     async plan(state) {
@@ -100,7 +104,7 @@ function coverAttempts(world: ObjectWorld, { item, owner, state: first }: Deleti
       checkPreconditions(preconditions, target)
       const nowMicros = world.clock.wallMicros()
       if (state.bucket.row.versioning === 'unset') {
-        if (target === undefined) return { done: { deleteMarker: false } }
+        if (target === undefined) return { done: NOTHING }
         const step = { kind: 'delete', op, nowMicros } as const
         return { plan: planVersionRemoval(state, step, { target, isCurrent: true }) }
       }
@@ -140,6 +144,7 @@ function removalAttempts(
   return {
     op,
     hasPreconditions: hasPreconditions(preconditions),
+    nothing: NOTHING,
     async load() {
       const read = await readKey(world.resolver, first.bucket.name, key, versionId)
       found = read.found
@@ -148,7 +153,7 @@ function removalAttempts(
     repeat: ({ deleteMarker }) => ({ deleteMarker, versionId }),
     async plan(state) {
       checkPreconditions(preconditions, found?.version)
-      if (found === undefined) return { done: { deleteMarker: false } }
+      if (found === undefined) return { done: NOTHING }
       const step: WriteStep = { kind: 'delete', op, nowMicros: world.clock.wallMicros() }
       return { plan: planVersionRemoval(state, step, await removalOf(world, state, found)) }
     },

@@ -107,6 +107,24 @@ describe('Namespace', () => {
       expect(await world.run(world.namespace.putObject(request))).to.deep.equal(first)
     })
 
+    it('answers a late repeat of what it has refused as it did first, whatever has happened since', async () => {
+      await world.put(BUCKET, space, 'k')
+      const create = world.putRequest(BUCKET, space, 'k', { preconditions: NONE })
+      const first = await rejection(world.run(world.namespace.putObject(create)))
+      await world.remove(BUCKET, 'k')
+      const again = await rejection(world.run(world.namespace.putObject(create)))
+      expect(again).to.deep.include({ code: first.code, details: first.details })
+      expect((await rejection(get('k'))).code).to.equal('NoSuchKey')
+    })
+
+    it('does not delete what was written after a delete that found nothing, when that is repeated', async () => {
+      const op = world.op()
+      const first = await world.remove(BUCKET, 'k', { op })
+      await world.put(BUCKET, space, 'k')
+      expect(await world.remove(BUCKET, 'k', { op })).to.deep.equal(first)
+      expect((await get('k')).object.key).to.equal('k')
+    })
+
     it('refuses blocks that were placed by another epoch of the pool', async () => {
       const context = { ...world.context(), poolEpoch: world.poolEpoch + 1 }
       expect((await rejection(world.put(BUCKET, space, 'k', { context }))).code).to.equal('StaleClusterMap')
