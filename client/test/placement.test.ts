@@ -1,6 +1,6 @@
 import { BLOCK_BYTES_MAX, UNIT_BYTES } from '@cairn/protocol'
 import { expect } from 'chai'
-import { toBytes } from '../src/index.js'
+import { connectCairn, toBytes } from '../src/index.js'
 import { MAP_REFRESH_MS } from '../src/limits.js'
 import { codeOf, createWorld, patternBytes, type World } from './world/world.js'
 
@@ -110,4 +110,26 @@ it('a write does not wait for a suspect drive, and sends nothing to a dead one',
   expect(code).to.equal('none')
   expect(world.servers.map(({ puts }) => puts)).to.deep.equal([1, 1, 1, 0])
   expect(world.metadata.contexts.at(-1)?.dirtyGroups).to.have.length(1)
+})
+
+describe('a client whose cluster map is older than the pool', () => {
+  it('gets the newer map to read what others have written', async () => {
+    const world = await createWorld()
+    const { map } = world.metadata
+    const bytes = patternBytes(100)
+    world.metadata.map = { ...map, pools: [] }
+    const { clock, random, network, identity } = world
+    const connecting = connectCairn({
+      network,
+      metadata: ['local:metadata'],
+      identity: identity('early'),
+      clock,
+      random,
+    })
+    const early = await world.run(connecting)
+    world.place([0, 1, 2])
+    await world.run(world.client.putObject('b', 'k', bytes))
+    const opened = await world.run(early.openObject('b', 'k'))
+    expect(Buffer.from(await world.run(toBytes(opened.read()))).equals(bytes)).to.equal(true)
+  })
 })
