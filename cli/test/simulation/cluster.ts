@@ -1,0 +1,209 @@
+/** A whole cluster in one process: a metadata service, three chunk servers, two clients, each of the real code. */
+import { type ChunkServer, createChunkServer } from '@cairn/chunk-server'
+import {
+  type CrashChoice,
+  createSimulatedDisk,
+  type SimulatedDisk,
+  simulatedSegmentDrive,
+} from '@cairn/chunk-server/simulation'
+import { type ConnectedClient, connectCairn } from '@cairn/client'
+import { createMetadataService, type MetadataService } from '@cairn/metadata-service'
+import { repeatLate } from './late-repeats.js'
+import { SimulatedNode } from './node.js'
+import type { SimulatedProcess } from './process.js'
+import { linkStore } from './store-link.js'
+import { identityOf, type World } from './world.js'
+
+const METADATA_ADDRESS = 'local:metadata'
+const DISK_BYTES = 1024 ** 3
+const DISK_LATENCY_MS = 2
+/** Small, so that a short run fills, rolls and compacts segments. */
+const LIMITS = {
+  segmentBytes: 512 * 1024,
+  smallBlockBytesMax: 128 * 1024,
+  reserveBytes: 256 * 1024,
+  tombstoneBytesMin: 512,
+  rollBytesMin: 0,
+}
+
+export class MetadataNode extends SimulatedNode {
+  service: MetadataService | undefined
+  /** Called with each step of an entry; may kill this node. */
+  onStep: ((step: 'send' | 'applied') => void) | undefined
+
+  protected async open(process: SimulatedProcess): Promise<void> {
+    const { world, name } = this
+    const { random, bug } = world
+    const store = bug.store?.(world.store, world) ?? world.store
+    const network = world.network.host(name)
+    const linked = linkStore({
+      store,
+      process,
+      world: world.clock,
+      random,
+      onStep: (step) => {
+        world.trace.step(`entry ${step}`)
+        this.onStep?.(step)
+      },
+    })
+    const service = await createMetadataService({
+      store: linked,
+      clock: process.clock,
+      random,
+      network: bug.metadataNetwork?.(network, world) ?? network,
+      identity: identityOf('metadata', name),
+      address: METADATA_ADDRESS,
+      gcGraceSeconds: 0,
+      orphanGraceSeconds: 0,
+      replicas: 3,
+      drivesExpected: 3,
+    })
+    await service.start()
+    this.service = service
+  }
+
+  protected killed(): void {
+    this.service = undefined
+    this.onStep = undefined
+  }
+}
+
+export class ChunkNode extends SimulatedNode {
+  disk: SimulatedDisk
+  server: ChunkServer | undefined
+  /** The disk may owe a failure that was ordered and has not come yet. */
+  hasOrders = false
+
+  constructor(name: string, world: World) {
+    super(name, world)
+    const { clock, random } = world
+    this.disk = createSimulatedDisk({ clock, random, capacityBytes: DISK_BYTES, latencyMs: DISK_LATENCY_MS })
+  }
+
+  /** Every drive is in service and known to the metadata service. */
+  get isWhole(): boolean {
+    const status = this.server?.status()
+    return status?.registered === true && status.drives.every(({ condition }) => condition === 'up')
+  }
+
+  protected async open(process: SimulatedProcess): Promise<void> {
+    const { world, name } = this
+    const { random, bug } = world
+    const { clock } = process
+    this.disk.onOperation = ({ kind, path, bytes }) => world.trace.step(`${name} ${kind} ${path} ${bytes}`)
+    const disk = bug.disk?.(this.disk, world, process) ?? this.disk
+    const server = await createChunkServer({
+      id: name,
+      drives: [simulatedSegmentDrive({ name, disk, clock, random, limits: LIMITS })],
+      address: `local:${name}`,
+      metadata: METADATA_ADDRESS,
+      network: world.network.host(name),
+      identity: identityOf('chunk', name),
+      clock,
+      random,
+      durability: 'fsync',
+      host: name,
+      compactionMs: 1_500,
+      onEvent: (event) => {
+        if (event.kind === 'upkeep failed') world.trace.note(`${name} upkeep failed: ${event.error}`)
+        if (event.kind === 'damage') world.trace.note(`${name} damage: ${event.damage.message}`)
+      },
+    })
+    await server.start()
+    this.server = server
+  }
+
+  /** The power goes with the process. */
+  protected killed(): void {
+    this.server = undefined
+    this.hasOrders = false
+    this.disk.onOperation = undefined
+    const choice = drawCrashChoice(this.world)
+    this.world.trace.note(`${this.name} loses power: ${choice.kind}`)
+    this.disk = this.disk.crash(choice)
+    this.disk.setCapacity(DISK_BYTES)
+  }
+
+  /** Leaves about so much free space; `undefined` gives all of it back. */
+  async setFree(freeBytes: number | undefined): Promise<void> {
+    const space = await this.disk.space()
+    const usedBytes = space.capacityBytes - space.freeBytes
+    this.disk.setCapacity(freeBytes === undefined ? DISK_BYTES : usedBytes + freeBytes)
+  }
+}
+
+function drawCrashChoice(world: World): CrashChoice {
+  const { random } = world
+  const choices: CrashChoice[] = [
+    { kind: 'lost' },
+    { kind: 'lost' },
+    { kind: 'kept' },
+    { kind: 'subset', random, grainBytes: 512 },
+    { kind: 'subset', random, grainBytes: 4096 },
+    { kind: 'torn', keptBytes: 512 * world.draw(64) },
+  ]
+  return world.pick(choices)
+}
+
+export class ClientNode extends SimulatedNode {
+  client: ConnectedClient | undefined
+  /** Probability that a change is sent again, late, after it was answered. */
+  repeats = 0
+  private readonly metadata: MetadataNode
+
+  constructor(name: string, world: World, metadata: MetadataNode) {
+    super(name, world)
+    this.metadata = metadata
+  }
+
+  protected async open(process: SimulatedProcess): Promise<void> {
+    const { world, name } = this
+    const { random, bug } = world
+    const { clock } = process
+    const host = world.network.host(name)
+    const late = {
+      clock,
+      random,
+      probability: () => this.repeats,
+      lifeOf: () => this.metadata.running,
+    }
+    this.client = await connectCairn({
+      network: repeatLate(bug.clientNetwork?.(host, world) ?? host, late),
+      metadata: [METADATA_ADDRESS],
+      identity: identityOf('client', name),
+      clock,
+      random,
+    })
+  }
+
+  protected killed(): void {
+    this.client = undefined
+  }
+}
+
+export class SimulatedCluster {
+  readonly world: World
+  readonly metadata: MetadataNode
+  readonly chunks: readonly ChunkNode[]
+  readonly clients: readonly ClientNode[]
+
+  constructor(world: World) {
+    this.world = world
+    this.metadata = new MetadataNode('metadata', world)
+    this.chunks = ['chunk-1', 'chunk-2', 'chunk-3'].map((name) => new ChunkNode(name, world))
+    this.clients = ['client-1', 'client-2'].map((name) => new ClientNode(name, world, this.metadata))
+  }
+
+  get nodes(): readonly SimulatedNode[] {
+    return [this.metadata, ...this.chunks, ...this.clients]
+  }
+
+  start(): void {
+    for (const node of this.nodes) node.start()
+  }
+
+  /** Everything runs and every drive takes writes. */
+  get isWhole(): boolean {
+    return this.nodes.every(({ ready }) => ready) && this.chunks.every(({ isWhole }) => isWhole)
+  }
+}
