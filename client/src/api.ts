@@ -124,6 +124,8 @@ export interface CopySource {
 
 export interface CopyObjectOptions extends CallControl {
   readonly attributes?: ObjectAttributes
+  /** MD5 of the bytes as hex: replaces the ETag of a multipart source, and the copy then has no parts. */
+  readonly etag?: string
   readonly checksum?: ObjectChecksum
   readonly preconditions?: WritePreconditions
   readonly owner?: string

@@ -1,6 +1,7 @@
 /** A part made of a range of another version: its slices are referred to, its bytes are read once for the ETag. */
 import {
   CairnError,
+  type ChecksumAlgorithm,
   type GetObjectResponse,
   getObject,
   hasCode,
@@ -72,12 +73,11 @@ async function copyFrom(
   const bytes = (): AsyncIterable<Uint8Array> => readRange(parts, { map, sizeBytes, range }, signal)
   return underSession(parts, async (session) => {
     const scope = await uploadScope(parts, session, target, signal)
-    const algorithm = target.facts.upload.checksumAlgorithm
+    const algorithm = algorithmOf(target)
     if (map.pool !== scope.pool) {
       const options = signal === undefined ? {} : { signal }
       const seal = (digests: Digests) => checksumOf(target, digests)
-      const wanted = algorithm === undefined ? {} : { digests: [algorithm] }
-      return storePart(parts, target, bytes(), { ...options, ...wanted, seal })
+      return storePart(parts, target, bytes(), { ...options, digests: [algorithm], seal })
     }
     const digests = await digestRange(parts, bytes(), algorithm)
     const builder = new MapBuilder(parts, scope)
@@ -91,9 +91,9 @@ async function copyFrom(
 async function digestRange(
   { clock }: ClientParts,
   bytes: AsyncIterable<Uint8Array>,
-  algorithm: ObjectChecksum['algorithm'] | undefined,
+  algorithm: ChecksumAlgorithm,
 ): Promise<Digests> {
-  const running = new RunningDigests(algorithm === undefined ? [] : [algorithm])
+  const running = new RunningDigests([algorithm])
   let sinceTurn = 0
   for await (const chunk of bytes) {
     running.update(chunk)
@@ -105,11 +105,16 @@ async function digestRange(
   return running.digests()
 }
 
-/** The part's checksum in the algorithm of its upload, so that the object's can be made of it. */
+/** Uploads that declare nothing get what their other parts get, so that the object's can be made of it. */
+function algorithmOf(target: PartTarget): ChecksumAlgorithm {
+  return target.facts.upload.checksumAlgorithm ?? 'CRC64NVME'
+}
+
+/** The part's checksum in the algorithm of its upload. */
 function checksumOf(target: PartTarget, digests: Digests): { readonly checksum?: ObjectChecksum } {
-  const algorithm = target.facts.upload.checksumAlgorithm
-  const digest = algorithm && digests[algorithm]
-  if (algorithm === undefined || digest === undefined) return {}
+  const algorithm = algorithmOf(target)
+  const digest = digests[algorithm]
+  if (digest === undefined) return {}
   const value = Buffer.from(digest).toString('base64')
   return { checksum: { algorithm, type: 'FULL_OBJECT', value } }
 }

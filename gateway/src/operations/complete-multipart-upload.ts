@@ -1,6 +1,14 @@
-import type { RequestedPart } from '@cairn/client'
-import { CHECKSUM_ALGORITHMS, type ChecksumType, type ObjectChecksum, PART_NUMBER_MAX } from '@cairn/protocol'
+import type { CairnClient, CompleteUploadOptions, RequestedPart } from '@cairn/client'
+import {
+  CHECKSUM_ALGORITHMS,
+  type ChecksumType,
+  hasCode,
+  type ObjectChecksum,
+  PART_NUMBER_MAX,
+  type UploadInfo,
+} from '@cairn/protocol'
 import { S3Error } from '../errors.js'
+import { findVirtualBucket } from '../http/request-target.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element } from '../xml/writer.js'
@@ -21,8 +29,8 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const sizeBytes = readObjectSize(context.headers)
   const parts = readParts(await readList(context))
   const checksum = readObjectChecksum(context.headers, parts.length)
-  const completed = await context.client.completeUpload({ bucket, key, uploadId }, parts, {
-    signal: context.signal,
+  await requirePartChecksums(context, uploadId, parts)
+  const completed = await complete(context, uploadId, parts, {
     ...(preconditions === undefined ? {} : { preconditions }),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(checksum === undefined ? {} : { checksum }),
@@ -35,6 +43,54 @@ async function handle(context: OperationContext): Promise<S3Response> {
     checksumXml(completed.checksum)
   const headers = writtenVersionHeader(completed.versionId, context.config.compatibility)
   return xmlResponse(document('CompleteMultipartUploadResult', content), headers)
+}
+
+async function complete(
+  { client, bucket, key, signal }: OperationContext,
+  uploadId: string,
+  parts: readonly RequestedPart[],
+  expected: CompleteUploadOptions,
+): ReturnType<CairnClient['completeUpload']> {
+  try {
+    return await client.completeUpload({ bucket, key, uploadId }, parts, { ...expected, signal })
+  } catch (cause) {
+    if (!hasCode(cause, 'LengthMismatch')) throw cause
+    throw new S3Error(
+      'InvalidRequest',
+      "The provided 'x-amz-mp-object-size' header value does not match what was computed.",
+      { cause },
+    )
+  }
+}
+
+/**
+ * A composite checksum is made of checksums that the caller knows, so each part of the list must name its own.
+ * An upload that is not there any more may have been completed already: then the list was looked at before.
+ */
+async function requirePartChecksums(
+  context: OperationContext,
+  uploadId: string,
+  parts: readonly RequestedPart[],
+): Promise<void> {
+  const without = parts.find((part) => part.checksum === undefined)
+  if (without === undefined) return
+  const upload = await findUpload(context, uploadId)
+  if (upload?.checksumType !== 'COMPOSITE') return
+  const algorithm = upload.checksumAlgorithm?.toLowerCase()
+  throw new S3Error(
+    'InvalidRequest',
+    `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${without.partNumber} in the request.`,
+  )
+}
+
+async function findUpload(context: OperationContext, uploadId: string): Promise<UploadInfo | undefined> {
+  const { client, bucket, key, signal } = context
+  try {
+    return await client.getUpload({ bucket, key, uploadId }, { signal })
+  } catch (error) {
+    if (hasCode(error, 'NoSuchUpload')) return undefined
+    throw error
+  }
 }
 
 /**
@@ -93,6 +149,8 @@ function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectC
 }
 
 function locationOf(context: OperationContext): string {
-  const path = `${context.bucket}/${context.key}`.split('/').map(encodeURIComponent).join('/')
-  return `http://${context.headers.host ?? 'localhost'}/${path}`
+  const host = context.headers.host ?? 'localhost'
+  const isInHost = findVirtualBucket(host, context.config.domain) !== undefined
+  const path = isInHost ? context.key : `${context.bucket}/${context.key}`
+  return `http://${host}/${path.split('/').map(encodeURIComponent).join('/')}`
 }

@@ -1,11 +1,13 @@
 import type { CopySource, OpenedObject } from '@cairn/client'
-import type { ObjectAttributes } from '@cairn/protocol'
+import { hasCode, type ObjectAttributes } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { document, element, formatTime } from '../xml/writer.js'
 import { readAttributes } from './attributes.js'
+import { readChecksumAlgorithm } from './checksum-algorithm.js'
 import { checksumXml } from './checksum-xml.js'
 import { copySourceConditions, evaluate, writePreconditions } from './conditions.js'
+import { digestCopy } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
 import { quoted, writtenVersionHeader } from './object-headers.js'
 import { xmlResponse } from './response.js'
@@ -19,18 +21,21 @@ export const copyObject: Operation = { name: 'CopyObject', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
   const header = readCopySource(context.headers)
-  const attributes = readReplacement(context, header)
+  const asked = readChange(context, header)
+  const algorithm = readChecksumAlgorithm(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
-  const source = await openSource(context, header)
-  if (source.opened.object.sizeBytes > COPY_BYTES_MAX) {
+  const { opened, reference } = await openSource(context, header)
+  if (opened.object.sizeBytes > COPY_BYTES_MAX) {
     throw new S3Error(
       'InvalidRequest',
       'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120',
     )
   }
-  const copy = await context.client.copyObject(source.reference, context.bucket, context.key, {
+  const attributes = changedAttributes(asked, opened.object.attributes)
+  const copy = await context.client.copyObject(reference, context.bucket, context.key, {
     owner: canonicalIdOf(context.principal),
     signal: context.signal,
+    ...(await digestCopy(opened, algorithm)),
     ...(attributes === undefined ? {} : { attributes }),
     ...(preconditions === undefined ? {} : { preconditions }),
   })
@@ -40,7 +45,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     checksumXml(copy.checksum)
   return xmlResponse(document('CopyObjectResult', content), {
     ...writtenVersionHeader(copy.versionId, context.config.compatibility),
-    ...sourceVersionHeader(source.opened),
+    ...sourceVersionHeader(opened),
   })
 }
 
@@ -54,35 +59,74 @@ export async function openSource(
   context: OperationContext,
   header: CopySourceHeader,
 ): Promise<{ opened: OpenedObject; reference: CopySource }> {
-  const { versionId } = header
-  const opened = await context.client.openObject(header.bucket, header.key, {
-    signal: context.signal,
-    ...(versionId === undefined ? {} : { versionId }),
-  })
+  await checkSourceOwner(context, header)
+  const opened = await openVersion(context, header)
   const conditions = copySourceConditions(context.headers)
   if (evaluate(conditions, opened.object, context.nowMs) !== 'proceed')
     throw new S3Error('PreconditionFailed')
   return { opened, reference: { ...header, etag: opened.object.etag } }
 }
 
-/** The attributes that replace the source's, or `undefined` to keep them. */
-function readReplacement(context: OperationContext, source: CopySourceHeader): ObjectAttributes | undefined {
-  const directive = context.headers['x-amz-metadata-directive'] ?? 'COPY'
+/** Guards against a source bucket that somebody else has made under the name meanwhile. */
+async function checkSourceOwner(context: OperationContext, { bucket }: CopySourceHeader): Promise<void> {
+  const expected = context.headers['x-amz-source-expected-bucket-owner']
+  if (expected === undefined) return
+  const { owner } = await context.client.getBucket(bucket, { signal: context.signal })
+  if (owner !== expected) throw new S3Error('AccessDenied')
+}
+
+async function openVersion(context: OperationContext, header: CopySourceHeader): Promise<OpenedObject> {
+  const { bucket, key, versionId } = header
+  const named = versionId === undefined ? {} : { versionId }
+  try {
+    return await context.client.openObject(bucket, key, { signal: context.signal, ...named })
+  } catch (cause) {
+    if (!hasCode(cause, 'VersionIsDeleteMarker')) throw cause
+    throw new S3Error(
+      'InvalidRequest',
+      'The source of a copy request may not specifically refer to a delete marker by version id.',
+      { cause },
+    )
+  }
+}
+
+/** What the request says of the copy's attributes. */
+interface AskedChange {
+  readonly directive: 'COPY' | 'REPLACE'
+  readonly attributes: ObjectAttributes
+}
+
+/** Throws `InvalidRequest` for a copy of an object onto itself that would change nothing. */
+function readChange(context: OperationContext, source: CopySourceHeader): AskedChange {
+  const { headers } = context
+  const directive = headers['x-amz-metadata-directive'] ?? 'COPY'
   if (directive !== 'COPY' && directive !== 'REPLACE') {
     throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {
       elements: { ArgumentName: 'x-amz-metadata-directive', ArgumentValue: directive },
     })
   }
   // Read in both cases: what is not built is refused even where its value would not be used.
-  const attributes = readAttributes(context.headers)
-  if (directive === 'REPLACE') return attributes
+  const attributes = readAttributes(headers)
   const ontoItself =
     source.bucket === context.bucket && source.key === context.key && source.versionId === undefined
-  if (ontoItself) {
+  const changes =
+    directive === 'REPLACE' ||
+    headers['x-amz-storage-class'] !== undefined ||
+    attributes.websiteRedirectLocation !== undefined
+  if (ontoItself && !changes) {
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
     )
   }
-  return undefined
+  return { directive, attributes }
+}
+
+/** The attributes of the copy, or `undefined` to keep the source's. A redirect is never taken over, as in S3. */
+function changedAttributes(asked: AskedChange, source: ObjectAttributes): ObjectAttributes | undefined {
+  if (asked.directive === 'REPLACE') return asked.attributes
+  const { websiteRedirectLocation } = asked.attributes
+  const { websiteRedirectLocation: before, ...kept } = source
+  if (websiteRedirectLocation === before) return undefined
+  return websiteRedirectLocation === undefined ? kept : { ...kept, websiteRedirectLocation }
 }

@@ -3,6 +3,7 @@ import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { readDocument } from '../payload/read-document.js'
 import { findText, parseXml } from '../xml/reader.js'
+import { checkBucketName } from './bucket-name.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `PUT /B`: makes a bucket. Again by its owner is a no-op in us-east-1 and a conflict elsewhere, as in S3. */
@@ -13,6 +14,7 @@ const UNBUILT = ['x-amz-bucket-object-lock-enabled', 'x-amz-object-ownership', '
 const NEUTRAL = new Set(['false', 'BucketOwnerEnforced', 'private'])
 
 async function handle(context: OperationContext): Promise<S3Response> {
+  checkBucketName(context.bucket)
   refuseUnbuilt(context)
   const region = await readRegion(context)
   const owner = canonicalIdOf(context.principal)

@@ -1,8 +1,9 @@
-import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, type ChecksumType } from '@cairn/protocol'
+import type { ChecksumAlgorithm, ChecksumType } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { document, element } from '../xml/writer.js'
 import { readAttributes } from './attributes.js'
+import { readChecksumAlgorithm } from './checksum-algorithm.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
@@ -33,17 +34,14 @@ interface ChecksumKind {
 /** Algorithm and type. CRC64NVME is always of the full object, SHA never; the others are composite unless asked. */
 function readChecksumKind(headers: RequestHeaders): ChecksumKind {
   const wantedType = headers['x-amz-checksum-type']?.toUpperCase()
-  const wanted = headers['x-amz-checksum-algorithm']?.toUpperCase()
-  if (wanted === undefined) {
+  const algorithm = readChecksumAlgorithm(headers)
+  if (algorithm === undefined) {
     if (wantedType === undefined) return {}
     throw new S3Error(
       'InvalidRequest',
       'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
     )
   }
-  const algorithm = CHECKSUM_ALGORITHMS.find((known) => known === wanted)
-  if (algorithm === undefined)
-    throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported.')
   const type = wantedType ?? (algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : 'COMPOSITE')
   if (type !== 'FULL_OBJECT' && type !== 'COMPOSITE')
     throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')

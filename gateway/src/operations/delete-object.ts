@@ -2,6 +2,7 @@ import type { DeleteTarget } from '@cairn/client'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { parseEtags } from './conditions.js'
+import { readVersionId } from './parameters.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `DELETE /B/K`: removes the current version, writes a marker, or removes the version that is named. */
@@ -24,7 +25,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
 }
 
 function readTarget(context: OperationContext): DeleteTarget {
-  const versionId = context.query.find('versionId')
+  const versionId = readVersionId(context.query)
   const ifMatch = parseEtags(context.headers['if-match'])
   for (const header of UNBUILT_CONDITIONS) if (context.headers[header] !== undefined) throw unbuilt(header)
   if (ifMatch.length > 0 && versionId !== undefined && !context.config.compatibility.deleteConditions) {

@@ -4,7 +4,7 @@ import { S3Error } from '../errors.js'
 import { checksumHeaders, overrideHeaders } from './attributes.js'
 import { evaluate, readConditions } from './conditions.js'
 import { objectHeaders } from './object-headers.js'
-import { readPartNumber } from './parameters.js'
+import { readPartNumber, readVersionId } from './parameters.js'
 import { type ByteRange, contentRange, parseRange } from './ranges.js'
 import type { Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
 
@@ -21,7 +21,7 @@ interface Selection {
 }
 
 async function answer(context: OperationContext): Promise<S3Response> {
-  const versionId = context.query.find('versionId')
+  const versionId = readVersionId(context.query)
   const opened = await context.client.openObject(context.bucket, context.key, {
     signal: context.signal,
     ...(versionId === undefined ? {} : { versionId }),

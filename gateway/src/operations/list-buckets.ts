@@ -4,14 +4,17 @@ import { document, element, formatTime, parent } from '../xml/writer.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
 
-/** Buckets in one answer, as in S3. */
+/** What a client may ask for, as in S3. */
 const BUCKETS_MAX = 10_000
+/** Buckets in one page: the metadata service reads one row more, to know whether others follow. */
+const BUCKETS_PAGE_MAX = 9_999
 
 /** `GET /`: the buckets in the order of their names. */
 export const listBuckets: Operation = { name: 'ListBuckets', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
   const prefix = context.query.find('prefix')
+  const region = context.query.find('bucket-region')
   const after = readContinuationToken(context.query.find('continuation-token'))
   const { buckets, truncated } = await context.client.listBuckets({
     signal: context.signal,
@@ -20,9 +23,10 @@ async function handle(context: OperationContext): Promise<S3Response> {
     ...(after === undefined ? {} : { after }),
   })
   const last = buckets.at(-1)
+  const isWanted = (bucket: { region: string }): boolean => region === undefined || bucket.region === region
   const content =
     owner(context) +
-    parent('Buckets', buckets.map(bucketXml).join('')) +
+    parent('Buckets', buckets.filter(isWanted).map(bucketXml).join('')) +
     element('ContinuationToken', truncated && last ? continuationToken(last.name) : undefined) +
     element('Prefix', prefix)
   return xmlResponse(document('ListAllMyBucketsResult', content))
@@ -44,9 +48,9 @@ function bucketXml(bucket: { name: string; createdMs: number; region: string }):
 }
 
 function readMaxBuckets(text: string | undefined): number {
-  if (text === undefined) return BUCKETS_MAX
+  if (text === undefined) return BUCKETS_PAGE_MAX
   const count = /^\d{1,5}$/.test(text) ? Number(text) : 0
-  if (count >= 1 && count <= BUCKETS_MAX) return count
+  if (count >= 1 && count <= BUCKETS_MAX) return Math.min(count, BUCKETS_PAGE_MAX)
   throw new S3Error('InvalidArgument', `max-buckets must be between 1 and ${BUCKETS_MAX}.`)
 }
 

@@ -22,7 +22,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const token = query.find('continuation-token')
   const limit = readPageSize(query, 'max-keys')
   const withOwner = query.find('fetch-owner') === 'true'
-  const after = token === undefined ? (startAfter ?? '') : decodeToken(token)
+  const after = token === undefined || token === '' ? (startAfter ?? '') : decodeToken(token)
   const page = await context.client.listObjects(bucket, {
     prefix,
     delimiter,
@@ -52,7 +52,7 @@ function encodeToken(next: string): string {
 
 function decodeToken(token: string): string {
   const next = Buffer.from(token.slice(1), 'base64url').toString()
-  if (token !== '' && encodeToken(next) === token) return next
+  if (encodeToken(next) === token) return next
   throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect', {
     elements: { ArgumentName: 'continuation-token' },
   })

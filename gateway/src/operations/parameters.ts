@@ -55,6 +55,15 @@ function encodeKey(key: string): string {
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
+/** The version that is named, if one is. Throws `InvalidArgument` for an empty name. */
+export function readVersionId(query: Query): string | undefined {
+  const versionId = query.find('versionId')
+  if (versionId !== '') return versionId
+  throw new S3Error('InvalidArgument', 'Version id cannot be the empty string', {
+    elements: { ArgumentName: 'versionId', ArgumentValue: '' },
+  })
+}
+
 /** An upload id, which must be there. */
 export function readUploadId(query: Query): string {
   const id = query.find('uploadId')

@@ -49,7 +49,7 @@ export function parseCopyRange(header: string | undefined, sizeBytes: number): B
     )
   }
   if (last >= sizeBytes)
-    throw new S3Error('InvalidRange', 'The copy source range lies outside of the source.')
+    throw new S3Error('InvalidRange', 'The copy source range lies outside of the source.', { status: 400 })
   return { offset: first, length: last - first + 1 }
 }
 

@@ -1,4 +1,5 @@
 import { document, element, formatTime } from '../xml/writer.js'
+import { checksumElement } from './checksum-xml.js'
 import { openSource, sourceVersionHeader } from './copy-object.js'
 import { readCopySource } from './copy-source.js'
 import { quoted } from './object-headers.js'
@@ -19,6 +20,10 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const part = await context.client.copyPart(upload, partNumber, source.reference, range, {
     signal: context.signal,
   })
-  const content = element('LastModified', formatTime(part.modifiedMs)) + element('ETag', quoted(part.etag))
+  const { checksum } = part
+  const content =
+    element('LastModified', formatTime(part.modifiedMs)) +
+    element('ETag', quoted(part.etag)) +
+    (checksum === undefined ? '' : element(checksumElement(checksum.algorithm), checksum.value))
   return xmlResponse(document('CopyPartResult', content), sourceVersionHeader(source.opened))
 }

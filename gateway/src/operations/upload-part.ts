@@ -1,8 +1,10 @@
+import type { UploadInfo } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
+import { readDeclaredChecksum } from '../payload/checksum.js'
 import { checksumHeaders } from './attributes.js'
 import { quoted } from './object-headers.js'
 import { readPartNumber, readUploadId } from './parameters.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
 /** `PUT /B/K?partNumber&uploadId`: stores one part; the one that commits last wins its number. */
 export const uploadPart: Operation = { name: 'UploadPart', handle }
@@ -10,13 +12,30 @@ export const uploadPart: Operation = { name: 'UploadPart', handle }
 async function handle(context: OperationContext): Promise<S3Response> {
   const upload = { bucket: context.bucket, key: context.key, uploadId: readUploadId(context.query) }
   const partNumber = requirePartNumber(context)
-  const { checksumAlgorithm } = await context.client.getUpload(upload, { signal: context.signal })
-  const { body, ...sealing } = context.openBody({ checksumDefault: checksumAlgorithm ?? 'CRC64NVME' })
+  const info = await context.client.getUpload(upload, { signal: context.signal })
+  checkAlgorithm(context.headers, info)
+  const { body, ...sealing } = context.openBody({ checksumDefault: info.checksumAlgorithm ?? 'CRC64NVME' })
   const part = await context.client.uploadPart(upload, partNumber, body, {
     ...sealing,
     signal: context.signal,
   })
   return { status: 200, headers: { ETag: quoted(part.etag), ...partChecksumHeaders(part) } }
+}
+
+/** An upload that declares an algorithm takes no other; one with a composite checksum wants it with every part. */
+function checkAlgorithm(headers: RequestHeaders, upload: UploadInfo): void {
+  const { checksumAlgorithm: expected, checksumType } = upload
+  if (expected === undefined) return
+  const actual = readDeclaredChecksum(headers, trailerNames(headers))?.algorithm
+  if (actual === expected || (actual === undefined && checksumType === 'FULL_OBJECT')) return
+  throw new S3Error(
+    'InvalidRequest',
+    `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
+  )
+}
+
+function trailerNames(headers: RequestHeaders): readonly string[] {
+  return (headers['x-amz-trailer'] ?? '').split(',').map((name) => name.trim().toLowerCase())
 }
 
 function partChecksumHeaders(part: {
