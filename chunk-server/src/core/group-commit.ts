@@ -259,7 +259,7 @@ class BatchEncoder {
 
   private addBlock(item: BlockItem, offset: number): Placement {
     const order = item.order ?? this.segments.nextOrder++
-    this.addHeader(item, { kind: KIND_BLOCK, offset, order, size: item.sizeBytes })
+    this.addHeader(item, offset, order)
     for (const unit of item.units) this.addBytes(unit.bytes, item.sizeBytes <= COPY_BYTES_MAX)
     this.pad(align(item.sizeBytes) - item.sizeBytes)
     this.used += writeFooter(this.arena, this.used, item.block, {
@@ -273,17 +273,17 @@ class BatchEncoder {
     return { segment: this.segment.sequence, offset, order, tombstones: [] }
   }
 
-  private addHeader(
-    item: BlockItem,
-    record: { readonly kind: number; readonly offset: number; readonly order: number; readonly size: number },
-  ): void {
+  private addHeader(item: BlockItem, offset: number, order: number): void {
     const { owner } = item
     writeHeader(this.arena, this.used, {
-      ...record,
+      kind: KIND_BLOCK,
       ownerBytes: owner.length,
+      offset,
       salt: this.segment.salt,
       block: item.block,
+      size: item.sizeBytes,
       syncedTo: this.segment.appliedTo,
+      order,
       storedAtMs: item.storedAtMs,
       ownerCheck: crc32c(owner),
     })

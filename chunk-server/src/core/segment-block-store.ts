@@ -36,7 +36,7 @@ import { recover } from './recovery.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
 import { SegmentSet } from './segment-set.js'
 import { StreamWriter } from './stream-writer.js'
-import { cancelled, UnitIntake } from './unit-intake.js'
+import { UnitIntake } from './unit-intake.js'
 import { type StoreCounters, WriteState } from './write-state.js'
 
 export interface SegmentBlockStoreOptions {
@@ -142,18 +142,18 @@ class OpenStore implements SegmentBlockStore {
     block: BlockId,
     owner: BlockOwner,
     units: UnitSource,
-    { signal }: { signal: AbortSignal },
+    control: { signal: AbortSignal },
   ): Promise<StoredBlock> {
-    if (signal.aborted) throw cancelled(signal)
     this.assertOpen()
     const key = keyOf(block)
     for (let other = this.putting.get(key); other !== undefined; other = this.putting.get(key)) await other
-    const intake = new UnitIntake(block, units, signal)
-    const work = this.store({ block, owner, intake, key }, signal).finally(() => {
+    const intake = new UnitIntake(block, units, control)
+    const work = this.store({ block, owner, intake, key })
+    const settled = (): void => {
       intake.leave()
       this.putting.delete(key)
-    })
-    this.putting.set(key, settled(work))
+    }
+    this.putting.set(key, work.then(settled, settled))
     return work
   }
 
@@ -242,29 +242,33 @@ class OpenStore implements SegmentBlockStore {
     if (this.closing.signal.aborted) throw new CairnError('ShuttingDown', 'the block store is closing')
   }
 
-  private async store(
-    put: { block: BlockId; owner: BlockOwner; intake: UnitIntake; key: string },
-    signal: AbortSignal,
-  ): Promise<StoredBlock> {
+  /** Awaits only what is not at hand: most blocks are small, and came with their call. */
+  private async store(put: {
+    block: BlockId
+    owner: BlockOwner
+    intake: UnitIntake
+    key: string
+  }): Promise<StoredBlock> {
     const { block, intake, key } = put
     const known = this.table.find(block, key)
     if (known !== undefined && !known.damaged) return compareContent(known, intake)
-    await this.assertRoom()
+    const looking = this.assertRoom()
+    if (looking !== undefined) await looking
     const owner = BlockOwner.encode(put.owner)
     if (owner.length > OWNER_BYTES_MAX) throw new CairnError('InvalidArgument', 'the owner is too long')
     const { smallBlockBytesMax } = this.limits
-    const first = await intake.take(smallBlockBytesMax)
+    const taken = intake.take(smallBlockBytesMax)
+    const first = taken instanceof Promise ? await taken : taken
     // A body that fills the small limit exactly may have ended: one more unit tells.
     const more = intake.ended || first.length * UNIT_BYTES < smallBlockBytesMax ? [] : await intake.take(1)
-    if (signal.aborted) throw cancelled(signal)
     if (more.length === 0) return this.append(block, key, owner, first)
     return this.stream(block, key, owner, { intake, first: [...first, ...more] })
   }
 
-  private async assertRoom(): Promise<void> {
+  private assertRoom(): Promise<void> | undefined {
     this.state.assertWritable()
     if (this.table.overloaded) throw new CairnError('DriveFull', 'the index cannot be written')
-    if (this.state.mustLook(this.limits.segmentBytes)) await this.state.assertRoom(0)
+    return this.state.mustLook(this.limits.segmentBytes) ? this.state.assertRoom(0) : undefined
   }
 
   private append(
@@ -302,7 +306,7 @@ class OpenStore implements SegmentBlockStore {
     body: { readonly intake: UnitIntake; readonly first: readonly Unit[] },
   ): Promise<StoredBlock> {
     const storedAtMs = this.nowMs()
-    const take = (): Promise<Unit[]> => body.intake.take(this.limits.smallBlockBytesMax)
+    const take = async (): Promise<Unit[]> => body.intake.take(this.limits.smallBlockBytesMax)
     let stored: StoredBlock | undefined
     await this.streams.write(
       {
@@ -352,13 +356,6 @@ function entryAt(
   content: Omit<IndexedBlock, 'segment' | 'offset' | 'order' | 'damaged'>,
 ): IndexedBlock {
   const { segment, offset, order } = placement
-  return { ...content, segment, offset, order, damaged: false }
-}
-
-async function settled(work: Promise<unknown>): Promise<void> {
-  try {
-    await work
-  } catch {
-    // Whoever asked for the work handles its failure.
-  }
+  const { block, ownerBytes, sizeBytes, hash, storedAtMs } = content
+  return { block, segment, offset, sizeBytes, ownerBytes, damaged: false, order, storedAtMs, hash }
 }

@@ -6,9 +6,11 @@ import {
   UNIT_BYTES,
   type Unit,
   type UnitSource,
+  type UnitStream,
   unitCheck,
 } from '@cairn/protocol'
 
+type Pollable = Required<Pick<UnitStream, 'poll'>>
 type Pull = IteratorResult<Unit> | Promise<IteratorResult<Unit>>
 
 export class UnitIntake {
@@ -18,32 +20,28 @@ export class UnitIntake {
   /** True once the body has ended. */
   ended = false
   private readonly block: BlockId
-  private readonly signal: AbortSignal
+  private readonly control: { readonly signal: AbortSignal }
+  private readonly atHand: Pollable | undefined
   private readonly iterator: { next(): Pull; return?(): unknown }
   private aborted: Promise<never> | undefined
   private forgetSignal: (() => void) | undefined
 
-  constructor(block: BlockId, source: UnitSource, signal: AbortSignal) {
+  /** The signal is asked for only when there is something to wait for: making one costs more than a small body. */
+  constructor(block: BlockId, source: UnitSource, control: { readonly signal: AbortSignal }) {
     this.block = block
-    this.signal = signal
+    this.control = control
     this.iterator =
       Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    this.atHand = isPollable(source) ? source : undefined
   }
 
   /**
    * The next units, `bytesMax` together at most (at least one unit), none at the end. `BlockCorrupt` for a wrong
    * check, `InvalidArgument` for a wrong size, `Cancelled` after an abort.
    */
-  async take(bytesMax: number): Promise<Unit[]> {
+  take(bytesMax: number): Unit[] | Promise<Unit[]> {
     const units: Unit[] = []
-    let bytes = 0
-    while (!this.ended && bytes + UNIT_BYTES <= Math.max(bytesMax, UNIT_BYTES)) {
-      const unit = await this.next()
-      if (unit === undefined) break
-      units.push(unit)
-      bytes += unit.bytes.length
-    }
-    return units
+    return this.gather(units, bytesMax) ? units : this.waitFor(units, bytesMax)
   }
 
   /** Ends the intake; a sender that has more to send is told that nobody reads on. */
@@ -59,17 +57,42 @@ export class UnitIntake {
     }
   }
 
-  private async next(): Promise<Unit | undefined> {
-    if (this.signal.aborted) throw cancelled(this.signal)
-    const pull = this.iterator.next()
-    const result = pull instanceof Promise ? await Promise.race([pull, this.abort()]) : pull
-    if (this.signal.aborted) throw cancelled(this.signal)
+  /** Takes what is at hand; true once that is all that was asked for. */
+  private gather(units: Unit[], bytesMax: number): boolean {
+    while (!this.isFilled(units, bytesMax)) {
+      const result = this.atHand?.poll()
+      if (result === undefined) return false
+      this.accept(result, units)
+    }
+    return true
+  }
+
+  private async waitFor(units: Unit[], bytesMax: number): Promise<Unit[]> {
+    const { signal } = this.control
+    do {
+      if (signal.aborted) throw cancelled(signal)
+      const pull = this.iterator.next()
+      const result = pull instanceof Promise ? await Promise.race([pull, this.abort(signal)]) : pull
+      if (signal.aborted) throw cancelled(signal)
+      this.accept(result, units)
+    } while (!this.gather(units, bytesMax))
+    return units
+  }
+
+  private isFilled(units: readonly Unit[], bytesMax: number): boolean {
+    if (this.ended) return true
+    let bytes = 0
+    for (const unit of units) bytes += unit.bytes.length
+    return bytes + UNIT_BYTES > Math.max(bytesMax, UNIT_BYTES)
+  }
+
+  private accept(result: IteratorResult<Unit>, units: Unit[]): void {
     if (result.done === true) {
       this.ended = true
-      return undefined
+      return
     }
     this.verify(result.value)
-    return result.value
+    units.push(result.value)
   }
 
   private verify({ bytes, check }: Unit): void {
@@ -87,17 +110,21 @@ export class UnitIntake {
     this.unitCount++
   }
 
-  private abort(): Promise<never> {
+  private abort(signal: AbortSignal): Promise<never> {
     if (this.aborted === undefined) {
       this.aborted = new Promise((_, reject) => {
-        const giveUp = (): void => reject(cancelled(this.signal))
-        this.signal.addEventListener('abort', giveUp, { once: true })
-        this.forgetSignal = () => this.signal.removeEventListener('abort', giveUp)
+        const giveUp = (): void => reject(cancelled(signal))
+        signal.addEventListener('abort', giveUp, { once: true })
+        this.forgetSignal = () => signal.removeEventListener('abort', giveUp)
       })
       this.aborted.catch(() => undefined)
     }
     return this.aborted
   }
+}
+
+function isPollable(source: UnitSource): source is UnitSource & Pollable {
+  return 'poll' in source
 }
 
 /** What an abort turns into. */

@@ -11,8 +11,7 @@ export function handlePutBlock(router: RpcRouter, drives: DriveSet): void {
     try {
       const admitted = drives.admit(drive, request.pool, request.epoch)
       if (admitted !== undefined) await admitted
-      const { signal } = call
-      const stored = await drive.writable().put(block, request.owner, call.body, { signal })
+      const stored = await drive.writable().put(block, request.owner, call.body, call)
       return { response: { sizeBytes: stored.sizeBytes, hash: stored.hash } }
     } catch (error) {
       throw drive.noted(error)
