@@ -19,7 +19,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { CairnError, type Random } from '@cairn/protocol'
 
 /** Format of the data folder as a whole; a folder of a newer format is refused. */
@@ -88,9 +88,12 @@ function textField(path: string, content: Record<string, unknown>, name: string)
   return value
 }
 
-/** Makes the folder if it is not there. */
+/** Makes the folder if it is not there, durably: acknowledged data comes to lie in it. */
 export function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const folder = resolve(path)
+  const first = mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = folder; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made))
 }
 
 /** The root account's keys: from the file, or made now and written there. */

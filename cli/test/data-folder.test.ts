@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { loadClusterFile, loadRootCredentials, writePidFile } from '../src/data-folder.js'
+import { loadClusterFile, loadRootCredentials, makeFolder, writePidFile } from '../src/data-folder.js'
 
 const random = createSeededRandom(1)
 
@@ -11,6 +11,12 @@ describe('data folder', () => {
   let folder: string
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'cairn-data-'))
+  })
+
+  it('is made with all folders above it, for its owner alone, and taken as it is afterwards', () => {
+    const path = join(folder, 'a', 'b', 'c')
+    for (let time = 0; time < 2; time++) makeFolder(path)
+    expect(statSync(path).mode & 0o777).to.equal(0o700)
   })
 
   it('makes root keys once, readable by the owner alone', () => {
