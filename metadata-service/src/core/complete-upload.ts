@@ -6,6 +6,7 @@
 import { CairnError, type CompletedUpload, type CompleteUploadRequest } from '@cairn/protocol'
 import { currentKey, uploadKey } from './keys.js'
 import { formatVersionId, parseVersionId } from './keys-version-id.js'
+import { checkMap } from './map-check.js'
 import { type ObjectWorld, type WriteAttempts, writeKey } from './objects-attempts.js'
 import { olderNullOf } from './objects-state.js'
 import { checkPreconditions, hasPreconditions } from './preconditions.js'
@@ -46,6 +47,7 @@ export async function completeUpload(
   request: CompleteUploadRequest,
 ): Promise<CompletedUpload> {
   if (request.parts.length === 0) throw new CairnError('InvalidArgument', 'an object has at least one part')
+  checkMap(request.map, request.sizeBytes)
   const { place } = await loadUpload(world, request).catch(async (error: unknown) => {
     const place = await placeOfRepeat(world, request)
     if (place === undefined) throw error

@@ -1,13 +1,7 @@
 /** Puts an object whose blocks are stored already, in one commit. */
-import {
-  BlockMap,
-  CairnError,
-  INLINE_MAP_BYTES_MAX,
-  type PutObjectRequest,
-  type PutObjectResponse,
-  sameBytes,
-} from '@cairn/protocol'
+import { CairnError, type PutObjectRequest, type PutObjectResponse, sameBytes } from '@cairn/protocol'
 import { currentKey } from './keys.js'
+import { checkMap } from './map-check.js'
 import { type ObjectWorld, stateOfRefusal, type WriteAttempts, writeKey } from './objects-attempts.js'
 import { olderNullOf, readState, writtenAt, writtenId } from './objects-state.js'
 import { createWriter } from './objects-writer.js'
@@ -18,9 +12,6 @@ import { dirtyPuts } from './version-write-extras.js'
 import { hasBlocks } from './version-write-maps.js'
 import type { KeyState, PlannedVersion, VersionContent } from './version-write-state.js'
 import type { WriterClaim } from './writer-guard.js'
-
-/** Slices whose map surely fits inline; above that its size is computed. */
-const SLICES_SURELY_INLINE = 16
 
 /** `NoSuchBucket` (also when the bucket was made anew), `SessionExpired`, `StaleClusterMap`, failed preconditions. */
 export async function putObject(world: ObjectWorld, request: PutObjectRequest): Promise<PutObjectResponse> {
@@ -91,22 +82,5 @@ function contentOf(request: PutObjectRequest): VersionContent {
 function requireSpace({ bucket }: KeyState, space: Uint8Array): void {
   if (!sameBytes(bucket.row.space, space)) {
     throw new CairnError('NoSuchBucket', `bucket ${bucket.name} was made anew`)
-  }
-}
-
-function checkMap(map: BlockMap, sizeBytes: number): void {
-  let covered = 0
-  for (const slice of map.slices) covered += slice.length
-  for (const page of map.pages) covered += page.coveredBytes
-  if (covered !== sizeBytes) {
-    throw new CairnError('InvalidArgument', `the block map covers ${covered} of ${sizeBytes} bytes`)
-  }
-  if (map.slices.length > 0 && map.pages.length > 0) {
-    throw new CairnError('InvalidArgument', 'a block map has slices or pages, not both')
-  }
-  if (map.slices.length <= SLICES_SURELY_INLINE) return
-  const size = BlockMap.encode(map).length
-  if (size > INLINE_MAP_BYTES_MAX) {
-    throw new CairnError('InvalidArgument', `an inline block map of ${size} bytes must be paged`)
   }
 }

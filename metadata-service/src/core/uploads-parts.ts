@@ -12,6 +12,7 @@ import {
 } from '@cairn/protocol'
 import type { Compare, Put, StoreKey, StoreRow } from '../ports.js'
 import { garbageKey, partKey } from './keys.js'
+import { checkMap } from './map-check.js'
 import type { ObjectWorld } from './objects-attempts.js'
 import { GarbageRow, type MapReference, PartRow } from './rows.js'
 import { replacedPartKey } from './uploads-keys.js'
@@ -33,6 +34,7 @@ export async function putPart(world: ObjectWorld, request: PutPartRequest): Prom
   if (partNumber < 1 || partNumber > PART_NUMBER_MAX) {
     throw new CairnError('InvalidArgument', `a part number is 1 to ${PART_NUMBER_MAX}, not ${partNumber}`)
   }
+  checkMap(request.map, request.sizeBytes)
   const claim = claimOf(request)
   for (let attempt = 0; attempt < UPLOAD_ATTEMPTS_MAX; attempt++) {
     const upload = await loadUpload(world, request, (_place, op) => [
@@ -70,10 +72,10 @@ interface PartAttempt {
   readonly current: StoreRow | undefined
 }
 
-/** Part copies write no blocks: only their session is fenced. */
+/** Part copies write no blocks but the pages of their maps: without these only their session is fenced. */
 function claimOf({ context, map, source }: PutPartRequest): WriterClaim {
   const { session, poolEpoch } = context
-  const writesBlocks = source === undefined && hasBlocks(map)
+  const writesBlocks = map.pages.length > 0 || (source === undefined && hasBlocks(map))
   return writesBlocks ? { session, pool: { id: map.pool, epoch: poolEpoch } } : { session }
 }
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { putPart } from '../../src/core/uploads-parts.js'
 import { rejection } from '../rejection.js'
 import { UploadWorld } from './upload-world.js'
 
@@ -21,6 +22,27 @@ describe('a part that is a copy', () => {
     await world.run(world.copiedPart(upload, await seen(), 1))
     await world.run(world.garbage.runOnce())
     expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
+  it('is refused when the pages of its map were placed by an older cluster map', async () => {
+    const { world, space, seen } = await open()
+    await world.run(world.put(space, 's'))
+    const { etag, mapId, map } = await seen()
+    const upload = await world.run(world.create('k'))
+    const own = world.partRequest(upload, space, 1)
+    const [page] = own.map.slices
+    const copied = (poolEpoch: number) => ({
+      ...own,
+      context: { ...own.context, op: world.op(), poolEpoch },
+      etag,
+      source: { bucket: 'b', key: 's', etag, ...(mapId && { mapId }) },
+      map: { pool: 1, slices: [], pages: page ? [{ slice: page, coveredBytes: 10, sliceCount: 1 }] : [] },
+    })
+    const late = await rejection(world.run(putPart(world.world, copied(0))))
+    expect(late.code).to.equal('StaleClusterMap')
+    const inline = { ...copied(0), map: map ?? own.map }
+    expect((await world.run(putPart(world.world, inline))).etag).to.equal(etag)
+    expect((await world.run(putPart(world.world, copied(1)))).etag).to.equal(etag)
   })
 })
 

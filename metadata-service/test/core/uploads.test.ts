@@ -184,6 +184,17 @@ describe('multipart uploads', () => {
     expect(await codeOf(world, completeUpload(world.world, again))).to.equal('SessionExpired')
   })
 
+  it('refuse parts and objects whose map does not cover their size', async () => {
+    const { world, space } = await open()
+    const upload = await world.run(world.create('k'))
+    const part = { ...world.partRequest(upload, space, 1), sizeBytes: 11 }
+    expect(await codeOf(world, putPart(world.world, part))).to.equal('InvalidArgument')
+    await world.run(world.part(upload, space, 1))
+    const request = await world.run(world.prepareComplete(upload))
+    const short = { ...request, map: { pool: 1, slices: [], pages: [] } }
+    expect(await codeOf(world, completeUpload(world.world, short))).to.equal('InvalidArgument')
+  })
+
   it('are gone once aborted, and give a repeat of the abort its result', async () => {
     const { world, space } = await open()
     const upload = await world.run(world.create('k'))
