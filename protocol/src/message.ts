@@ -18,6 +18,9 @@ const WIRE_WORD = 1
 const WIRE_BYTES = 2
 type WireType = 0 | 1 | 2
 
+/** Text up to this length is tried as ASCII first; its length is one byte. */
+const SHORT_TEXT_MAX = 64
+
 export class Writer {
   private buffer: Buffer = Buffer.allocUnsafe(1024)
   private length = 0
@@ -41,6 +44,10 @@ export class Writer {
 
   /** Needs its room reserved: a buffer that grew here would lose what stands after the write position. */
   private putVarint(value: number): void {
+    if (value < 0x80) {
+      this.buffer[this.length++] = value
+      return
+    }
     let rest = value
     while (rest >= 0x80) {
       this.buffer[this.length++] = (rest % 0x80) | 0x80
@@ -71,29 +78,54 @@ export class Writer {
   }
 
   text(value: string): void {
+    if (value.length <= SHORT_TEXT_MAX && this.ascii(value)) return
     const size = Buffer.byteLength(value, 'utf8')
     this.varint(size)
     this.reserve(size)
     this.length += this.buffer.write(value, this.length, size, 'utf8')
   }
 
-  /** Runs `content` and puts its length, as a varint, in front of it. */
-  delimited(content: () => void): void {
-    const start = this.length
-    this.reserve(5)
-    this.length += 5
-    content()
-    const size = this.length - start - 5
-    const headBytes = size < 0x80 ? 1 : size < 0x4000 ? 2 : size < 0x200000 ? 3 : size < 0x10000000 ? 4 : 5
-    this.buffer.copyWithin(start + headBytes, start + 5, this.length)
-    this.length = start
+  /** Writes short ASCII without a call into C++; false, and nothing written, if it is something else. */
+  private ascii(value: string): boolean {
+    const size = value.length
+    this.reserve(size + 1)
+    const { buffer, length } = this
+    buffer[length] = size
+    for (let at = 0; at < size; at++) {
+      const code = value.charCodeAt(at)
+      if (code >= 0x80) return false
+      buffer[length + 1 + at] = code
+    }
+    this.length = length + 1 + size
+    return true
+  }
+
+  /** Begins delimited content: what is written from here to `endDelimited(mark)` gets its length in front. */
+  beginDelimited(): number {
+    this.reserve(1)
+    return this.length++
+  }
+
+  /** Makes room for a length of more than one byte by moving the content: most contents are shorter. */
+  endDelimited(mark: number): void {
+    const size = this.length - mark - 1
+    if (size < 0x80) {
+      this.buffer[mark] = size
+      return
+    }
+    const headBytes = size < 0x4000 ? 2 : size < 0x200000 ? 3 : size < 0x10000000 ? 4 : 5
+    this.reserve(headBytes)
+    this.buffer.copyWithin(mark + headBytes, mark + 1, this.length)
+    this.length = mark
     this.putVarint(size)
-    this.length = start + headBytes + size
+    this.length = mark + headBytes + size
   }
 
   /** A copy of what was written; the writer may then be reset and used again. */
   finish(): Uint8Array {
-    return Buffer.from(this.buffer.subarray(0, this.length))
+    const copy = Buffer.allocUnsafe(this.length)
+    this.buffer.copy(copy, 0, 0, this.length)
+    return copy
   }
 
   reset(): void {
@@ -104,13 +136,30 @@ export class Writer {
 
 export class Reader {
   private readonly buffer: Buffer
-  private position: number
-  readonly end: number
+  private position = 0
+  /** Where the content being read ends: that of the message, or of the part that was entered. */
+  private end: number
 
   constructor(bytes: Uint8Array) {
-    this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.position = 0
+    this.buffer = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.end = bytes.byteLength
+  }
+
+  /** Goes into the next length-delimited content: nothing beyond it is read before `leave(outer)`. */
+  enter(): number {
+    const size = this.varint()
+    this.need(size)
+    const outer = this.end
+    this.end = this.position + size
+    return outer
+  }
+
+  /** Goes on behind the content that was entered. */
+  leave(outer: number): void {
+    this.position = this.end
+    this.end = outer
   }
 
   get offset(): number {
@@ -122,7 +171,7 @@ export class Reader {
   }
 
   byte(): number {
-    const value = this.buffer[this.position++]
+    const value = this.position < this.end ? this.buffer[this.position++] : undefined
     if (value === undefined) throw new CairnError('MessageCorrupt', 'message ends early')
     return value
   }
@@ -278,20 +327,21 @@ export function oneOf<T extends string>(...words: readonly T[]): FieldCodec<T> {
 export const textMap: FieldCodec<Record<string, string>> = {
   wire: WIRE_BYTES,
   write(writer, value) {
-    writer.delimited(() => {
-      for (const [name, content] of Object.entries(value)) {
-        writer.text(name)
-        writer.text(content)
-      }
-    })
+    const mark = writer.beginDelimited()
+    for (const [name, content] of Object.entries(value)) {
+      writer.text(name)
+      writer.text(content)
+    }
+    writer.endDelimited(mark)
   },
   read(reader) {
-    const inner = new Reader(reader.bytes())
+    const outer = reader.enter()
     const value: Record<string, string> = Object.create(null)
-    while (!inner.done) {
-      const name = inner.text()
-      value[name] = inner.text()
+    while (!reader.done) {
+      const name = reader.text()
+      value[name] = reader.text()
     }
+    reader.leave(outer)
     return value
   },
 }
@@ -361,8 +411,7 @@ export function message<T extends object>(name: string, format: number, fields: 
     }
   }
 
-  function decode(encoded: Uint8Array): T {
-    const reader = new Reader(encoded)
+  function readMessage(reader: Reader): T {
     const found = reader.byte()
     if (found > format) {
       throw new CairnError('FormatTooNew', `${name} has format ${found}; this version knows ${format}`)
@@ -374,9 +423,18 @@ export function message<T extends object>(name: string, format: number, fields: 
     name,
     wire: WIRE_BYTES,
     encode,
-    decode,
-    write: (target, value) => target.delimited(() => writeContent(target, value)),
-    read: (reader) => decode(reader.bytes()),
+    decode: (encoded) => readMessage(new Reader(encoded)),
+    write(target, value) {
+      const mark = target.beginDelimited()
+      writeContent(target, value)
+      target.endDelimited(mark)
+    },
+    read(reader) {
+      const outer = reader.enter()
+      const value = readMessage(reader)
+      reader.leave(outer)
+      return value
+    },
   }
 }
 

@@ -122,6 +122,9 @@ class LocalTransport implements Transport {
 
   private hear(buffer: Uint8Array): void {
     if (this.state === 'closed') return
-    this.events?.received(Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength))
+    const chunk = Buffer.isBuffer(buffer)
+      ? buffer
+      : Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+    this.events?.received(chunk)
   }
 }
