@@ -1,7 +1,7 @@
 /** From any body to units: the borders of chunks mean nothing, the borders of units are fixed. */
 import { CairnError, UNIT_BYTES } from '@cairn/protocol'
 import type { ByteBody } from './api.js'
-import { abortable, throwIfCancelled } from './waiting.js'
+import { Abortable, throwIfCancelled } from './waiting.js'
 
 /** Where the chunks of a body come from. */
 export interface ByteSource {
@@ -98,15 +98,20 @@ function sourceOf(chunks: Uint8Array[], rest?: ByteSource): ByteSource {
 
 function iterate(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): ByteSource {
   const iterator = body[Symbol.asyncIterator]()
+  const abortable = new Abortable(signal)
   const leave = (): void => {
+    abortable.stop()
     // The producer may be stuck: nobody waits for its farewell.
     iterator.return?.()?.catch(() => undefined)
   }
   async function next(): Promise<Uint8Array | undefined> {
     try {
       for (;;) {
-        const result = await abortable(iterator.next(), signal)
-        if (result.done) return undefined
+        const result = await abortable.wait(iterator.next())
+        if (result.done) {
+          abortable.stop()
+          return undefined
+        }
         assertBytes(result.value)
         if (result.value.length > 0) return result.value
       }

@@ -7,6 +7,7 @@ import {
   type BlockId,
   type BlockOwner,
   CairnError,
+  CallGroup,
   type DriveId,
   hasCode,
   type PutBlockResponse,
@@ -47,7 +48,7 @@ export class ReplicaWrite {
   facts: BlockFacts | undefined
   private readonly options: ReplicaWriteOptions
   private readonly open = new Map<Target, number>()
-  private readonly controller = new AbortController()
+  private readonly calls = new CallGroup()
   private hasGivenUp = false
 
   constructor(options: ReplicaWriteOptions) {
@@ -100,7 +101,7 @@ export class ReplicaWrite {
       else await bell.wait(parts.clock, graceUntilMs - nowMs)
     }
     this.abandonAll()
-    if (this.hasGivenUp) this.controller.abort()
+    if (this.hasGivenUp) this.calls.cancel()
   }
 
   /** How long these targets are waited for: the longest of their graces. A suspect drive has none. */
@@ -129,7 +130,7 @@ export class ReplicaWrite {
   abandonAll(): void {
     if (this.open.size === 0) return
     for (const target of [...this.open.keys()]) this.close(target)
-    this.controller.abort()
+    this.calls.cancel()
   }
 
   private send(target: Target, body: UnitSource): void {
@@ -137,7 +138,7 @@ export class ReplicaWrite {
     this.open.set(target, this.nowMs())
     target.peer.inFlight++
     const { id: pool, epoch } = group.pool
-    const options = { deadlineMs: BLOCK_DEADLINE_MS, signal: this.controller.signal, body }
+    const options = { deadlineMs: BLOCK_DEADLINE_MS, group: this.calls, body }
     target.peer.rpc.call(putBlock, { drive: target.drive, block, pool, epoch, owner }, options).then(
       (reply) => this.onStored(target, reply.response),
       (error: unknown) => this.onFailed(target, error),

@@ -21,6 +21,33 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   return abortable(new Promise((resolve) => clock.setTimer(delayMs, resolve)), signal)
 }
 
+/** The same for many promises, one after the other: one listener for all of them. `stop` takes it back. */
+export class Abortable {
+  private readonly signal: AbortSignal | undefined
+  private reject: ((error: unknown) => void) | undefined
+
+  constructor(signal: AbortSignal | undefined) {
+    this.signal = signal
+    signal?.addEventListener('abort', this.abort, { once: true })
+  }
+
+  wait<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this
+    if (signal === undefined) return promise
+    return new Promise((resolve, reject) => {
+      this.reject = reject
+      if (signal.aborted) this.abort()
+      promise.then(resolve, reject)
+    })
+  }
+
+  stop(): void {
+    this.signal?.removeEventListener('abort', this.abort)
+  }
+
+  private readonly abort = (): void => this.reject?.(cancelled(this.signal))
+}
+
 /** The promise's outcome, or `Cancelled` as soon as the signal is aborted. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise

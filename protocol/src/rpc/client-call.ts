@@ -41,7 +41,8 @@ export class ClientCall implements Timed {
     this.place = place
     this.task = task
     this.deadlineMs = place.connection.clock.monotonicMs() + task.options.deadlineMs
-    const { signal } = task.options
+    const { signal, group } = task.options
+    group?.add(this.abort)
     if (signal === undefined) return
     // One signal may well stop hundreds of calls; each takes its listener back.
     setMaxListeners(0, signal)
@@ -161,7 +162,9 @@ export class ClientCall implements Timed {
 
   private finish(): void {
     this.state = 'finished'
-    this.task.options.signal?.removeEventListener('abort', this.abort)
+    const { signal, group } = this.task.options
+    group?.delete(this.abort)
+    signal?.removeEventListener('abort', this.abort)
     this.outgoing?.stop()
     this.place.finished()
   }
