@@ -101,7 +101,7 @@ function readPresigned(headers: RequestHeaders, query: Query): SignatureClaim {
 function readFields(text: string): { credential: string; signedHeaders: string; signature: string } {
   const fields = new Map<string, string>()
   for (const field of text.split(',')) {
-    const [name = '', value = ''] = field.trim().split(/=(.*)/s)
+    const [name, value] = splitField(field.trim())
     if (value === '' || /\s/.test(value) || fields.has(name))
       throw new S3Error('AuthorizationHeaderMalformed')
     fields.set(name, value)
@@ -113,6 +113,11 @@ function readFields(text: string): { credential: string; signedHeaders: string; 
     throw new S3Error('AuthorizationHeaderMalformed')
   }
   return { credential, signedHeaders, signature }
+}
+
+function splitField(field: string): [name: string, value: string] {
+  const equals = field.indexOf('=')
+  return equals < 0 ? [field, ''] : [field.slice(0, equals), field.slice(equals + 1)]
 }
 
 /** Access keys may contain slashes; the scope is the last four fields. */

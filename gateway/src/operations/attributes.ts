@@ -33,12 +33,20 @@ const CONTENT_TYPE_DEFAULT = 'binary/octet-stream'
 
 type Attribute = keyof typeof HEADER_OF
 
+/** The table above as a list, with the header names as requests are keyed by. */
+const HEADER_LIST: readonly { readonly name: Attribute; readonly header: string; readonly lower: string }[] =
+  (Object.entries(HEADER_OF) as [Attribute, string][]).map(([name, header]) => ({
+    name,
+    header,
+    lower: header.toLowerCase(),
+  }))
+
 /** Reads everything S3 keeps with an object. Throws for what is not built, so that nothing is silently ignored. */
 export function readAttributes(headers: RequestHeaders): ObjectAttributes {
   refuseUnbuilt(headers)
   const attributes: Partial<Record<Attribute, string>> = {}
-  for (const [name, header] of Object.entries(HEADER_OF) as [Attribute, string][]) {
-    const value = headers[header.toLowerCase()]
+  for (const { name, lower } of HEADER_LIST) {
+    const value = headers[lower]
     if (value !== undefined && value !== '') attributes[name] = value
   }
   const encoding = withoutFraming(attributes.contentEncoding)
@@ -66,8 +74,10 @@ function withoutFraming(encoding: string | undefined): string | undefined {
 function readUserMetadata(headers: RequestHeaders): Record<string, string> | undefined {
   const found: Record<string, string> = Object.create(null)
   let bytes = 0
-  for (const [header, value] of Object.entries(headers)) {
-    if (!header.startsWith(METADATA_PREFIX) || value === undefined) continue
+  for (const header in headers) {
+    if (!header.startsWith(METADATA_PREFIX)) continue
+    const value = headers[header]
+    if (value === undefined) continue
     const name = header.slice(METADATA_PREFIX.length)
     if (name === '') throw new S3Error('InvalidArgument', 'A metadata header has no name.')
     found[name] = value
@@ -93,8 +103,9 @@ const UNBUILT = /^x-amz-(server-side-encryption.*|object-lock-.*|tagging|write-o
 const NEUTRAL_ACLS = new Set(['private', 'bucket-owner-full-control'])
 
 function refuseUnbuilt(headers: RequestHeaders): void {
-  for (const [header, value] of Object.entries(headers)) {
-    if (value === undefined) continue
+  for (const header in headers) {
+    const value = headers[header]
+    if (value === undefined || !header.startsWith('x-amz-')) continue
     if (UNBUILT.test(header)) {
       throw new S3Error(
         'NotImplemented',
@@ -119,7 +130,7 @@ function metadataValue(value: string, raw: boolean): string {
 /** Response headers for the attributes of a version. `rawMetadata` answers non-ASCII metadata byte for byte. */
 export function attributeHeaders(attributes: ObjectAttributes, rawMetadata: boolean): Record<string, string> {
   const headers: Record<string, string> = { 'Content-Type': CONTENT_TYPE_DEFAULT }
-  for (const [name, header] of Object.entries(HEADER_OF) as [Attribute, string][]) {
+  for (const { name, header } of HEADER_LIST) {
     const value = attributes[name]
     if (value !== undefined) headers[header] = value
   }

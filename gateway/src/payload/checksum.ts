@@ -35,7 +35,8 @@ export function readDeclaredChecksum(
   headers: RequestHeaders,
   trailerNames: readonly string[],
 ): DeclaredChecksum | undefined {
-  const inHeader = Object.keys(headers).filter(isChecksumHeader)
+  const inHeader: string[] = []
+  for (const header in headers) if (isChecksumHeader(header)) inHeader.push(header)
   const inTrailer = trailerNames.filter(isChecksumHeader)
   if (inHeader.length + inTrailer.length > 1) {
     throw new S3Error(
