@@ -14,9 +14,9 @@ export interface CairnProcess {
 
 const COMMAND = fileURLToPath(new URL('../../../cli/bin/cairn.js', import.meta.url))
 
-/** Starts `cairn start` in a new folder and resolves once it is ready. */
+/** Starts `cairn start`, with the flags of `npm start`, in a new folder and resolves once it is ready. */
 export async function startCairn(dataDir: string): Promise<CairnProcess> {
-  const child = spawn(process.execPath, [COMMAND, 'start'], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=64', COMMAND, 'start'], {
     env: { ...process.env, CAIRN_DATA_DIR: dataDir, CAIRN_PORT: '0', CAIRN_LOG_LEVEL: 'error' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
