@@ -8,9 +8,10 @@
  * left. Its horizon is the highest sequence handed out when it was placed. Records of the block older than the
  * tombstone were placed before it, in segments not above the horizon: puts, because a block that is being deleted
  * is in the table already; copies, because a copy is placed only while its block lives and no deletion of it is
- * queued, and the log keeps the order of the queue. So once all segments up to the horizon are gone, durably, the
- * tombstone has nothing left to kill. Until then it is carried along, with its order and horizon unchanged.
- * Tombstones that pile up make the oldest segments be rewritten, so that their horizon can pass.
+ * queued, the log keeps the order of the queue, and deletions wait for large copies, which do not pass through it.
+ * So once all segments up to the horizon are gone, durably, the tombstone has nothing left to kill. Until then it is
+ * carried along, with its order and horizon unchanged. Tombstones that pile up make the oldest segments be
+ * rewritten, so that their horizon can pass.
  */
 import { CairnError, type Unit } from '@cairn/protocol'
 import type { Disk, IndexedBlock } from '../ports.js'
@@ -37,6 +38,8 @@ export interface CompactionOptions {
   readonly limits: SegmentLimits
   /** Keys of blocks whose deletion is queued. */
   readonly deleting: ReadonlyMap<string, number>
+  /** Large blocks being copied: their deletions wait. */
+  readonly copying: Map<string, Promise<void>>
 }
 
 /** What one run did. */
@@ -247,9 +250,33 @@ export class Compactor {
     }
     const first = await take()
     const { block, storedAtMs, order } = entry
-    const admit = (): boolean => this.mayPlace(entry)
     const settle = (placement: Placement): void => this.moved(entry, placement)
-    await streams.write({ block, owner, storedAtMs, order, admit, take, settle }, first)
+    await this.holdingDeletions(entry, (admit) =>
+      streams.write({ block, owner, storedAtMs, order, admit, take, settle }, first),
+    )
+  }
+
+  /** From the turn in which the copy is admitted to its end no deletion of the block begins. */
+  private async holdingDeletions(
+    entry: IndexedBlock,
+    copy: (admit: () => boolean) => Promise<void>,
+  ): Promise<void> {
+    const { copying } = this.options
+    const key = keyOf(entry.block)
+    let end = (): void => undefined
+    const ended = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    try {
+      await copy(() => {
+        const isAdmitted = this.mayPlace(entry)
+        if (isAdmitted) copying.set(key, ended)
+        return isAdmitted
+      })
+    } finally {
+      copying.delete(key)
+      end()
+    }
   }
 
   /** Asked in the same turn in which the copy is queued or has its segment: see above. */

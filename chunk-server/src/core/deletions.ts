@@ -1,6 +1,8 @@
 /**
  * Deletions: tombstones in the log first, then the table. While one is queued its block is marked, so that
- * compaction makes no copy of it that the tombstone's horizon would not cover.
+ * compaction makes no copy of it that the tombstone's horizon would not cover. The other way round a deletion waits
+ * for a large copy that is under way: the copy may become durable after the tombstone was indexed, and a start that
+ * reads only what is not indexed would find the copy alone.
  */
 import { type BlockId, CairnError } from '@cairn/protocol'
 import { type BlockTable, keyOf } from './block-table.js'
@@ -16,6 +18,8 @@ export interface Deleted {
 export class Deletions {
   /** Keys of blocks with deletions queued that are not in the table yet, and how many. */
   readonly deleting: Map<string, number> = new Map()
+  /** Large blocks that compaction is copying, by key; resolves, whatever became of the copy, and never rejects. */
+  readonly copying: Map<string, Promise<void>> = new Map()
   private readonly log: GroupCommit
   private readonly table: BlockTable
 
@@ -26,6 +30,11 @@ export class Deletions {
 
   /** Durable once it resolves; absent blocks are skipped. */
   async delete(blocks: readonly BlockId[]): Promise<Deleted> {
+    while (this.copying.size > 0) {
+      const copies = blocks.flatMap((block) => this.copying.get(keyOf(block)) ?? [])
+      if (copies.length === 0) break
+      await Promise.all(copies)
+    }
     const present = blocks.filter((block) => this.table.find(block) !== undefined)
     const parts: Promise<Deleted>[] = []
     for (let at = 0; at < present.length; at += TOMBSTONES_PER_RECORD_MAX) {

@@ -109,8 +109,9 @@ class OpenStore implements SegmentBlockStore {
     const streams = new StreamWriter(segments, state, limits)
     const reader = new BlockReader({ table, segments, state, limits, onDamage })
     const deletions = new Deletions(log, table)
-    const { deleting } = deletions
-    this.compactor = new Compactor({ disk, table, segments, state, log, streams, reader, limits, deleting })
+    const { deleting, copying } = deletions
+    const parts = { disk, table, segments, state, log, streams, reader, limits }
+    this.compactor = new Compactor({ ...parts, deleting, copying })
     this.deletions = deletions
     this.state = state
     this.segments = segments
