@@ -79,6 +79,21 @@ describe('versioning', () => {
     return { entries, xml: response.text }
   }
 
+  /** Entries and common prefixes of all pages of at most so many, in the order of the pages. */
+  async function listPages(limit: number, query = ''): Promise<(Listed | string)[]> {
+    const seen: (Listed | string)[] = []
+    let markers = ''
+    for (;;) {
+      const page = await listVersions(`${query}${markers}&max-keys=${limit}`)
+      seen.push(...page.entries)
+      seen.push(...blocks(page.xml, 'CommonPrefixes').map((group) => text(group, 'Prefix') ?? ''))
+      if (text(page.xml, 'IsTruncated') !== 'true') return seen
+      const version = text(page.xml, 'NextVersionIdMarker')
+      markers = `&key-marker=${encodeURIComponent(text(page.xml, 'NextKeyMarker') ?? '')}`
+      if (version !== undefined) markers += `&version-id-marker=${version}`
+    }
+  }
+
   it('begins unset, and goes to enabled and suspended, also directly', async () => {
     const state = async (): Promise<string> =>
       (await send(server, { path: `/${Bucket}`, query: 'versioning' })).text
@@ -283,19 +298,7 @@ describe('versioning', () => {
       await put('b', 'again')
       const { entries } = await listVersions()
       expect(entries.map((entry) => entry.key)).to.deep.equal(['a', 'b', 'b', 'b', 'b', 'c/1', 'c/2', 'd'])
-      for (const limit of [1, 2, 3, 5]) {
-        const found: Listed[] = []
-        let query = `max-keys=${limit}`
-        for (;;) {
-          const page = await listVersions(query)
-          found.push(...page.entries)
-          if (text(page.xml, 'IsTruncated') !== 'true') break
-          expect(page.entries).to.have.length(limit)
-          const key = encodeURIComponent(text(page.xml, 'NextKeyMarker') ?? '')
-          query = `key-marker=${key}&max-keys=${limit}&version-id-marker=${text(page.xml, 'NextVersionIdMarker')}`
-        }
-        expect(found).to.deep.equal(entries)
-      }
+      for (const limit of [1, 2, 3, 5]) expect(await listPages(limit)).to.deep.equal(entries)
       const behind = await listVersions('key-marker=b')
       expect(behind.entries.map((entry) => entry.key)).to.deep.equal(['c/1', 'c/2', 'd'])
     })
@@ -307,18 +310,9 @@ describe('versioning', () => {
       const { entries, xml } = await listVersions('delimiter=%2F')
       expect(entries.map((entry) => entry.key)).to.deep.equal(['a', 'd'])
       expect(blocks(xml, 'CommonPrefixes').map((group) => text(group, 'Prefix'))).to.deep.equal(['c/', 'e/'])
-      const seen: string[] = []
-      let query = 'delimiter=%2F&max-keys=1'
-      for (;;) {
-        const page = await listVersions(query)
-        seen.push(...page.entries.map((entry) => entry.key))
-        seen.push(...blocks(page.xml, 'CommonPrefixes').map((group) => text(group, 'Prefix') ?? ''))
-        if (text(page.xml, 'IsTruncated') !== 'true') break
-        const version = text(page.xml, 'NextVersionIdMarker')
-        const key = encodeURIComponent(text(page.xml, 'NextKeyMarker') ?? '')
-        query = `delimiter=%2F&key-marker=${key}&max-keys=1`
-        if (version !== undefined) query += `&version-id-marker=${version}`
-      }
+      const seen = (await listPages(1, 'delimiter=%2F')).map((each) =>
+        typeof each === 'string' ? each : each.key,
+      )
       expect(seen).to.deep.equal(['a', 'c/', 'd', 'e/'])
       const below = await listVersions('prefix=c%2F')
       expect(below.entries.map((entry) => entry.key)).to.deep.equal(['c/1', 'c/1', 'c/2', 'c/2'])
