@@ -27,13 +27,13 @@ import {
 import type { CompleteUploadOptions, RequestedPart, UploadRef } from './api.js'
 import { MapBuilder, slicesInRange } from './block-maps.js'
 import { commitWrite, underSession } from './commit.js'
-import { PART_BYTES_MIN } from './limits.js'
+import { PART_BYTES_MIN, RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN } from './limits.js'
 import { assertOrder, assertPart, hashList, PartTotals } from './part-list.js'
 import type { ClientParts } from './parts.js'
 import type { WriterSession } from './session.js'
 import { uploadScope } from './store-part.js'
 import type { WriteScope } from './stored-block.js'
-import { throwIfCancelled } from './waiting.js'
+import { sleep, throwIfCancelled } from './waiting.js'
 
 /** What a Complete answers. */
 export type CompletedResult = CompletedUpload & { readonly sizeBytes: number }
@@ -46,8 +46,10 @@ interface Completion {
   readonly listHash: string
 }
 
-/** Attempts when another Complete of the same upload took the freeze over. */
-const ATTEMPTS_MAX = 2
+/** Attempts when another Complete of the same upload took the freeze over: as many as may well come at once. */
+const ATTEMPTS_MAX = 8
+/** Attempts when the upload is not there: another Complete may have ended it between freeze and commit. */
+const GONE_ATTEMPTS_MAX = 2
 
 export async function completeUpload(
   parts: ClientParts,
@@ -64,10 +66,18 @@ export async function completeUpload(
     try {
       return await underSession(parts, (session) => freezeAndCommit(completion, session))
     } catch (error) {
-      const isOvertaken = hasCode(error, 'NoSuchUpload', 'ConditionalConflict')
-      if (!isOvertaken || attempt >= ATTEMPTS_MAX) throw error
+      if (!(await mayRepeat(completion, error, attempt))) throw error
     }
   }
+}
+
+/** Waits longer each time, so that of many that overtake each other one gets through. */
+async function mayRepeat({ parts, options }: Completion, error: unknown, attempt: number): Promise<boolean> {
+  if (hasCode(error, 'NoSuchUpload')) return attempt < GONE_ATTEMPTS_MAX
+  if (!hasCode(error, 'ConditionalConflict') || attempt >= ATTEMPTS_MAX) return false
+  const meanMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** (attempt - 1))
+  await sleep(parts.clock, parts.random.fraction() * 2 * meanMs, options.signal)
+  return true
 }
 
 /** An upload that is not open may be complete already: the freeze tells. */

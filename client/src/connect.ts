@@ -55,7 +55,7 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const { role = identity.role, onDamage = () => undefined } = options
   const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name })
   const hedges = { tokens: HEDGE_TOKENS_MAX }
-  const parts = { clock, view, counters, hedges, onDamage, metadata, sessions }
+  const parts = { clock, random, view, counters, hedges, onDamage, metadata, sessions }
   try {
     await view.refresh()
     sessions.release(await sessions.acquire())

@@ -1,5 +1,5 @@
 /** What the parts of the client share. Built once by `connectCairn`. */
-import type { BlockId, Clock, DriveId } from '@cairn/protocol'
+import type { BlockId, Clock, DriveId, Random } from '@cairn/protocol'
 import type { ClusterView } from './cluster-view.js'
 import type { MetadataCaller } from './metadata-caller.js'
 import type { SessionKeeper } from './session.js'
@@ -58,6 +58,7 @@ export interface ReadParts {
 
 /** What storing and committing needs besides. */
 export interface ClientParts extends ReadParts {
+  readonly random: Random
   readonly metadata: MetadataCaller
   readonly sessions: SessionKeeper
 }
