@@ -3,7 +3,7 @@ import { runSeed, type SeedResult } from './run-seed.js'
 
 const FIRST_SEED = Number(process.env.CAIRN_TEST_SEED ?? 1)
 const SEEDS = Number(process.env.CAIRN_TEST_SEEDS ?? 60)
-const SEEDS_RUN_TWICE = 3
+const SEEDS_RUN_TWICE = Math.min(3, SEEDS)
 const FILE = 'cli/dist/test/simulation/cluster-simulation.test.js'
 
 function describeFailure(seed: number, { violations, trace }: SeedResult): string {

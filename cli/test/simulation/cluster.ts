@@ -124,6 +124,13 @@ export class ChunkNode extends SimulatedNode {
     this.disk.setCapacity(DISK_BYTES)
   }
 
+  /** Ends the failures that were ordered: the server starts anew, or finds a disk without orders when it does. */
+  cancelOrders(): void {
+    this.crash(100)
+    if (this.hasOrders) this.disk = this.disk.crash({ kind: 'kept' })
+    this.hasOrders = false
+  }
+
   /** Leaves about so much free space; `undefined` gives all of it back. */
   async setFree(freeBytes: number | undefined): Promise<void> {
     const space = await this.disk.space()

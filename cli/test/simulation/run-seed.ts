@@ -88,7 +88,8 @@ async function heal({ world, metadata, chunks, clients }: SimulatedCluster): Pro
   for (const node of clients) node.repeats = 0
   for (const node of chunks) {
     await node.setFree(undefined)
-    if (node.hasOrders || !node.isWhole || world.chance(0.3)) node.crash(100)
+    if (node.hasOrders) node.cancelOrders()
+    else if (!node.isWhole || world.chance(0.3)) node.crash(100)
   }
   metadata.crash(100)
   await world.store.calm()
