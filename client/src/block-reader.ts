@@ -13,6 +13,7 @@ import {
   type DriveId,
   groupOf,
   hasCode,
+  hashBlock,
   sameBytes,
   UNIT_BYTES,
   type Unit,
@@ -40,7 +41,9 @@ export class BlockReader {
   private readonly isWhole: boolean
   private attempts: ReplicaRead[] = []
   private position: number
+  /** For whole blocks of several units; one unit is hashed in one go. */
   private hasher: BlockHasher | undefined
+  private onlyUnit: Uint8Array = new Uint8Array()
   /** Check words of the units handed out, while a whole block is read: see `startOver`. */
   private readonly handedOut: number[] = []
   private tainted = false
@@ -56,7 +59,7 @@ export class BlockReader {
     this.position = Math.floor(read.from / UNIT_BYTES)
     this.lastUnit = Math.ceil(read.to / UNIT_BYTES) - 1
     this.isWhole = read.from === 0 && read.to === read.blockBytes
-    if (this.isWhole) this.hasher = createBlockHasher()
+    if (this.isWhole && this.lastUnit > 0) this.hasher = createBlockHasher()
   }
 
   /** Opens the first replica ahead of need. At most its stream's credit is held until `next` is called. */
@@ -125,8 +128,9 @@ export class BlockReader {
   }
 
   private recordUnit(unit: Unit): void {
-    if (this.hasher === undefined) return
-    this.hasher.update(unit.bytes)
+    if (!this.isWhole) return
+    if (this.hasher === undefined) this.onlyUnit = unit.bytes
+    else this.hasher.update(unit.bytes)
     const before = this.handedOut[this.position]
     if (before !== undefined && before !== unit.check) this.tainted = true
   }
@@ -143,8 +147,8 @@ export class BlockReader {
 
   /** Compares a whole block with the map's hash. False: this replica lied, and another one is read from the start. */
   private endsWell(): boolean {
-    if (this.hasher === undefined) return true
-    if (!sameBytes(this.hasher.digest(), this.read.hash)) {
+    if (!this.isWhole) return true
+    if (!sameBytes(this.hasher?.digest() ?? hashBlock(this.onlyUnit), this.read.hash)) {
       const [attempt] = this.attempts
       const error = new CairnError('BlockCorrupt', 'the units do not make up the block that the map names')
       if (attempt !== undefined) this.drop(attempt, error)
@@ -161,7 +165,7 @@ export class BlockReader {
   /** Units already handed out are compared by their checks, and not handed out again. */
   private startOver(): void {
     this.position = 0
-    this.hasher = createBlockHasher()
+    if (this.lastUnit > 0) this.hasher = createBlockHasher()
   }
 
   private finish(): void {
