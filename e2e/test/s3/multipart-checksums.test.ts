@@ -171,6 +171,22 @@ describe('multipart checksums', () => {
     await expectChecksum(made, 'CRC32C', 'COMPOSITE', `${base64Digest('CRC32C', digests)}-2`)
   })
 
+  it('shows that of a part to whoever gets the part, and none with a range', async function () {
+    this.timeout(60_000)
+    const made = await upload('CRC32')
+    expect((await complete(made)).status).to.equal(200)
+    const headers = { 'x-amz-checksum-mode': 'ENABLED' }
+    for (const method of ['GET', 'HEAD']) {
+      const part = await send(server, { method, path: made.path, query: 'partNumber=2', headers })
+      expect(part.status).to.equal(206)
+      expect(part.headers['x-amz-checksum-crc32']).to.equal(base64Digest('CRC32', PARTS[1] as Buffer))
+    }
+    const unasked = await send(server, { path: made.path, query: 'partNumber=2' })
+    expect(unasked.headers['x-amz-checksum-crc32']).to.equal(undefined)
+    const ranged = await send(server, { path: made.path, headers: { ...headers, range: 'bytes=0-9' } })
+    expect(ranged.headers['x-amz-checksum-crc32']).to.equal(undefined)
+  })
+
   it('computes those of copied parts in the algorithm of the upload', async () => {
     const source = `/${bucket}/copied`
     await send(server, { method: 'PUT', path: source, body: 'content' })

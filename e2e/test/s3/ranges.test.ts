@@ -108,6 +108,22 @@ describe('ranges', () => {
     }
   })
 
+  it('serves the whole object if it is not the one that If-Range names', async () => {
+    const head = await send(server, { method: 'HEAD', path: `/${bucket}/ten` })
+    const { etag = '', 'last-modified': modified = '' } = head.headers
+    for (const [ifRange, status] of [
+      [etag, 206],
+      [modified, 206],
+      ['"other"', 200],
+      [`W/${etag}`, 200],
+      ['Mon, 01 Jan 2024 00:00:00 GMT', 200],
+    ] as const) {
+      const headers = { range: 'bytes=2-5', 'if-range': ifRange }
+      const response = await send(server, { path: `/${bucket}/ten`, headers })
+      expect([response.status, response.text]).to.deep.equal([status, status === 206 ? '2345' : '0123456789'])
+    }
+  })
+
   it('takes part 1 of an object that has no parts for the object, and knows no part 2', async () => {
     const one = await send(server, { path: `/${bucket}/ten`, query: 'partNumber=1' })
     expect(one.status).to.equal(206)
