@@ -80,9 +80,13 @@ export class SessionKeeper {
 
   /** A session for one write; opens a new one if the current one is lost. Give it back with `release`. */
   async acquire(): Promise<WriterSession> {
-    const session = await this.alive()
-    session.writers++
-    return session
+    // Rotation may retire the session while we wait for it; counting in the turn that looks keeps it open.
+    for (;;) {
+      const session = await this.alive()
+      if (session.retired) continue
+      session.writers++
+      return session
+    }
   }
 
   release(session: WriterSession): void {
