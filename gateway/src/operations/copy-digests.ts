@@ -9,6 +9,12 @@ export interface CopyDigests {
 }
 
 /**
+ * Sources of multipart uploads up to this size are read for the MD5 that AWS shows as a copy's ETag. Larger ones
+ * keep their ETag, parts and checksum, so that a copy costs the same whatever its size (decision 1).
+ */
+export const COPY_DIGEST_BYTES_MAX: number = 64 * 1024 * 1024
+
+/**
  * A copy is one object, uploaded in no parts: its ETag is its MD5 and its checksum that of the whole, in the
  * algorithm that was asked for or else the source's. The bytes are read only if one of these is not known.
  */
@@ -17,6 +23,7 @@ export async function digestCopy(
   wanted: ChecksumAlgorithm | undefined,
 ): Promise<CopyDigests> {
   const isMultipart = object.parts.length > 0
+  if (wanted === undefined && object.sizeBytes > COPY_DIGEST_BYTES_MAX) return {}
   const algorithm = wanted ?? object.checksum?.algorithm ?? 'CRC64NVME'
   const isKept = object.checksum?.algorithm === algorithm && object.checksum.type === 'FULL_OBJECT'
   const needsChecksum = !isKept && (isMultipart || wanted !== undefined)
