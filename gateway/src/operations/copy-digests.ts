@@ -27,16 +27,13 @@ export async function digestCopy(
   const algorithm = wanted ?? object.checksum?.algorithm ?? 'CRC64NVME'
   const isKept = object.checksum?.algorithm === algorithm && object.checksum.type === 'FULL_OBJECT'
   const needsChecksum = !isKept && (isMultipart || wanted !== undefined)
-  if (!isMultipart && !needsChecksum) return {}
-  const md5 = isMultipart ? createDigest('MD5') : undefined
   const whole = needsChecksum ? createDigest(algorithm) : undefined
-  for await (const bytes of read()) {
-    md5?.update(bytes)
-    whole?.update(bytes)
-  }
+  const md5 = isMultipart ? createDigest('MD5') : undefined
+  if (whole === undefined && md5 === undefined) return {}
+  for await (const bytes of read()) for (const digest of [md5, whole]) digest?.update(bytes)
   return {
-    ...(md5 === undefined ? {} : { etag: Buffer.from(md5.digest()).toString('hex') }),
-    ...(whole === undefined ? {} : { checksum: wholeChecksum(algorithm, whole.digest()) }),
+    ...(md5 && { etag: Buffer.from(md5.digest()).toString('hex') }),
+    ...(whole && { checksum: wholeChecksum(algorithm, whole.digest()) }),
   }
 }
 
