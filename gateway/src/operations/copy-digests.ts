@@ -1,6 +1,11 @@
 /** What a copy is given anew: the digests that its source does not have in the form a copy shows. */
 import type { OpenedObject } from '@cairn/client'
-import { type ChecksumAlgorithm, createDigest, type ObjectChecksum } from '@cairn/protocol'
+import {
+  type ChecksumAlgorithm,
+  createDigest,
+  type ObjectChecksum,
+  type ObjectVersion,
+} from '@cairn/protocol'
 
 export interface CopyDigests {
   /** MD5 of the bytes, for a source whose ETag is that of a multipart upload. */
@@ -22,19 +27,30 @@ export async function digestCopy(
   { object, read }: Pick<OpenedObject, 'object' | 'read'>,
   wanted: ChecksumAlgorithm | undefined,
 ): Promise<CopyDigests> {
-  const isMultipart = object.parts.length > 0
   if (wanted === undefined && object.sizeBytes > COPY_DIGEST_BYTES_MAX) return {}
-  const algorithm = wanted ?? object.checksum?.algorithm ?? 'CRC64NVME'
-  const isKept = object.checksum?.algorithm === algorithm && object.checksum.type === 'FULL_OBJECT'
-  const needsChecksum = !isKept && (isMultipart || wanted !== undefined)
-  const whole = needsChecksum ? createDigest(algorithm) : undefined
-  const md5 = isMultipart ? createDigest('MD5') : undefined
+  const md5 = object.parts.length > 0 ? createDigest('MD5') : undefined
+  const algorithm = missingChecksum(object, wanted)
+  const whole = algorithm && createDigest(algorithm)
   if (whole === undefined && md5 === undefined) return {}
-  for await (const bytes of read()) for (const digest of [md5, whole]) digest?.update(bytes)
+  for await (const bytes of read()) {
+    md5?.update(bytes)
+    whole?.update(bytes)
+  }
   return {
     ...(md5 && { etag: Buffer.from(md5.digest()).toString('hex') }),
-    ...(whole && { checksum: wholeChecksum(algorithm, whole.digest()) }),
+    ...(algorithm && whole && { checksum: wholeChecksum(algorithm, whole.digest()) }),
   }
+}
+
+/** The algorithm of the checksum that the copy should have and the source has not. */
+function missingChecksum(
+  { checksum, parts }: ObjectVersion,
+  wanted: ChecksumAlgorithm | undefined,
+): ChecksumAlgorithm | undefined {
+  if (wanted === undefined && parts.length === 0) return undefined
+  const algorithm = wanted ?? checksum?.algorithm ?? 'CRC64NVME'
+  const isKept = checksum?.algorithm === algorithm && checksum.type === 'FULL_OBJECT'
+  return isKept ? undefined : algorithm
 }
 
 function wholeChecksum(algorithm: ChecksumAlgorithm, digest: Uint8Array): ObjectChecksum {
