@@ -1,4 +1,6 @@
+export { CairnError, type ErrorCode, hasCode } from '@cairn/protocol'
 export * from './api.js'
 export { type ConnectedClient, type ConnectOptions, connectCairn } from './connect.js'
+export { type OpenOptions, openCairn } from './open.js'
 export type { BlockDamage, ClientCounters } from './parts.js'
 export { toBytes, toNodeReadable, toReadableStream } from './web.js'

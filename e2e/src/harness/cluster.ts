@@ -18,6 +18,7 @@ export interface ServiceProcess extends Server {
 }
 
 export interface Cluster {
+  readonly clusterSecret: string
   readonly metadata: ServiceProcess
   readonly chunkServers: readonly ServiceProcess[]
   readonly gateways: readonly Server[]
@@ -70,6 +71,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     )
   }
   return {
+    clusterSecret: secret.CAIRN_CLUSTER_SECRET,
     metadata,
     chunkServers,
     gateways,

@@ -1,0 +1,38 @@
+import { createNetwork, systemClock, systemRandom } from '@cairn/protocol'
+import { type ConnectedClient, connectCairn } from './connect.js'
+import type { BlockDamage } from './parts.js'
+
+export interface OpenOptions {
+  /** `host:port` of the metadata services, at least one. */
+  readonly metadata: readonly string[]
+  /** The secret that the cluster's services share (`CAIRN_CLUSTER_SECRET`). */
+  readonly clusterSecret: string
+  /** How this program is shown among the cluster's writers. */
+  readonly name?: string
+  /** Called for every replica that is found corrupt or missing. Must not throw. */
+  readonly onDamage?: (damage: BlockDamage) => void
+}
+
+/** Feature level of the messages that this version sends. */
+const FEATURE_LEVEL = 1
+
+/**
+ * Connects a program to a cluster over TCP, on the system's clock and randomness. Rejects with `ConnectionLost` if no
+ * metadata service answers, with `PeerRejected` for a wrong secret. `connectCairn` takes these parts from its caller.
+ */
+export function openCairn(options: OpenOptions): Promise<ConnectedClient> {
+  const world = { clock: systemClock, random: systemRandom }
+  return connectCairn({
+    ...world,
+    network: createNetwork(world),
+    metadata: options.metadata,
+    identity: {
+      role: 'client',
+      name: options.name ?? `client-${process.pid}`,
+      clusterId: '',
+      featureLevel: FEATURE_LEVEL,
+      clusterSecret: Buffer.from(options.clusterSecret),
+    },
+    ...(options.onDamage === undefined ? {} : { onDamage: options.onDamage }),
+  })
+}
