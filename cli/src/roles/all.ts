@@ -8,6 +8,7 @@ import type { Config } from '../config.js'
 import { loadClusterFile, makeFolder, writePidFile } from '../data-folder.js'
 import { addChunkMetrics } from './chunk-metrics.js'
 import { addClientMetrics } from './client-metrics.js'
+import { logDriveDamage, logReplicaDamage } from './damage-log.js'
 import { driveFolders } from './drive-folders.js'
 import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
 import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
@@ -50,7 +51,7 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
     ...environment,
     metadata: [METADATA_ADDRESS],
     identity: identityOf('gateway', 'gateway-1', secrets),
-    onDamage: (damage) => environment.log.warn(damage, 'damaged replica'),
+    onDamage: logReplicaDamage(environment.log),
   })
   closers.add(() => client.close())
   addClientMetrics(environment.metrics, client)
@@ -101,13 +102,19 @@ async function startChunkServers(
   secrets: Secrets,
 ): Promise<ChunkServer[]> {
   const { config, clock, random, log, metrics } = environment
-  const onDamage = (event: object) => log.warn(event, 'damage on a drive')
   const servers = await Promise.all(
     driveFolders(config).map((folder, index) =>
       createChunkServer({
         ...environment,
         id: `chunk-${index + 1}`,
-        drives: [segmentDrive(folder, { clock, random, durability: config.durability, onDamage })],
+        drives: [
+          segmentDrive(folder, {
+            clock,
+            random,
+            durability: config.durability,
+            onDamage: logDriveDamage(log, folder),
+          }),
+        ],
         address: `local:chunk-${index + 1}`,
         metadata: METADATA_ADDRESS,
         identity: identityOf('chunk', `chunk-${index + 1}`, secrets),

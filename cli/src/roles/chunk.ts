@@ -4,6 +4,7 @@ import { createChunkServer, segmentDrive } from '@cairn/chunk-server'
 import { loadServerId, makeFolder, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import { addChunkMetrics } from './chunk-metrics.js'
+import { logDriveDamage } from './damage-log.js'
 import { driveFolders } from './drive-folders.js'
 import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
 import { bindAddress, clusterSecretOf, firstMetadata, portOf } from './service-address.js'
@@ -36,7 +37,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
         clock,
         random,
         durability: config.durability,
-        onDamage: (event) => log.warn(event, 'damage on a drive'),
+        onDamage: logDriveDamage(log, folder),
       }),
     ),
     address: bindAddress(config, RPC_PORT),

@@ -2,6 +2,7 @@
 import { connectCairn } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
+import { logReplicaDamage } from './damage-log.js'
 import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
 import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { clusterSecretOf } from './service-address.js'
@@ -25,7 +26,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     ...environment,
     metadata: config.metadata ?? [],
     identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
-    onDamage: (damage) => log.warn(damage, 'damaged replica'),
+    onDamage: logReplicaDamage(log),
   })
   closers.add(() => client.close())
   addClientMetrics(metrics, client)
