@@ -10,7 +10,13 @@ import { addChunkMetrics } from './chunk-metrics.js'
 import { addClientMetrics } from './client-metrics.js'
 import { logDriveDamage, logReplicaDamage } from './damage-log.js'
 import { driveFolders } from './drive-folders.js'
-import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import {
+  type Closers,
+  identityOf,
+  openOrClose,
+  type RoleEnvironment,
+  type RunningRole,
+} from './environment.js'
 import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
 
@@ -24,14 +30,8 @@ export interface RunningAll extends RunningRole {
 
 /** Opens the data folder, starts everything, and resolves once a write and a read would work. */
 export async function startAll(environment: RoleEnvironment): Promise<RunningAll> {
-  const closers = new Closers()
-  try {
-    const listener = await openAll(environment, closers)
-    return { listener, lines: gatewayLines(listener), close: () => closers.close() }
-  } catch (error) {
-    await closers.close()
-    throw error
-  }
+  const { opened, close } = await openOrClose((closers) => openAll(environment, closers))
+  return { listener: opened, lines: gatewayLines(opened), close }
 }
 
 async function openAll(environment: RoleEnvironment, closers: Closers): Promise<GatewayListener> {

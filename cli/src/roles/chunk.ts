@@ -6,7 +6,13 @@ import { listenHealth } from '../http/health-listener.js'
 import { addChunkMetrics } from './chunk-metrics.js'
 import { logDriveDamage } from './damage-log.js'
 import { driveFolders } from './drive-folders.js'
-import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import {
+  type Closers,
+  identityOf,
+  openOrClose,
+  type RoleEnvironment,
+  type RunningRole,
+} from './environment.js'
 import { bindAddress, clusterSecretOf, firstMetadata, portOf } from './service-address.js'
 
 const RPC_PORT = 9200
@@ -14,13 +20,8 @@ const HTTP_PORT = 9201
 
 /** Starts the chunk server; resolves once the metadata service knows it. */
 export async function startChunkRole(environment: RoleEnvironment): Promise<RunningRole> {
-  const closers = new Closers()
-  try {
-    return { lines: await open(environment, closers), close: () => closers.close() }
-  } catch (error) {
-    await closers.close()
-    throw error
-  }
+  const { opened, close } = await openOrClose((closers) => open(environment, closers))
+  return { lines: opened, close }
 }
 
 async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {

@@ -74,3 +74,20 @@ export class Closers {
     for (const close of this.pending.reverse()) await close()
   }
 }
+
+/** What was opened, and the one way to close it. */
+export interface Opened<T> {
+  readonly opened: T
+  close(): Promise<void>
+}
+
+/** Runs `open`; if it fails, what it had opened so far is closed again. */
+export async function openOrClose<T>(open: (closers: Closers) => Promise<T>): Promise<Opened<T>> {
+  const closers = new Closers()
+  try {
+    return { opened: await open(closers), close: () => closers.close() }
+  } catch (error) {
+    await closers.close()
+    throw error
+  }
+}

@@ -3,19 +3,20 @@ import { connectCairn } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
 import { logReplicaDamage } from './damage-log.js'
-import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import {
+  type Closers,
+  identityOf,
+  openOrClose,
+  type RoleEnvironment,
+  type RunningRole,
+} from './environment.js'
 import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { clusterSecretOf } from './service-address.js'
 
 /** Starts the gateway; resolves once it has a session and the cluster map. */
 export async function startGatewayRole(environment: RoleEnvironment): Promise<RunningRole> {
-  const closers = new Closers()
-  try {
-    return { lines: await open(environment, closers), close: () => closers.close() }
-  } catch (error) {
-    await closers.close()
-    throw error
-  }
+  const { opened, close } = await openOrClose((closers) => open(environment, closers))
+  return { lines: opened, close }
 }
 
 async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {

@@ -4,7 +4,13 @@ import { lockFolder } from '@cairn/chunk-server'
 import { createMetadataService, openSqliteEntryStore } from '@cairn/metadata-service'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
-import { Closers, identityOf, type RoleEnvironment, type RunningRole } from './environment.js'
+import {
+  type Closers,
+  identityOf,
+  openOrClose,
+  type RoleEnvironment,
+  type RunningRole,
+} from './environment.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { advertisedAddress, bindAddress, clusterSecretOf } from './service-address.js'
 
@@ -14,13 +20,8 @@ const REPLICAS_DEFAULT = 3
 
 /** Starts the service; the first pool is made when enough chunk servers have registered. */
 export async function startMetadataRole(environment: RoleEnvironment): Promise<RunningRole> {
-  const closers = new Closers()
-  try {
-    return { lines: await open(environment, closers), close: () => closers.close() }
-  } catch (error) {
-    await closers.close()
-    throw error
-  }
+  const { opened, close } = await openOrClose((closers) => open(environment, closers))
+  return { lines: opened, close }
 }
 
 async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
