@@ -14,6 +14,8 @@ if (rest.length > 0 || names.some((known) => !RUNS.has(known))) {
   )
   process.exit(2)
 }
+// Acceptance runs explore; the sample in `npm test` repeats one seed.
+process.env.CAIRN_TEST_SEED ??= String(Date.now() % 1_000_000)
 let failures = 0
 for (const each of names) {
   const report = createReport(say)
