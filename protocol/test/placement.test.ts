@@ -154,7 +154,7 @@ describe('computeGroups', () => {
       weights: fc.array(fc.integer({ min: 0, max: 8 }), { minLength: 3, maxLength: 12 }),
       drivesPerHost: fc.integer({ min: 1, max: 2 }),
     })
-    const seed = Number(process.env.CAIRN_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+    const seed = Number(process.env.CAIRN_TEST_SEED ?? 1)
     console.log(`      placement seed ${seed}`)
     fc.assert(
       fc.property(

@@ -22,7 +22,7 @@ const KINDS = [
 ] as const
 type Kind = (typeof KINDS)[number]
 
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
+const seed = Number(process.env.CAIRN_TEST_SEED ?? 1)
 const random = createSeededRandom(seed)
 
 interface Upload {
