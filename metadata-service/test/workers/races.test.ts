@@ -6,7 +6,7 @@ import { putPart } from '../../src/core/uploads-parts.js'
 import type { EntryFault } from '../../src/simulation/faulty-entry-store.js'
 import { UploadWorld } from '../core/upload-world.js'
 
-const SEEDS = Number(process.env.CAIRN_RACE_SEEDS ?? 60)
+const SEEDS = Number(process.env.CAIRN_TEST_SEEDS ?? 60)
 /** After it, workers look again at what others held. */
 const DAY_MS = 86_500_000
 const KEYS = ['a', 'b']

@@ -5,7 +5,7 @@ import {
 } from '../../src/simulation/index.js'
 import { describeNetwork, type NetworkWorld } from '../rpc/network-conformance.js'
 
-const seed = Math.floor(Math.random() * 1_000_000)
+const seed = Number(process.env.CAIRN_TEST_SEED ?? 1)
 
 describeNetwork(`createSimulatedNetwork, seed ${seed}`, () => {
   const random = createSeededRandom(seed)
