@@ -5,7 +5,7 @@
 import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
-import type { RequestTarget } from '../http/request-target.js'
+import { findVirtualBucket, type RequestTarget } from '../http/request-target.js'
 import { CLOCK_SKEW_MS } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
 import type { Credential, CredentialStore } from '../ports.js'
@@ -26,6 +26,8 @@ export interface RawRequest {
 
 export interface AuthenticationSettings {
   readonly region: string
+  /** Base domain of virtual-host style. */
+  readonly domain?: string | undefined
   readonly publicEndpoints: readonly string[]
   readonly trustedProxies: readonly string[]
   readonly credentials: CredentialStore
@@ -161,13 +163,16 @@ function verify(
   return otherHosts(request, settings).some(verifyHost)
 }
 
-/** Names under which clients may know us: configured ones, and what a trusted proxy says it was asked for. */
+/**
+ * Names under which clients may know us: configured ones, and what a trusted proxy says it was asked for. Only
+ * those that name the same bucket as the request's own host: the signature of one must not open another.
+ */
 function otherHosts(request: RawRequest, settings: AuthenticationSettings): readonly string[] {
   const forwarded = request.headers['x-forwarded-host']
-  if (forwarded === undefined || !settings.trustedProxies.includes(request.remoteAddress)) {
-    return settings.publicEndpoints
-  }
-  return [...settings.publicEndpoints, forwarded]
+  const trusted = forwarded !== undefined && settings.trustedProxies.includes(request.remoteAddress)
+  const hosts = trusted ? [...settings.publicEndpoints, forwarded] : settings.publicEndpoints
+  const bucket = findVirtualBucket(request.target.host, settings.domain)
+  return hosts.filter((host) => findVirtualBucket(host, settings.domain) === bucket)
 }
 
 function canonical(request: RawRequest, claim: SignatureClaim, host: string): string {

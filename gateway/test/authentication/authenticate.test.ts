@@ -264,6 +264,15 @@ describe('authenticate', () => {
     expect(await outcome(forwarded, { settings: { trustedProxies: ['127.0.0.1'] } })).to.equal('account')
   })
 
+  it('takes no other host that names another bucket than the one asked', async () => {
+    const other = withHeader(getObject(), 'Host', 'victim.example.com')
+    const own = { publicEndpoints: [HOST], domain: 'example.com' }
+    expect(await outcome(other, { settings: own })).to.equal('403 SignatureDoesNotMatch')
+    const pathStyle = withHeader(getObject(), 'Host', 'example.com')
+    const toBucket = { publicEndpoints: [HOST], domain: HOST.slice(HOST.indexOf('.') + 1) }
+    expect(await outcome(pathStyle, { settings: toBucket })).to.equal('403 SignatureDoesNotMatch')
+  })
+
   it('demands the token of a temporary credential and honours its end', async () => {
     const temporary: Credential = { ...EXAMPLE, sessionToken: 'token', expiresMs: NOW_MS }
     const credentials = { find: () => temporary }
