@@ -102,6 +102,7 @@ function routeS3(
     isClosing,
     authentication: {
       region: config.region,
+      domain: config.domain,
       publicEndpoints: config.publicEndpoints,
       trustedProxies: config.trustedProxies,
       credentials,
@@ -111,7 +112,13 @@ function routeS3(
     observe: options.observe ?? (() => undefined),
   })
   app.addHook('onRequest', (request, reply, next) => {
-    if (request.raw.url !== S3_ROUTE) return next()
+    if (request.raw.url !== S3_ROUTE) {
+      // Read in two ways, the end of the body has the next request begin elsewhere: refused here as everywhere.
+      const encoding = request.headers['transfer-encoding'] ?? 'chunked'
+      if (encoding.toLowerCase() === 'chunked') return next()
+      reply.raw.setHeader('Connection', 'close')
+      return next(new S3Error('NotImplemented'))
+    }
     reply.hijack()
     void serve(request.raw, reply.raw, request.originalUrl)
   })

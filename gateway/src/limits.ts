@@ -42,6 +42,9 @@ export const KEEP_ALIVE_MS: number = 75_000
 /** A socket on which nothing moves in either direction for so long is dropped, in the middle of a body too. */
 export const IDLE_SOCKET_MS: number = 300_000
 
+/** Requests of one connection that wait for the answers before them; a client that sends more is cut off. */
+export const PIPELINED_REQUESTS_MAX: number = 64
+
 /** Running requests may finish for so long when the gateway closes. */
 export const CLOSE_MS: number = 10_000
 

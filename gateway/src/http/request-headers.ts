@@ -46,6 +46,9 @@ const SIGNATURE_PARAMETERS: ReadonlySet<string> = new Set([
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about.
 const CONTROL = /[\u0000-\u001f\u007f]/
 
+/** A header name of HTTP, in lower case: what is stored under another could never be answered. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+
 /** Name, value, name, value … as Node hands them out. Throws `S3Error` for what is too much or ambiguous. */
 export function readRequestHeaders(raw: readonly string[]): Record<string, string | undefined> {
   if (raw.length > HEADERS_MAX * 2) throw tooLarge()
@@ -74,6 +77,7 @@ export function addPresignedHeaders(headers: Record<string, string | undefined>,
   for (const { name, value } of query.parameters) {
     const lower = name.toLowerCase()
     if (!lower.startsWith('x-amz-') || SIGNATURE_PARAMETERS.has(lower)) continue
+    if (!HEADER_NAME.test(lower)) throw new S3Error('InvalidArgument', 'A query parameter has no valid name.')
     const text = Buffer.from(value).toString('latin1')
     if (CONTROL.test(text)) throw new S3Error('InvalidArgument', `The value of ${lower} is not valid.`)
     if (headers[lower] !== undefined && headers[lower] !== text) {

@@ -14,6 +14,7 @@ import {
 } from '../limits.js'
 import { errorDocument } from './error-response.js'
 import type { RequestIds } from './request-ids.js'
+import { RequestTurns } from './request-turns.js'
 
 /** Bytes queued on a socket before the writer waits. Node's 16 KiB would stall after every 64 KiB frame. */
 const SOCKET_QUEUE_BYTES = 128 * 1024
@@ -31,8 +32,7 @@ export interface HttpServer {
 }
 
 export function createHttpServer(handler: RequestListener, requestIds: RequestIds): HttpServer {
-  /** Open connections, with the number of requests that each is being answered. */
-  const running = new Map<Duplex, number>()
+  const turns = new RequestTurns()
   const server = createServer({
     maxHeaderSize: PARSER_HEADER_BYTES_MAX,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -45,15 +45,9 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   })
   server.maxHeadersCount = HEADERS_MAX + 10
   server.timeout = IDLE_SOCKET_MS
-  server.on('connection', (socket) => {
-    running.set(socket, 0)
-    socket.once('close', () => running.delete(socket))
-  })
+  server.on('connection', (socket) => turns.open(socket))
   const take: RequestListener = (request, response) => {
-    const { socket } = request
-    count(running, socket, 1)
-    response.once('close', () => count(running, socket, -1))
-    handler(request, response)
+    turns.take(request.socket, response, () => handler(request, response))
   }
   server.on('request', take)
   server.on('checkContinue', take)
@@ -61,7 +55,7 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const code = CODES[error.code ?? ''] ?? 'BadRequest'
     // Within another answer, anything written would pass for a part of it.
-    refuse(socket, (running.get(socket) ?? 0) > 0 ? undefined : new S3Error(code), requestIds)
+    refuse(socket, turns.isBusy(socket) ? undefined : new S3Error(code), requestIds)
   })
   server.on('connect', (_request, socket: Duplex) => {
     refuse(socket, new S3Error('MethodNotAllowed'), requestIds)
@@ -69,14 +63,9 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   return {
     server,
     closeIdle(): void {
-      for (const [socket, requests] of running) if (requests === 0) socket.destroy()
+      turns.closeIdle()
     },
   }
-}
-
-function count(running: Map<Duplex, number>, socket: Duplex, change: number): void {
-  const before = running.get(socket)
-  if (before !== undefined) running.set(socket, before + change)
 }
 
 function refuse(socket: Duplex, error: S3Error | undefined, requestIds: RequestIds): void {

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { PIPELINED_REQUESTS_MAX } from '../../src/limits.js'
 import { RawConnection, type RawResponse } from './raw-connection.js'
 import {
   HOST,
@@ -210,6 +211,49 @@ describe('HTTP edge cases', () => {
       400,
       'BadRequest',
     )
+  })
+
+  it('refuses a transfer encoding that could be read in two ways, on its own paths too', async () => {
+    for (const path of ['/bucket/key', '/-/health/live']) {
+      const answer = await askAlone(
+        `${plain(`GET ${path}`, 'Transfer-Encoding: identity, chunked')}0\r\n\r\n`,
+      )
+      expectError(answer, 501, 'NotImplemented')
+      expect(await connection.closed()).to.equal('')
+    }
+  })
+
+  it('does nothing after an answer that closes the connection', async () => {
+    const cut = plain('GET /bucket/key', 'Host: other')
+    const after = signedHead({ method: 'PUT', path: '/bucket/after-cut', headers: { 'Content-Length': '0' } })
+    expectError(await askAlone(cut + after), 400, 'InvalidRequest')
+    expect(await connection.closed()).to.equal('')
+    expect(server.objects.has('after-cut')).to.equal(false)
+  })
+
+  it('answers pipelined requests one after the other', async () => {
+    const body = 'x'.repeat(200_000)
+    const length = { 'Content-Length': String(body.length) }
+    const write = signedHead({ method: 'PUT', path: '/bucket/pipelined', headers: length }) + body
+    const read = signedHead({ method: 'GET', path: '/bucket/pipelined' })
+    connection.send(write + read + read)
+    expect((await connection.read()).status).to.equal(200)
+    expect((await connection.read()).body.length).to.equal(body.length)
+    expect((await connection.read()).body.length).to.equal(body.length)
+    expect((await ask(read)).status).to.equal(200)
+  })
+
+  it('cuts off a client that sends too many requests at once', async () => {
+    connection.send(signedHead({ method: 'GET', path: '/bucket/none' }).repeat(PIPELINED_REQUESTS_MAX * 4))
+    await connection.closed()
+  })
+
+  it('refuses names in a presigned query that could not be answered as headers', async () => {
+    for (const name of ['x-amz-meta-a%0D%0Ax-evil', 'x-amz-meta-%C4%80', 'x-amz-meta-a%20b']) {
+      const target = presignedTarget({ method: 'PUT', path: `/bucket/named?${name}=x` }, { dated: true })
+      expectError(await ask(plain(`PUT ${target}`, 'Content-Length: 0')), 400, 'InvalidArgument')
+    }
+    expect(server.objects.has('named')).to.equal(false)
   })
 
   it('names what is not built, and refuses unknown sub-resources', async () => {
