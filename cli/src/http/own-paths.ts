@@ -26,8 +26,12 @@ export function registerOwnPaths(app: FastifyInstance, paths: OwnPaths): void {
   })
 }
 
+/** A proxy on this host brings others in: what it has forwarded is not from this host. */
+const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'] as const
+
 function mayRead(request: FastifyRequest, token: string | undefined): boolean {
-  if (isLoopback(request.socket.remoteAddress ?? '')) return true
+  const forwarded = FORWARDED.some((name) => request.headers[name] !== undefined)
+  if (!forwarded && isLoopback(request.socket.remoteAddress ?? '')) return true
   return token !== undefined && sameSecret(request.headers.authorization ?? '', `Bearer ${token}`)
 }
 
