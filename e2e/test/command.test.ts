@@ -1,0 +1,83 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
+import { type RunResult, run } from '../src/harness/run.js'
+import { CAIRN, type Server, startServer } from '../src/harness/server.js'
+
+/** Runs `cairn` to its end. */
+function cairn(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
+  return run(process.execPath, [CAIRN, ...args], { env, timeoutMs: 30_000 })
+}
+
+/** What docs/operations.md promises of the command itself. */
+describe('the cairn command', function () {
+  this.timeout(60_000)
+  let folder: string
+  let dataDir: string
+  let server: Server
+  let port: string
+
+  before(async () => {
+    folder = await temporaryFolder('command')
+    dataDir = join(folder, 'data')
+    server = await startServer({ dataDir })
+    port = new URL(server.endpoint).port
+  })
+
+  after(async () => {
+    await server.stop()
+    await removeFolder(folder)
+  })
+
+  it('tells its access key and endpoint, and keeps the secret to a file', () => {
+    const root = JSON.parse(readFileSync(join(dataDir, 'root.json'), 'utf8'))
+    expect(server.output()).to.equal(`Access key: ${root.accessKey}\nS3 endpoint: ${server.endpoint}\n`)
+    expect(server.output() + server.log()).to.not.contain(root.secretKey)
+    expect(readFileSync(join(dataDir, 'run', 'all-1.pid'), 'utf8')).to.equal(`${server.pid}\n`)
+  })
+
+  it('is healthy, and exits 1 for a server that is not there', async () => {
+    expect((await cairn(['health', '--port', port])).status).to.equal(0)
+    expect((await cairn(['wait', '--healthy', '--timeout', '10', '--port', port])).status).to.equal(0)
+    expect((await cairn(['wait', '--healthy', '--timeout', '0', '--port', '1'])).status).to.equal(1)
+  })
+
+  it('prints the exports that AWS tools need', async () => {
+    const { status, stdout } = await cairn(['env', '--data-dir', dataDir, '--port', port])
+    expect(status).to.equal(0)
+    expect(stdout.toString()).to.contain(`export AWS_ACCESS_KEY_ID=${server.accessKey}\n`)
+    expect(stdout.toString()).to.contain(`export AWS_SECRET_ACCESS_KEY=${server.secretKey}\n`)
+    expect(stdout.toString()).to.contain(`export AWS_ENDPOINT_URL=${server.endpoint}\n`)
+  })
+
+  it('exits 1 and lists every mistake of its configuration', async () => {
+    const wrong = await cairn(['start'], { CAIRN_PORT: 'x', CAIRN_DRIVES: 'a,,b' })
+    expect(wrong.status).to.equal(1)
+    expect(wrong.stderr).to.match(/CAIRN_PORT.*\n.*CAIRN_DRIVES/)
+  })
+
+  it('exits 2 for a data folder in use, and 3 for a port in use', async () => {
+    const used = await cairn(['start', '--data-dir', dataDir, '--port', '0'])
+    expect([used.status, used.stderr]).to.satisfy(
+      ([status, text]: [number, string]) => status === 2 && text.includes(dataDir),
+    )
+    const taken = await cairn(['start', '--data-dir', join(folder, 'other'), '--port', port])
+    expect(taken.status).to.equal(3)
+  })
+
+  it('removes no data without --yes, nor under a running server', async () => {
+    expect((await cairn(['reset', '--data-dir', dataDir])).status).to.not.equal(0)
+    expect((await cairn(['reset', '--yes', '--data-dir', dataDir])).status).to.equal(2)
+    expect(existsSync(join(dataDir, 'root.json'))).to.equal(true)
+  })
+
+  it('ends with 0 on SIGTERM, and reset then leaves nothing', async () => {
+    const ownDir = join(folder, 'own')
+    const own = await startServer({ dataDir: ownDir })
+    expect(await own.stop()).to.equal(0)
+    expect(readdirSync(join(ownDir, 'run'))).to.deep.equal([])
+    expect((await cairn(['reset', '--yes', '--data-dir', ownDir])).status).to.equal(0)
+    expect(existsSync(ownDir)).to.equal(false)
+  })
+})
