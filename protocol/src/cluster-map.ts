@@ -9,7 +9,6 @@ import { bytes, integer, list, type Message, message, oneOf, optional, required,
 export type DriveId = string
 
 export type DriveState = 'up' | 'suspect' | 'dead' | 'draining' | 'out'
-export const DRIVE_STATES: readonly DriveState[] = ['up', 'suspect', 'dead', 'draining', 'out']
 
 /** Which property of a drive must differ between the replicas of a block, from narrow to wide. */
 export type FailureDomain = 'drive' | 'host' | 'rack' | 'zone'

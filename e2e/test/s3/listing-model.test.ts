@@ -1,11 +1,10 @@
 /** Listings against a naive model that looks at every key, with random keys. */
-import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import { createSeeded, type Seeded } from '../../src/harness/seeded.js'
-import { compare, listAll } from './support/listing.js'
+import { compare, listAll, makeBucketOf } from './support/listing.js'
 import { encodeKey, type Identity } from './support/signing.js'
 import { send } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { texts } from './support/xml.js'
 
 describe('listings against a model', () => {
@@ -23,16 +22,7 @@ describe('listings against a model', () => {
     await world?.stop()
   })
 
-  async function bucketOf(keys: readonly string[]): Promise<string> {
-    const Bucket = freshName()
-    await world.s3.send(new CreateBucketCommand({ Bucket }))
-    for (let at = 0; at < keys.length; at += 50) {
-      await Promise.all(
-        keys.slice(at, at + 50).map((Key) => world.s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }))),
-      )
-    }
-    return Bucket
-  }
+  const bucketOf = (keys: readonly string[]) => makeBucketOf(world.s3, keys)
 
   const seeded = createSeeded()
   const ALPHABET = ['a', 'b', 'A', '/', '/', '-', ' ', '+', '%', '\u0001', 'é', '\uff5e', '\u{1f600}', '0']

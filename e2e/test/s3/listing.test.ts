@@ -1,10 +1,9 @@
 /** ListObjects and ListObjectsV2: order, limits, markers and delimiters. */
-import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
-import { ask, compare, list, listAll } from './support/listing.js'
+import { ask, compare, list, listAll, makeBucketOf } from './support/listing.js'
 import { encode, type Identity } from './support/signing.js'
 import { send } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { blocks, expectError, text } from './support/xml.js'
 
 describe('listings', () => {
@@ -22,16 +21,7 @@ describe('listings', () => {
     await world?.stop()
   })
 
-  async function bucketOf(keys: readonly string[]): Promise<string> {
-    const Bucket = freshName()
-    await world.s3.send(new CreateBucketCommand({ Bucket }))
-    for (let at = 0; at < keys.length; at += 50) {
-      await Promise.all(
-        keys.slice(at, at + 50).map((Key) => world.s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }))),
-      )
-    }
-    return Bucket
-  }
+  const bucketOf = (keys: readonly string[]) => makeBucketOf(world.s3, keys)
 
   describe('order and shape', () => {
     it('sorts by the bytes of the key', async () => {

@@ -4,7 +4,7 @@ import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client
 import { expect } from 'chai'
 import { md5Hex, multipartEtag } from './support/digests.js'
 import type { Identity } from './support/signing.js'
-import { completeBody, createUpload, type ListedPart, putPart } from './support/uploads.js'
+import { createUpload, type ListedPart, putPart, uploadCalls } from './support/uploads.js'
 import { send, type WireResponse } from './support/wire.js'
 import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { expectError, text } from './support/xml.js'
@@ -37,14 +37,7 @@ describe('copied parts', () => {
     return `/${bucket}/upload-${keys}`
   }
 
-  function complete(
-    path: string,
-    id: string,
-    parts: readonly ListedPart[],
-    headers: Record<string, string> = {},
-  ): Promise<WireResponse> {
-    return send(server, { method: 'POST', path, query: `uploadId=${id}`, headers, body: completeBody(parts) })
-  }
+  const { complete } = uploadCalls(() => server)
 
   async function bytesOf(path: string): Promise<Buffer> {
     const response = await send(server, { path })

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import type { Identity } from './support/signing.js'
-import { completeBody, createUpload, type ListedPart, putPart } from './support/uploads.js'
-import { send, type WireResponse } from './support/wire.js'
+import { createUpload, putPart, uploadCalls } from './support/uploads.js'
+import { send } from './support/wire.js'
 import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { blocks, text, texts } from './support/xml.js'
 
@@ -33,23 +33,7 @@ describe('multipart listings', () => {
     return `/${bucket}/upload-${keys}`
   }
 
-  function complete(
-    path: string,
-    id: string,
-    parts: readonly ListedPart[],
-    headers: Record<string, string> = {},
-  ): Promise<WireResponse> {
-    return send(server, { method: 'POST', path, query: `uploadId=${id}`, headers, body: completeBody(parts) })
-  }
-
-  /** Stores the contents as parts 1, 2, … */
-  async function putParts(path: string, id: string, contents: readonly Uint8Array[]): Promise<ListedPart[]> {
-    const parts: ListedPart[] = []
-    for (const [index, content] of contents.entries()) {
-      parts.push(await putPart(server, { path, id, number: index + 1, content }))
-    }
-    return parts
-  }
+  const { complete, putParts } = uploadCalls(() => server)
 
   async function listUploads(Bucket: string, query: string): Promise<string> {
     const response = await send(server, { path: `/${Bucket}`, query: `uploads&${query}` })

@@ -4,8 +4,8 @@ import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client
 import { expect } from 'chai'
 import { md5Hex, multipartEtag } from './support/digests.js'
 import type { Identity } from './support/signing.js'
-import { completeBody, createUpload, type ListedPart, putPart } from './support/uploads.js'
-import { send, type WireResponse } from './support/wire.js'
+import { createUpload, type ListedPart, putPart, uploadCalls } from './support/uploads.js'
+import { send } from './support/wire.js'
 import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { expectError, text } from './support/xml.js'
 
@@ -37,23 +37,7 @@ describe('multipart uploads', () => {
     return `/${bucket}/upload-${keys}`
   }
 
-  function complete(
-    path: string,
-    id: string,
-    parts: readonly ListedPart[],
-    headers: Record<string, string> = {},
-  ): Promise<WireResponse> {
-    return send(server, { method: 'POST', path, query: `uploadId=${id}`, headers, body: completeBody(parts) })
-  }
-
-  /** Stores the contents as parts 1, 2, … */
-  async function putParts(path: string, id: string, contents: readonly Uint8Array[]): Promise<ListedPart[]> {
-    const parts: ListedPart[] = []
-    for (const [index, content] of contents.entries()) {
-      parts.push(await putPart(server, { path, id, number: index + 1, content }))
-    }
-    return parts
-  }
+  const { complete, putParts } = uploadCalls(() => server)
 
   async function bytesOf(path: string): Promise<Buffer> {
     const response = await send(server, { path })

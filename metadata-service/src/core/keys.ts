@@ -164,9 +164,6 @@ export function garbageRange(untilSeq?: number): StoreRange {
 export function sessionKey(session: SessionId): StoreKey {
   return orderedBytes('s/', session)
 }
-export function sessionRange(): StoreRange {
-  return rangeOfPrefix(Buffer.from('s/', 'latin1'))
-}
 
 /** Stands for every group of a pool, when a commit owes copies in more groups than it can name. */
 export const EVERY_GROUP = 0xffff

@@ -1,7 +1,9 @@
 /** Pages of ListObjects and ListObjectsV2, decoded. */
+import { CreateBucketCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import { encode, type Identity } from './signing.js'
 import { send, type WireResponse } from './wire.js'
+import { freshName } from './world.js'
 import { blocks, text } from './xml.js'
 
 /** `next` is what continues the listing. */
@@ -66,4 +68,18 @@ export async function listAll(
 /** Order of S3: by the bytes of UTF-8. */
 export function compare(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/** Objects stored at once. */
+const PARALLEL = 50
+
+/** A new bucket with a small object under each of the keys; its name. */
+export async function makeBucketOf(s3: S3Client, keys: readonly string[]): Promise<string> {
+  const Bucket = freshName()
+  await s3.send(new CreateBucketCommand({ Bucket }))
+  for (let at = 0; at < keys.length; at += PARALLEL) {
+    const some = keys.slice(at, at + PARALLEL)
+    await Promise.all(some.map((Key) => s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }))))
+  }
+  return Bucket
 }

@@ -1,7 +1,7 @@
 /** Multipart uploads over the wire. */
 import { expect } from 'chai'
 import { type Identity, sha256 } from './signing.js'
-import { send } from './wire.js'
+import { send, type WireResponse } from './wire.js'
 import { text } from './xml.js'
 
 export interface ListedPart {
@@ -50,4 +50,30 @@ export function completeBody(parts: readonly ListedPart[]): string {
     return `<Part><PartNumber>${number}</PartNumber><ETag>${etag.replaceAll('"', '&quot;')}</ETag>${sum}</Part>`
   })
   return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${entries.join('')}</CompleteMultipartUpload>`
+}
+
+/** Calls of one suite, whose server is known only once it runs. */
+export interface UploadCalls {
+  complete(
+    path: string,
+    id: string,
+    parts: readonly ListedPart[],
+    headers?: Record<string, string>,
+  ): Promise<WireResponse>
+  /** Stores the contents as parts 1, 2, … */
+  putParts(path: string, id: string, contents: readonly Uint8Array[]): Promise<ListedPart[]>
+}
+
+export function uploadCalls(server: () => Identity): UploadCalls {
+  return {
+    complete: (path, id, parts, headers = {}) =>
+      send(server(), { method: 'POST', path, query: `uploadId=${id}`, headers, body: completeBody(parts) }),
+    async putParts(path, id, contents) {
+      const parts: ListedPart[] = []
+      for (const [index, content] of contents.entries()) {
+        parts.push(await putPart(server(), { path, id, number: index + 1, content }))
+      }
+      return parts
+    },
+  }
 }
