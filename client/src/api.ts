@@ -29,7 +29,7 @@ import type {
 export type ByteBody = Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
 
 /** Algorithms a body can be digested with while it flows. */
-export type DigestAlgorithm = 'MD5' | 'SHA256' | ChecksumAlgorithm
+export type DigestAlgorithm = ChecksumAlgorithm
 
 /** Digests of a whole body, raw bytes. */
 export type Digests = Partial<Record<DigestAlgorithm, Uint8Array>>

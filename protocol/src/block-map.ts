@@ -4,7 +4,7 @@
  * each hold up to MAP_PAGE_SLICES encoded slices, written by the client before the commit.
  */
 import type { BlockId, OpId, SpaceId } from './ids.js'
-import { bytes, integer, list, type Message, message, optional, required, text } from './message.js'
+import { boolean, bytes, integer, list, type Message, message, optional, required, text } from './message.js'
 
 /** `length` bytes of a block from `offset` on. `hash` is the BLAKE3-256 of the *whole* block of `blockBytes`. */
 export interface BlockSlice {
@@ -80,6 +80,8 @@ export interface BlockEntry {
   readonly hash: Uint8Array
   readonly storedAtMs: number
   readonly owner?: BlockOwner
+  /** Its bytes were found wrong on this drive. */
+  readonly damaged?: boolean
 }
 
 export const BlockEntry: Message<BlockEntry> = message<BlockEntry>('BlockEntry', 1, {
@@ -88,4 +90,5 @@ export const BlockEntry: Message<BlockEntry> = message<BlockEntry>('BlockEntry',
   hash: required(3, bytes()),
   storedAtMs: required(4, integer),
   owner: optional(5, BlockOwner),
+  damaged: optional(6, boolean),
 })

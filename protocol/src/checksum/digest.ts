@@ -1,11 +1,11 @@
 /** Running digests of an object's body, in the algorithms that S3 names. */
 import { createHash, hash } from 'node:crypto'
 import { crc32 as nativeCrc32, crc32c as nativeCrc32c } from '@node-rs/crc32'
-import { createCRC64 } from 'hash-wasm'
+import { createCRC64, createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm'
 import type { ChecksumAlgorithm } from '../messages/object.js'
 
 /** Algorithms a body can be digested with while it flows. */
-export type DigestAlgorithm = 'MD5' | ChecksumAlgorithm
+export type DigestAlgorithm = ChecksumAlgorithm
 
 /** A running digest. Once `digest` was called it must not be used again. */
 export interface Digest {
@@ -17,21 +17,25 @@ export interface Digest {
 /** Reversed polynomial of CRC-64/NVME (NVM Express base specification 2.0, 5.2.1.3.4). */
 const CRC64_NVME_REVERSED = '9a6c9329ac4bc9b5'
 
-/** One WASM instance serves all running CRC64 digests: its state is swapped in and out, it runs synchronously. */
+/** One WASM instance of an algorithm serves all its running digests, since each call runs synchronously. */
 const crc64 = await createCRC64(CRC64_NVME_REVERSED)
+const xxhash64 = await createXXHash64()
+const xxhash3 = await createXXHash3()
+const xxhash128 = await createXXHash128()
 
-function createCrc64Nvme(): Digest {
-  crc64.init()
-  let state = crc64.save()
+/** Swaps the digest's state into the shared instance and out again. */
+function createShared(hasher: IHasher): Digest {
+  hasher.init()
+  let state = hasher.save()
   return {
     update(bytes: Uint8Array): void {
-      crc64.load(state)
-      crc64.update(bytes)
-      state = crc64.save()
+      hasher.load(state)
+      hasher.update(bytes)
+      state = hasher.save()
     },
     digest(): Uint8Array {
-      crc64.load(state)
-      return crc64.digest('binary')
+      hasher.load(state)
+      return hasher.digest('binary')
     },
   }
 }
@@ -50,7 +54,7 @@ function createCrc(step: (bytes: Buffer, initial?: number) => number): Digest {
   }
 }
 
-function createCrypto(name: 'md5' | 'sha1' | 'sha256'): Digest {
+function createCrypto(name: 'md5' | 'sha1' | 'sha256' | 'sha512'): Digest {
   const state = createHash(name)
   return {
     update(bytes: Uint8Array): void {
@@ -66,7 +70,11 @@ const CREATE: Record<DigestAlgorithm, () => Digest> = {
   SHA256: () => createCrypto('sha256'),
   CRC32: () => createCrc(nativeCrc32),
   CRC32C: () => createCrc(nativeCrc32c),
-  CRC64NVME: createCrc64Nvme,
+  SHA512: () => createCrypto('sha512'),
+  CRC64NVME: () => createShared(crc64),
+  XXHASH64: () => createShared(xxhash64),
+  XXHASH3: () => createShared(xxhash3),
+  XXHASH128: () => createShared(xxhash128),
 }
 
 /** Starts a digest. */
@@ -74,7 +82,12 @@ export function createDigest(algorithm: DigestAlgorithm): Digest {
   return CREATE[algorithm]()
 }
 
-const ONE_SHOT: Partial<Record<DigestAlgorithm, string>> = { MD5: 'md5', SHA1: 'sha1', SHA256: 'sha256' }
+const ONE_SHOT: Partial<Record<DigestAlgorithm, string>> = {
+  MD5: 'md5',
+  SHA1: 'sha1',
+  SHA256: 'sha256',
+  SHA512: 'sha512',
+}
 
 /** Digest of bytes that are at hand as a whole: cheaper than a running one for small bodies. */
 export function digestOf(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array {

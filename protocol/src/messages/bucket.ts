@@ -1,6 +1,17 @@
 /** Messages of buckets. */
 import type { OpId } from '../ids.js'
-import { boolean, bytes, integer, list, type Message, message, oneOf, required, text } from '../message.js'
+import {
+  boolean,
+  bytes,
+  integer,
+  list,
+  type Message,
+  message,
+  oneOf,
+  optional,
+  required,
+  text,
+} from '../message.js'
 import { BucketInfo, type VersioningState } from './object.js'
 
 export interface CreateBucketRequest {
@@ -74,3 +85,42 @@ export const ListBucketsResponse: Message<ListBucketsResponse> = message<ListBuc
     truncated: required(2, boolean),
   },
 )
+
+/** What can be set on a bucket besides what changes the meaning of a write: each is a row of its own. */
+export type BucketConfigurationKind = 'cors' | 'tagging'
+const bucketConfigurationKind = oneOf<BucketConfigurationKind>('cors', 'tagging')
+
+/** Largest document of a bucket's configuration, in bytes as stored: S3's own limits lie below. */
+export const BUCKET_CONFIGURATION_BYTES_MAX: number = 256 * 1024
+
+export interface GetBucketConfigurationRequest {
+  readonly bucket: string
+  readonly kind: BucketConfigurationKind
+}
+export const GetBucketConfigurationRequest: Message<GetBucketConfigurationRequest> =
+  message<GetBucketConfigurationRequest>('GetBucketConfigurationRequest', 1, {
+    bucket: required(1, text),
+    kind: required(2, bucketConfigurationKind),
+  })
+export interface GetBucketConfigurationResponse {
+  /** Absent when it is not set. */
+  readonly document?: Uint8Array
+}
+export const GetBucketConfigurationResponse: Message<GetBucketConfigurationResponse> =
+  message<GetBucketConfigurationResponse>('GetBucketConfigurationResponse', 1, {
+    document: optional(1, bytes()),
+  })
+/** Replaces a document, or removes it when none is given. It goes with the bucket. */
+export interface SetBucketConfigurationRequest {
+  readonly op: OpId
+  readonly bucket: string
+  readonly kind: BucketConfigurationKind
+  readonly document?: Uint8Array
+}
+export const SetBucketConfigurationRequest: Message<SetBucketConfigurationRequest> =
+  message<SetBucketConfigurationRequest>('SetBucketConfigurationRequest', 1, {
+    op: required(1, bytes<OpId>()),
+    bucket: required(2, text),
+    kind: required(3, bucketConfigurationKind),
+    document: optional(4, bytes()),
+  })

@@ -78,12 +78,18 @@ export const DeleteBlocksResponse: Message<DeleteBlocksResponse> = message<Delet
   { deleted: required(1, integer), freedBytes: required(2, integer) },
 )
 
-/** Live blocks of a drive in id order after `after`, at most LIST_PAGE_MAX. */
+/**
+ * Live blocks of a drive in id order after `after`, at most LIST_PAGE_MAX. `groups` keeps only blocks of the groups
+ * whose bit is set: GROUPS_PER_POOL / 8 bytes, group g is bit g % 8 of byte g / 8. A page may then be short, or
+ * empty, and yet not be the last: the next one starts after `next`.
+ */
 export interface ListBlocksRequest {
   readonly drive: DriveId
   readonly after?: BlockId
   readonly limit: number
   readonly withOwner: boolean
+  readonly groups?: Uint8Array
+  readonly damagedOnly?: boolean
 }
 export const ListBlocksRequest: Message<ListBlocksRequest> = message<ListBlocksRequest>(
   'ListBlocksRequest',
@@ -93,11 +99,15 @@ export const ListBlocksRequest: Message<ListBlocksRequest> = message<ListBlocksR
     after: optional(2, bytes<BlockId>()),
     limit: required(3, integer),
     withOwner: required(4, boolean),
+    groups: optional(5, bytes()),
+    damagedOnly: optional(6, boolean),
   },
 )
 export interface ListBlocksResponse {
   readonly blocks: readonly BlockEntry[]
   readonly complete: boolean
+  /** Where the next page starts, if it is not after the last block of this one. */
+  readonly next?: BlockId
 }
 export const ListBlocksResponse: Message<ListBlocksResponse> = message<ListBlocksResponse>(
   'ListBlocksResponse',
@@ -105,7 +115,85 @@ export const ListBlocksResponse: Message<ListBlocksResponse> = message<ListBlock
   {
     blocks: list(1, BlockEntry),
     complete: required(2, boolean),
+    next: optional(3, bytes<BlockId>()),
   },
+)
+
+/** Looks single blocks up, at most LIST_PAGE_MAX: those that the drive has, in the order asked, with their owners. */
+export interface FindBlocksRequest {
+  readonly drive: DriveId
+  readonly blocks: readonly BlockId[]
+}
+export const FindBlocksRequest: Message<FindBlocksRequest> = message<FindBlocksRequest>(
+  'FindBlocksRequest',
+  1,
+  { drive: required(1, text), blocks: list(2, bytes<BlockId>()) },
+)
+export interface FindBlocksResponse {
+  readonly blocks: readonly BlockEntry[]
+}
+export const FindBlocksResponse: Message<FindBlocksResponse> = message<FindBlocksResponse>(
+  'FindBlocksResponse',
+  1,
+  { blocks: list(1, BlockEntry) },
+)
+
+/**
+ * Tells a chunk server to fetch a block from another drive and to store it on `drive`, in place of a damaged copy
+ * if it has one. The bytes are verified against `hash`; a source that gives others is `BlockCorrupt`.
+ */
+export interface CopyBlockRequest {
+  readonly drive: DriveId
+  readonly block: BlockId
+  readonly pool: number
+  /** As in PutBlock. */
+  readonly epoch: number
+  readonly owner: BlockOwner
+  readonly sizeBytes: number
+  readonly hash: Uint8Array
+  readonly sourceDrive: DriveId
+  /** Where the source's server listens. */
+  readonly sourceAddress: string
+}
+export const CopyBlockRequest: Message<CopyBlockRequest> = message<CopyBlockRequest>('CopyBlockRequest', 1, {
+  drive: required(1, text),
+  block: required(2, bytes<BlockId>()),
+  pool: required(3, integer),
+  epoch: required(4, integer),
+  owner: required(5, BlockOwner),
+  sizeBytes: required(6, integer),
+  hash: required(7, bytes()),
+  sourceDrive: required(8, text),
+  sourceAddress: required(9, text),
+})
+/** Sent once the copy is durable. `written` is 0 if a good copy was there. */
+export interface CopyBlockResponse {
+  readonly writtenBytes: number
+}
+export const CopyBlockResponse: Message<CopyBlockResponse> = message<CopyBlockResponse>(
+  'CopyBlockResponse',
+  1,
+  { writtenBytes: required(1, integer) },
+)
+
+/** Reads blocks whole and compares every check, at most LIST_PAGE_MAX; absent ones are not reported. */
+export interface VerifyBlocksRequest {
+  readonly drive: DriveId
+  readonly blocks: readonly BlockId[]
+}
+export const VerifyBlocksRequest: Message<VerifyBlocksRequest> = message<VerifyBlocksRequest>(
+  'VerifyBlocksRequest',
+  1,
+  { drive: required(1, text), blocks: list(2, bytes<BlockId>()) },
+)
+export interface VerifyBlocksResponse {
+  readonly damaged: readonly BlockId[]
+  readonly readBytes: number
+}
+export const VerifyBlocksResponse: Message<VerifyBlocksResponse> = message<VerifyBlocksResponse>(
+  'VerifyBlocksResponse',
+  1,
+  { damaged: list(1, bytes<BlockId>()), readBytes: required(2, integer) },
 )
 
 /** Sessions that have live blocks on a drive, in id order, at most LIST_PAGE_MAX. */
@@ -133,6 +221,28 @@ export const ListWritersResponse: Message<ListWritersResponse> = message<ListWri
   { sessions: list(1, bytes<SessionId>()), complete: required(2, boolean) },
 )
 
+/** The drive's walk over all its blocks. Sums since the server started, and the pass under way. */
+export interface ScrubReport {
+  readonly blocksScrubbed: number
+  readonly bytesScrubbed: number
+  readonly damageFound: number
+  readonly passesDone: number
+  /** Bytes of the pass under way, and about how many it will have in all. */
+  readonly passDoneBytes: number
+  readonly passTotalBytes: number
+  /** Wall clock, ms since 1970; 0 if no pass was ever finished. */
+  readonly lastPassEndedMs: number
+}
+export const ScrubReport: Message<ScrubReport> = message<ScrubReport>('ScrubReport', 1, {
+  blocksScrubbed: required(1, integer),
+  bytesScrubbed: required(2, integer),
+  damageFound: required(3, integer),
+  passesDone: required(4, integer),
+  passDoneBytes: required(5, integer),
+  passTotalBytes: required(6, integer),
+  lastPassEndedMs: required(7, integer),
+})
+
 export interface DriveReport {
   readonly drive: DriveId
   readonly healthy: boolean
@@ -141,6 +251,11 @@ export interface DriveReport {
   readonly liveBytes: number
   readonly deadBytes: number
   readonly blockCount: number
+  /** Blocks whose copy on this drive is known to be damaged. */
+  readonly damagedBlocks?: number
+  readonly scrub?: ScrubReport
+  /** Why it is not healthy. */
+  readonly reason?: string
 }
 export const DriveReport: Message<DriveReport> = message<DriveReport>('DriveReport', 1, {
   drive: required(1, text),
@@ -150,6 +265,9 @@ export const DriveReport: Message<DriveReport> = message<DriveReport>('DriveRepo
   liveBytes: required(5, integer),
   deadBytes: required(6, integer),
   blockCount: required(7, integer),
+  damagedBlocks: optional(8, integer),
+  scrub: optional(9, ScrubReport),
+  reason: optional(10, text),
 })
 
 export interface ReportDrivesRequest {
@@ -204,4 +322,22 @@ export const reportDrives: RpcMethod<ReportDrivesRequest, ReportDrivesResponse> 
   name: 'ReportDrives',
   request: ReportDrivesRequest,
   response: ReportDrivesResponse,
+}
+export const findBlocks: RpcMethod<FindBlocksRequest, FindBlocksResponse> = {
+  number: 206,
+  name: 'FindBlocks',
+  request: FindBlocksRequest,
+  response: FindBlocksResponse,
+}
+export const copyBlock: RpcMethod<CopyBlockRequest, CopyBlockResponse> = {
+  number: 207,
+  name: 'CopyBlock',
+  request: CopyBlockRequest,
+  response: CopyBlockResponse,
+}
+export const verifyBlocks: RpcMethod<VerifyBlocksRequest, VerifyBlocksResponse> = {
+  number: 208,
+  name: 'VerifyBlocks',
+  request: VerifyBlocksRequest,
+  response: VerifyBlocksResponse,
 }

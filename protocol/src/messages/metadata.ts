@@ -8,8 +8,11 @@ import {
   BucketRequest,
   CreateBucketRequest,
   DeleteBucketRequest,
+  GetBucketConfigurationRequest,
+  GetBucketConfigurationResponse,
   ListBucketsRequest,
   ListBucketsResponse,
+  SetBucketConfigurationRequest,
   SetBucketVersioningRequest,
 } from './bucket.js'
 import {
@@ -35,8 +38,20 @@ import {
   GetObjectResponse,
   PutObjectRequest,
   PutObjectResponse,
+  SetObjectTagsRequest,
+  SetObjectTagsResponse,
 } from './object-write.js'
 import { OpenSessionRequest, OpenSessionResponse, SessionRequest } from './session.js'
+import {
+  AcceptRestoreRequest,
+  CheckReport,
+  ClusterStatus,
+  GetCheckRequest,
+  GetStatusRequest,
+  ReportBlocksRequest,
+  StartCheckRequest,
+  StartCheckResponse,
+} from './upkeep.js'
 import {
   CreateUploadRequest,
   GetUploadResponse,
@@ -201,5 +216,52 @@ export const thawUpload: RpcMethod<FreezeUploadRequest, Done> = method(
   48,
   'ThawUpload',
   FreezeUploadRequest,
+  Done,
+)
+
+export const getBucketConfiguration: RpcMethod<
+  GetBucketConfigurationRequest,
+  GetBucketConfigurationResponse
+> = method(25, 'GetBucketConfiguration', GetBucketConfigurationRequest, GetBucketConfigurationResponse)
+export const setBucketConfiguration: RpcMethod<SetBucketConfigurationRequest, Done> = method(
+  26,
+  'SetBucketConfiguration',
+  SetBucketConfigurationRequest,
+  Done,
+)
+export const setObjectTags: RpcMethod<SetObjectTagsRequest, SetObjectTagsResponse> = method(
+  36,
+  'SetObjectTags',
+  SetObjectTagsRequest,
+  SetObjectTagsResponse,
+)
+export const reportBlocks: RpcMethod<ReportBlocksRequest, Done> = method(
+  50,
+  'ReportBlocks',
+  ReportBlocksRequest,
+  Done,
+)
+export const getStatus: RpcMethod<GetStatusRequest, ClusterStatus> = method(
+  51,
+  'GetStatus',
+  GetStatusRequest,
+  ClusterStatus,
+)
+export const startCheck: RpcMethod<StartCheckRequest, StartCheckResponse> = method(
+  52,
+  'StartCheck',
+  StartCheckRequest,
+  StartCheckResponse,
+)
+export const getCheck: RpcMethod<GetCheckRequest, CheckReport> = method(
+  53,
+  'GetCheck',
+  GetCheckRequest,
+  CheckReport,
+)
+export const acceptRestore: RpcMethod<AcceptRestoreRequest, Done> = method(
+  54,
+  'AcceptRestore',
+  AcceptRestoreRequest,
   Done,
 )

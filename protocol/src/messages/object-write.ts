@@ -17,6 +17,7 @@ import {
   ObjectAttributes,
   ObjectChecksum,
   ObjectVersion,
+  Tag,
   type VersioningState,
   WritePreconditions,
 } from './object.js'
@@ -217,4 +218,34 @@ export const CopyObjectResponse: Message<CopyObjectResponse> = message<CopyObjec
     etag: required(4, text),
     checksum: optional(5, ObjectChecksum),
   },
+)
+
+/** Replaces the tags of a version that exists; changes neither its id nor its time. Empty removes them. */
+export interface SetObjectTagsRequest {
+  readonly op: OpId
+  readonly bucket: string
+  readonly key: string
+  /** The current version when absent. A delete marker is refused as by GetObject. */
+  readonly versionId?: string
+  readonly tags: readonly Tag[]
+}
+export const SetObjectTagsRequest: Message<SetObjectTagsRequest> = message<SetObjectTagsRequest>(
+  'SetObjectTagsRequest',
+  1,
+  {
+    op: required(1, bytes<OpId>()),
+    bucket: required(2, text),
+    key: required(3, text),
+    versionId: optional(4, text),
+    tags: list(5, Tag),
+  },
+)
+/** `versionId` is absent in a bucket that was never versioned. */
+export interface SetObjectTagsResponse {
+  readonly versionId?: string
+}
+export const SetObjectTagsResponse: Message<SetObjectTagsResponse> = message<SetObjectTagsResponse>(
+  'SetObjectTagsResponse',
+  1,
+  { versionId: optional(1, text) },
 )

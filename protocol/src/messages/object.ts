@@ -4,6 +4,7 @@ import type { OpId, SpaceId } from '../ids.js'
 import {
   boolean,
   bytes,
+  type FieldCodec,
   integer,
   list,
   type Message,
@@ -15,7 +16,31 @@ import {
   textMap,
 } from '../message.js'
 
-/** Headers that S3 keeps with an object and gives back as they came. */
+/** A tag of an object or bucket. */
+export interface Tag {
+  readonly key: string
+  readonly value: string
+}
+export const Tag: Message<Tag> = message<Tag>('Tag', 1, { key: required(1, text), value: required(2, text) })
+
+/** A set of tags in the order given, as one field. */
+const tagSet: FieldCodec<readonly Tag[]> = {
+  ...bytes(),
+  write(writer, tags) {
+    const mark = writer.beginDelimited()
+    for (const tag of tags) Tag.write(writer, tag)
+    writer.endDelimited(mark)
+  },
+  read(reader) {
+    const outer = reader.enter()
+    const tags: Tag[] = []
+    while (!reader.done) tags.push(Tag.read(reader))
+    reader.leave(outer)
+    return tags
+  },
+}
+
+/** Headers that S3 keeps with an object and gives back as they came, and its tags. */
 export interface ObjectAttributes {
   readonly contentType?: string
   readonly cacheControl?: string
@@ -29,6 +54,8 @@ export interface ObjectAttributes {
   readonly storageClass?: string
   /** Names in lower case, without `x-amz-meta-`. Values as latin1 text, byte for byte as sent. */
   readonly userMetadata?: Record<string, string>
+  /** In the order given; the only attribute that can change on a version that exists. */
+  readonly tags?: readonly Tag[]
 }
 export const ObjectAttributes: Message<ObjectAttributes> = message<ObjectAttributes>('ObjectAttributes', 1, {
   contentType: optional(1, text),
@@ -40,17 +67,31 @@ export const ObjectAttributes: Message<ObjectAttributes> = message<ObjectAttribu
   websiteRedirectLocation: optional(7, text),
   storageClass: optional(8, text),
   userMetadata: optional(9, textMap),
+  tags: optional(10, tagSet),
 })
 
-export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
-export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
+/** Order is the wire format: new algorithms are appended. */
+export const CHECKSUM_ALGORITHMS = [
   'CRC32',
   'CRC32C',
   'CRC64NVME',
   'SHA1',
   'SHA256',
-]
+  'SHA512',
+  'MD5',
+  'XXHASH64',
+  'XXHASH3',
+  'XXHASH128',
+] as const
+export type ChecksumAlgorithm = (typeof CHECKSUM_ALGORITHMS)[number]
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE'
+
+/** How a checksum algorithm stands in rows and messages. */
+export const checksumAlgorithm: FieldCodec<ChecksumAlgorithm> = oneOf<ChecksumAlgorithm>(
+  ...CHECKSUM_ALGORITHMS,
+)
+/** How a checksum's type stands in rows and messages. */
+export const checksumType: FieldCodec<ChecksumType> = oneOf<ChecksumType>('FULL_OBJECT', 'COMPOSITE')
 
 /** A checksum as S3 shows it: base64, with `-N` appended when composite. */
 export interface ObjectChecksum {
@@ -59,8 +100,8 @@ export interface ObjectChecksum {
   readonly value: string
 }
 export const ObjectChecksum: Message<ObjectChecksum> = message<ObjectChecksum>('ObjectChecksum', 1, {
-  algorithm: required(1, oneOf<ChecksumAlgorithm>('CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256')),
-  type: required(2, oneOf<ChecksumType>('FULL_OBJECT', 'COMPOSITE')),
+  algorithm: required(1, checksumAlgorithm),
+  type: required(2, checksumType),
   value: required(3, text),
 })
 
@@ -97,6 +138,8 @@ export interface ObjectVersion {
   /** Owner id of the map's blocks (they may have been written for another key: see `r/` rows). */
   readonly mapId?: OpId
   readonly space?: SpaceId
+  /** Digests of the parts in order, raw and without gaps, by the algorithm of `checksum`; absent in listings. */
+  readonly partChecksums?: Uint8Array
 }
 export const ObjectVersion: Message<ObjectVersion> = message<ObjectVersion>('ObjectVersion', 1, {
   key: required(1, text),
@@ -113,6 +156,7 @@ export const ObjectVersion: Message<ObjectVersion> = message<ObjectVersion>('Obj
   map: optional(12, BlockMap),
   mapId: optional(13, bytes<OpId>()),
   space: optional(14, bytes<SpaceId>()),
+  partChecksums: optional(15, bytes()),
 })
 
 /**
@@ -122,6 +166,12 @@ export const ObjectVersion: Message<ObjectVersion> = message<ObjectVersion>('Obj
 export interface WritePreconditions {
   readonly ifMatch: readonly string[]
   readonly ifNoneMatch: readonly string[]
+  /** Deletes only: the size must be this. */
+  readonly ifSizeBytes?: number
+  /** Deletes only: the time of the last change, in whole seconds since 1970, must be this. */
+  readonly ifModifiedSeconds?: number
+  /** Deletes only: a missing key or a marker fails no condition, as in Ceph's suite; else `NoSuchKey`. */
+  readonly missingIsFine?: boolean
 }
 export const WritePreconditions: Message<WritePreconditions> = message<WritePreconditions>(
   'WritePreconditions',
@@ -129,6 +179,9 @@ export const WritePreconditions: Message<WritePreconditions> = message<WritePrec
   {
     ifMatch: list(1, text),
     ifNoneMatch: list(2, text),
+    ifSizeBytes: optional(3, integer),
+    ifModifiedSeconds: optional(4, integer),
+    missingIsFine: optional(5, boolean),
   },
 )
 

@@ -66,6 +66,8 @@ export interface CompleteUploadRequest {
   readonly parts: readonly PartRun[]
   readonly listHash: string
   readonly preconditions?: WritePreconditions
+  /** See `ObjectVersion`. */
+  readonly partChecksums?: Uint8Array
 }
 export const CompleteUploadRequest: Message<CompleteUploadRequest> = message<CompleteUploadRequest>(
   'CompleteUploadRequest',
@@ -82,6 +84,7 @@ export const CompleteUploadRequest: Message<CompleteUploadRequest> = message<Com
     parts: list(9, PartRun),
     listHash: required(10, text),
     preconditions: optional(11, WritePreconditions),
+    partChecksums: optional(12, bytes()),
   },
 )
 export interface AbortUploadRequest extends UploadRequest {

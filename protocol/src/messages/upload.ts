@@ -1,23 +1,16 @@
 /** Messages of multipart uploads and their parts. */
 import { BlockMap } from '../block-map.js'
 import type { OpId, SpaceId } from '../ids.js'
+import { boolean, bytes, integer, list, type Message, message, optional, required, text } from '../message.js'
 import {
-  boolean,
-  bytes,
-  integer,
-  list,
-  type Message,
-  message,
-  oneOf,
-  optional,
-  required,
-  text,
-} from '../message.js'
-import { type ChecksumAlgorithm, type ChecksumType, ObjectAttributes, ObjectChecksum } from './object.js'
+  type ChecksumAlgorithm,
+  type ChecksumType,
+  checksumAlgorithm,
+  checksumType,
+  ObjectAttributes,
+  ObjectChecksum,
+} from './object.js'
 import { ObjectSource, WriteContext } from './object-write.js'
-
-const checksumAlgorithm = oneOf<ChecksumAlgorithm>('CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256')
-const checksumType = oneOf<ChecksumType>('FULL_OBJECT', 'COMPOSITE')
 
 export interface UploadInfo {
   /** 48 hex digits: initiation in µs since 1970 ‖ op id of CreateUpload. The op id is the map id of the object to be. */

@@ -1,0 +1,203 @@
+/** Messages of the upkeep: what is wrong with blocks, what is being done about it, and the check of everything. */
+import { ClusterMap } from '../cluster-map.js'
+import type { BlockId } from '../ids.js'
+import {
+  boolean,
+  bytes,
+  integer,
+  list,
+  type Message,
+  message,
+  oneOf,
+  optional,
+  required,
+  text,
+} from '../message.js'
+import { DriveReport } from './chunk.js'
+
+/** A reader met blocks with a missing or damaged copy: they are looked at soon. At most LIST_PAGE_MAX. */
+export interface ReportBlocksRequest {
+  readonly pool: number
+  readonly blocks: readonly BlockId[]
+}
+export const ReportBlocksRequest: Message<ReportBlocksRequest> = message<ReportBlocksRequest>(
+  'ReportBlocksRequest',
+  1,
+  { pool: required(1, integer), blocks: list(2, bytes<BlockId>()) },
+)
+
+/** What repair does and has done, since the service started. */
+export interface RepairReport {
+  /** Live blocks that are known to lack a good copy. */
+  readonly underReplicated: number
+  /** Of these, blocks with no good copy that answers. */
+  readonly unavailable: number
+  /** Groups that owe a copy of something. */
+  readonly dirtyGroups: number
+  readonly blocksRepaired: number
+  readonly bytesRepaired: number
+  /** Copies that failed and are tried again. */
+  readonly failures: number
+  /** A comparison of all drives is under way, and how far: blocks seen, and about how many there are. */
+  readonly comparing: boolean
+  readonly blocksCompared: number
+  readonly blocksToCompare: number
+}
+export const RepairReport: Message<RepairReport> = message<RepairReport>('RepairReport', 1, {
+  underReplicated: required(1, integer),
+  unavailable: required(2, integer),
+  dirtyGroups: required(3, integer),
+  blocksRepaired: required(4, integer),
+  bytesRepaired: required(5, integer),
+  failures: required(6, integer),
+  comparing: required(7, boolean),
+  blocksCompared: required(8, integer),
+  blocksToCompare: required(9, integer),
+})
+
+/** A drive as people see it. */
+export interface DriveSummary {
+  readonly id: string
+  readonly server: string
+  readonly state: string
+  readonly path: string
+  /** Milliseconds since its server was last heard; absent if not since the start. */
+  readonly silentMs?: number
+  readonly report?: DriveReport
+}
+export const DriveSummary: Message<DriveSummary> = message<DriveSummary>('DriveSummary', 1, {
+  id: required(1, text),
+  server: required(2, text),
+  state: required(3, text),
+  path: required(4, text),
+  silentMs: optional(5, integer),
+  report: optional(6, DriveReport),
+})
+
+export interface GetStatusRequest {
+  /** The whole cluster map too. */
+  readonly withMap: boolean
+}
+export const GetStatusRequest: Message<GetStatusRequest> = message<GetStatusRequest>('GetStatusRequest', 1, {
+  withMap: required(1, boolean),
+})
+export interface ClusterStatus {
+  readonly clusterId: string
+  readonly incarnation: string
+  readonly epoch: number
+  readonly drives: readonly DriveSummary[]
+  readonly repair: RepairReport
+  readonly safeMode: boolean
+  /** Nothing is deleted until `cairn fsck --accept`: the metadata was restored from a backup. */
+  readonly garbageHeld: boolean
+  readonly garbageBytes: number
+  readonly map?: ClusterMap
+}
+export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('ClusterStatus', 1, {
+  clusterId: required(1, text),
+  incarnation: required(2, text),
+  epoch: required(3, integer),
+  drives: list(4, DriveSummary),
+  repair: required(5, RepairReport),
+  safeMode: required(6, boolean),
+  garbageHeld: required(7, boolean),
+  garbageBytes: required(8, integer),
+  map: optional(9, ClusterMap),
+})
+
+/** Starts a check of metadata against blocks, both ways; one at a time. `Busy` while another runs. */
+export interface StartCheckRequest {
+  /** Reads every block instead of trusting the drives' lists. */
+  readonly deep: boolean
+}
+export const StartCheckRequest: Message<StartCheckRequest> = message<StartCheckRequest>(
+  'StartCheckRequest',
+  1,
+  { deep: required(1, boolean) },
+)
+export interface StartCheckResponse {
+  readonly check: string
+}
+export const StartCheckResponse: Message<StartCheckResponse> = message<StartCheckResponse>(
+  'StartCheckResponse',
+  1,
+  { check: required(1, text) },
+)
+
+export type CheckState = 'running' | 'done' | 'failed' | 'cancelled'
+
+/** One thing that is wrong, for people; at most CHECK_FINDINGS_MAX are kept. */
+export interface CheckFinding {
+  readonly kind: string
+  readonly block?: string
+  readonly drive?: string
+  readonly bucket?: string
+  readonly key?: string
+  readonly message: string
+}
+export const CheckFinding: Message<CheckFinding> = message<CheckFinding>('CheckFinding', 1, {
+  kind: required(1, text),
+  block: optional(2, text),
+  drive: optional(3, text),
+  bucket: optional(4, text),
+  key: optional(5, text),
+  message: required(6, text),
+})
+export const CHECK_FINDINGS_MAX: number = 1000
+
+export interface CheckReport {
+  readonly check: string
+  readonly state: CheckState
+  /** What it is at, for people. */
+  readonly phase: string
+  /** Blocks and rows looked at, and about how many there are. */
+  readonly done: number
+  readonly total: number
+  /** Blocks on the drives, each counted once. */
+  readonly blocks: number
+  /** Live blocks with fewer good copies than their pool wants, but at least one. */
+  readonly underReplicated: number
+  /** Copies whose bytes are wrong. */
+  readonly corrupt: number
+  /** Blocks that nothing names, past every grace. */
+  readonly orphaned: number
+  /** Slices of living versions and parts whose block has no good copy. */
+  readonly dangling: number
+  /** Blocks that wait for their grace, or for their writer: no fault. */
+  readonly pending: number
+  readonly findings: readonly CheckFinding[]
+  readonly error?: string
+}
+export const CheckReport: Message<CheckReport> = message<CheckReport>('CheckReport', 1, {
+  check: required(1, text),
+  state: required(2, oneOf<CheckState>('running', 'done', 'failed', 'cancelled')),
+  phase: required(3, text),
+  done: required(4, integer),
+  total: required(5, integer),
+  blocks: required(6, integer),
+  underReplicated: required(7, integer),
+  corrupt: required(8, integer),
+  orphaned: required(9, integer),
+  dangling: required(10, integer),
+  pending: required(11, integer),
+  findings: list(12, CheckFinding),
+  error: optional(13, text),
+})
+/** The check of this name, or the last one; `InvalidArgument` if it is not known (any more). */
+export interface GetCheckRequest {
+  readonly check?: string
+  readonly cancel?: boolean
+}
+export const GetCheckRequest: Message<GetCheckRequest> = message<GetCheckRequest>('GetCheckRequest', 1, {
+  check: optional(1, text),
+  cancel: optional(2, boolean),
+})
+/** Lets garbage be collected again after a restore. Idempotent. */
+export interface AcceptRestoreRequest {
+  readonly incarnation: string
+}
+export const AcceptRestoreRequest: Message<AcceptRestoreRequest> = message<AcceptRestoreRequest>(
+  'AcceptRestoreRequest',
+  1,
+  { incarnation: required(1, text) },
+)
