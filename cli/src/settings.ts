@@ -20,6 +20,8 @@ export interface Setting<T> {
 /** `suites` sets every switch of `Compatibility` the other way. */
 export type CompatMode = 'aws' | 'suites'
 export type Durability = 'fsync' | 'none'
+/** How closely the copies of the metadata on the drives follow. */
+export type JournalMode = 'async' | 'sync' | 'off'
 export type Role = 'all' | 'metadata' | 'chunk' | 'gateway'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -141,6 +143,14 @@ export interface Settings {
   readonly rack: string
   readonly gcGraceSeconds: number
   readonly orphanGraceSeconds: number
+  readonly scrubSeconds: number
+  readonly suspectSeconds: number
+  readonly deadSeconds: number
+  readonly journal: JournalMode
+  readonly tlsCert: string | undefined
+  readonly tlsKey: string | undefined
+  readonly plainPort: number | undefined
+  readonly landingPage: string | undefined
   readonly metricsToken: string | undefined
   readonly logLevel: LogLevel
 }
@@ -253,6 +263,49 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     'how long blocks that no commit named are kept after their writer ended',
     86_400,
     whole(0, SECONDS_MAX),
+  ),
+  scrubSeconds: setting(
+    'CAIRN_SCRUB_SECONDS',
+    'time in which every stored block is read again and verified; 0 turns it off',
+    1_209_600,
+    whole(0, SECONDS_MAX),
+  ),
+  suspectSeconds: setting(
+    'CAIRN_SUSPECT_SECONDS',
+    'silence after which a drive counts as suspect',
+    30,
+    whole(1, SECONDS_MAX),
+  ),
+  deadSeconds: setting(
+    'CAIRN_DEAD_SECONDS',
+    'silence after which a drive counts as dead and others take its place',
+    600,
+    whole(1, SECONDS_MAX),
+  ),
+  journal: setting(
+    'CAIRN_JOURNAL',
+    'copies of the metadata on the drives: async (at most a second behind), sync (before the answer), or off',
+    'async',
+    choice<JournalMode>(['async', 'sync', 'off']),
+  ),
+  tlsCert: setting(
+    'CAIRN_TLS_CERT',
+    'PEM file of the certificate chain; read again when it changes',
+    undefined,
+    anyText,
+  ),
+  tlsKey: setting('CAIRN_TLS_KEY', 'PEM file of its private key', undefined, anyText),
+  plainPort: setting(
+    'CAIRN_PLAIN_PORT',
+    'opens HTTP beside HTTPS; 0 picks a free one',
+    undefined,
+    whole(0, 65_535),
+  ),
+  landingPage: setting(
+    'CAIRN_LANDING_PAGE',
+    'where an anonymous visit of the root is sent; refused when unset',
+    undefined,
+    anyText,
   ),
   metricsToken: setting(
     'CAIRN_METRICS_TOKEN',
