@@ -3,6 +3,7 @@
  * All methods reject with `CairnError`. Nothing is buffered whole; every body flows with back-pressure.
  */
 import type {
+  BucketConfigurationKind,
   BucketInfo,
   ChecksumAlgorithm,
   ChecksumType,
@@ -178,6 +179,19 @@ export interface CairnClient {
     options?: CallControl & { prefix?: string; after?: string; limit?: number },
   ): Promise<ListBucketsResponse>
   setBucketVersioning(bucket: string, versioning: VersioningState, control?: CallControl): Promise<BucketInfo>
+  /** As it was set last; `undefined` if it is not set. `NoSuchBucket`. */
+  getBucketConfiguration(
+    bucket: string,
+    kind: BucketConfigurationKind,
+    control?: CallControl,
+  ): Promise<Uint8Array | undefined>
+  /** Replaces the document, or removes it. `NoSuchBucket`; `InvalidArgument` above BUCKET_CONFIGURATION_BYTES_MAX. */
+  setBucketConfiguration(
+    bucket: string,
+    kind: BucketConfigurationKind,
+    document: Uint8Array | undefined,
+    control?: CallControl,
+  ): Promise<void>
 
   putObject(bucket: string, key: string, body: ByteBody, options?: PutObjectOptions): Promise<PutObjectResult>
   /** Looks the version up; no block is read before `read` is iterated. */

@@ -4,10 +4,12 @@ import {
   createBucket,
   deleteBucket,
   getBucket,
+  getBucketConfiguration,
   LIST_PAGE_MAX,
   type ListBucketsResponse,
   listBuckets,
   type SpaceId,
+  setBucketConfiguration,
   setBucketVersioning,
 } from '@cairn/protocol'
 import type { CairnClient } from './api.js'
@@ -17,7 +19,13 @@ import { throwIfCancelled } from './waiting.js'
 
 type BucketMethods = Pick<
   CairnClient,
-  'createBucket' | 'getBucket' | 'deleteBucket' | 'listBuckets' | 'setBucketVersioning'
+  | 'createBucket'
+  | 'getBucket'
+  | 'deleteBucket'
+  | 'listBuckets'
+  | 'setBucketVersioning'
+  | 'getBucketConfiguration'
+  | 'setBucketConfiguration'
 >
 
 /** Asks for a bucket and remembers it for small writes. The ids are copied: the message is not kept. */
@@ -55,6 +63,16 @@ export function createBucketMethods(parts: ClientParts, buckets: FactCache<Bucke
       throwIfCancelled(control?.signal)
       buckets.forget(bucket)
       return metadata.change(setBucketVersioning, { op: await sessions.nextOp(), bucket, versioning })
+    },
+    async getBucketConfiguration(bucket, kind, control): Promise<Uint8Array | undefined> {
+      const { document } = await metadata.read(getBucketConfiguration, { bucket, kind }, control?.signal)
+      return document
+    },
+    async setBucketConfiguration(bucket, kind, document, control): Promise<void> {
+      throwIfCancelled(control?.signal)
+      const op = await sessions.nextOp()
+      const request = { op, bucket, kind, ...(document === undefined ? {} : { document }) }
+      await metadata.change(setBucketConfiguration, request)
     },
   }
 }

@@ -3,6 +3,7 @@
  * the bucket's end, is seen by all writes from then on. A bucket goes only while no version and no marker is in it.
  */
 import {
+  type BucketConfigurationKind,
   type BucketInfo,
   type BucketRequest,
   CairnError,
@@ -20,6 +21,7 @@ import {
 } from '@cairn/protocol'
 import type { Commit, KeyValueStore, StoreRow } from '../ports.js'
 import {
+  bucketConfigurationKey,
   bucketKey,
   bucketOfKey,
   bucketRange,
@@ -34,8 +36,11 @@ import { APPLIED_MAX, BucketRow } from './rows.js'
 import { proofRow } from './version-write-extras.js'
 import type { StoredBucket } from './version-write-state.js'
 
+/** What goes with a bucket. */
+const CONFIGURATIONS: readonly BucketConfigurationKind[] = ['cors', 'tagging']
+
 /** Attempts of one change of a bucket. Its row changes seldom. */
-const BUCKET_ATTEMPTS_MAX = 16
+export const BUCKET_ATTEMPTS_MAX = 16
 
 /** Buckets in one page of their listing: S3's `MaxBuckets`, less one row that tells whether more follow. */
 export const BUCKETS_PAGE_MAX = 9_999
@@ -164,7 +169,7 @@ function deletion({ name, row, revision }: StoredBucket, op: OpId, nowMicros: nu
       { kind: 'empty', range: currentRange(row.space) },
       { kind: 'empty', range: olderRangeOfSpace(row.space) },
     ],
-    deletes: [key],
+    deletes: [key, ...CONFIGURATIONS.map((kind) => bucketConfigurationKey(row.space, kind))],
     puts: [proofRow({ op, nowMicros }, row.space)],
     proof: { keys: [garbageKey(nowMicros, op)], carries: ([found]) => found !== undefined },
   }

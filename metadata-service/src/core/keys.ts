@@ -6,6 +6,7 @@
  *
  * | row                                         | holds                                     |
  * | b/<bucket>                                  | bucket                                    |
+ * | bc/<space><kind>                            | configuration of a bucket                 |
  * | o/<space><key>                              | current version or delete marker of a key |
  * | v/<space><key>\0<descending seq><op>        | older version                             |
  * | u/<space><key>\0<initiated µs><op>          | multipart upload                          |
@@ -15,7 +16,13 @@
  * | s/<session>                                 | live writer                               |
  * | dirty/<pool><group>                         | a group owes a copy                       |
  */
-import { type OpId, type SessionId, SPACE_ID_BYTES, type SpaceId } from '@cairn/protocol'
+import {
+  type BucketConfigurationKind,
+  type OpId,
+  type SessionId,
+  SPACE_ID_BYTES,
+  type SpaceId,
+} from '@cairn/protocol'
 import type { StoreKey, StoreRange } from '../ports.js'
 import { orderedBytes, VERSION_ID_BYTES } from './keys-version-id.js'
 
@@ -55,6 +62,11 @@ export function bucketRange(prefix = ''): StoreRange {
 /** The bucket name in a `b/` key. */
 export function bucketOfKey(key: StoreKey): string {
   return utf8(key, 2, key.length)
+}
+
+/** The row of one configuration of the bucket that has this space. */
+export function bucketConfigurationKey(space: SpaceId, kind: BucketConfigurationKind): StoreKey {
+  return orderedBytes('bc/', space, Buffer.from(kind, 'latin1'))
 }
 
 /** The row of the current version. */

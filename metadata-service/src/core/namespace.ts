@@ -9,6 +9,8 @@ import type {
   DeleteBucketRequest,
   DeleteObjectsRequest,
   DeleteObjectsResponse,
+  GetBucketConfigurationRequest,
+  GetBucketConfigurationResponse,
   GetObjectRequest,
   GetObjectResponse,
   ListBucketsRequest,
@@ -20,9 +22,11 @@ import type {
   PutObjectRequest,
   PutObjectResponse,
   Random,
+  SetBucketConfigurationRequest,
   SetBucketVersioningRequest,
 } from '@cairn/protocol'
 import type { KeyValueStore } from '../ports.js'
+import { getBucketConfiguration, setBucketConfiguration } from './bucket-configurations.js'
 import { Buckets } from './buckets.js'
 import { KeyLocks } from './key-locks.js'
 import { listObjects } from './listing.js'
@@ -52,6 +56,8 @@ export interface Namespace {
   deleteBucket(request: DeleteBucketRequest): Promise<void>
   listBuckets(request: ListBucketsRequest): Promise<ListBucketsResponse>
   setBucketVersioning(request: SetBucketVersioningRequest): Promise<BucketInfo>
+  getBucketConfiguration(request: GetBucketConfigurationRequest): Promise<GetBucketConfigurationResponse>
+  setBucketConfiguration(request: SetBucketConfigurationRequest): Promise<void>
   putObject(request: PutObjectRequest): Promise<PutObjectResponse>
   getObject(request: GetObjectRequest): Promise<GetObjectResponse>
   deleteObjects(request: DeleteObjectsRequest): Promise<DeleteObjectsResponse>
@@ -75,6 +81,8 @@ export function createNamespace(options: NamespaceOptions): Namespace {
     deleteBucket: (request) => buckets.delete(request),
     listBuckets: (request) => buckets.list(request),
     setBucketVersioning: (request) => buckets.setVersioning(request),
+    getBucketConfiguration: (request) => getBucketConfiguration(world, request),
+    setBucketConfiguration: (request) => setBucketConfiguration(world, request),
     putObject: (request) => putObject(world, request),
     getObject: (request) => getObject(world, request),
     deleteObjects: (request) => deleteObjects(world, request),

@@ -49,6 +49,21 @@ export const BucketRow: Message<BucketRow> = message<BucketRow>('BucketRow', 1, 
   changedBy: list(7, bytes<OpId>()),
 })
 
+/** `bc/`: one configuration of a bucket. It stays without a document once that was removed, until the bucket goes. */
+export interface BucketConfigurationRow {
+  /** The last operations that changed it, oldest first, at most APPLIED_MAX: a repeat changes nothing. */
+  readonly changedBy: readonly OpId[]
+  readonly document?: Uint8Array
+}
+export const BucketConfigurationRow: Message<BucketConfigurationRow> = message<BucketConfigurationRow>(
+  'BucketConfigurationRow',
+  1,
+  {
+    changedBy: list(1, bytes<OpId>()),
+    document: optional(2, bytes()),
+  },
+)
+
 /** One `r/` row that a version, part or garbage row holds, with the birthplace of the map it keeps alive. */
 export interface MapReference {
   readonly map: OpId

@@ -3,8 +3,10 @@ import {
   createBucket,
   deleteBucket,
   getBucket,
+  getBucketConfiguration,
   listBuckets,
   type RpcRouter,
+  setBucketConfiguration,
   setBucketVersioning,
 } from '@cairn/protocol'
 import type { Namespace } from '../core/namespace.js'
@@ -17,6 +19,13 @@ export function registerBucketHandlers(router: RpcRouter, namespace: Namespace):
     return { response: {} }
   })
   router.handle(listBuckets, async (request) => ({ response: await namespace.listBuckets(request) }))
+  router.handle(getBucketConfiguration, async (request) => ({
+    response: await namespace.getBucketConfiguration(request),
+  }))
+  router.handle(setBucketConfiguration, async (request) => {
+    await namespace.setBucketConfiguration(request)
+    return { response: {} }
+  })
   router.handle(setBucketVersioning, async (request) => ({
     response: await namespace.setBucketVersioning(request),
   }))
