@@ -18,6 +18,8 @@ import type {
   ObjectChecksum,
   ObjectVersion,
   PartInfo,
+  SetObjectTagsResponse,
+  Tag,
   UploadInfo,
   VersioningState,
   WritePreconditions,
@@ -211,6 +213,13 @@ export interface CairnClient {
     target: DeleteTarget,
     control?: CallControl & { readonly owner?: string },
   ): Promise<DeleteOutcome>
+  /** Replaces the tags of a version that exists; none removes them. Errors as of `headObject`. */
+  setObjectTags(
+    bucket: string,
+    key: string,
+    tags: readonly Tag[],
+    options?: GetObjectOptions,
+  ): Promise<SetObjectTagsResponse>
   /** Moves no bytes, whatever the size. */
   copyObject(
     source: CopySource,

@@ -141,7 +141,12 @@ async function commitFrozen(
   const { map, sizeBytes } = await builder.finish()
   if (sizeBytes !== totals.sizeBytes) throw new CairnError('Internal', 'the maps of the parts do not add up')
   const { etag, runs } = totals
-  const content = { ...upload, map, sizeBytes, etag, parts: runs, listHash, ...checksum }
+  const partChecksums = checksum.checksum && totals.partChecksums(checksum.checksum)
+  const content = {
+    ...upload,
+    ...{ map, sizeBytes, etag, parts: runs, listHash, ...checksum },
+    ...(partChecksums && { partChecksums }),
+  }
   const { preconditions } = options
   const request = preconditions === undefined ? content : { ...content, preconditions }
   const scope = { ...given, op, pool: map.pool }

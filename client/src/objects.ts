@@ -14,6 +14,9 @@ import {
   LIST_PAGE_MAX,
   type OpId,
   putObject,
+  type SetObjectTagsResponse,
+  setObjectTags,
+  type Tag,
 } from '@cairn/protocol'
 import type {
   ByteBody,
@@ -44,7 +47,13 @@ const NO_MAP: BlockMap = { pool: 0, slices: [], pages: [] }
 
 type ObjectMethods = Pick<
   CairnClient,
-  'putObject' | 'openObject' | 'headObject' | 'deleteObjects' | 'deleteObject' | 'copyObject'
+  | 'putObject'
+  | 'openObject'
+  | 'headObject'
+  | 'deleteObjects'
+  | 'deleteObject'
+  | 'copyObject'
+  | 'setObjectTags'
 >
 
 export function createObjectMethods(parts: ClientParts, buckets: FactCache<BucketInfo>): ObjectMethods {
@@ -55,6 +64,7 @@ export function createObjectMethods(parts: ClientParts, buckets: FactCache<Bucke
     deleteObjects: (bucket, targets, control) => deleteAll(parts, bucket, targets, control),
     deleteObject: (bucket, target, control) => deleteOne(parts, bucket, target, control),
     copyObject: (source, bucket, key, options = {}) => copy(parts, source, { bucket, key }, options),
+    setObjectTags: (bucket, key, tags, options = {}) => setTags(parts, { bucket, key, tags }, options),
   }
 }
 
@@ -202,4 +212,14 @@ function copy(
       parts.metadata.change(copyObject, { context, source, ...to, owner, ...given }),
     )
   })
+}
+
+async function setTags(
+  { metadata, sessions }: ClientParts,
+  target: { readonly bucket: string; readonly key: string; readonly tags: readonly Tag[] },
+  { versionId, signal }: GetObjectOptions,
+): Promise<SetObjectTagsResponse> {
+  throwIfCancelled(signal)
+  const op = await sessions.nextOp()
+  return metadata.change(setObjectTags, { op, ...target, ...(versionId === undefined ? {} : { versionId }) })
 }

@@ -105,6 +105,12 @@ export class PartTotals {
     return type === 'COMPOSITE' ? this.composite(algorithm) : this.fullObject(algorithm)
   }
 
+  /** Digests of the parts for `ObjectVersion.partChecksums`; absent unless each has one of that algorithm. */
+  partChecksums({ algorithm }: ObjectChecksum): Uint8Array | undefined {
+    if (this.algorithms.size !== 1 || !this.algorithms.has(algorithm)) return undefined
+    return Buffer.concat(this.checksums.map(({ crc }) => crc))
+  }
+
   private composite(algorithm: ChecksumAlgorithm): ObjectChecksum {
     const all = Buffer.concat(this.checksums.map(({ crc }) => crc))
     const value = Buffer.from(digestOf(algorithm, all)).toString('base64')

@@ -34,6 +34,12 @@ import {
 } from './version-write-state.js'
 import type { WriterClaim } from './writer-guard.js'
 
+/**
+ * Part checksums kept in a version's row: all of 10,000 parts but in SHA-512, of which 8,750. A commit may hold two
+ * such rows (the new version and the one it moves to `v/`) beside their part lists, and must stay below 1.5 MiB.
+ */
+export const PART_CHECKSUMS_BYTES_MAX = 560_000
+
 /** Maps that one upload may borrow: as many as it has parts. */
 const BORROWED_MAPS_MAX = 10_000
 
@@ -179,7 +185,7 @@ function contentOf(
   { row }: StoredUpload,
   references: readonly MapReference[],
 ): VersionContent {
-  const { sizeBytes, etag, checksum, map, parts } = request
+  const { sizeBytes, etag, checksum, map, parts, partChecksums } = request
   return {
     deleteMarker: false,
     sizeBytes,
@@ -191,7 +197,13 @@ function contentOf(
     map,
     ...(hasBlocks(map) ? { mapId: row.op } : {}),
     ...(checksum === undefined ? {} : { checksum }),
+    ...(keepsPartChecksums(partChecksums) ? { partChecksums } : {}),
   }
+}
+
+/** Too many for a row are left out: a reader then computes what it is asked for, or answers without. */
+function keepsPartChecksums(partChecksums: Uint8Array | undefined): partChecksums is Uint8Array {
+  return partChecksums !== undefined && partChecksums.length <= PART_CHECKSUMS_BYTES_MAX
 }
 
 /** Only a bucket with versioning shows the id of the version that Complete makes. */

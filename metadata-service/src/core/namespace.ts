@@ -24,6 +24,8 @@ import type {
   Random,
   SetBucketConfigurationRequest,
   SetBucketVersioningRequest,
+  SetObjectTagsRequest,
+  SetObjectTagsResponse,
 } from '@cairn/protocol'
 import type { KeyValueStore } from '../ports.js'
 import { getBucketConfiguration, setBucketConfiguration } from './bucket-configurations.js'
@@ -38,6 +40,7 @@ import { deleteObjects } from './objects-delete.js'
 import { getObject } from './objects-get.js'
 import { putObject } from './objects-put.js'
 import { RefusedOperations } from './objects-refused.js'
+import { setObjectTags } from './objects-tags.js'
 import { Resolver } from './resolve.js'
 import type { WriterGuard } from './writer-guard.js'
 
@@ -62,6 +65,7 @@ export interface Namespace {
   getObject(request: GetObjectRequest): Promise<GetObjectResponse>
   deleteObjects(request: DeleteObjectsRequest): Promise<DeleteObjectsResponse>
   copyObject(request: CopyObjectRequest): Promise<CopyObjectResponse>
+  setObjectTags(request: SetObjectTagsRequest): Promise<SetObjectTagsResponse>
   listObjects(request: ListObjectsRequest): Promise<ListObjectsResponse>
   listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>
   /** What other writers of keys share with it: the multipart uploads. */
@@ -87,6 +91,7 @@ export function createNamespace(options: NamespaceOptions): Namespace {
     getObject: (request) => getObject(world, request),
     deleteObjects: (request) => deleteObjects(world, request),
     copyObject: (request) => copyObject(world, request),
+    setObjectTags: (request) => setObjectTags(world, request),
     listObjects: (request) => listObjects(store, resolver, request),
     listVersions: (request) => listVersions(store, resolver, request),
     world,

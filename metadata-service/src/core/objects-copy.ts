@@ -137,6 +137,7 @@ function contentOf(
 ): VersionContent {
   const { version } = found
   const kept = checksum ?? version.checksum
+  const keepsParts = etag === undefined && checksum === undefined
   return {
     deleteMarker: false,
     sizeBytes: version.sizeBytes,
@@ -148,6 +149,7 @@ function contentOf(
     ...(version.map === undefined ? {} : { map: version.map }),
     ...(version.mapId !== undefined && hasBlocks(version.map) ? { mapId: version.mapId } : {}),
     ...(kept === undefined ? {} : { checksum: kept }),
+    ...(keepsParts && version.partChecksums !== undefined ? { partChecksums: version.partChecksums } : {}),
   }
 }
 

@@ -4,7 +4,7 @@ import type { ObjectWorld } from './objects-attempts.js'
 import { noSuchKey } from './preconditions.js'
 import { checkKey, resolve } from './resolve.js'
 import type { VersionRow } from './rows.js'
-import { readKey, showVersion } from './versions.js'
+import { type FoundVersion, readKey, showVersion } from './versions.js'
 
 /**
  * `NoSuchBucket`; `NoSuchKey` (details.deleteMarker and details.versionId if a marker is current); with a version
@@ -16,14 +16,18 @@ export async function getObject(
 ): Promise<GetObjectResponse> {
   checkKey(key)
   const { state, found } = await readKey(world.resolver, bucket, key, versionId)
-  if (found === undefined) throw versionId === undefined ? noSuchKey(undefined) : noSuchVersion(versionId)
-  if (found.version.deleteMarker) {
-    throw versionId === undefined ? noSuchKey(found.version) : versionIsMarker(found.version, versionId)
-  }
+  const { version, isCurrent } = requireVersion(found, versionId)
   return {
-    object: showVersion(found.version, resolve(state.bucket, key), found.isCurrent),
+    object: showVersion(version, resolve(state.bucket, key), isCurrent),
     versioning: state.bucket.row.versioning,
   }
+}
+
+/** The version itself, or the error for one that is not there or is a marker, as of `getObject`. */
+export function requireVersion(found: FoundVersion | undefined, versionId: string | undefined): FoundVersion {
+  if (found === undefined) throw versionId === undefined ? noSuchKey(undefined) : noSuchVersion(versionId)
+  if (!found.version.deleteMarker) return found
+  throw versionId === undefined ? noSuchKey(found.version) : versionIsMarker(found.version, versionId)
 }
 
 function noSuchVersion(versionId: string): CairnError {

@@ -13,15 +13,36 @@ export function checkPreconditions(
 ): void {
   if (preconditions === undefined) return
   const { ifMatch, ifNoneMatch } = preconditions
-  const etag = version === undefined || version.deleteMarker ? undefined : version.etag
-  if (ifMatch.length > 0 && etag === undefined) throw noSuchKey(version)
-  if (ifMatch.length > 0 && !matches(ifMatch, etag)) throw failed('no ETag of If-Match is current', etag)
+  const object = version === undefined || version.deleteMarker ? undefined : version
+  const etag = object?.etag
   if (matches(ifNoneMatch, etag)) throw failed('an ETag of If-None-Match is current', etag)
+  if (!needsObject(preconditions)) return
+  if (object === undefined) {
+    checkAbsent(preconditions, version)
+    return
+  }
+  if (ifMatch.length > 0 && !matches(ifMatch, etag)) throw failed('no ETag of If-Match is current', etag)
+  const { ifSizeBytes = object.sizeBytes, ifModifiedSeconds } = preconditions
+  if (ifSizeBytes !== object.sizeBytes) throw failed('the size is another', etag)
+  const modifiedSeconds = Math.floor(object.modifiedMs / 1000)
+  if (ifModifiedSeconds !== undefined && ifModifiedSeconds !== modifiedSeconds) {
+    throw failed('the time of the last change is another', etag)
+  }
+}
+
+function needsObject({ ifMatch, ifSizeBytes, ifModifiedSeconds }: WritePreconditions): boolean {
+  return ifMatch.length > 0 || ifSizeBytes !== undefined || ifModifiedSeconds !== undefined
+}
+
+/** Where a missing key is fine, a delete marker still is not what was meant. */
+function checkAbsent({ missingIsFine }: WritePreconditions, version: VersionRow | undefined): void {
+  if (missingIsFine !== true) throw noSuchKey(version)
+  if (version !== undefined) throw failed('a delete marker is current', undefined)
 }
 
 /** Whether anything at all is asked. */
 export function hasPreconditions(preconditions: WritePreconditions | undefined): boolean {
-  return preconditions !== undefined && preconditions.ifMatch.length + preconditions.ifNoneMatch.length > 0
+  return preconditions !== undefined && (preconditions.ifNoneMatch.length > 0 || needsObject(preconditions))
 }
 
 /**

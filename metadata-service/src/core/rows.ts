@@ -135,6 +135,8 @@ export interface VersionRow {
   readonly applied: readonly AppliedOperation[]
   /** `o/` only: where in `v/` the null version is, if it is there. */
   readonly olderNull?: OlderPlace
+  /** See `ObjectVersion`; at most PART_CHECKSUMS_BYTES_MAX. */
+  readonly partChecksums?: Uint8Array
 }
 
 /** The part of a `v/` key that tells versions of one key apart. */
@@ -178,6 +180,7 @@ export const VersionRow: Message<VersionRow> = message<VersionRow>('VersionRow',
   references: list(14, MapReference),
   applied: list(15, AppliedOperation),
   olderNull: optional(16, OlderPlace),
+  partChecksums: optional(17, bytes()),
 })
 
 /** What a garbage row is about: a dropped version, what an upload left, or only the proof that an operation ran. */
@@ -294,7 +297,7 @@ export const DirtyRow: Message<DirtyRow> = message<DirtyRow>('DirtyRow', 1, {
   sinceMicros: required(2, integer),
 })
 
-export type ObjectChangeKind = 'put' | 'copy' | 'complete' | 'delete' | 'marker'
+export type ObjectChangeKind = 'put' | 'copy' | 'complete' | 'delete' | 'marker' | 'tags'
 
 /** One change of one key, as followers of `c/` see it. */
 export interface ObjectChange {
@@ -311,7 +314,7 @@ export interface ObjectChange {
   readonly droppedVersions: number
 }
 export const ObjectChange: Message<ObjectChange> = message<ObjectChange>('ObjectChange', 1, {
-  kind: required(1, oneOf<ObjectChangeKind>('put', 'copy', 'complete', 'delete', 'marker')),
+  kind: required(1, oneOf<ObjectChangeKind>('put', 'copy', 'complete', 'delete', 'marker', 'tags')),
   bucket: required(2, text),
   space: required(3, bytes<SpaceId>()),
   key: required(4, text),

@@ -36,7 +36,7 @@ export type VersionContent = Pick<
   VersionRow,
   'deleteMarker' | 'sizeBytes' | 'etag' | 'owner' | 'attributes' | 'parts' | 'references'
 > &
-  Pick<Partial<VersionRow>, 'checksum' | 'map' | 'mapId'>
+  Pick<Partial<VersionRow>, 'checksum' | 'map' | 'mapId' | 'partChecksums'>
 
 /** Rows that belong into the same commit. Their compares come after those of bucket and key. */
 export interface CommitExtras {

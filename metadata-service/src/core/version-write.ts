@@ -130,17 +130,20 @@ export function planVersionRemoval(
   }
 }
 
-interface Batch {
+/** A commit in the making. */
+export interface Batch {
   readonly compares: Compare[]
   readonly puts: Put[]
   readonly deletes: StoreKey[]
 }
 
-function placeOf(state: KeyState): KeyPlace {
+/** Where the key's rows are. */
+export function placeOf(state: KeyState): KeyPlace {
   return { space: state.bucket.row.space, key: state.key }
 }
 
-function startBatch(state: KeyState, extras: CommitExtras): Batch {
+/** The compares of every change of a key: of its bucket's row and its own. */
+export function startBatch(state: KeyState, extras: CommitExtras): Batch {
   const key = currentKey(state.bucket.row.space, state.key)
   const ofKey: Compare =
     state.current === undefined
@@ -158,7 +161,8 @@ function startBatch(state: KeyState, extras: CommitExtras): Batch {
   }
 }
 
-function finishBatch(
+/** The commit with its change record. */
+export function finishBatch(
   batch: Batch,
   change: ObjectChange,
   proof: CommitProof,
@@ -258,7 +262,8 @@ function rememberRemoval(
   return [...(current?.version.applied ?? []), appliedOf(removal.target), applied]
 }
 
-function changeOf(
+/** What followers are told of a step. */
+export function changeOf(
   { bucket, key }: KeyState,
   step: WriteStep,
   seq: number,
@@ -278,7 +283,8 @@ function changeOf(
   }
 }
 
-function proofByCurrent(place: KeyPlace, op: OpId): CommitProof {
+/** The key's row remembers the operation. */
+export function proofByCurrent(place: KeyPlace, op: OpId): CommitProof {
   return {
     keys: [currentKey(place.space, place.key)],
     carries: ([row]) => row !== undefined && findApplied(VersionRow.decode(row.value), op) !== undefined,

@@ -75,8 +75,8 @@ export async function findNewestOlder(
 
 /** A version with its block map, as a reader sees it. `space` is that of the map's birthplace. */
 export function showVersion(version: VersionRow, place: KeyPlace, isLatest: boolean): ObjectVersion {
-  const { modifiedMs, sizeBytes, etag, owner, attributes, checksum, parts, deleteMarker, map, mapId } =
-    version
+  const { modifiedMs, sizeBytes, etag, owner, attributes, parts, deleteMarker } = version
+  const { checksum, map, mapId, partChecksums } = version
   const space: SpaceId = birthplaceOf(version, place).space
   return {
     key: place.key,
@@ -93,6 +93,7 @@ export function showVersion(version: VersionRow, place: KeyPlace, isLatest: bool
     ...(checksum === undefined ? {} : { checksum }),
     ...(map === undefined ? {} : { map }),
     ...(mapId === undefined ? {} : { mapId }),
+    ...(partChecksums === undefined ? {} : { partChecksums }),
   }
 }
 

@@ -7,6 +7,7 @@ import {
   listVersions,
   putObject,
   type RpcRouter,
+  setObjectTags,
 } from '@cairn/protocol'
 import type { Namespace } from '../core/namespace.js'
 import { registerBucketHandlers } from './bucket-handlers.js'
@@ -18,6 +19,7 @@ export function registerNamespaceHandlers(router: RpcRouter, namespace: Namespac
   router.handle(getObject, async (request) => ({ response: await namespace.getObject(request) }))
   router.handle(deleteObjects, async (request) => ({ response: await namespace.deleteObjects(request) }))
   router.handle(copyObject, async (request) => ({ response: await namespace.copyObject(request) }))
+  router.handle(setObjectTags, async (request) => ({ response: await namespace.setObjectTags(request) }))
   router.handle(listObjects, async (request) => ({ response: await namespace.listObjects(request) }))
   router.handle(listVersions, async (request) => ({ response: await namespace.listVersions(request) }))
 }
