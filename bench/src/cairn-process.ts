@@ -3,12 +3,10 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Target } from './target.js'
 
 export interface CairnProcess {
-  readonly pid: number
-  readonly endpoint: string
-  readonly accessKey: string
-  readonly secretKey: string
+  readonly target: Target
   stop(): Promise<void>
 }
 
@@ -34,9 +32,14 @@ export async function startCairn(dataDir: string): Promise<CairnProcess> {
     secretKey: string
   }
   return {
-    pid: child.pid ?? 0,
-    endpoint: /^S3 endpoint: (.*)$/m.exec(output)?.[1] ?? '',
-    ...root,
+    target: {
+      name: 'cairn',
+      endpoint: /^S3 endpoint: (.*)$/m.exec(output)?.[1] ?? '',
+      ...root,
+      region: 'us-east-1',
+      pids: [child.pid ?? 0],
+      contract: 'three copies on one disk, each synced, and the metadata synced',
+    },
     async stop() {
       child.kill('SIGTERM')
       await exited

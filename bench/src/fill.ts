@@ -4,8 +4,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { runLoad } from './load.js'
-import { signedHead } from './signer.js'
+import { runClosedLoop } from './load/closed-loop.js'
+import { signedHead } from './load/signer.js'
+import type { WorkItem } from './load/work.js'
+import type { Target } from './target.js'
 
 const { values } = parseArgs({
   options: {
@@ -20,25 +22,27 @@ const { values } = parseArgs({
   },
 })
 
-const target = {
+const objects = Number(values.objects)
+const body = randomBytes(Number(values.size))
+const target: Target = {
+  name: 'fill',
   endpoint: values.endpoint,
   accessKey: values['access-key'],
   secretKey: values['secret-key'],
   region: values.region,
-}
-const body = randomBytes(Number(values.size))
-
-const result = await runLoad({
-  endpoint: target.endpoint,
-  connections: Number(values.connections),
-  requests: Number(values.objects),
-  expectStatus: 200,
   pids: [],
-  prepare: (index) => {
+  contract: '',
+}
+
+function* puts(): Iterable<WorkItem> {
+  for (let index = 0; index < objects; index++) {
     const path = `/${values.bucket}/${Math.floor(index / 1000)}/object-${index}`
-    return { head: signedHead(target, 'PUT', path, '', body.length), body }
-  },
-})
-process.stdout.write(
-  `${JSON.stringify({ requests: result.requests, seconds: result.seconds, perSecond: result.perSecond })}\n`,
-)
+    const head = signedHead(target, { method: 'PUT', path, contentLength: body.length })
+    yield { request: { head, body }, status: 200 }
+  }
+}
+
+const { endpoint } = target
+const result = await runClosedLoop({ endpoint, connections: Number(values.connections), items: puts() })
+const { requests, seconds, perSecond } = result
+process.stdout.write(`${JSON.stringify({ requests, seconds, perSecond })}\n`)

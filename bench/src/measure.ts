@@ -1,105 +1,70 @@
-/** The workloads: 4 KiB PUT and GET at 1, 16 and 64 connections, and 64 MiB streams both ways. */
-import { randomBytes } from 'node:crypto'
-import { openConnection } from './http-connection.js'
-import { type LoadResult, runLoad } from './load.js'
-import type { Probes } from './probes.js'
-import { signedHead, type Target } from './signer.js'
+/** Measures one workload at one target: load, CPU time and memory of its processes. */
+import { type LoadResult, runClosedLoop } from './load/closed-loop.js'
+import { runOpenLoop } from './load/open-loop.js'
+import type { WorkItem } from './load/work.js'
+import { cpuSeconds, residentBytes } from './process-usage.js'
+import type { Stage } from './workloads/stage.js'
+import type { Workload } from './workloads/workload.js'
 
-export interface MeasureOptions {
-  readonly target: Target
-  readonly pids: readonly number[]
-  readonly probes: Probes
-  readonly say: (line: string) => void
-  /** 1 for the full number of requests. */
-  readonly scale: number
+/** One measurement. */
+export interface Sample extends LoadResult {
+  /** User and system time of all server processes for one request; `undefined` if none were named. */
+  readonly cpuMicros: number | undefined
+  /** Highest resident memory seen, all server processes together. */
+  readonly residentBytes: number | undefined
 }
 
-const SMALL_BYTES = 4096
-const LARGE_BYTES = 64 * 1024 * 1024
-const LARGE_ROUNDS = 4
-const CONNECTIONS = [1, 16, 64]
-const REQUESTS: Record<number, number> = { 1: 3000, 16: 20_000, 64: 30_000 }
+const RESIDENT_EVERY_MS = 200
 
-/** Runs all workloads and prints one line for each. */
-export async function measureAll(options: MeasureOptions): Promise<void> {
-  const bucket = `bench-${randomBytes(6).toString('hex')}`
-  await request(options.target, 'PUT', `/${bucket}`)
-  options.say('workload               conns      ops/s   p50 ms   p99 ms   CPU µs/op   × empty reply')
-  for (const connections of CONNECTIONS) await measureSmall(options, bucket, connections)
-  await measureLarge(options, bucket)
+/** The workload in a closed loop. */
+export async function measureClosed(
+  workload: Workload,
+  stage: Stage,
+  items: readonly WorkItem[],
+): Promise<Sample> {
+  const { endpoint, pids } = stage.target
+  return watched(pids, () => runClosedLoop({ endpoint, connections: workload.connections, items }))
 }
 
-async function request(target: Target, method: string, path: string): Promise<void> {
-  const connection = await openConnection(target.endpoint)
-  const answer = await connection.send({ head: signedHead(target, method, path, '', 0) }, true)
-  connection.close()
-  if (answer.status >= 300)
-    throw new Error(`${method} ${path}: ${answer.status} ${answer.body?.toString() ?? ''}`)
+/** The workload at a rate; see `runOpenLoop`. */
+export async function measureOpen(
+  perSecond: number,
+  stage: Stage,
+  items: readonly WorkItem[],
+): Promise<Sample> {
+  const { endpoint, pids } = stage.target
+  const random = seeded(1)
+  return watched(pids, () => runOpenLoop({ endpoint, items, perSecond, connectionsMax: 256, random }))
 }
 
-async function measureSmall(options: MeasureOptions, bucket: string, connections: number): Promise<void> {
-  const requests = Math.max(100, Math.round((REQUESTS[connections] ?? 1000) * options.scale))
-  const body = randomBytes(SMALL_BYTES)
-  const { target } = options
-  const shared = { endpoint: target.endpoint, connections, requests, pids: options.pids, expectStatus: 200 }
-  const path = (index: number) => `/${bucket}/c${connections}/${index % 100}/${index}`
-  const puts = Array.from({ length: requests }, (_, index) => ({
-    head: signedHead(target, 'PUT', path(index), '', SMALL_BYTES),
-    body,
-  }))
-  report(
-    options,
-    'PUT 4 KiB',
-    connections,
-    await runLoad({ ...shared, prepare: (index) => puts[index] as never }),
-  )
-  const gets = Array.from({ length: requests }, (_, index) => ({
-    head: signedHead(target, 'GET', path(index), '', 0),
-  }))
-  const get = await runLoad({ ...shared, prepare: (index) => gets[index] as never, expectBytes: SMALL_BYTES })
-  report(options, 'GET 4 KiB', connections, get)
+async function watched(pids: readonly number[], run: () => Promise<LoadResult>): Promise<Sample> {
+  if (pids.length === 0) return { ...(await run()), cpuMicros: undefined, residentBytes: undefined }
+  let highest = await residentBytes(pids)
+  const timer = setInterval(() => {
+    residentBytes(pids).then(
+      (bytes) => {
+        highest = Math.max(highest, bytes)
+      },
+      () => undefined,
+    )
+  }, RESIDENT_EVERY_MS)
+  try {
+    const before = await cpuSeconds(pids)
+    const result = await run()
+    const cpuMicros = (((await cpuSeconds(pids)) - before) / result.requests) * 1e6
+    return { ...result, cpuMicros, residentBytes: highest }
+  } finally {
+    clearInterval(timer)
+  }
 }
 
-function report(options: MeasureOptions, name: string, connections: number, result: LoadResult): void {
-  const cells = [
-    name.padEnd(22),
-    String(connections).padStart(5),
-    result.perSecond.toFixed(0).padStart(10),
-    result.p50Ms.toFixed(2).padStart(8),
-    result.p99Ms.toFixed(2).padStart(8),
-    result.cpuMicros.toFixed(0).padStart(11),
-    (result.cpuMicros / options.probes.emptyReplyCpuMicros).toFixed(1).padStart(15),
-  ]
-  options.say(cells.join(' '))
-}
-
-async function measureLarge(options: MeasureOptions, bucket: string): Promise<void> {
-  const { target, probes, say } = options
-  const body = randomBytes(LARGE_BYTES)
-  const put = await timeLarge(options, () => ({
-    head: signedHead(target, 'PUT', `/${bucket}/large`, '', LARGE_BYTES),
-    body,
-  }))
-  say(
-    `PUT 64 MiB, one stream: ${put.toFixed(0)} MB/s, ${(put / probes.md5MegabytesPerSecond).toFixed(2)} of the MD5 probe`,
-  )
-  const get = await timeLarge(options, () => ({ head: signedHead(target, 'GET', `/${bucket}/large`, '', 0) }))
-  say(
-    `GET 64 MiB, one stream: ${get.toFixed(0)} MB/s, ${(get / probes.loopbackMegabytesPerSecond).toFixed(2)} of the loopback probe`,
-  )
-}
-
-async function timeLarge(
-  options: MeasureOptions,
-  prepare: () => { head: Buffer; body?: Buffer },
-): Promise<number> {
-  const result = await runLoad({
-    endpoint: options.target.endpoint,
-    connections: 1,
-    requests: LARGE_ROUNDS,
-    prepare,
-    expectStatus: 200,
-    pids: options.pids,
-  })
-  return (LARGE_ROUNDS * LARGE_BYTES) / 1e6 / result.seconds
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
 }
