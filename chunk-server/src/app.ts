@@ -9,6 +9,7 @@ import {
   type RpcPeer,
 } from '@cairn/protocol'
 import { segmentDrive } from './adapters/segment-drive.js'
+import { BlockCopier } from './core/block-copier.js'
 import { fetchClusterId } from './core/cluster-id.js'
 import type { DriveSource, DriveStatus, ServedDrive } from './core/drive.js'
 import { type DriveSet, openDriveSet } from './core/drive-set.js'
@@ -111,6 +112,7 @@ class OpenChunkServer implements ChunkServer {
   private readonly options: ChunkServerOptions
   private readonly driveSet: DriveSet
   private readonly metadata: RpcPeer
+  private readonly copier: BlockCopier
   private listener: RpcListener | undefined
   private registration: Registration | undefined
   private upkeep: Upkeep | undefined
@@ -120,13 +122,14 @@ class OpenChunkServer implements ChunkServer {
     this.options = options
     this.driveSet = drives
     this.metadata = metadata
+    this.copier = new BlockCopier(options)
     for (const status of drives.status()) this.tell({ kind: 'drive', status })
   }
 
   async start(): Promise<string> {
     const { options } = this
     const router = createRouter()
-    registerChunkHandlers(router, this.driveSet)
+    registerChunkHandlers(router, this.driveSet, { copier: this.copier, clock: options.clock })
     this.listener = await options.network.listen(options.address, router, options.identity)
     this.registration = this.register(options.advertise ?? this.listener.address)
     this.upkeep = startUpkeep({
@@ -178,6 +181,7 @@ class OpenChunkServer implements ChunkServer {
     await this.registration?.close()
     await this.listener?.close(DRAIN_MS)
     await this.upkeep?.close()
+    await this.copier.close()
     if (typeof this.options.metadata === 'string') await this.metadata.close()
     await this.driveSet.close()
   }

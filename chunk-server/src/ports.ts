@@ -78,16 +78,51 @@ export interface BlockStore {
   ): Promise<OpenBlock>
   /** Tombstones, durable once it resolves. Absent blocks are skipped. Works on a full drive. */
   delete(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }>
-  /** Live blocks in id order. */
-  list(
-    after: BlockId | undefined,
-    limit: number,
-    withOwner: boolean,
-  ): Promise<{ blocks: BlockEntry[]; complete: boolean }>
+  /**
+   * Live blocks in id order. A page under a filter looks at a bounded number of blocks, so that it may be short, or
+   * empty, and not be the last: it then names where the `next` one starts.
+   */
+  list(after: BlockId | undefined, limit: number, withOwner: boolean, filter?: ListFilter): Promise<BlockPage>
+  /** Those of `blocks` that are stored, in the order asked, with their owners. A damaged owner is left out. */
+  find(blocks: readonly BlockId[]): Promise<BlockEntry[]>
+  /**
+   * Reads blocks whole and compares every check and the hash; absent ones are skipped. What is damaged is marked,
+   * what was marked and is right again is unmarked. `readBytes` counts the blocks' bytes. `Cancelled` after an abort.
+   */
+  verify(blocks: readonly BlockId[], options: { signal: AbortSignal }): Promise<VerifiedBlocks>
   /** Sessions with live blocks, in id order. */
   writers(after: SessionId | undefined, limit: number): Promise<{ sessions: SessionId[]; complete: boolean }>
-  usage(): { liveBytes: number; deadBytes: number; blockCount: number }
+  usage(): StoreUsage
   close(): Promise<void>
+}
+
+/** Which blocks a listing keeps. */
+export interface ListFilter {
+  /** Bit g % 8 of byte g / 8 is set for each group wanted. */
+  readonly groups?: Uint8Array
+  readonly damagedOnly?: boolean
+}
+
+/** One page of a listing. */
+export interface BlockPage {
+  readonly blocks: BlockEntry[]
+  readonly complete: boolean
+  /** Where the next page starts, if that is not behind the last block of this one. */
+  readonly next?: BlockId
+}
+
+/** What a verification came to. */
+export interface VerifiedBlocks {
+  readonly damaged: BlockId[]
+  readonly readBytes: number
+}
+
+/** What a drive holds; `damagedBlocks` are those known to be. */
+export interface StoreUsage {
+  readonly liveBytes: number
+  readonly deadBytes: number
+  readonly blockCount: number
+  readonly damagedBlocks: number
 }
 
 export type { Unit }
@@ -158,6 +193,9 @@ export interface BlockIndex {
   apply(batch: IndexBatch): void
   /** Rows in id order after `after`. */
   range(after: BlockId | undefined, limit: number): IndexedBlock[]
+  /** Rows of damaged blocks in id order after `after`; costs no more than what it returns. */
+  damaged(after: BlockId | undefined, limit: number): IndexedBlock[]
+  damagedCount(): number
   /** Sessions that have rows, in id order after `after`. */
   writers(after: SessionId | undefined, limit: number): SessionId[]
   /** The session's highest block. */

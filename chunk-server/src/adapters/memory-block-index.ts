@@ -46,6 +46,16 @@ export class MemoryBlockIndex implements BlockIndex {
     return rows
   }
 
+  damaged(after: BlockId | undefined, limit: number): IndexedBlock[] {
+    return this.range(after, this.rows.size)
+      .filter((row) => row.damaged)
+      .slice(0, limit)
+  }
+
+  damagedCount(): number {
+    return this.damaged(undefined, this.rows.size).length
+  }
+
   writers(after: SessionId | undefined, limit: number): SessionId[] {
     const found = new Map<string, SessionId>()
     for (const row of this.rows.values()) {

@@ -8,6 +8,7 @@ import {
   type Clock,
   createBlockHasher,
   formatId,
+  groupOf,
   type SessionId,
   sameBytes,
   sessionOf,
@@ -16,7 +17,15 @@ import {
   type UnitSource,
   unitCheck,
 } from '@cairn/protocol'
-import type { BlockStore, OpenBlock, StoredBlock } from '../ports.js'
+import type {
+  BlockPage,
+  BlockStore,
+  ListFilter,
+  OpenBlock,
+  StoredBlock,
+  StoreUsage,
+  VerifiedBlocks,
+} from '../ports.js'
 
 /** One block of a `MemoryBlocks`. The bytes may be changed by a test that plays a rotting disk. */
 export interface MemoryBlock {
@@ -39,6 +48,7 @@ export function createMemoryBlockStore(options: MemoryBlockStoreOptions): BlockS
 class MemoryBlockStore implements BlockStore {
   private readonly clock: Clock
   private readonly blocks: MemoryBlocks
+  private readonly damaged = new Set<string>()
   private closed = false
 
   constructor(options: MemoryBlockStoreOptions) {
@@ -55,7 +65,8 @@ class MemoryBlockStore implements BlockStore {
     const { units, sizeBytes, hash } = await collect(block, source, options.signal)
     this.needOpen()
     const found = this.blocks.get(formatId(block))
-    if (found === undefined) {
+    if (found === undefined || this.damaged.has(formatId(block))) {
+      this.damaged.delete(formatId(block))
       const storedAtMs = Math.floor(this.clock.wallMicros() / 1000)
       const entry = copyOf({ block, sizeBytes, hash, storedAtMs, owner })
       this.blocks.set(formatId(block), { entry: { ...entry, owner: entry.owner ?? owner }, units })
@@ -83,6 +94,7 @@ class MemoryBlockStore implements BlockStore {
     const units = verified(block, found.units.slice(firstUnit, endUnit), {
       firstUnit,
       signal: options.signal,
+      onDamage: () => this.mark(block, false),
     })
     return { sizeBytes, hash, firstUnit, units }
   }
@@ -95,6 +107,7 @@ class MemoryBlockStore implements BlockStore {
       const found = this.blocks.get(formatId(block))
       if (found === undefined) continue
       this.blocks.delete(formatId(block))
+      this.damaged.delete(formatId(block))
       deleted++
       freedBytes += found.entry.sizeBytes
     }
@@ -105,12 +118,32 @@ class MemoryBlockStore implements BlockStore {
     after: BlockId | undefined,
     limit: number,
     withOwner: boolean,
-  ): Promise<{ blocks: BlockEntry[]; complete: boolean }> {
+    filter: ListFilter = {},
+  ): Promise<BlockPage> {
     this.needOpen()
     const from = after === undefined ? '' : formatId(after)
-    const names = [...this.blocks.keys()].filter((name) => name > from).sort()
+    const names = [...this.blocks.keys()].filter((name) => name > from && this.isWanted(name, filter)).sort()
     const blocks = names.slice(0, limit).flatMap((name) => this.entryOf(name, withOwner))
     return { blocks, complete: names.length <= limit }
+  }
+
+  async find(blocks: readonly BlockId[]): Promise<BlockEntry[]> {
+    this.needOpen()
+    return blocks.flatMap((block) => this.entryOf(formatId(block), true))
+  }
+
+  async verify(blocks: readonly BlockId[], { signal }: { signal: AbortSignal }): Promise<VerifiedBlocks> {
+    const damaged: BlockId[] = []
+    let readBytes = 0
+    for (const block of blocks) {
+      this.needOpen()
+      needGoing(signal)
+      const found = this.blocks.get(formatId(block))
+      if (found === undefined) continue
+      readBytes += found.entry.sizeBytes
+      if (!this.mark(block, isRight(block, found))) damaged.push(block)
+    }
+    return { damaged, readBytes }
   }
 
   async writers(
@@ -128,10 +161,10 @@ class MemoryBlockStore implements BlockStore {
     return { sessions: sorted.slice(0, limit), complete: sorted.length <= limit }
   }
 
-  usage(): { liveBytes: number; deadBytes: number; blockCount: number } {
+  usage(): StoreUsage {
     let liveBytes = 0
     for (const { entry } of this.blocks.values()) liveBytes += entry.sizeBytes
-    return { liveBytes, deadBytes: 0, blockCount: this.blocks.size }
+    return { liveBytes, deadBytes: 0, blockCount: this.blocks.size, damagedBlocks: this.damaged.size }
   }
 
   async close(): Promise<void> {
@@ -142,7 +175,22 @@ class MemoryBlockStore implements BlockStore {
     const found = this.blocks.get(name)
     if (found === undefined) return []
     const { owner, ...entry } = found.entry
-    return [withOwner ? { ...entry, owner } : entry]
+    const damaged = this.damaged.has(name) ? { damaged: true } : {}
+    return [{ ...entry, ...damaged, ...(withOwner ? { owner } : {}) }]
+  }
+
+  private isWanted(name: string, { groups, damagedOnly = false }: ListFilter): boolean {
+    if (damagedOnly && !this.damaged.has(name)) return false
+    const found = this.blocks.get(name)
+    if (groups === undefined || found === undefined) return true
+    const group = groupOf(found.entry.block)
+    return ((groups[group >> 3] ?? 0) & (1 << (group & 7))) !== 0
+  }
+
+  private mark(block: BlockId, isRight: boolean): boolean {
+    if (isRight) this.damaged.delete(formatId(block))
+    else this.damaged.add(formatId(block))
+    return isRight
   }
 
   private needOpen(): void {
@@ -191,13 +239,27 @@ function checkUnit(block: BlockId, index: number, unit: Unit): void {
 async function* verified(
   block: BlockId,
   units: readonly Unit[],
-  options: { firstUnit: number; signal: AbortSignal },
+  options: { firstUnit: number; signal: AbortSignal; onDamage: () => void },
 ): AsyncGenerator<Unit> {
   for (const [place, unit] of units.entries()) {
     needGoing(options.signal)
-    checkUnit(block, options.firstUnit + place, unit)
+    try {
+      checkUnit(block, options.firstUnit + place, unit)
+    } catch (error) {
+      options.onDamage()
+      throw error
+    }
     yield unit
   }
+}
+
+function isRight(block: BlockId, { entry, units }: MemoryBlock): boolean {
+  const hasher = createBlockHasher()
+  for (const [index, { bytes, check }] of units.entries()) {
+    if (unitCheck(block, index, bytes) !== check) return false
+    hasher.update(bytes)
+  }
+  return sameBytes(hasher.digest(), entry.hash)
 }
 
 function needGoing(signal: AbortSignal): void {

@@ -37,6 +37,10 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
+/** Byte 17 of a value holds the flags. Not part of the schema's version: whoever does not know it keeps it up to date. */
+const IS_DAMAGED = "substr(value, 17, 1) <> x'00'"
+const DAMAGED_INDEX = `CREATE INDEX IF NOT EXISTS damaged ON block (id) WHERE ${IS_DAMAGED}`
+
 interface BlockRow {
   readonly id: Buffer
   readonly value: Buffer
@@ -85,7 +89,7 @@ class SqliteBlockIndex implements BlockIndex {
   private readonly database: Database.Database
   private readonly statements: Statements
   private readonly report: (event: DamageEvent) => void
-  private damaged = false
+  private isMarked = false
 
   constructor(path: string, report: (event: DamageEvent) => void) {
     this.report = report
@@ -119,6 +123,14 @@ class SqliteBlockIndex implements BlockIndex {
 
   range(after: BlockId | undefined, limit: number): IndexedBlock[] {
     return this.guarded(() => this.statements.range.all(after ?? Buffer.alloc(0), limit).map(decodeRow))
+  }
+
+  damaged(after: BlockId | undefined, limit: number): IndexedBlock[] {
+    return this.guarded(() => this.statements.damaged.all(after ?? Buffer.alloc(0), limit).map(decodeRow))
+  }
+
+  damagedCount(): number {
+    return this.guarded(() => this.statements.damagedCount.get())?.count ?? 0
   }
 
   writers(after: SessionId | undefined, limit: number): SessionId[] {
@@ -179,8 +191,8 @@ class SqliteBlockIndex implements BlockIndex {
   }
 
   private noteDamage(error: unknown): void {
-    if (this.damaged) return
-    this.damaged = true
+    if (this.isMarked) return
+    this.isMarked = true
     this.report({ kind: 'index', message: `the block index is damaged: ${(error as Error).message}` })
     try {
       this.database.pragma('user_version = 0')
@@ -193,6 +205,8 @@ class SqliteBlockIndex implements BlockIndex {
 interface Statements {
   readonly get: Database.Statement<[Uint8Array], BlockRow>
   readonly range: Database.Statement<[Uint8Array, number], BlockRow>
+  readonly damaged: Database.Statement<[Uint8Array, number], BlockRow>
+  readonly damagedCount: Database.Statement<[], { count: number }>
   readonly last: Database.Statement<[Uint8Array], Pick<BlockRow, 'id'>>
   readonly segments: Database.Statement<[], SegmentColumns>
   readonly next: Database.Statement<[], { ord: number; sequence: number }>
@@ -209,9 +223,11 @@ function prepareDatabase(database: Database.Database): void {
     throw new CairnError('FormatTooNew', `the block index has schema ${version}; this version knows 1`)
   }
   const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
-  if (version === SCHEMA_VERSION) return
-  if (tables.count > 0) throw new CairnError('BlockCorrupt', 'the block index has no schema version')
-  database.transaction(() => database.exec(SCHEMA))()
+  if (version !== SCHEMA_VERSION) {
+    if (tables.count > 0) throw new CairnError('BlockCorrupt', 'the block index has no schema version')
+    database.transaction(() => database.exec(SCHEMA))()
+  }
+  database.exec(DAMAGED_INDEX)
 }
 
 function prepareStatements(database: Database.Database): Statements {
@@ -245,6 +261,12 @@ function prepareStatements(database: Database.Database): Statements {
   return {
     get: database.prepare('SELECT value FROM block WHERE id = ?'),
     range: database.prepare('SELECT id, value FROM block WHERE id > ? ORDER BY id LIMIT ?'),
+    damaged: database.prepare(
+      `SELECT id, value FROM block INDEXED BY damaged WHERE ${IS_DAMAGED} AND id > ? ORDER BY id LIMIT ?`,
+    ),
+    damagedCount: database.prepare(
+      `SELECT count(*) AS count FROM block INDEXED BY damaged WHERE ${IS_DAMAGED}`,
+    ),
     last: database.prepare('SELECT id FROM block WHERE id <= ? ORDER BY id DESC LIMIT 1'),
     segments: database.prepare('SELECT * FROM segment'),
     next: database.prepare('SELECT ord, sequence FROM next'),

@@ -3,10 +3,28 @@
  * of its range or ends with an error. Between two reads nothing is held: each piece looks up where its block lies
  * now, so that compaction never waits for a slow reader and never takes a segment from under one.
  */
-import { type BlockId, CairnError, hasCode, UNIT_BYTES, type Unit, type UnitStream } from '@cairn/protocol'
+import {
+  type BlockId,
+  CairnError,
+  crc32c,
+  hasCode,
+  sameBytes,
+  UNIT_BYTES,
+  type Unit,
+  type UnitStream,
+} from '@cairn/protocol'
 import type { DamageEvent, IndexedBlock, OpenBlock } from '../ports.js'
 import type { BlockTable } from './block-table.js'
-import { align, dataStart, footerBytes, type RecordFooter, readFooter, verifyUnits } from './record.js'
+import {
+  align,
+  dataStart,
+  footerBytes,
+  HEADER_BYTES,
+  type RecordFooter,
+  readFooter,
+  readHeader,
+  verifyUnits,
+} from './record.js'
 import type { SegmentLimits } from './segment-limits.js'
 import type { SegmentSet } from './segment-set.js'
 import { cancelled } from './unit-intake.js'
@@ -92,6 +110,21 @@ export class BlockReader {
   async readFooter(entry: IndexedBlock): Promise<RecordFooter> {
     const at = dataStart(entry.ownerBytes) + align(entry.sizeBytes)
     return this.footer(entry, await this.read(entry, at, footerBytes(entry.sizeBytes)), 0)
+  }
+
+  /** The encoded owner of a block, from a header that is right. */
+  async readOwner(entry: IndexedBlock): Promise<Buffer> {
+    const head = await this.read(entry, 0, HEADER_BYTES + entry.ownerBytes)
+    const header = readHeader(head, 0)
+    const owner = head.subarray(HEADER_BYTES)
+    const right =
+      header !== undefined &&
+      header.offset === entry.offset &&
+      header.ownerBytes === entry.ownerBytes &&
+      sameBytes(header.block, entry.block) &&
+      crc32c(owner) === header.ownerCheck
+    if (!right) throw this.corrupt(entry, 'its header is wrong')
+    return owner
   }
 
   /** `length` bytes of the block's record from `at` on; whatever is not there is `BlockCorrupt`. */

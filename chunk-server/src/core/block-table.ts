@@ -46,6 +46,8 @@ export class BlockTable {
   private cancelTimer: CancelTimer | undefined
   private tailBytes = 0
   private closed = false
+  /** Damaged blocks; unknown until the index is first asked. */
+  private damagedBlocks: number | undefined
   /** True until recovery has made durable what it found: nothing goes to the index by itself before. */
   private paused = true
 
@@ -100,6 +102,12 @@ export class BlockTable {
     }
   }
 
+  /** Blocks that are marked as damaged. */
+  get damagedCount(): number {
+    this.damagedBlocks ??= this.countDamaged()
+    return this.damagedBlocks
+  }
+
   /** Changes in memory. */
   get size(): number {
     return this.tail.size
@@ -135,6 +143,7 @@ export class BlockTable {
     if (current !== undefined) this.recent.note(current.block)
     this.count(old, -1)
     this.count(current, 1)
+    this.countMark(old, current)
     if (known !== undefined) known.current = current
     else this.tail.set(key, { block: current?.block ?? block, key, current, persisted: old })
   }
@@ -152,6 +161,24 @@ export class BlockTable {
       }
     }
     return highest
+  }
+
+  private countMark(old: IndexedBlock | undefined, current: IndexedBlock | undefined): void {
+    const was = old?.damaged === true
+    const is = current?.damaged === true
+    if (was !== is && this.damagedBlocks !== undefined) this.damagedBlocks += is ? 1 : -1
+  }
+
+  /** Each change in memory stands for a difference to the row it will replace. */
+  private countDamaged(): number {
+    let count = this.index.damagedCount()
+    const changes = new Map([...(this.flushing ?? []), ...this.tail])
+    for (const [, { block, current }] of changes) {
+      const was = this.index.get(block)?.damaged === true
+      const is = current?.damaged === true
+      if (was !== is) count += is ? 1 : -1
+    }
+    return count
   }
 
   private count(entry: IndexedBlock | undefined, sign: 1 | -1): void {

@@ -18,7 +18,7 @@ import type { Disk, IndexedBlock } from '../ports.js'
 import { type BlockReader, concernsBlock } from './block-reader.js'
 import { type BlockTable, keyOf } from './block-table.js'
 import type { GroupCommit, Placement } from './group-commit.js'
-import { HEADER_BYTES, TOMBSTONES_PER_RECORD_MAX, type Tombstone, tombstoneRecordBytes } from './record.js'
+import { TOMBSTONES_PER_RECORD_MAX, type Tombstone, tombstoneRecordBytes } from './record.js'
 import { segmentPath } from './segment-header.js'
 import type { SegmentLimits } from './segment-limits.js'
 import { scanSegment } from './segment-scan.js'
@@ -202,7 +202,7 @@ export class Compactor {
   private async copy(entry: IndexedBlock): Promise<void> {
     try {
       const { reader, limits } = this.options
-      const owner = (await reader.read(entry, HEADER_BYTES, entry.ownerBytes)) as Uint8Array
+      const owner: Uint8Array = await reader.readOwner(entry)
       const large = entry.sizeBytes > limits.smallBlockBytesMax
       await (large ? this.copyLarge(entry, owner) : this.copySmall(entry, owner))
     } catch (error) {

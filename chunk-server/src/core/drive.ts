@@ -177,7 +177,7 @@ export class ServedDrive {
   async report(): Promise<DriveReport | undefined> {
     if (this.driveId === undefined) return undefined
     const space = await this.space()
-    const usage = this.store?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0 }
+    const usage = this.store?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
     return { drive: this.driveId, healthy: this.condition === 'up', ...space, ...usage }
   }
 

@@ -18,20 +18,26 @@ import {
 } from '@cairn/protocol'
 import type {
   BlockIndex,
+  BlockPage,
   BlockStore,
   DamageEvent,
   Disk,
   IndexedBlock,
+  ListFilter,
   OpenBlock,
   StoredBlock,
+  StoreUsage,
+  VerifiedBlocks,
 } from '../ports.js'
 import { compareContent, hashUnits } from './block-content.js'
+import { BlockListing } from './block-listing.js'
 import { BlockReader } from './block-reader.js'
 import { BlockTable, keyOf } from './block-table.js'
+import { BlockVerifier } from './block-verifier.js'
 import { type CompactionResult, Compactor } from './compaction.js'
 import { type Deleted, Deletions } from './deletions.js'
 import { GroupCommit, type Placement } from './group-commit.js'
-import { blockRecordBytes, HEADER_BYTES, OWNER_BYTES_MAX } from './record.js'
+import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import { recover } from './recovery.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
 import { SegmentSet } from './segment-set.js'
@@ -78,9 +84,6 @@ export async function openSegmentBlockStore(options: SegmentBlockStoreOptions): 
   return store
 }
 
-/** Owners on their way to a caller: reads in flight at once. */
-const OWNERS_AT_ONCE = 16
-
 class OpenStore implements SegmentBlockStore {
   private readonly options: SegmentBlockStoreOptions
   private readonly limits: SegmentLimits
@@ -90,6 +93,8 @@ class OpenStore implements SegmentBlockStore {
   private readonly log: GroupCommit
   private readonly streams: StreamWriter
   private readonly reader: BlockReader
+  private readonly listing: BlockListing
+  private readonly verifier: BlockVerifier
   private readonly compactor: Compactor
   /** Puts under way, by block: a second one waits for the first. */
   private readonly putting = new Map<string, Promise<void>>()
@@ -108,6 +113,8 @@ class OpenStore implements SegmentBlockStore {
     const log = new GroupCommit(segments, state, { clock, limits })
     const streams = new StreamWriter(segments, state, limits)
     const reader = new BlockReader({ table, segments, state, limits, onDamage })
+    this.listing = new BlockListing({ index, table, reader, clock })
+    this.verifier = new BlockVerifier({ table, reader })
     const deletions = new Deletions(log, table)
     const { deleting, copying } = deletions
     const parts = { disk, table, segments, state, log, streams, reader, limits }
@@ -172,20 +179,21 @@ class OpenStore implements SegmentBlockStore {
     return this.deletions.delete(blocks)
   }
 
-  async list(
+  list(
     after: BlockId | undefined,
     limit: number,
     withOwner: boolean,
-  ): Promise<{ blocks: BlockEntry[]; complete: boolean }> {
-    await this.table.flush()
-    const rows = this.options.index.range(after, limit + 1)
-    const page = rows.slice(0, limit)
-    const blocks: BlockEntry[] = []
-    for (let at = 0; at < page.length; at += OWNERS_AT_ONCE) {
-      const part = page.slice(at, at + OWNERS_AT_ONCE)
-      blocks.push(...(await Promise.all(part.map((row) => this.entry(row, withOwner)))))
-    }
-    return { blocks, complete: rows.length <= limit }
+    filter?: ListFilter,
+  ): Promise<BlockPage> {
+    return this.listing.list(after, limit, withOwner, filter)
+  }
+
+  find(blocks: readonly BlockId[]): Promise<BlockEntry[]> {
+    return this.listing.find(blocks)
+  }
+
+  verify(blocks: readonly BlockId[], { signal }: { signal: AbortSignal }): Promise<VerifiedBlocks> {
+    return this.verifier.verify(blocks, signal)
   }
 
   async writers(
@@ -197,7 +205,7 @@ class OpenStore implements SegmentBlockStore {
     return { sessions: sessions.slice(0, limit), complete: sessions.length <= limit }
   }
 
-  usage(): { liveBytes: number; deadBytes: number; blockCount: number } {
+  usage(): StoreUsage {
     let liveBytes = 0
     let totalBytes = 0
     let blockCount = 0
@@ -206,7 +214,8 @@ class OpenStore implements SegmentBlockStore {
       totalBytes += segment.position
       blockCount += segment.liveBlocks
     }
-    return { liveBytes, deadBytes: Math.max(0, totalBytes - liveBytes), blockCount }
+    const deadBytes = Math.max(0, totalBytes - liveBytes)
+    return { liveBytes, deadBytes, blockCount, damagedBlocks: this.table.damagedCount }
   }
 
   compactOnce(options: { signal?: AbortSignal } = {}): Promise<CompactionResult> {
@@ -324,27 +333,6 @@ class OpenStore implements SegmentBlockStore {
     )
     if (stored === undefined) throw new CairnError('Internal', 'a streamed block was not settled')
     return stored
-  }
-
-  private async entry(row: IndexedBlock, withOwner: boolean): Promise<BlockEntry> {
-    const { block, sizeBytes, hash, storedAtMs } = row
-    const plain = { block, sizeBytes, hash, storedAtMs }
-    const owner = withOwner ? await this.owner(row) : undefined
-    return owner === undefined ? plain : { ...plain, owner }
-  }
-
-  /** `undefined` if the block went away meanwhile or its header is damaged. */
-  private async owner(row: IndexedBlock): Promise<BlockOwner | undefined> {
-    const entry = this.table.find(row.block)
-    if (entry === undefined) return undefined
-    const encoded = Buffer.allocUnsafe(entry.ownerBytes)
-    const filled = await this.segments.read(entry.segment, encoded, entry.offset + HEADER_BYTES)
-    if (filled !== encoded.length) return undefined
-    try {
-      return BlockOwner.decode(encoded)
-    } catch {
-      return undefined
-    }
   }
 
   private nowMs(): number {

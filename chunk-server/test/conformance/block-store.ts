@@ -5,6 +5,8 @@ import {
   CairnError,
   type ErrorCode,
   formatId,
+  GROUPS_PER_POOL,
+  groupOf,
   hasCode,
   hashBlock,
   type OpId,
@@ -303,6 +305,49 @@ export function describeBlockStore(name: string, open: () => Promise<BlockStoreF
       const bare = await store.list(undefined, 10, false)
       expect(bare.complete).to.equal(true)
       expect(bare.blocks.every((entry) => entry.owner === undefined)).to.equal(true)
+    })
+
+    it('finds single blocks in the order asked, with their owners', async () => {
+      const [first, second, absentOne] = [blockId(9, 1), blockId(9, 2), blockId(9, 3)]
+      for (const id of [first, second]) {
+        await store.put(id, ownerOf(formatId(id)), unitsOf(id, random.bytes(10)), { signal: never })
+      }
+      const found = await store.find([second, absentOne, first])
+      expect(found.map((entry) => formatId(entry.block))).to.deep.equal([second, first].map(formatId))
+      expect(found.map((entry) => entry.owner)).to.deep.equal(
+        [second, first].map((id) => ownerOf(formatId(id))),
+      )
+      expect(await store.find([])).to.deep.equal([])
+    })
+
+    it('lists only the groups asked for, on pages that lead to the end', async () => {
+      const ids = Array.from({ length: 40 }, (_, counter) => blockId(9, counter))
+      for (const id of ids) await put(id, random.bytes(10))
+      const wanted = new Set(ids.slice(0, 7).map(groupOf))
+      const groups = new Uint8Array(GROUPS_PER_POOL / 8)
+      for (const group of wanted) groups[group >> 3] = (groups[group >> 3] ?? 0) | (1 << (group & 7))
+      const seen: string[] = []
+      let after: BlockId | undefined
+      for (let complete = false; !complete; ) {
+        const page = await store.list(after, 3, false, { groups })
+        expect(page.blocks.length).to.be.at.most(3)
+        seen.push(...page.blocks.map((entry) => formatId(entry.block)))
+        after = page.next ?? page.blocks.at(-1)?.block ?? after
+        complete = page.complete
+      }
+      expect(seen).to.deep.equal(ids.filter((id) => wanted.has(groupOf(id))).map(formatId))
+    })
+
+    it('verifies what it holds, counts what it read, and finds no damage where there is none', async () => {
+      const [small, large] = [blockId(9, 1), blockId(9, 2)]
+      await put(small, random.bytes(1000))
+      await put(large, random.bytes(1024 * 1024 + 7))
+      const found = await store.verify([small, blockId(9, 3), large], { signal: never })
+      expect(found).to.deep.equal({ damaged: [], readBytes: 1000 + 1024 * 1024 + 7 })
+      const { blocks, complete } = await store.list(undefined, 10, false, { damagedOnly: true })
+      expect({ blocks, complete }).to.deep.equal({ blocks: [], complete: true })
+      expect(store.usage().damagedBlocks).to.equal(0)
+      expect(await codeOf(store.verify([small], { signal: AbortSignal.abort() }))).to.equal('Cancelled')
     })
 
     it('names the sessions that have live blocks, each once and in order', async () => {

@@ -53,5 +53,5 @@ function storeOf(drive: ServedDrive): UpkeptBlockStore | undefined {
 }
 
 function usageOf(drive: ServedDrive): ReturnType<UpkeptBlockStore['usage']> {
-  return storeOf(drive)?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0 }
+  return storeOf(drive)?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
 }
