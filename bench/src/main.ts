@@ -20,7 +20,7 @@ const HELP = `npm run bench -- [options]
                     may be repeated; without it a Cairn is started
   --quick           a tenth of the requests
   --rounds N        rounds of A B B A (1)
-  --only TEXT       workloads whose names contain TEXT; may be repeated
+  --only TEXT       workloads whose "name, connections" contains TEXT; may be repeated
   --open 0.5,0.8    also in an open loop at these shares of the closed loop's rate
   --list-keys N     keys in the bucket that is listed (20000)
   --copies N        copies that a write is stored in, for E (3)

@@ -19,7 +19,7 @@ export interface GridOptions {
   readonly scale: number
   /** Keys in the bucket that is listed. */
   readonly listKeys: number
-  /** Only workloads whose names contain one of these; all when empty. */
+  /** Only workloads whose `name, connections` contains one of these; all when empty. */
   readonly only: readonly string[]
 }
 
@@ -56,5 +56,6 @@ export function grid({ scale, listKeys, only }: GridOptions): readonly Workload[
     listWorkload({ keys: listKeys, connections: 1, requests: some(400) }),
     listFoldersWorkload({ keys: listKeys, connections: 1, requests: some(400) }),
   ]
-  return only.length === 0 ? all : all.filter(({ name }) => only.some((part) => name.includes(part)))
+  if (only.length === 0) return all
+  return all.filter(({ name, connections }) => only.some((part) => `${name}, ${connections}`.includes(part)))
 }
