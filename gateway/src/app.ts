@@ -3,17 +3,25 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { AddressInfo } from 'node:net'
 import type { CairnClient } from '@cairn/client'
 import type { Clock, Random } from '@cairn/protocol'
+import multipart from '@fastify/multipart'
 import { type FastifyInstance, fastify } from 'fastify'
 import { SigningKeys } from './authentication/signing-keys.js'
 import type { GatewayConfig } from './config.js'
 import { S3Error } from './errors.js'
 import { createDateHeader } from './http/dates.js'
 import { errorDocument } from './http/error-response.js'
+import type { FormPart } from './http/form.js'
 import { createRequestIds, type RequestIds } from './http/request-ids.js'
 import { findVirtualBucket } from './http/request-target.js'
-import { createServe } from './http/serve.js'
+import { createServe, type Serve } from './http/serve.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
-import { CLOSE_MS } from './limits.js'
+import {
+  CLOSE_MS,
+  FORM_FIELDS_BYTES_MAX,
+  FORM_FIELDS_MAX,
+  FORM_PART_HEAD_BYTES_MAX,
+  FORM_PART_HEADERS_MAX,
+} from './limits.js'
 import { REGISTRY } from './operations/registry.js'
 import type { OperationName } from './operations/table.js'
 import type { Operation } from './operations/types.js'
@@ -42,10 +50,25 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+const FORM_TYPE = /^multipart\/form-data\b/i
+
+/** The parser's bounds; the file's own are those of the upload. Its types lack `headerSize`, which it reads. */
+const FORM_LIMITS = {
+  fieldSize: FORM_FIELDS_BYTES_MAX,
+  fields: FORM_FIELDS_MAX,
+  // The second is seen, and refused.
+  files: 2,
+  fileSize: Number.POSITIVE_INFINITY,
+  headerPairs: FORM_PART_HEADERS_MAX,
+  headerSize: FORM_PART_HEAD_BYTES_MAX,
+}
+
 /** Own paths begin with this on path-style hosts, which no bucket name can. */
 const OWN_PREFIX = '/-/'
 /** Stands for every S3 request in Fastify's router, which must not see or judge a key. */
 const S3_ROUTE = '/s3'
+/** The same for bodies that are forms: only what stands behind this route has a parser for them. */
+const FORM_ROUTE = '/s3-form'
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, clock } = options
@@ -56,7 +79,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     logger: false,
     return503OnClosing: false,
     exposeHeadRoutes: true,
-    rewriteUrl: (request) => (isOwnPath(request, config) ? (request.url ?? S3_ROUTE) : S3_ROUTE),
+    rewriteUrl: (request) => (isOwnPath(request, config) ? (request.url ?? S3_ROUTE) : routeOf(request)),
     frameworkErrors: (error, _request, reply) => {
       sendOwnError(reply.raw, error, requestIds)
     },
@@ -112,6 +135,7 @@ function routeS3(
     observe: options.observe ?? (() => undefined),
   })
   app.addHook('onRequest', (request, reply, next) => {
+    if (request.raw.url === FORM_ROUTE) return next()
     if (request.raw.url !== S3_ROUTE) {
       // Read in two ways, the end of the body has the next request begin elsewhere: refused here as everywhere.
       const encoding = request.headers['transfer-encoding'] ?? 'chunked'
@@ -122,6 +146,7 @@ function routeS3(
     reply.hijack()
     void serve(request.raw, reply.raw, request.originalUrl)
   })
+  routeForms(app, serve)
   app.setErrorHandler((error, _request, reply) => {
     reply.hijack()
     sendOwnError(reply.raw, error, requestIds)
@@ -130,6 +155,32 @@ function routeS3(
     reply.hijack()
     sendOwnError(reply.raw, new S3Error('NoSuchKey', 'There is nothing at this path.'), requestIds)
   })
+}
+
+/** Forms go through the parser's own part of Fastify; the body is read only when the operation asks for it. */
+function routeForms(app: FastifyInstance, serve: Serve): void {
+  void app.register(async (forms) => {
+    await forms.register(multipart, {
+      throwFileSizeLimit: false,
+      isPartAFile: (name, _type, fileName) => fileName !== undefined || name?.toLowerCase() === 'file',
+      limits: FORM_LIMITS,
+    })
+    forms.post(FORM_ROUTE, (request, reply) => {
+      reply.hijack()
+      const parts = (): AsyncIterator<FormPart> => request.parts()
+      void serve(request.raw, reply.raw, request.originalUrl, parts)
+    })
+    // A type that is no media type: it has no boundary either.
+    forms.setErrorHandler((_error, request, reply) => {
+      reply.hijack()
+      void serve(request.raw, reply.raw, request.originalUrl)
+    })
+  })
+}
+
+function routeOf(request: IncomingMessage): string {
+  const isForm = request.method === 'POST' && FORM_TYPE.test(request.headers['content-type'] ?? '')
+  return isForm ? FORM_ROUTE : S3_ROUTE
 }
 
 function isOwnPath(request: IncomingMessage, config: GatewayConfig): boolean {

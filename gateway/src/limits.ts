@@ -56,3 +56,30 @@ export const PRESIGNED_SECONDS_MAX: number = 604_800
 
 /** Derived signing keys kept; one is needed for each access key and day. */
 export const SIGNING_KEYS_MAX: number = 1024
+
+/** CORS rules of a bucket are read again after this: so long may another gateway's change stay unseen. */
+export const CORS_CACHE_MS: number = 1_000
+
+/** Buckets whose CORS rules, or lack of them, are remembered. */
+export const CORS_BUCKETS_MAX: number = 1_024
+
+/** Header names that one preflight request may ask for. */
+export const CORS_HEADERS_MAX: number = 100
+
+/** Fields of one form, names and values together, as in S3. */
+export const FORM_FIELDS_BYTES_MAX: number = 20 * 1024
+
+/** Fields of one form; S3's own are some 40, the rest is user metadata. */
+export const FORM_FIELDS_MAX: number = 200
+
+/** Name of a form field: user metadata as a whole may not be longer than 2 KiB. */
+export const FORM_NAME_BYTES_MAX: number = 2_048 + 64
+
+/** Head of one part of a form: the longest name, and a file name. */
+export const FORM_PART_HEAD_BYTES_MAX: number = 8 * 1024
+
+/** Header lines of one part of a form. */
+export const FORM_PART_HEADERS_MAX: number = 16
+
+/** Longest time between the signing of a form and its use, as for presigned URLs. */
+export const FORM_AGE_MS_MAX: number = PRESIGNED_SECONDS_MAX * 1000

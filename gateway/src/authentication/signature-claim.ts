@@ -120,8 +120,8 @@ function splitField(field: string): [name: string, value: string] {
   return equals < 0 ? [field, ''] : [field.slice(0, equals), field.slice(equals + 1)]
 }
 
-/** Access keys may contain slashes; the scope is the last four fields. */
-function readCredential(
+/** Access keys may contain slashes; the scope is the last four fields. Throws `malformed`. */
+export function readCredential(
   credential: string,
   malformed: S3ErrorCode,
 ): Pick<SignatureClaim, 'accessKey' | 'day' | 'region' | 'service'> {
@@ -162,7 +162,8 @@ function readHeaderDate(headers: RequestHeaders): Pick<SignatureClaim, 'date' | 
   return { date: formatSigningDate(dateMs), dateMs }
 }
 
-function readDate(date: string, malformed: S3ErrorCode): Pick<SignatureClaim, 'date' | 'dateMs'> {
+/** A date of SigV4, which must exist in the calendar. Throws `malformed`. */
+export function readDate(date: string, malformed: S3ErrorCode): Pick<SignatureClaim, 'date' | 'dateMs'> {
   const [, year = 0, month = 0, day = 0, hour = 24, minute = 0, second = 0] =
     DATE.exec(date)?.map(Number) ?? []
   const dateMs = Date.UTC(year, month - 1, day, hour, minute, second)

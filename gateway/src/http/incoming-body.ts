@@ -21,6 +21,7 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
   #started = false
   #ended = false
   #left = false
+  #handedOver = false
   #failure: CairnError | undefined
   #waiting: Waiting | undefined
 
@@ -56,6 +57,23 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     }
   }
 
+  /**
+   * A parser of its own reads the request itself: here the bytes are only counted, and asked for where the client
+   * waits for that. The parser must begin in the same turn.
+   */
+  handOver(): void {
+    this.#begin()
+    this.#handedOver = true
+    this.#request.on('data', (bytes: Uint8Array) => {
+      this.#receivedBytes += bytes.length
+    })
+  }
+
+  /** The parser is done with the request, or no longer wanted: what is left waits for whoever reads it next. */
+  takeBack(): void {
+    if (this.#handedOver) this.#request.unpipe()
+  }
+
   /** Reads and forgets the rest. Calls back for everything received and at the end. */
   discard(onBytes: (sizeBytes: number) => void, onEnd: () => void): void {
     this.#started = true
@@ -72,10 +90,14 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     this.#request.resume()
   }
 
-  #start(): void {
+  #begin(): void {
     if (this.#started) throw new CairnError('Internal', 'a request body can be read once only')
     if (this.#expectsContinue && !this.#response.headersSent) this.#response.writeContinue()
     this.#started = true
+  }
+
+  #start(): void {
+    this.#begin()
     this.#request.on('data', (bytes: Uint8Array) => this.#take(bytes))
     this.#request.once('end', () => this.#end())
     this.#request.once('error', (cause) => this.#fail(cause))

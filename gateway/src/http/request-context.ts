@@ -7,7 +7,6 @@ import type { OperationName } from '../operations/table.js'
 import type { OpenBodyOptions, OperationContext, RequestBody, RequestHeaders } from '../operations/types.js'
 import { openRequestBody } from '../payload/request-body.js'
 import type { Log } from '../ports.js'
-import type { IncomingBody } from './incoming-body.js'
 import type { Query } from './query.js'
 
 /** Everything a context is made of. */
@@ -24,8 +23,11 @@ export interface ContextParts {
   readonly config: GatewayConfig
   readonly log: Log
   readonly nowMs: number
-  readonly incoming: IncomingBody
+  /** As it comes from the connection, or out of a form. */
+  readonly body: AsyncIterable<Uint8Array>
   readonly response: ServerResponse
+  /** Whether nobody between the client and us could read the request. */
+  readonly secureTransport: boolean
 }
 
 /** One request as its operation sees it. The abort signal is made only if somebody asks for it. */
@@ -42,6 +44,7 @@ export class RequestContext implements OperationContext {
   readonly config: GatewayConfig
   readonly log: Log
   readonly nowMs: number
+  readonly secureTransport: boolean
   readonly #parts: ContextParts
   #abort: AbortController | undefined
   #bodyFailure: unknown
@@ -59,6 +62,7 @@ export class RequestContext implements OperationContext {
     this.config = parts.config
     this.log = parts.log
     this.nowMs = parts.nowMs
+    this.secureTransport = parts.secureTransport
     this.#parts = parts
   }
 
@@ -73,22 +77,23 @@ export class RequestContext implements OperationContext {
   }
 
   openBody(options?: OpenBodyOptions): RequestBody {
-    const { authentication, headers, incoming, query, config } = this.#parts
+    const { authentication, headers, body: received, query, config } = this.#parts
     const { body, seal, ...rest } = openRequestBody(
       {
         headers,
-        bytes: incoming,
+        bytes: received,
         payloadHash: authentication.payloadHash,
         signing: authentication.signing,
         presigned: query.has('X-Amz-Signature'),
-        strictChunkedPut: config.compatibility.strictChunkedPut,
+        // A form never tells the size of its file.
+        strictChunkedPut: config.compatibility.strictChunkedPut && this.operation !== 'PostObject',
         strictPresignedChecksum: config.compatibility.strictPresignedChecksum,
       },
       options,
     )
     return {
       ...rest,
-      body: body === incoming ? incoming : this.#rememberFailure(body),
+      body: body === received && this.operation !== 'PostObject' ? body : this.#rememberFailure(body),
       seal: (digests, sizeBytes) => {
         try {
           return seal(digests, sizeBytes)

@@ -67,7 +67,8 @@ function decode(raw: string): string | undefined {
   }
 }
 
-function checkKey(key: string): void {
+/** Throws `InvalidArgument` for a NUL and `KeyTooLongError` above 1,024 bytes. */
+export function checkKey(key: string): void {
   if (key.includes('\u0000')) throw new S3Error('InvalidArgument', 'Object keys must not contain NUL.')
   const sizeBytes = key.length * 3 <= KEY_BYTES_MAX ? key.length : Buffer.byteLength(key)
   if (sizeBytes <= KEY_BYTES_MAX) return

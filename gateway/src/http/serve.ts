@@ -12,7 +12,11 @@ import { S3Error, toS3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
 import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
+import { answerPreflight, corsHeaders } from './cors.js'
+import { type CorsCache, corsCacheOf } from './cors-cache.js'
 import { errorResponse } from './error-response.js'
+import type { FormPart } from './form.js'
+import { openFormRequest } from './form-request.js'
 import { IncomingBody } from './incoming-body.js'
 import { parseQuery, type Query } from './query.js'
 import { RequestContext } from './request-context.js'
@@ -38,17 +42,18 @@ export interface ServeDependencies {
   readonly isClosing: () => boolean
 }
 
-export type Serve = (request: IncomingMessage, response: ServerResponse, rawTarget: string) => Promise<void>
+/** Begins to parse a body of `multipart/form-data`. */
+export type ParseForm = () => AsyncIterator<FormPart>
+
+export type Serve = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  rawTarget: string,
+  parseForm?: ParseForm,
+) => Promise<void>
 
 /** Methods that any operation has; the rest is refused before anything is looked at. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'])
-
-/** They prove who sends them in their body, or need no proof: the signature of a header says nothing. */
-const AUTHENTICATED_ELSEWHERE: ReadonlySet<OperationName> = new Set<OperationName>([
-  'PostObject',
-  'PreflightRequest',
-  'QueryApi',
-])
 
 /** Client went away, as nginx counts it. */
 const STATUS_GONE = 499
@@ -62,6 +67,7 @@ interface Exchange {
   readonly nowMs: number
   readonly startedMs: number
   readonly incoming: IncomingBody
+  readonly parseForm: ParseForm | undefined
   headers?: RequestHeaders
   bucket: string
   operation?: OperationName
@@ -72,7 +78,7 @@ interface Exchange {
 export function createServe(dependencies: ServeDependencies): Serve {
   const { clock, requestIds } = dependencies
 
-  return async (request, response, rawTarget) => {
+  return async (request, response, rawTarget, parseForm) => {
     const expectsContinue = /\b100-continue\b/i.test(request.headers.expect ?? '')
     const exchange: Exchange = {
       request,
@@ -82,6 +88,7 @@ export function createServe(dependencies: ServeDependencies): Serve {
       nowMs: Math.floor(clock.wallMicros() / 1000),
       startedMs: clock.monotonicMs(),
       incoming: new IncomingBody(request, response, { expectsContinue }),
+      parseForm,
       bucket: '',
       bytesOut: 0,
     }
@@ -122,7 +129,15 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
   const headers = mergeHeaders(wireHeaders, query)
   const resolved = resolve({ method, target, query, headers })
   if (resolved.name !== undefined) exchange.operation = resolved.name
-  if (resolved.name !== undefined && AUTHENTICATED_ELSEWHERE.has(resolved.name)) throw notBuilt(resolved.name)
+  // These prove who sends them in their body, or need no proof: the signature of a header says nothing.
+  switch (resolved.name) {
+    case 'PreflightRequest':
+      return answerPreflight(await findCorsRules(exchange, dependencies), wireHeaders)
+    case 'PostObject':
+      return serveForm(exchange, { query, headers: wireHeaders }, dependencies)
+    case 'QueryApi':
+      throw notBuilt(resolved.name)
+  }
   const raw = {
     method,
     target,
@@ -148,10 +163,82 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     config,
     log: dependencies.log,
     nowMs: exchange.nowMs,
-    incoming: exchange.incoming,
+    body: exchange.incoming,
     response: exchange.response,
+    secureTransport: isSecure(exchange, dependencies),
   })
   return operate(context, dependencies.operations)
+}
+
+/** An upload by form. The parser is kept off the connection from the moment on that the answer is known. */
+async function serveForm(
+  exchange: Exchange,
+  { query, headers }: { query: Query; headers: RequestHeaders },
+  dependencies: ServeDependencies,
+): Promise<S3Response> {
+  const { bucket, incoming, nowMs, parseForm: parts } = exchange
+  if (parts === undefined) throw new S3Error('MalformedPOSTRequest')
+  const { client, config, log } = dependencies
+  try {
+    const facts = await openFormRequest(
+      { bucket, query, headers, incoming, parts, nowMs },
+      dependencies.authentication,
+    )
+    const context = new RequestContext({
+      ...facts,
+      operation: 'PostObject',
+      method: 'POST',
+      bucket,
+      query,
+      requestId: exchange.requestId,
+      client,
+      config,
+      log,
+      nowMs,
+      response: exchange.response,
+      secureTransport: isSecure(exchange, dependencies),
+    })
+    return await operate(context, dependencies.operations)
+  } finally {
+    incoming.takeBack()
+  }
+}
+
+/** Over TLS with us, or with a proxy that is trusted to say so. */
+function isSecure({ request, headers }: Exchange, { config }: ServeDependencies): boolean {
+  if ('encrypted' in request.socket) return true
+  const scheme = headers?.['x-forwarded-proto']
+  return scheme !== undefined && scheme === 'https' && config.trustedProxies.includes(peerAddress(request))
+}
+
+function findCorsRules(
+  exchange: Exchange,
+  { client, clock }: ServeDependencies,
+): ReturnType<CorsCache['find']> {
+  if (exchange.bucket === '') return Promise.resolve(undefined)
+  return corsCacheOf(client).find(exchange.bucket, clock.monotonicMs())
+}
+
+/**
+ * What a page of another origin may do with the answer, be it an error. If nobody can know, it may do nothing: the
+ * answer itself does not suffer.
+ */
+async function addCorsHeaders(
+  exchange: Exchange,
+  head: string[],
+  dependencies: ServeDependencies,
+): Promise<void> {
+  const origin = exchange.headers?.origin
+  if (origin === undefined || exchange.operation === 'PreflightRequest') return
+  try {
+    const rules = await findCorsRules(exchange, dependencies)
+    const method = exchange.request.method ?? ''
+    for (const [name, value] of Object.entries(corsHeaders(rules, { method, origin }))) {
+      if (value !== undefined) head.push(name, String(value))
+    }
+  } catch (err) {
+    dependencies.log.warn({ err, requestId: exchange.requestId }, 'CORS rules cannot be read')
+  }
 }
 
 async function operate(
@@ -221,11 +308,8 @@ function undecodable(method: string): S3Error {
   return new S3Error('InvalidURI', 'Object keys must be UTF-8.')
 }
 
-async function send(
-  exchange: Exchange,
-  answer: S3Response,
-  { clock, requestIds, dateHeader, isClosing }: ServeDependencies,
-): Promise<void> {
+async function send(exchange: Exchange, answer: S3Response, dependencies: ServeDependencies): Promise<void> {
+  const { clock, requestIds, dateHeader, isClosing } = dependencies
   const { request, response, incoming } = exchange
   const rest = restOfBody(request, exchange.headers, incoming)
   const baseHeaders = [
@@ -241,6 +325,7 @@ async function send(
     'nosniff',
   ]
   if (rest === 'cut' || isClosing()) baseHeaders.push('Connection', 'close')
+  if (exchange.headers?.origin !== undefined) await addCorsHeaders(exchange, baseHeaders, dependencies)
   const method = request.method ?? ''
   // What is left of a whole body stays in the stream, and with it the socket stopped, unless somebody reads it.
   if (rest === 'drain' || (rest === 'none' && incoming.started)) request.resume()

@@ -5,8 +5,10 @@ import { copyObject } from './copy-object.js'
 import { createBucket } from './create-bucket.js'
 import { createMultipartUpload } from './create-multipart-upload.js'
 import { deleteBucket } from './delete-bucket.js'
+import { deleteBucketCors } from './delete-bucket-cors.js'
 import { deleteObject } from './delete-object.js'
 import { deleteObjects } from './delete-objects.js'
+import { getBucketCors } from './get-bucket-cors.js'
 import { getBucketLocation } from './get-bucket-location.js'
 import { getBucketVersioning } from './get-bucket-versioning.js'
 import { getObject, headObject } from './get-object.js'
@@ -17,6 +19,8 @@ import { listObjectVersions } from './list-object-versions.js'
 import { listObjects } from './list-objects.js'
 import { listObjectsV2 } from './list-objects-v2.js'
 import { listParts } from './list-parts.js'
+import { postObject } from './post-object.js'
+import { putBucketCors } from './put-bucket-cors.js'
 import { putBucketVersioning } from './put-bucket-versioning.js'
 import { putObject } from './put-object.js'
 import type { OperationName } from './table.js'
@@ -31,8 +35,10 @@ const built: readonly Operation[] = [
   createBucket,
   createMultipartUpload,
   deleteBucket,
+  deleteBucketCors,
   deleteObject,
   deleteObjects,
+  getBucketCors,
   getBucketLocation,
   getBucketVersioning,
   getObject,
@@ -44,6 +50,8 @@ const built: readonly Operation[] = [
   listObjects,
   listObjectsV2,
   listParts,
+  postObject,
+  putBucketCors,
   putBucketVersioning,
   putObject,
   uploadPart,

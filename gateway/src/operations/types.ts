@@ -72,6 +72,8 @@ export interface OperationContext {
   readonly log: Log
   /** Wall time at which the request was authenticated. */
   readonly nowMs: number
+  /** The request came over TLS, as far as a trusted proxy says: `aws:SecureTransport`. */
+  readonly secureTransport: boolean
   /** Aborted when the client goes away. Pass it to every call of the client. */
   readonly signal: AbortSignal
   /**

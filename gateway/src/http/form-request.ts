@@ -1,0 +1,91 @@
+/**
+ * An upload by form on its way to the operation: fields, signature, authorisation, policy, and the file as a body
+ * that ends with an error beyond the size its policy allows. Nothing of the request's own headers is signed, so
+ * none of them decides what is stored.
+ */
+import type { AuthenticationSettings } from '../authentication/authenticate.js'
+import { authorize } from '../authentication/authorize.js'
+import { readSignatureClaim } from '../authentication/signature-claim.js'
+import { S3Error } from '../errors.js'
+import { expandFileName, fieldHeaders } from '../operations/form-fields.js'
+import { checkPolicy, type SizeRange } from '../operations/form-policy.js'
+import { authenticateForm, missingField } from '../operations/form-signature.js'
+import type { RequestHeaders } from '../operations/types.js'
+import { type FormPart, openForm } from './form.js'
+import type { IncomingBody } from './incoming-body.js'
+import type { Query } from './query.js'
+import type { ContextParts } from './request-context.js'
+import { checkKey } from './request-target.js'
+
+export interface FormRequest {
+  readonly bucket: string
+  readonly query: Query
+  /** As received. */
+  readonly headers: RequestHeaders
+  readonly incoming: IncomingBody
+  /** Begins to parse the body, which must not have been read. */
+  readonly parts: () => AsyncIterator<FormPart>
+  readonly nowMs: number
+}
+
+/** What of a request comes from its form. */
+export type FormFacts = Pick<ContextParts, 'key' | 'headers' | 'authentication' | 'body'>
+
+/** Request headers that guard an upload and widen nothing. */
+const GUARDS = ['host', 'if-match', 'if-none-match', 'x-amz-expected-bucket-owner'] as const
+
+/** Resolves when the file begins. Throws `S3Error` for whatever does not allow the upload. */
+export async function openFormRequest(
+  request: FormRequest,
+  settings: AuthenticationSettings,
+): Promise<FormFacts> {
+  if (readSignatureClaim(request.headers, request.query) !== undefined) {
+    throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed: a form is signed by its policy.')
+  }
+  request.incoming.handOver()
+  const { fileName, file, ...form } = await openForm(request.parts())
+  const { bucket, nowMs } = request
+  const fields = expandFileName(form.fields, fileName)
+  const principal = await authenticateForm(fields, settings, nowMs)
+  const key = fields.get('key') ?? ''
+  authorize(principal, { operation: 'PostObject', bucket, key })
+  if (!fields.has('key')) throw missingField('key')
+  const range = checkPolicy(fields.get('policy') ?? '', { fields, bucket, nowMs })
+  if (key === '') throw new S3Error('InvalidArgument', 'User key must have a length greater than 0.')
+  checkKey(key)
+  return {
+    key,
+    headers: formHeaders(request.headers, fields),
+    authentication: { principal },
+    body: withinRange(file, range),
+  }
+}
+
+/** The size is not known before the end, as with a chunked PUT. */
+function formHeaders(wireHeaders: RequestHeaders, fields: ReadonlyMap<string, string>): RequestHeaders {
+  const headers = fieldHeaders(fields)
+  for (const name of GUARDS) headers[name] = wireHeaders[name]
+  for (const name of ['success_action_redirect', 'redirect', 'success_action_status']) {
+    headers[name] = fields.get(name)
+  }
+  headers['transfer-encoding'] = 'chunked'
+  return headers
+}
+
+async function* withinRange(file: AsyncIterable<Uint8Array>, range: SizeRange): AsyncIterable<Uint8Array> {
+  let sizeBytes = 0
+  for await (const bytes of file) {
+    sizeBytes += bytes.length
+    if (sizeBytes > range.maxBytes) {
+      throw new S3Error('EntityTooLarge', undefined, {
+        elements: { ProposedSize: String(sizeBytes), MaxSizeAllowed: String(range.maxBytes) },
+      })
+    }
+    yield bytes
+  }
+  if (sizeBytes < range.minBytes) {
+    throw new S3Error('EntityTooSmall', undefined, {
+      elements: { ProposedSize: String(sizeBytes), MinSizeAllowed: String(range.minBytes) },
+    })
+  }
+}
