@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { CairnError } from '../errors.js'
 import type { Connection } from './connection.js'
 import type { Timed } from './deadlines.js'
+import { type DirectCall, isAtHand, ReadyBody } from './direct-call.js'
 import { FRAME, HAS_BODY, NO_CONTENT } from './frame.js'
 import { IncomingBody, NO_BODY } from './incoming-body.js'
 import { dropSource, OutgoingBody } from './outgoing-body.js'
@@ -29,18 +30,18 @@ export interface ClientCallTask {
 }
 
 /** One call, as its caller's side sees it. */
-export class ClientCall implements Timed {
+export class ClientCall implements Timed, DirectCall {
   private readonly place: ClientCallPlace
   private readonly task: ClientCallTask
   private state: 'waiting' | 'sent' | 'answered' | 'finished' = 'waiting'
-  private deadlineMs: number
+  deadlineAtMs: number
   private outgoing: OutgoingBody | undefined
   private incoming: IncomingBody | undefined
 
   constructor(place: ClientCallPlace, task: ClientCallTask) {
     this.place = place
     this.task = task
-    this.deadlineMs = place.connection.clock.monotonicMs() + task.options.deadlineMs
+    this.deadlineAtMs = place.connection.clock.monotonicMs() + task.options.deadlineMs
     const { signal, group } = task.options
     group?.add(this.abort)
     if (signal === undefined) return
@@ -49,22 +50,54 @@ export class ClientCall implements Timed {
     signal.addEventListener('abort', this.abort, { once: true })
   }
 
-  get deadlineAtMs(): number {
-    return this.deadlineMs
+  get stream(): number {
+    return this.place.stream
+  }
+
+  get method(): number {
+    return this.place.method.number
+  }
+
+  get content(): Uint8Array {
+    return this.task.content
+  }
+
+  get units(): readonly Unit[] | undefined {
+    return this.task.options.body as readonly Unit[] | undefined
+  }
+
+  /** Time left, as the wire carries it. */
+  get deadlineMs(): number {
+    const leftMs = Math.ceil(this.deadlineAtMs - this.place.connection.clock.monotonicMs())
+    return Math.min(Math.max(leftMs, 1), DEADLINE_MS_MAX)
   }
 
   /** Sends the request and what there is of its body. */
   start(): void {
-    const { connection, stream, method } = this.place
+    const { connection, stream } = this.place
     const { body } = this.task.options
-    const leftMs = Math.ceil(this.deadlineMs - connection.clock.monotonicMs())
     this.state = 'sent'
-    connection.write(FRAME.request, stream, this.task.content, {
-      flags: body === undefined ? 0 : HAS_BODY,
-      a: method.number,
-      b: Math.min(Math.max(leftMs, 1), DEADLINE_MS_MAX),
-    })
+    const neighbour = isAtHand(body) ? connection.neighbour : undefined
+    if (neighbour !== undefined) {
+      neighbour.takeDirect(this)
+      return
+    }
+    const flags = body === undefined ? 0 : HAS_BODY
+    connection.write(FRAME.request, stream, this.task.content, { flags, a: this.method, b: this.deadlineMs })
     if (body !== undefined) this.sendBody(body)
+  }
+
+  answered(content: Uint8Array, units: readonly Unit[] | undefined): void {
+    if (this.state !== 'sent') return
+    const response = this.decode(content, false)
+    if (response === undefined) return
+    this.finish()
+    const body = units === undefined ? NO_BODY : new ReadyBody(units)
+    this.task.resolve({ response: response.value, body })
+  }
+
+  refused(error: CairnError): void {
+    this.fail(error)
   }
 
   private sendBody(source: UnitSource): void {
@@ -150,7 +183,7 @@ export class ClientCall implements Timed {
     this.fail(error)
   }
 
-  private decode(content: Buffer, hasBody: boolean): { readonly value: unknown } | undefined {
+  private decode(content: Uint8Array, hasBody: boolean): { readonly value: unknown } | undefined {
     try {
       return { value: this.place.method.response.decode(content) }
     } catch (error) {
@@ -171,6 +204,6 @@ export class ClientCall implements Timed {
 
   /** A body that keeps moving keeps its call alive. */
   private readonly moved = (): void => {
-    this.deadlineMs = this.place.connection.clock.monotonicMs() + this.task.options.deadlineMs
+    this.deadlineAtMs = this.place.connection.clock.monotonicMs() + this.task.options.deadlineMs
   }
 }

@@ -8,6 +8,7 @@
 import { CairnError, hasCode } from '../errors.js'
 import type { CancelTimer, Clock, Random } from '../ports.js'
 import type { BodyLink } from './body-link.js'
+import type { DirectEnd } from './direct-call.js'
 import { decodeError, encodeError } from './error-message.js'
 import { FRAME, type FrameHead, FrameParser, NO_CONTENT } from './frame.js'
 import type { Handshake, HandshakeOptions } from './handshake.js'
@@ -38,6 +39,8 @@ export interface ConnectionContext {
 export interface CallSide {
   /** A side that answers stops reading while too much of its answers is unsent; one that asks always reads. */
   readonly answers: boolean
+  /** How the asking side of the same process calls without frames; only a side that answers has it. */
+  readonly direct?: DirectEnd
   ready(peer: PeerIdentity): void
   /** Takes a frame of a stream. Throws if the peer breaks the protocol. */
   frame(head: Readonly<FrameHead>, content: Buffer): void
@@ -89,6 +92,12 @@ export class Connection implements TransportEvents, BodyLink {
 
   get ready(): boolean {
     return this.state === 'open'
+  }
+
+  /** The other end's calls, if they are in this process and both ends are open. */
+  get neighbour(): DirectEnd | undefined {
+    const other = this.transport.neighbour?.()
+    return other instanceof Connection && other.state === 'open' ? other.calls.direct : undefined
   }
 
   /** Sends a frame with content at the end of this turn. */

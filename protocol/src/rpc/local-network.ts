@@ -1,6 +1,6 @@
 /**
- * The RPC inside one process, for addresses `local:<name>`: the same frames and connections as over TCP, with
- * buffers passed by reference. Names belong to one network: two networks in a process do not see each other.
+ * The RPC inside one process, for addresses `local:<name>`: the same connections and frames as over TCP, with
+ * buffers passed by reference; calls whose bodies are at hand take the short way of `direct-call.ts`. Names belong to one network: two networks in a process do not see each other.
  */
 import { CairnError } from '../errors.js'
 import type { ConnectionContext } from './connection.js'
@@ -59,6 +59,10 @@ class LocalTransport implements Transport {
 
   get unsentBytes(): number {
     return this.unsentSize
+  }
+
+  neighbour(): TransportEvents | undefined {
+    return this.state === 'open' && this.other?.state === 'open' ? this.other.events : undefined
   }
 
   send(buffers: readonly Uint8Array[]): void {

@@ -1,6 +1,8 @@
 import { CairnError, toCairnError } from '../errors.js'
 import type { Connection } from './connection.js'
 import type { Timed } from './deadlines.js'
+import { type DirectCall, isAtHand, ReadyBody } from './direct-call.js'
+import { decodeError, encodeError } from './error-message.js'
 import { FRAME, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
 import { IncomingBody, NO_BODY } from './incoming-body.js'
 import { dropSource, OutgoingBody } from './outgoing-body.js'
@@ -15,6 +17,8 @@ export interface ServerCallPlace {
   /** What the caller gave, counted from now and from every movement of a body. */
   readonly deadlineMs: number
   readonly hasBody: boolean
+  /** The caller's own end of a call that came without frames. */
+  readonly direct?: DirectCall
   /** Called once, when the call needs its stream no more. */
   finished(): void
 }
@@ -24,6 +28,8 @@ export class ServerCall implements IncomingCall, Timed {
   readonly body: UnitStream
   private readonly place: ServerCallPlace
   private readonly incoming: IncomingBody | undefined
+  /** While the answer need not travel in frames. */
+  private direct: DirectCall | undefined
   private outgoing: OutgoingBody | undefined
   private deadline: number
   private finished = false
@@ -33,13 +39,15 @@ export class ServerCall implements IncomingCall, Timed {
   constructor(place: ServerCallPlace) {
     this.place = place
     this.deadline = place.connection.clock.monotonicMs() + place.deadlineMs
-    if (place.hasBody) {
+    this.direct = place.direct
+    const units = place.direct?.units
+    if (place.hasBody && units === undefined) {
       this.incoming = new IncomingBody(place.connection, place.stream, {
         moved: this.moved,
         left: () => undefined,
       })
     }
-    this.body = this.incoming ?? NO_BODY
+    this.body = this.incoming ?? (units === undefined ? NO_BODY : new ReadyBody(units))
   }
 
   get peer(): PeerIdentity {
@@ -96,17 +104,18 @@ export class ServerCall implements IncomingCall, Timed {
     const isInternal = told.code === 'Internal'
     if (isInternal && !(this.finished && isAbort(error))) connection.report(error, method.name)
     if (this.finished) return
-    connection.sendError(
-      stream,
-      isInternal ? new CairnError('Internal', `internal error in ${method.name}`) : told,
-    )
+    const safe = isInternal ? new CairnError('Internal', `internal error in ${method.name}`) : told
+    if (this.direct === undefined) connection.sendError(stream, safe)
     this.finish(told)
+    // As the wire would carry it: no stack and no cause leave the service.
+    this.direct?.refused(decodeError(encodeError(safe)))
   }
 
   expire(): void {
     const error = new CairnError('DeadlineExceeded', `${this.place.method.name} took too long`)
-    this.place.connection.sendError(this.place.stream, error)
+    if (this.direct === undefined) this.place.connection.sendError(this.place.stream, error)
     this.abort(error)
+    this.direct?.refused(error)
   }
 
   /** Nobody waits for the answer any more. */
@@ -123,6 +132,13 @@ export class ServerCall implements IncomingCall, Timed {
     if (content.length > MESSAGE_CONTENT_BYTES_MAX) {
       throw new CairnError('MessageTooLarge', `answer of ${method.name} with ${content.length} bytes`)
     }
+    const { direct } = this
+    if (direct !== undefined && isAtHand(answer.body)) {
+      this.finish(undefined)
+      direct.answered(content, answer.body)
+      return
+    }
+    this.direct = undefined
     connection.send(FRAME.response, stream, content, answer.body === undefined ? 0 : HAS_BODY)
     if (answer.body === undefined) this.finish(undefined)
     else this.sendBody(answer.body)

@@ -6,6 +6,8 @@ import { CairnError, toCairnError } from '../errors.js'
 import { CALLS_PER_CONNECTION_MAX } from '../limits.js'
 import type { CallSide, Connection } from './connection.js'
 import { Deadlines } from './deadlines.js'
+import type { DirectCall, DirectEnd } from './direct-call.js'
+import { decodeError, encodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY } from './frame.js'
 import { ServerCall } from './server-call.js'
 import type { PeerIdentity, RpcHandler, RpcMethod, RpcRouterTable } from './types.js'
@@ -16,9 +18,20 @@ export interface ServerCallsOptions {
   readonly onClosed: () => void
 }
 
+/** A request as it came, in a frame or directly. */
+interface Request {
+  readonly stream: number
+  readonly method: number
+  readonly deadlineMs: number
+  readonly hasBody: boolean
+  readonly content: Uint8Array
+  readonly direct?: DirectCall
+}
+
 /** The running calls of one connection, by stream. */
-export class ServerCalls implements CallSide {
+export class ServerCalls implements CallSide, DirectEnd {
   readonly answers = true
+  readonly direct: DirectEnd = this
   private readonly connection: Connection
   private readonly options: ServerCallsOptions
   private readonly calls: Map<number, ServerCall> = new Map()
@@ -52,6 +65,13 @@ export class ServerCalls implements CallSide {
     else throw new CairnError('MessageCorrupt', `frame ${head.type} from the asking side`)
   }
 
+  takeDirect(call: DirectCall): void {
+    const { stream, method, deadlineMs, content, units } = call
+    const hasBody = units !== undefined
+    const error = this.run({ stream, method, deadlineMs, hasBody, content, direct: call })
+    if (error !== undefined) call.refused(decodeError(encodeError(error)))
+  }
+
   closed(error: CairnError): void {
     this.deadlines.stop()
     for (const call of this.calls.values()) call.abort(error)
@@ -72,12 +92,10 @@ export class ServerCalls implements CallSide {
 
   private takeRequest(head: Readonly<FrameHead>, content: Buffer): void {
     if (this.calls.has(head.stream)) throw new CairnError('MessageCorrupt', 'a stream is used twice')
-    const refusal = this.refusal()
-    const entry = this.options.table.find(head.a)
-    if (refusal !== undefined) this.connection.sendError(head.stream, refusal)
-    else if (entry === undefined) {
-      this.connection.sendError(head.stream, new CairnError('NoSuchMethod', `no method ${head.a}`))
-    } else this.run(head, content, entry)
+    const { stream, a: method, b: deadlineMs } = head
+    const hasBody = (head.flags & HAS_BODY) !== 0
+    const error = this.run({ stream, method, deadlineMs, hasBody, content })
+    if (error !== undefined) this.connection.sendError(stream, error)
   }
 
   private refusal(): CairnError | undefined {
@@ -86,21 +104,39 @@ export class ServerCalls implements CallSide {
     return new CairnError('Busy', `${this.runningCount} calls run on one connection`)
   }
 
-  private run(
-    head: Readonly<FrameHead>,
-    content: Buffer,
-    { method, handler }: NonNullable<ReturnType<RpcRouterTable['find']>>,
-  ): void {
-    const { stream } = head
-    const request = this.decode(method, stream, content)
-    if (request === undefined) return
+  /** Starts the handler, or says why not. */
+  private run(request: Request): CairnError | undefined {
+    const refusal = this.refusal()
+    if (refusal !== undefined) return refusal
+    const entry = this.options.table.find(request.method)
+    if (entry === undefined) return new CairnError('NoSuchMethod', `no method ${request.method}`)
+    const { method, handler } = entry
+    let content: unknown
+    try {
+      content = method.request.decode(request.content)
+    } catch (error) {
+      return toCairnError(error)
+    }
+    const call = this.open(request, method)
+    // A short body follows in the same chunk: the handler then finds it at hand.
+    if (request.hasBody && request.direct === undefined) {
+      queueMicrotask(() => this.start(handler, content, call))
+    } else this.start(handler, content, call)
+    return undefined
+  }
+
+  private open(
+    { stream, deadlineMs, hasBody, direct }: Request,
+    method: RpcMethod<unknown, unknown>,
+  ): ServerCall {
     const call = new ServerCall({
       connection: this.connection,
       stream,
       method,
       peer: this.peer,
-      deadlineMs: head.b,
-      hasBody: (head.flags & HAS_BODY) !== 0,
+      deadlineMs,
+      hasBody,
+      ...(direct && { direct }),
       finished: () => {
         this.calls.delete(stream)
         this.closeWhenIdle()
@@ -109,9 +145,7 @@ export class ServerCalls implements CallSide {
     this.calls.set(stream, call)
     this.deadlines.watch(call)
     this.runningCount++
-    // A short body follows in the same chunk: the handler then finds it at hand.
-    if ((head.flags & HAS_BODY) !== 0) queueMicrotask(() => this.start(handler, request.value, call))
-    else this.start(handler, request.value, call)
+    return call
   }
 
   private start(handler: RpcHandler<unknown, unknown>, request: unknown, call: ServerCall): void {
@@ -133,18 +167,5 @@ export class ServerCalls implements CallSide {
     this.runningCount--
     call.fail(error)
     this.closeWhenIdle()
-  }
-
-  private decode(
-    method: RpcMethod<unknown, unknown>,
-    stream: number,
-    content: Buffer,
-  ): { readonly value: unknown } | undefined {
-    try {
-      return { value: method.request.decode(content) }
-    } catch (error) {
-      this.connection.sendError(stream, toCairnError(error))
-      return undefined
-    }
   }
 }
