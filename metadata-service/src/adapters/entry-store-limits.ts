@@ -12,6 +12,9 @@ export const WATCH_BYTES_MAX: number = 16 * 1024 * 1024
 /** SQLite page cache in KiB: the upper levels of a tree of ten million rows. */
 export const PAGE_CACHE_KIB: number = 32 * 1024
 
+/** Rows kept as they are, in bytes: those of buckets, sessions and pools, and of the keys in use just now. */
+export const ROW_CACHE_BYTES: number = 32 * 1024 * 1024
+
 /**
  * WAL pages (4 KiB) after which a checkpoint is due; it runs after the answers of its turn have gone out. Twice as
  * many cost 4 % less CPU per commit but hold the loop twice as long (20 instead of 10 ms at the 99th percentile).

@@ -26,11 +26,12 @@ import type {
   StoreRange,
 } from '../ports.js'
 import { applyEntry } from './apply-entry.js'
+import { CachedRows } from './cached-rows.js'
 import { checkReads, checkTtl } from './check-request.js'
 import { WAL_PAGES_SOFT } from './entry-store-limits.js'
 import { createEventLog, type EventLog } from './event-log.js'
 import { createLeaseTable, type LeaseTable } from './lease-table.js'
-import { type RowTable, readRows } from './row-table.js'
+import { readRows } from './row-table.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { type OpenDatabaseOptions, openDatabase } from './sqlite-open.js'
 import { createSqliteRows } from './sqlite-rows.js'
@@ -51,7 +52,7 @@ const PAGE_BYTES = 4096
 class SqliteEntryStore implements EntryStore {
   private readonly database: Database
   private readonly clock: Clock
-  private readonly table: RowTable
+  private readonly table: CachedRows
   private readonly statements: Statements
   private readonly leases: LeaseTable
   private readonly log: EventLog
@@ -64,7 +65,7 @@ class SqliteEntryStore implements EntryStore {
   constructor(database: Database, clock: Clock) {
     this.database = database
     this.clock = clock
-    this.table = createSqliteRows(database)
+    this.table = new CachedRows(createSqliteRows(database))
     this.statements = prepareStatements(database)
     this.revision = this.statements.selectRevision.get() ?? 0
     this.log = createEventLog(this.revision)
@@ -85,14 +86,10 @@ class SqliteEntryStore implements EntryStore {
     if (!this.database.open) throw new CairnError('ShuttingDown', 'the store is closed')
     this.tryEndDueLeases()
     checkReads(reads)
-    const inTransaction = reads.length > 1
     try {
-      if (inTransaction) this.statements.begin.run()
       return { revision: this.revision, results: readRows(this.table, reads) }
     } catch (error) {
       throw fromSqlite(error)
-    } finally {
-      if (inTransaction && this.database.inTransaction) this.statements.commit.run()
     }
   }
 
@@ -192,6 +189,7 @@ class SqliteEntryStore implements EntryStore {
   }
 
   private rollback(): void {
+    this.table.forgetAll()
     if (!this.database.inTransaction) return
     try {
       this.statements.rollback.run()
