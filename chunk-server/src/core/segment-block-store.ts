@@ -41,6 +41,7 @@ import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import { recover } from './recovery.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
 import { SegmentSet } from './segment-set.js'
+import { ContentShare } from './shared-content.js'
 import { StreamWriter } from './stream-writer.js'
 import { UnitIntake } from './unit-intake.js'
 import { type StoreCounters, WriteState } from './write-state.js'
@@ -315,8 +316,25 @@ class OpenStore implements SegmentBlockStore {
     owner: Uint8Array,
     body: { readonly intake: UnitIntake; readonly first: readonly Unit[] },
   ): Promise<StoredBlock> {
+    const share = ContentShare.join(block, body.first)
+    body.intake.follower = share
+    try {
+      return await this.record({ block, key, owner, body, share })
+    } finally {
+      share.leave()
+    }
+  }
+
+  private async record(put: {
+    block: BlockId
+    key: string
+    owner: Uint8Array
+    body: { readonly intake: UnitIntake; readonly first: readonly Unit[] }
+    share: ContentShare
+  }): Promise<StoredBlock> {
+    const { block, key, owner, body, share } = put
     const storedAtMs = this.nowMs()
-    const take = async (): Promise<Unit[]> => body.intake.take(this.limits.smallBlockBytesMax)
+    const take = async (): Promise<Unit[]> => body.intake.take(this.limits.pieceBytesMax)
     let stored: StoredBlock | undefined
     await this.streams.write(
       {
@@ -324,6 +342,7 @@ class OpenStore implements SegmentBlockStore {
         owner,
         storedAtMs,
         take,
+        hash: () => share.hash(),
         settle: (placement, content) => {
           stored = content
           this.table.put(entryAt(placement, { block, ownerBytes: owner.length, storedAtMs, ...content }), key)

@@ -6,6 +6,8 @@ export interface SegmentLimits {
   readonly segmentBytes: number
   /** Blocks up to this size are appended whole by the group commit; larger ones stream. At most the credit. */
   readonly smallBlockBytesMax: number
+  /** A larger block is written in pieces of this size: each costs a hand-over to a thread, and is held meanwhile. */
+  readonly pieceBytesMax: number
   /** One write and one sync carry at most this much: bounds the latency of those who wait behind it. */
   readonly batchBytesMax: number
   readonly batchRecordsMax: number
@@ -40,6 +42,7 @@ export interface SegmentLimits {
 export const SEGMENT_LIMITS: SegmentLimits = {
   segmentBytes: 64 * 1024 * 1024,
   smallBlockBytesMax: 4 * UNIT_BYTES,
+  pieceBytesMax: 16 * UNIT_BYTES,
   batchBytesMax: 4 * 1024 * 1024,
   batchRecordsMax: 1024,
   queuedBytesMax: 128 * 1024 * 1024,

@@ -30,6 +30,8 @@ export interface StreamedBlock {
   readonly admit?: () => boolean
   /** The next units, verified; none at the end. */
   readonly take: () => Promise<Unit[]>
+  /** The hash of all units, asked for at their end, if whoever gives them knows it; else it is computed here. */
+  readonly hash?: () => Uint8Array
   /** Called once the record is durable, before the checkpoint may pass it. */
   readonly settle: (placement: Placement, content: { sizeBytes: number; hash: Uint8Array }) => void
 }
@@ -106,7 +108,7 @@ class Recording {
   private readonly open: OpenSegment
   private readonly block: StreamedBlock
   private readonly start: number
-  private readonly hasher: BlockHasher = createBlockHasher()
+  private readonly hasher: BlockHasher | undefined
   private readonly checks: number[] = []
   private sizeBytes = 0
   private writing: Promise<void> = Promise.resolve()
@@ -117,6 +119,7 @@ class Recording {
     this.open = open
     this.block = block
     this.start = open.segment.position
+    if (block.hash === undefined) this.hasher = createBlockHasher()
   }
 
   async run(first: readonly Unit[]): Promise<void> {
@@ -154,7 +157,7 @@ class Recording {
 
   private account(units: readonly Unit[]): Uint8Array[] {
     return units.map(({ bytes, check }) => {
-      this.hasher.update(bytes)
+      this.hasher?.update(bytes)
       this.checks.push(check)
       this.sizeBytes += bytes.length
       return bytes
@@ -181,11 +184,15 @@ class Recording {
     return header
   }
 
+  private hash(): Uint8Array {
+    return this.block.hash?.() ?? this.hasher?.digest() ?? new Uint8Array()
+  }
+
   private async finish(): Promise<void> {
     const { segment, file } = this.open
     const { start, sizeBytes } = this
     const order = this.block.order ?? this.segments.nextOrder++
-    const hash = this.hasher.digest()
+    const hash = this.hash()
     const padding = align(sizeBytes) - sizeBytes
     const footer = Buffer.alloc(padding + footerBytes(sizeBytes))
     const { salt } = segment
