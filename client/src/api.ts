@@ -25,11 +25,16 @@ import type {
   WritePreconditions,
 } from '@cairn/protocol'
 
+/** A body that wants its chunks back: it is told of each one whose bytes the library needs no more. */
+export interface ReleasableBody extends AsyncIterable<Uint8Array> {
+  release(chunk: Uint8Array): void
+}
+
 /**
  * Bytes to store: one buffer, an async iterable, a Node `Readable` or a web `ReadableStream`. Bytes that were
- * handed over must not be changed before the call has ended: they are not copied.
+ * handed over must not be changed before the call has ended, or the chunk was released.
  */
-export type ByteBody = Uint8Array | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
+export type ByteBody = Uint8Array | AsyncIterable<Uint8Array> | ReleasableBody | ReadableStream<Uint8Array>
 
 /** Algorithms a body can be digested with while it flows. */
 export type DigestAlgorithm = ChecksumAlgorithm

@@ -12,6 +12,8 @@ import {
   unitCheck,
 } from '@cairn/protocol'
 import type { GroupView, Target } from './cluster-view.js'
+import type { CutUnit } from './cut.js'
+import type { Frame } from './frames.js'
 import { STALE_ATTEMPTS_MAX } from './limits.js'
 import type { ClientParts } from './parts.js'
 import { ReplicaWrite } from './replica-write.js'
@@ -36,6 +38,7 @@ export class BlockStream {
   private readonly bell = new Bell()
   private readonly window: UnitWindow
   private cursors = new Map<Target, UnitCursor>()
+  private readonly frames = new Set<Frame>()
   private unitCount = 0
   private attempts = 1
   private group: GroupView
@@ -51,11 +54,17 @@ export class BlockStream {
   }
 
   /** Hashes the next unit and hands it to the replicas. All but the last one have UNIT_BYTES. */
-  append(bytes: Uint8Array): void {
+  append({ bytes, frame }: CutUnit): void {
+    this.holdFrame(frame)
     this.hasher.update(bytes)
     this.window.push({ bytes, check: unitCheck(this.block, this.unitCount, bytes) })
     this.unitCount++
     this.sizeBytes += bytes.length
+  }
+
+  /** Nothing to wait for before the next unit. */
+  get hasRoom(): boolean {
+    return !this.window.isFull
   }
 
   /** Back-pressure: resolves once the window has room. `InsufficientReplicas` when too few replicas are left. */
@@ -69,6 +78,14 @@ export class BlockStream {
 
   /** Ends the block; resolves once it is durable at quorum. */
   async finish(): Promise<StoredBlock> {
+    try {
+      return await this.store()
+    } finally {
+      this.letFramesGo()
+    }
+  }
+
+  private async store(): Promise<StoredBlock> {
     const { block, sizeBytes } = this
     const facts = { block, owner: this.scope.owner, sizeBytes, hash: this.hasher.digest() }
     for (;;) {
@@ -86,7 +103,24 @@ export class BlockStream {
   abort(): void {
     this.window.end(new CairnError('Cancelled', 'the write was given up'))
     this.write.abandonAll()
+    this.letFramesGo()
     this.bell.ring()
+  }
+
+  private holdFrame(frame: Frame): void {
+    if (this.frames.has(frame)) return
+    this.frames.add(frame)
+    frame.hold()
+  }
+
+  /** A replica that has stored the block reads its bytes no more; of any other nobody knows. */
+  private letFramesGo(): void {
+    const isDone = this.attempts === 1 && this.write.isUnanimous
+    for (const frame of this.frames) {
+      if (isDone) frame.release()
+      else frame.abandon()
+    }
+    this.frames.clear()
   }
 
   /** Whoever holds the window back is given up after its grace, if the others make a quorum. */

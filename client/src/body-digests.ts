@@ -1,5 +1,7 @@
 import { createDigest, type Digest, digestOf } from '@cairn/protocol'
-import type { DigestAlgorithm, Digests } from './api.js'
+import type { DigestAlgorithm, Digests, WriteOptions } from './api.js'
+import type { DigestLane, DigestLanes } from './digest-lanes.js'
+import { LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES, LANE_PIECES_MAX } from './limits.js'
 
 /** MD5, which is the ETag, and whatever else was asked for. */
 function algorithmsOf(wanted: readonly DigestAlgorithm[] | undefined): Set<DigestAlgorithm> {
@@ -27,6 +29,98 @@ export class RunningDigests {
 
   digests(): Digests {
     return Object.fromEntries(this.running.map(([algorithm, digest]) => [algorithm, digest.digest()]))
+  }
+}
+
+/** Digests of the units of one body, in order. */
+export interface BodyDigests {
+  update(unit: Uint8Array): void
+  /** False: wait for `room` before the next unit. */
+  readonly hasRoom: boolean
+  room(): Promise<void>
+  /** To be asked for once, at the end. Rejects with `Internal` if the thread that computed them has failed. */
+  digests(): Promise<Digests>
+  /** Gives them up. */
+  leave(): void
+}
+
+/** Long bodies, and those of unknown length, go to a lane if there are any. */
+export function digestBody(lanes: DigestLanes | undefined, options: WriteOptions): BodyDigests {
+  const { sizeBytes = Number.POSITIVE_INFINITY, digests } = options
+  if (lanes !== undefined && sizeBytes >= LANE_BODY_BYTES_MIN) {
+    return new LaneDigests(lanes.open([...algorithmsOf(digests)]))
+  }
+  const running = new RunningDigests(digests)
+  return {
+    update: (unit) => running.update(unit),
+    hasRoom: true,
+    room: () => Promise.resolve(),
+    digests: async () => running.digests(),
+    leave: () => undefined,
+  }
+}
+
+/** Gathers the bytes in shared memory, so that few and large pieces change the thread. */
+class LaneDigests implements BodyDigests {
+  private readonly lane: DigestLane
+  /** Pieces that may be filled again. */
+  private readonly free: Uint8Array[] = []
+  private pieceCount = 0
+  private piece: Uint8Array | undefined
+  private filled = 0
+  private wake: (() => void) | undefined
+
+  constructor(lane: DigestLane) {
+    this.lane = lane
+  }
+
+  update(bytes: Uint8Array): void {
+    if (this.piece !== undefined && this.filled + bytes.length > this.piece.length) this.flush()
+    this.piece ??= this.takePiece()
+    this.piece.set(bytes, this.filled)
+    this.filled += bytes.length
+  }
+
+  get hasRoom(): boolean {
+    return this.pieceCount < LANE_PIECES_MAX || this.free.length > 0 || this.piece !== undefined
+  }
+
+  async room(): Promise<void> {
+    while (!this.hasRoom) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve
+      })
+    }
+  }
+
+  digests(): Promise<Digests> {
+    this.flush()
+    return this.lane.digests()
+  }
+
+  leave(): void {
+    this.lane.leave()
+  }
+
+  private takePiece(): Uint8Array {
+    const free = this.free.pop()
+    if (free !== undefined) return free
+    this.pieceCount++
+    return new Uint8Array(new SharedArrayBuffer(LANE_PIECE_BYTES))
+  }
+
+  private flush(): void {
+    const { piece } = this
+    if (piece === undefined) return
+    this.piece = undefined
+    const bytes = piece.subarray(0, this.filled)
+    this.filled = 0
+    const settle = (): void => {
+      this.free.push(piece)
+      this.wake?.()
+    }
+    // Of a failure the lane tells at its end.
+    this.lane.update(bytes).then(settle, settle)
   }
 }
 

@@ -1,14 +1,15 @@
 /**
  * Writes a whole body: cuts it, hashes it while it flows, and stores its blocks, at most BLOCKS_IN_FLIGHT_MAX at
- * once. Memory of one body: BLOCKS_IN_FLIGHT_MAX × WINDOW_UNITS units (4 MiB), one chunk of the caller's and, at
- * the border of a block, what the transport holds of its streams' credit.
+ * once. Memory of one body: BLOCKS_IN_FLIGHT_MAX blocks (16 MiB) of pooled frames; without these
+ * BLOCKS_IN_FLIGHT_MAX × WINDOW_UNITS units (4 MiB), one chunk of the caller's and, at the border of a block, what
+ * the transport holds of its streams' credit.
  */
 import { BLOCK_BYTES_MAX, CairnError } from '@cairn/protocol'
 import type { Digests, WriteOptions } from './api.js'
 import { storeBytes } from './block-maps.js'
 import { BlockStream } from './block-stream.js'
-import { digestWhole, RunningDigests } from './body-digests.js'
-import { type BodyHead, type ByteSource, UnitCutter } from './cut.js'
+import { type BodyDigests, digestBody, digestWhole } from './body-digests.js'
+import { type BodyHead, type ByteSource, type CutUnit, UnitCutter } from './cut.js'
 import { BLOCKS_IN_FLIGHT_MAX, BODY_IDLE_MS, HASH_BYTES_PER_TURN } from './limits.js'
 import type { ClientParts } from './parts.js'
 import type { StoredBlock, WriteScope } from './stored-block.js'
@@ -45,7 +46,8 @@ class BodyWriter {
   private readonly parts: ClientParts
   private readonly scope: WriteScope
   private readonly options: WriteOptions
-  private readonly digests: RunningDigests
+  private readonly digests: BodyDigests
+  private readonly cutter: UnitCutter
   private readonly blocks: StoredBlock[] = []
   private finishing: Promise<StoredBlock>[] = []
   private readonly streams = new Set<BlockStream>()
@@ -57,7 +59,8 @@ class BodyWriter {
     this.parts = parts
     this.scope = scope
     this.options = options
-    this.digests = new RunningDigests(options.digests)
+    this.digests = digestBody(parts.lanes, options)
+    this.cutter = new UnitCutter(parts.frames)
   }
 
   async run(source: ByteSource): Promise<WrittenBody> {
@@ -66,21 +69,24 @@ class BodyWriter {
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
       await this.consume(source)
-      return { blocks: this.blocks, sizeBytes: this.sizeBytes, digests: this.digests.digests() }
+      return { blocks: this.blocks, sizeBytes: this.sizeBytes, digests: await this.digests.digests() }
     } catch (error) {
       source.leave()
       this.abort()
+      this.digests.leave()
       throw signal?.aborted ? cancelled(signal) : error
     } finally {
+      this.cutter.leave()
       signal?.removeEventListener('abort', onAbort)
     }
   }
 
   private async consume(source: ByteSource): Promise<void> {
-    const cutter = new UnitCutter()
+    const { cutter } = this
     for (let chunk = await source.next(); chunk !== undefined; chunk = await this.nextChunk(source)) {
       cutter.add(chunk)
       for (let unit = cutter.take(); unit !== undefined; unit = cutter.take()) await this.append(unit)
+      source.release(chunk)
     }
     const rest = cutter.rest()
     if (rest !== undefined) await this.append(rest)
@@ -100,23 +106,24 @@ class BodyWriter {
     }
   }
 
-  private async append(unit: Uint8Array): Promise<void> {
-    this.sizeBytes += unit.length
+  private async append(unit: CutUnit): Promise<void> {
+    const { length } = unit.bytes
+    this.sizeBytes += length
     const { sizeBytes } = this.options
     if (sizeBytes !== undefined && this.sizeBytes > sizeBytes) checkLength(this.sizeBytes, sizeBytes)
     const stream = this.current ?? (await this.openBlock())
-    this.digests.update(unit)
+    this.digests.update(unit.bytes)
     stream.append(unit)
-    await this.yieldAfter(unit.length)
-    await stream.room()
+    this.hashedThisTurn += length
+    if (this.hashedThisTurn >= HASH_BYTES_PER_TURN) await this.yield()
+    if (!stream.hasRoom) await stream.room()
+    if (!this.digests.hasRoom) await this.digests.room()
     if (stream.sizeBytes === BLOCK_BYTES_MAX) this.endBlock()
   }
 
-  private async yieldAfter(hashedBytes: number): Promise<void> {
-    this.hashedThisTurn += hashedBytes
-    if (this.hashedThisTurn < HASH_BYTES_PER_TURN) return
+  private yield(): Promise<void> {
     this.hashedThisTurn = 0
-    await nextTurn(this.parts.clock)
+    return nextTurn(this.parts.clock)
   }
 
   /** Begins a block as soon as fewer than the limit are under way. */

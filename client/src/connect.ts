@@ -12,7 +12,9 @@ import type { CairnClient, CallControl } from './api.js'
 import { coveredBytes, slicesInRange } from './block-maps.js'
 import { createBucketMethods } from './buckets.js'
 import { ClusterView } from './cluster-view.js'
+import type { DigestLanes } from './digest-lanes.js'
 import { FactCache } from './fact-cache.js'
+import { FramePool } from './frames.js'
 import { HEDGE_TOKENS_MAX } from './limits.js'
 import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
@@ -29,6 +31,8 @@ export interface ConnectOptions {
   readonly identity: HandshakeIdentity
   readonly clock: Clock
   readonly random: Random
+  /** Threads for the digests of long bodies; without any the event loop computes them. Closed with the client. */
+  readonly lanes?: DigestLanes
   /** What the session is shown as; the identity's role unless given. */
   readonly role?: string
   /** Called for every replica that is found corrupt or missing. Must not throw. */
@@ -55,7 +59,9 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const { role = identity.role, onDamage = () => undefined } = options
   const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name })
   const hedges = { tokens: HEDGE_TOKENS_MAX }
-  const parts = { clock, random, view, counters, hedges, onDamage, metadata, sessions }
+  const shared = { clock, random, view, counters, hedges, onDamage, metadata, sessions }
+  const { lanes } = options
+  const parts = { ...shared, frames: new FramePool(), ...(lanes === undefined ? {} : { lanes }) }
   try {
     await view.refresh()
     sessions.release(await sessions.acquire())
@@ -81,8 +87,9 @@ function createClient(parts: ClientParts): ConnectedClient {
   }
 }
 
-async function closeParts({ sessions, view, metadata }: ClientParts): Promise<void> {
+async function closeParts({ sessions, view, metadata, lanes }: ClientParts): Promise<void> {
   await sessions.close()
   await view.close()
   await metadata.close()
+  await lanes?.close()
 }

@@ -1,12 +1,15 @@
 /** From any body to units: the borders of chunks mean nothing, the borders of units are fixed. */
 import { CairnError, UNIT_BYTES } from '@cairn/protocol'
-import type { ByteBody } from './api.js'
+import type { ByteBody, ReleasableBody } from './api.js'
+import type { Frame, FramePool } from './frames.js'
 import { Abortable, throwIfCancelled } from './waiting.js'
 
 /** Where the chunks of a body come from. */
 export interface ByteSource {
   /** The next chunk that is not empty; `undefined` at the end. */
   next(): Promise<Uint8Array | undefined>
+  /** All bytes of this chunk have been copied. */
+  release(chunk: Uint8Array): void
   /** Tells the producer that no more is wanted. */
   leave(): void
 }
@@ -16,15 +19,25 @@ export type BodyHead =
   | { readonly whole: Uint8Array; readonly source?: never }
   | { readonly whole?: never; readonly source: ByteSource }
 
-/**
- * Cuts chunks into units of UNIT_BYTES. A unit inside one chunk is a view of it; only units that span chunks are
- * copied, once.
- */
+/** A unit, and the frame it lies in. */
+export interface CutUnit {
+  readonly bytes: Uint8Array
+  readonly frame: Frame
+}
+
+/** Cuts chunks into units of UNIT_BYTES, copying each byte once, into a frame. */
 export class UnitCutter {
+  private readonly frames: FramePool
   private chunk: Uint8Array = new Uint8Array(0)
   private at = 0
-  private partial: Uint8Array | undefined
-  private filled = 0
+  private frame: Frame | undefined
+  /** Where the unit begins that is being filled, and where its bytes end so far. */
+  private start = 0
+  private end = 0
+
+  constructor(frames: FramePool) {
+    this.frames = frames
+  }
 
   /** The next chunk; the one before must have been taken up. */
   add(chunk: Uint8Array): void {
@@ -32,32 +45,47 @@ export class UnitCutter {
     this.at = 0
   }
 
-  /** The next full unit; `undefined` when the chunk is used up. */
-  take(): Uint8Array | undefined {
-    const left = this.chunk.length - this.at
-    if (this.partial === undefined && left >= UNIT_BYTES) {
-      this.at += UNIT_BYTES
-      return this.chunk.subarray(this.at - UNIT_BYTES, this.at)
+  /** The next full unit; `undefined` when the chunk is used up: all its bytes have been copied. */
+  take(): CutUnit | undefined {
+    while (this.at < this.chunk.length) {
+      const frame = this.openFrame()
+      const size = Math.min(this.chunk.length - this.at, this.start + UNIT_BYTES - this.end)
+      frame.bytes.set(this.chunk.subarray(this.at, this.at + size), this.end)
+      this.at += size
+      this.end += size
+      if (this.end - this.start === UNIT_BYTES) return this.cut(frame)
     }
-    if (left > 0) this.fill(left)
-    if (this.filled < UNIT_BYTES) return undefined
-    return this.rest()
+    return undefined
   }
 
   /** What has been gathered since the last full unit, at the end of the body. */
-  rest(): Uint8Array | undefined {
-    const rest = this.partial?.subarray(0, this.filled)
-    this.partial = undefined
-    this.filled = 0
-    return rest
+  rest(): CutUnit | undefined {
+    const { frame } = this
+    return frame === undefined || this.end === this.start ? undefined : this.cut(frame)
   }
 
-  private fill(left: number): void {
-    this.partial ??= Buffer.allocUnsafeSlow(UNIT_BYTES)
-    const size = Math.min(left, UNIT_BYTES - this.filled)
-    this.partial.set(this.chunk.subarray(this.at, this.at + size), this.filled)
-    this.at += size
-    this.filled += size
+  /** Lets go of the frame being filled; whoever was given units of it holds it. */
+  leave(): void {
+    this.frame?.release()
+    this.frame = undefined
+  }
+
+  private cut(frame: Frame): CutUnit {
+    const bytes = frame.bytes.subarray(this.start, this.end)
+    this.start = this.end
+    return { bytes, frame }
+  }
+
+  private openFrame(): Frame {
+    const { frame } = this
+    if (frame !== undefined && this.start < frame.bytes.length) return frame
+    this.leave()
+    const next = this.frames.take()
+    next.hold()
+    this.frame = next
+    this.start = 0
+    this.end = 0
+    return next
   }
 }
 
@@ -92,17 +120,21 @@ function sourceOf(chunks: Uint8Array[], rest?: ByteSource): ByteSource {
       if (chunk !== undefined) return Promise.resolve(chunk)
       return rest?.next() ?? Promise.resolve(undefined)
     },
+    release: (chunk) => rest?.release(chunk),
     leave: () => rest?.leave(),
   }
 }
 
-function iterate(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): ByteSource {
+function iterate(body: AsyncIterable<Uint8Array> | ReleasableBody, signal: AbortSignal | undefined): ByteSource {
   const iterator = body[Symbol.asyncIterator]()
   const abortable = new Abortable(signal)
   const leave = (): void => {
     abortable.stop()
     // The producer may be stuck: nobody waits for its farewell.
     iterator.return?.()?.catch(() => undefined)
+  }
+  const release = (chunk: Uint8Array): void => {
+    if ('release' in body) body.release(chunk)
   }
   async function next(): Promise<Uint8Array | undefined> {
     try {
@@ -120,7 +152,7 @@ function iterate(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefine
       throw error
     }
   }
-  return { next, leave }
+  return { next, release, leave }
 }
 
 function assertBytes(chunk: unknown): asserts chunk is Uint8Array {

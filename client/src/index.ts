@@ -1,6 +1,8 @@
 export { CairnError, type ErrorCode, hasCode } from '@cairn/protocol'
+export { createDigestThreads } from './adapters/digest-threads.js'
 export * from './api.js'
 export { type ConnectedClient, type ConnectOptions, connectCairn } from './connect.js'
+export type { DigestLane, DigestLanes } from './digest-lanes.js'
 export { type OpenOptions, openCairn } from './open.js'
 export type { BlockDamage, ClientCounters } from './parts.js'
 export { toBytes, toNodeReadable, toReadableStream } from './web.js'

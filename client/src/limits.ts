@@ -18,6 +18,27 @@ export const BLOCKS_IN_FLIGHT_MAX: number = 2
  */
 export const BODY_IDLE_MS: number = 10_000
 
+/** Bytes of a body that travel together: large enough that handing them to another thread costs nothing. */
+export const FRAME_BYTES: number = 1024 * 1024
+
+/** Frames that are kept for the next body (64 MiB): three streams. */
+export const FRAMES_MAX: number = 64
+
+/** Frames of the bodies beyond: let go with the window, so they must not pin much more than that. */
+export const SPARE_FRAME_BYTES: number = 256 * 1024
+
+/** Shorter bodies are digested on the event loop: waiting for another thread would take as long. */
+export const LANE_BODY_BYTES_MIN: number = 1024 * 1024
+
+/** Threads for digests: each body needs one, and the event loop feeds hardly more than two. */
+export const DIGEST_THREADS_MAX: number = 4
+
+/** What is handed to a digest thread at once: small enough to stay in the cache, large enough to cost little. */
+export const LANE_PIECE_BYTES: number = 512 * 1024
+
+/** Pieces of one body that wait for their digests, or are used again for the next ones. */
+export const LANE_PIECES_MAX: number = 8
+
 /** Hashing between two turns of the event loop: about 2 ms of MD5. */
 export const HASH_BYTES_PER_TURN: number = 1024 * 1024
 

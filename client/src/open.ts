@@ -1,4 +1,5 @@
 import { createNetwork, systemClock, systemRandom } from '@cairn/protocol'
+import { createDigestThreads } from './adapters/digest-threads.js'
 import { type ConnectedClient, connectCairn } from './connect.js'
 import type { BlockDamage } from './parts.js'
 
@@ -24,6 +25,7 @@ export function openCairn(options: OpenOptions): Promise<ConnectedClient> {
   const world = { clock: systemClock, random: systemRandom }
   return connectCairn({
     ...world,
+    lanes: createDigestThreads(),
     network: createNetwork(world),
     metadata: options.metadata,
     identity: {

@@ -1,6 +1,8 @@
 /** What the parts of the client share. Built once by `connectCairn`. */
 import type { BlockId, Clock, DriveId, Random } from '@cairn/protocol'
 import type { ClusterView } from './cluster-view.js'
+import type { DigestLanes } from './digest-lanes.js'
+import type { FramePool } from './frames.js'
 import type { MetadataCaller } from './metadata-caller.js'
 import type { SessionKeeper } from './session.js'
 
@@ -61,4 +63,6 @@ export interface ClientParts extends ReadParts {
   readonly random: Random
   readonly metadata: MetadataCaller
   readonly sessions: SessionKeeper
+  readonly frames: FramePool
+  readonly lanes?: DigestLanes
 }

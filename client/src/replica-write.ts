@@ -50,6 +50,7 @@ export class ReplicaWrite {
   private readonly open = new Map<Target, number>()
   private readonly calls = new CallGroup()
   private hasGivenUp = false
+  private sentCount = 0
 
   constructor(options: ReplicaWriteOptions) {
     this.options = options
@@ -67,6 +68,11 @@ export class ReplicaWrite {
 
   get hasQuorum(): boolean {
     return this.stored.length >= this.quorum
+  }
+
+  /** All that were sent the block have stored it. */
+  get isUnanimous(): boolean {
+    return this.stored.length === this.sentCount
   }
 
   /** A quorum can still be reached. */
@@ -136,6 +142,7 @@ export class ReplicaWrite {
   private send(target: Target, body: UnitSource): void {
     const { block, owner, group } = this.options
     this.open.set(target, this.nowMs())
+    this.sentCount++
     target.peer.inFlight++
     const { id: pool, epoch } = group.pool
     const options = { deadlineMs: BLOCK_DEADLINE_MS, group: this.calls, body }

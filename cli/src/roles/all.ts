@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type ChunkServer, createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
-import { connectCairn } from '@cairn/client'
+import { connectCairn, createDigestThreads } from '@cairn/client'
 import { createMetadataService, openSqliteEntryStore } from '@cairn/metadata-service'
 import type { Config } from '../config.js'
 import { loadClusterFile, makeFolder, writePidFile } from '../data-folder.js'
@@ -49,6 +49,7 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
   const servers = await startChunkServers(environment, closers, secrets)
   const client = await connectCairn({
     ...environment,
+    lanes: createDigestThreads(),
     metadata: [METADATA_ADDRESS],
     identity: identityOf('gateway', 'gateway-1', secrets),
     onDamage: logReplicaDamage(environment.log),

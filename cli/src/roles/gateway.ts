@@ -1,5 +1,5 @@
 /** `cairn start --role gateway`: the S3 listener alone, on metadata and chunk servers elsewhere. */
-import { connectCairn } from '@cairn/client'
+import { connectCairn, createDigestThreads } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
 import { logReplicaDamage } from './damage-log.js'
@@ -25,6 +25,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   closers.add(writePidFile(config.dataDir, 'gateway'))
   const client = await connectCairn({
     ...environment,
+    lanes: createDigestThreads(),
     metadata: config.metadata ?? [],
     identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
     onDamage: logReplicaDamage(log),
