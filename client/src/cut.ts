@@ -125,7 +125,10 @@ function sourceOf(chunks: Uint8Array[], rest?: ByteSource): ByteSource {
   }
 }
 
-function iterate(body: AsyncIterable<Uint8Array> | ReleasableBody, signal: AbortSignal | undefined): ByteSource {
+function iterate(
+  body: AsyncIterable<Uint8Array> | ReleasableBody,
+  signal: AbortSignal | undefined,
+): ByteSource {
   const iterator = body[Symbol.asyncIterator]()
   const abortable = new Abortable(signal)
   const leave = (): void => {

@@ -31,7 +31,7 @@ export function createDigestThreads(): DigestLanes {
 }
 
 class DigestThread {
-  hasFailed = false
+  private failure: CairnError | undefined
   private readonly worker: Worker
   private readonly lanes = new Map<number, ThreadLane>()
   private laneNumber = 0
@@ -44,6 +44,10 @@ class DigestThread {
     this.worker.on('exit', () => this.fail(undefined))
   }
 
+  get hasFailed(): boolean {
+    return this.failure !== undefined
+  }
+
   get laneCount(): number {
     return this.lanes.size
   }
@@ -54,6 +58,7 @@ class DigestThread {
       number,
       send: (order) => this.worker.postMessage(order),
       ended: () => this.lanes.delete(number),
+      failure: () => this.failure,
     })
     this.lanes.set(number, lane)
     this.worker.postMessage({ lane: number, algorithms } satisfies DigestOrder)
@@ -65,8 +70,9 @@ class DigestThread {
   }
 
   private fail(cause: unknown): void {
-    this.hasFailed = true
+    if (this.failure !== undefined) return
     const error = new CairnError('Internal', 'the thread that computes digests has stopped', { cause })
+    this.failure = error
     for (const lane of [...this.lanes.values()]) lane.fail(error)
   }
 }
@@ -75,6 +81,7 @@ interface LanePlace {
   readonly number: number
   send(order: DigestOrder): void
   ended(): void
+  failure(): CairnError | undefined
 }
 
 interface Waiting {
@@ -86,7 +93,6 @@ class ThreadLane implements DigestLane {
   private readonly place: LanePlace
   /** Updates that are not done, in order, and at last whoever waits for the digests. */
   private readonly waiting: Waiting[] = []
-  private failure: CairnError | undefined
 
   constructor(place: LanePlace) {
     this.place = place
@@ -110,13 +116,13 @@ class ThreadLane implements DigestLane {
   }
 
   fail(error: CairnError): void {
-    this.failure = error
     this.place.ended()
     for (const { reject } of this.waiting.splice(0)) reject(error)
   }
 
   private order(order: DigestOrder): Promise<Digests> {
-    if (this.failure !== undefined) return Promise.reject(this.failure)
+    const failure = this.place.failure()
+    if (failure !== undefined) return Promise.reject(failure)
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject })
       this.place.send(order)

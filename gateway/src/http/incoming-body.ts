@@ -3,15 +3,17 @@
  * enough is queued. Leaving the loop early does not destroy the connection, so that an error can be answered.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ReleasableBody } from '@cairn/client'
 import { CairnError } from '@cairn/protocol'
 import { BODY_QUEUE_BYTES_MAX } from '../limits.js'
+import { freeMemory } from './free-memory.js'
 
 interface Waiting {
   resolve(result: IteratorResult<Uint8Array, undefined>): void
   reject(error: unknown): void
 }
 
-export class IncomingBody implements AsyncIterable<Uint8Array> {
+export class IncomingBody implements ReleasableBody {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #expectsContinue: boolean
@@ -72,6 +74,11 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
   /** The parser is done with the request, or no longer wanted: what is left waits for whoever reads it next. */
   takeBack(): void {
     if (this.#handedOver) this.#request.unpipe()
+  }
+
+  /** Node's parser made the chunk for this body alone. */
+  release(chunk: Uint8Array): void {
+    freeMemory(chunk)
   }
 
   /** Reads and forgets the rest. Calls back for everything received and at the end. */

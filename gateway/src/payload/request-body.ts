@@ -2,7 +2,7 @@
  * The body of a request as the client library takes it: decoded bytes that flow, the digests to compute over
  * them, and a seal that compares everything the sender declared before anything is committed.
  */
-import type { DigestAlgorithm, Digests, WriteSeal } from '@cairn/client'
+import type { DigestAlgorithm, Digests, ReleasableBody, WriteSeal } from '@cairn/client'
 import type { ChecksumAlgorithm, ObjectChecksum } from '@cairn/protocol'
 import type { ChunkSigning } from '../authentication/authenticate.js'
 import { S3Error } from '../errors.js'
@@ -18,13 +18,14 @@ import {
 } from './checksum.js'
 import { ChunkDecoder } from './chunk-decoder.js'
 import { ChunkVerifier } from './chunk-verifier.js'
+import { DecodedBody } from './decoded-body.js'
 import { type PayloadKind, readPayloadKind } from './payload-kind.js'
 
 /** What a body is decoded from. */
 export interface BodySource {
   readonly headers: RequestHeaders
   /** The body as it comes from the connection. */
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: AsyncIterable<Uint8Array> | ReleasableBody
   /** The signed `x-amz-content-sha256`; `undefined` if the request is anonymous. */
   readonly payloadHash: string | undefined
   readonly signing: ChunkSigning | undefined
@@ -190,18 +191,8 @@ function chooseBody(
   sizeBytes: number | undefined,
   sizeBytesMax: number,
 ): AsyncIterable<Uint8Array> {
-  if (decoder !== undefined) return decode(source.bytes, decoder)
+  if (decoder !== undefined) return new DecodedBody(source.bytes, decoder)
   return sizeBytes === undefined ? limit(source.bytes, sizeBytesMax) : source.bytes
-}
-
-async function* decode(bytes: AsyncIterable<Uint8Array>, decoder: ChunkDecoder): AsyncIterable<Uint8Array> {
-  const slices: Uint8Array[] = []
-  for await (const received of bytes) {
-    decoder.push(received, slices)
-    for (const slice of slices) yield slice
-    slices.length = 0
-  }
-  decoder.finish()
 }
 
 async function* limit(bytes: AsyncIterable<Uint8Array>, sizeBytesMax: number): AsyncIterable<Uint8Array> {
