@@ -3,6 +3,7 @@ import {
   type Clock,
   type ClusterMap,
   createRouter,
+  type DriveSummary,
   type HandshakeIdentity,
   type Network,
   type Random,
@@ -12,6 +13,8 @@ import {
 } from '@cairn/protocol'
 import { createKeyValueStore } from './core/batcher.js'
 import { ClusterState } from './core/cluster-state.js'
+import { DriveStates } from './core/drive-states.js'
+import { summarizeDrives } from './core/drive-summaries.js'
 import type { ServerHeartbeat } from './core/heartbeats.js'
 import { createNamespace, type Namespace } from './core/namespace.js'
 import { SafeMode } from './core/safe-mode.js'
@@ -21,12 +24,19 @@ import type { EntryStore, KeyValueStore } from './ports.js'
 import { registerClusterHandlers } from './rpc/cluster-handlers.js'
 import { registerNamespaceHandlers } from './rpc/object-handlers.js'
 import { registerSessionHandlers } from './rpc/session-handlers.js'
+import { registerUpkeepHandlers } from './rpc/upkeep-handlers.js'
 import { registerUploadHandlers } from './rpc/upload-handlers.js'
+import { CheckRunner } from './workers/check-runner.js'
 import { createDriveCaller, type DriveCaller } from './workers/drive-caller.js'
+import { watchCommits } from './workers/repair-watch.js'
 import { Upkeep, type UpkeepCounts, type UpkeepStatus } from './workers/upkeep.js'
 
 /** Time that running calls get to finish when the service closes. */
 const DRAIN_MS = 5_000
+
+const SCRUB_SECONDS = 1_209_600
+const SUSPECT_SECONDS = 30
+const DEAD_SECONDS = 600
 
 /** Longest wait of safe mode after every group has its quorum. */
 const SAFE_MODE_SECONDS = 30
@@ -54,6 +64,11 @@ export interface MetadataServiceOptions {
   /** Copies of each block in the first pool, and the number of drives to wait for before it is made. */
   readonly replicas: number
   readonly drivesExpected: number
+  /** Everything stored is compared at least each half of this; 0 for a week. 14 days unless given. */
+  readonly scrubSeconds?: number
+  /** Silence after which a drive is suspect, and dead; 30 and 600 unless given. */
+  readonly suspectSeconds?: number
+  readonly deadSeconds?: number
   readonly log?: ServiceLog
 }
 
@@ -70,6 +85,8 @@ export interface MetadataServiceStatus {
   readonly upkeep: UpkeepStatus
   /** No deletion yet. */
   readonly safeMode: boolean
+  /** Every drive of the map, as people see it. */
+  readonly driveStates: readonly DriveSummary[]
 }
 
 /** One metadata service with its store open. */
@@ -121,20 +138,29 @@ class Service implements MetadataService {
   private readonly cluster: ClusterState
   private readonly tally: Tally
   private readonly drives: DriveCaller
+  private readonly states: DriveStates
   private readonly safeMode: SafeMode
+  private readonly check: CheckRunner
   private readonly upkeep: Upkeep
   private readonly namespace: Namespace
   private listener: RpcListener | undefined
   private closing: Promise<void> | undefined
 
   constructor(options: MetadataServiceOptions, store: KeyValueStore, cluster: ClusterState, tally: Tally) {
-    const { clock, network, gcGraceSeconds, orphanGraceSeconds } = options
+    const { clock, network, gcGraceSeconds, orphanGraceSeconds, log } = options
     this.options = options
     this.store = store
     this.cluster = cluster
     this.tally = tally
     this.identity = { ...options.identity, clusterId: cluster.known.clusterId }
-    this.drives = createDriveCaller({ cluster, network, identity: this.identity })
+    this.states = new DriveStates({
+      clock,
+      heartbeats: cluster.heartbeats,
+      suspectSeconds: options.suspectSeconds ?? SUSPECT_SECONDS,
+      deadSeconds: options.deadSeconds ?? DEAD_SECONDS,
+    })
+    const { states, identity } = this
+    this.drives = createDriveCaller({ cluster, network, identity, states })
     this.safeMode = new SafeMode({
       clock,
       cluster,
@@ -146,13 +172,28 @@ class Service implements MetadataService {
       gcGraceSeconds,
       orphanGraceSeconds,
       blocks: this.drives,
+      cluster,
+      states,
+      scrubSeconds: options.scrubSeconds ?? SCRUB_SECONDS,
       safeMode: this.safeMode,
-      onError: (work, err) => options.log?.error({ work, err }, 'background work failed'),
+      onMembership: () => log?.info({ drives: cluster.known.drives }, 'drives have changed state'),
+      onError: (work, err) => log?.error({ work, err }, 'background work failed'),
     })
     const { random } = options
     const sessions = new Sessions({ store, clock, random })
     const guard = createWriterGuard(sessions, cluster)
-    this.namespace = createNamespace({ store, clock, random, guard })
+    const watched = watchCommits(store, clock, this.upkeep.repair.budget)
+    this.namespace = createNamespace({ store: watched, clock, random, guard })
+    this.check = new CheckRunner({
+      store,
+      clock,
+      random,
+      cluster,
+      states,
+      drives: this.drives,
+      reclaimer: this.drives,
+      orphans: this.upkeep.orphans,
+    })
     this.router = createRouter()
     this.registerHandlers(sessions)
   }
@@ -189,6 +230,7 @@ class Service implements MetadataService {
       commits: this.tally.commits,
       upkeep: this.upkeep.status,
       safeMode: !this.safeMode.isOver(),
+      driveStates: summarizeDrives(this.cluster, this.states),
     }
   }
 
@@ -197,10 +239,12 @@ class Service implements MetadataService {
     registerClusterHandlers(this.router, this.cluster)
     registerNamespaceHandlers(this.router, this.namespace)
     registerUploadHandlers(this.router, this.namespace.world)
+    const { store, cluster, states, safeMode, upkeep, check } = this
+    registerUpkeepHandlers(this.router, { store, cluster, states, safeMode, upkeep, check })
   }
 
   private async closeAll(): Promise<void> {
-    const stopped = this.upkeep.stop()
+    const stopped = Promise.all([this.upkeep.stop(), this.check.close()])
     await this.listener?.close(DRAIN_MS)
     // Ends calls to drives that do not answer, so that the background work ends too.
     await this.drives.close()

@@ -1,5 +1,5 @@
 /** What the metadata service needs from the chunk servers: only the background workers use it. */
-import type { BlockEntry, BlockId, BlockSlice, DriveId, SessionId } from '@cairn/protocol'
+import type { BlockEntry, BlockId, BlockOwner, BlockSlice, DriveId, SessionId } from '@cairn/protocol'
 
 /** Blocks freed on all drives that hold them, and those that some drive has not confirmed. */
 export interface Reclaimed {
@@ -35,4 +35,40 @@ export interface DriveInspector {
 export interface Page<T> {
   readonly items: readonly T[]
   readonly complete: boolean
+}
+
+/** What is asked of a drive's list. */
+export interface ListScope {
+  readonly withOwner: boolean
+  /** Only groups whose bit is set; see `ListBlocksRequest`. */
+  readonly groups?: Uint8Array
+  readonly damagedOnly?: boolean
+}
+
+/** Some blocks of a drive, in id order; `next` is where the following ones begin, `undefined` at the end. */
+export interface ListedBlocks {
+  readonly blocks: readonly BlockEntry[]
+  readonly next: BlockId | undefined
+}
+
+/** A copy to be made: of a good copy on `source`, to `drive`. */
+export interface CopyOrder {
+  readonly drive: DriveId
+  readonly source: DriveId
+  readonly pool: number
+  readonly block: BlockId
+  readonly owner: BlockOwner
+  readonly sizeBytes: number
+  readonly hash: Uint8Array
+}
+
+/** What repair and the check need of single drives. Each method rejects when the drive does not answer. */
+export interface DriveMender {
+  list(drive: DriveId, after: BlockId | undefined, scope: ListScope): Promise<ListedBlocks>
+  /** Those of the blocks, at most LIST_PAGE_MAX, that the drive has. */
+  find(drive: DriveId, blocks: readonly BlockId[]): Promise<readonly BlockEntry[]>
+  /** Bytes written; 0 if a good copy was there. `BlockCorrupt` or `NoSuchBlock` if the source has none. */
+  copy(order: CopyOrder): Promise<number>
+  /** Reads the blocks whole, at most LIST_PAGE_MAX: those whose bytes are wrong. */
+  verify(drive: DriveId, blocks: readonly BlockId[]): Promise<readonly BlockId[]>
 }

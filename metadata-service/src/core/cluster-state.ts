@@ -13,6 +13,7 @@ import {
   formatId,
   type HeartbeatRequest,
   Member,
+  type OpId,
   Pool,
   type Random,
   type RegisterServerRequest,
@@ -29,8 +30,15 @@ import {
   memberKey,
   poolKey,
 } from './cluster-state-rows.js'
-import { type ClusterChange, type FirstPoolOptions, planRegistration } from './drive-registration.js'
+import {
+  type ClusterChange,
+  type FirstPoolOptions,
+  planRegistration,
+  type RegisteredDrives,
+} from './drive-registration.js'
 import { Heartbeats } from './heartbeats.js'
+import { dirtyKey, EVERY_GROUP } from './keys.js'
+import { DirtyRow } from './rows.js'
 
 export interface ClusterStateOptions extends FirstPoolOptions {
   readonly store: KeyValueStore
@@ -84,6 +92,11 @@ export class ClusterState {
     return this.snapshot.map
   }
 
+  /** The drives of the last map read, with their places. */
+  get drives(): ReadonlyMap<string, DriveRow> {
+    return this.snapshot.drives
+  }
+
   /** The map as of now: one row read when nothing has changed. */
   async current(): Promise<ClusterMap> {
     const { results } = await this.options.store.read([{ kind: 'get', key: CLUSTER_KEY }])
@@ -94,11 +107,17 @@ export class ClusterState {
   /** Registers a server and its drives; the epoch after it. Idempotent. */
   async register(request: RegisterServerRequest): Promise<number> {
     checkRegistration(request)
+    await this.change((state) => planRegistration(state, request, this.options))
+    return this.snapshot.map.epoch
+  }
+
+  /** Plans a change against the map as of now, again if another came first; true if there was one to make. */
+  async change(plan: (state: RegisteredDrives) => ClusterChange): Promise<boolean> {
     await this.current()
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS_MAX; attempt++) {
-      const change = planRegistration(this.snapshot, request, this.options)
-      const isEmpty = change.members.length + change.drives.length + change.pools.length === 0
-      if (isEmpty || (await this.apply(change))) return this.snapshot.map.epoch
+      const change = plan(this.snapshot)
+      if (change.members.length + change.drives.length + change.pools.length === 0) return false
+      if (await this.apply(change)) return true
     }
     throw new CairnError('Busy', 'the cluster map keeps changing')
   }
@@ -165,11 +184,21 @@ export class ClusterState {
     }
     const result = await this.options.store.commit({
       compares: [{ kind: 'revision', key: CLUSTER_KEY, revision }],
-      puts: [{ key: CLUSTER_KEY, value: ClusterRow.encode(next) }, ...encodeChange(change)],
+      puts: [
+        { key: CLUSTER_KEY, value: ClusterRow.encode(next) },
+        ...encodeChange(change),
+        ...this.debtsOf(change, next.change as OpId),
+      ],
       proof: { keys: [CLUSTER_KEY], carries: (rows) => carriesChange(rows[0], next.change) },
     })
     await this.refresh()
     return result.committed
+  }
+
+  /** Whoever takes over groups lacks their blocks: the debt is marked before anybody can count on it. */
+  private debtsOf({ indebted }: ClusterChange, op: OpId): Put[] {
+    const value = DirtyRow.encode({ op, sinceMicros: this.options.clock.wallMicros() })
+    return indebted.map((pool) => ({ key: dirtyKey(pool, EVERY_GROUP), value }))
   }
 }
 

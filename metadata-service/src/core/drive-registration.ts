@@ -23,6 +23,8 @@ export interface ClusterChange {
   readonly members: readonly Member[]
   readonly drives: readonly DriveRow[]
   readonly pools: readonly Pool[]
+  /** Pools of which some groups may owe copies from now on: marked in the same commit. */
+  readonly indebted: readonly number[]
 }
 
 /** The cluster map with the place of each drive. */
@@ -61,11 +63,13 @@ export function planRegistration(
     )
   }
   const members = [...state.map.members.filter((member) => member.id !== request.member.id), request.member]
+  const replaced = pools.filter((pool) => !state.map.pools.includes(pool))
   if (pools.length === 0) pools = firstPool(members, [...drives.values()], options)
   return {
     members: isKnownMember(state.map, request.member) ? [] : [request.member],
     drives: [...drives.values()].filter((row) => !sameRow(row, state.drives.get(row.drive.id))),
     pools: pools.filter((pool) => !state.map.pools.includes(pool)),
+    indebted: replaced.map(({ id }) => id),
   }
 }
 

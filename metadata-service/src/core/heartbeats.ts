@@ -1,5 +1,5 @@
 /** What chunk servers last said about their drives. Kept in memory: the store sees changes of state only. */
-import type { Clock, DriveReport, HeartbeatRequest } from '@cairn/protocol'
+import type { Clock, DriveId, DriveReport, HeartbeatRequest } from '@cairn/protocol'
 
 /** The last report of one server. */
 export interface ServerHeartbeat {
@@ -8,9 +8,17 @@ export interface ServerHeartbeat {
   readonly reports: readonly DriveReport[]
 }
 
+/** The last that was heard of one drive. */
+export interface DriveHeartbeat {
+  readonly report: DriveReport
+  /** When it last said that it was healthy: monotonic; `undefined` if never to this service. */
+  readonly healthyAtMs: number | undefined
+}
+
 export class Heartbeats {
   private readonly clock: Clock
   private readonly byServer = new Map<string, ServerHeartbeat>()
+  private readonly byDrive = new Map<DriveId, DriveHeartbeat>()
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -18,12 +26,22 @@ export class Heartbeats {
 
   record(request: HeartbeatRequest): void {
     const { server, reports } = request
-    this.byServer.set(server, { server, reports, receivedAtMs: this.clock.monotonicMs() })
+    const receivedAtMs = this.clock.monotonicMs()
+    this.byServer.set(server, { server, reports, receivedAtMs })
+    for (const report of reports) {
+      const healthyAtMs = report.healthy ? receivedAtMs : this.byDrive.get(report.drive)?.healthyAtMs
+      this.byDrive.set(report.drive, { report, healthyAtMs })
+    }
   }
 
   /** Servers in the order of their first report. */
   all(): ServerHeartbeat[] {
     return [...this.byServer.values()]
+  }
+
+  /** What a drive said last; `undefined` if nothing to this service. */
+  ofDrive(drive: DriveId): DriveHeartbeat | undefined {
+    return this.byDrive.get(drive)
   }
 
   /** Milliseconds since the server was last heard; `undefined` if never by this service. */

@@ -17,7 +17,7 @@ import { GarbageRow } from './rows.js'
 export const READS_PER_OWNER = 3
 
 /** Uploads of one key that are looked through; with more, the blocks are kept. */
-const UPLOADS_OF_KEY_MAX = 1000
+export const UPLOADS_OF_KEY_MAX = 1000
 
 /** Who might still name the blocks of this owner. */
 export function orphanReads({ map, space, key }: BlockOwner): Read[] {

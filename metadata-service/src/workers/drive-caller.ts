@@ -5,12 +5,12 @@ import {
   type BlockSlice,
   CairnError,
   type ClusterMap,
+  copyBlock,
   type DriveId,
   deleteBlocks,
-  drivesOfGroup,
+  findBlocks,
   formatId,
   getBlock,
-  groupOf,
   type HandshakeIdentity,
   hasCode,
   hashBlock,
@@ -19,15 +19,25 @@ import {
   listWriters,
   MapPageContent,
   type Network,
-  type Pool,
   type RpcMethod,
   type RpcPeer,
   type RpcReply,
   sameBytes,
   type UnitStream,
+  verifyBlocks,
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster-state.js'
-import type { BlockReclaimer, DriveInspector, Reclaimed } from '../ports-blocks.js'
+import type { DriveStates } from '../core/drive-states.js'
+import { holdersOf } from '../core/group-holders.js'
+import type {
+  BlockReclaimer,
+  CopyOrder,
+  DriveInspector,
+  DriveMender,
+  ListedBlocks,
+  ListScope,
+  Reclaimed,
+} from '../ports-blocks.js'
 
 /** Blocks of one DeleteBlocks. */
 const DELETE_BLOCKS_MAX = 1000
@@ -36,10 +46,12 @@ export interface DriveCallerOptions {
   readonly cluster: ClusterState
   readonly network: Network
   readonly identity: HandshakeIdentity
+  /** Who answers: given-up drives are looked through too while they do. */
+  readonly states?: DriveStates
 }
 
-/** Both ports of the workers over RPC; `close` ends its connections. */
-export interface DriveCaller extends BlockReclaimer, DriveInspector {
+/** All ports of the workers over RPC; `close` ends its connections. */
+export interface DriveCaller extends BlockReclaimer, DriveInspector, DriveMender {
   close(): Promise<void>
 }
 
@@ -96,7 +108,10 @@ class RpcDriveCaller implements DriveCaller {
 
   async drives(): Promise<readonly DriveId[]> {
     const map = await this.options.cluster.current()
-    return map.drives.filter(({ state }) => state !== 'out' && state !== 'dead').map(({ id }) => id)
+    const { states } = this.options
+    const counts = (state: string, id: DriveId): boolean =>
+      (state !== 'out' && state !== 'dead') || states?.answers(id) === true
+    return map.drives.filter(({ id, state }) => counts(state, id)).map(({ id }) => id)
   }
 
   async writers(
@@ -127,6 +142,33 @@ class RpcDriveCaller implements DriveCaller {
       freedBytes += response.freedBytes
     }
     return freedBytes
+  }
+
+  async list(drive: DriveId, after: BlockId | undefined, scope: ListScope): Promise<ListedBlocks> {
+    const request = { drive, limit: LIST_PAGE_MAX, ...scope, ...(after === undefined ? {} : { after }) }
+    const { response } = await this.call(drive, listBlocks, request)
+    const last = response.blocks.at(-1)?.block
+    const next = response.complete ? undefined : (response.next ?? last)
+    // A page is a view of its message: who keeps the place to go on from must not keep all of it.
+    return { blocks: response.blocks, next: next === undefined ? next : (Uint8Array.from(next) as BlockId) }
+  }
+
+  async find(drive: DriveId, blocks: readonly BlockId[]): ReturnType<DriveMender['find']> {
+    return (await this.call(drive, findBlocks, { drive, blocks })).response.blocks
+  }
+
+  async copy(order: CopyOrder): Promise<number> {
+    const { source, ...rest } = order
+    const { members, drives, pools } = await this.options.cluster.current()
+    const epoch = pools.find(({ id }) => id === order.pool)?.epoch
+    const sourceAddress = addressOf({ members, drives }, source)
+    if (epoch === undefined) throw new CairnError('InvalidArgument', `there is no pool ${order.pool}`)
+    const request = { ...rest, epoch, sourceDrive: source, sourceAddress }
+    return (await this.call(order.drive, copyBlock, request)).response.writtenBytes
+  }
+
+  async verify(drive: DriveId, blocks: readonly BlockId[]): ReturnType<DriveMender['verify']> {
+    return (await this.call(drive, verifyBlocks, { drive, blocks })).response.damaged
   }
 
   async close(): Promise<void> {
@@ -163,10 +205,7 @@ class RpcDriveCaller implements DriveCaller {
   }
 
   private peerOf(drive: DriveId): RpcPeer {
-    const { members, drives } = this.options.cluster.known
-    const server = drives.find(({ id }) => id === drive)?.server
-    const address = members.find(({ id }) => id === server)?.address
-    if (address === undefined) throw new CairnError('NoSuchDrive', `no server has drive ${drive}`)
+    const address = addressOf(this.options.cluster.known, drive)
     const known = this.peers.get(address)
     if (known !== undefined) return known
     const peer = this.options.network.connect(address, this.options.identity)
@@ -175,10 +214,12 @@ class RpcDriveCaller implements DriveCaller {
   }
 }
 
-/** The drives of a block's group that still count: one that is out holds nothing that matters. */
-function holdersOf(map: ClusterMap, pool: Pool, block: BlockId): DriveId[] {
-  const isOut = (id: DriveId): boolean => map.drives.find((drive) => drive.id === id)?.state === 'out'
-  return drivesOfGroup(pool, groupOf(block)).filter((id) => id !== undefined && !isOut(id)) as DriveId[]
+/** Where the server of a drive listens; `NoSuchDrive` if nobody has it. */
+function addressOf({ members, drives }: Pick<ClusterMap, 'members' | 'drives'>, drive: DriveId): string {
+  const server = drives.find(({ id }) => id === drive)?.server
+  const address = members.find(({ id }) => id === server)?.address
+  if (address === undefined) throw new CairnError('NoSuchDrive', `no server has drive ${drive}`)
+  return address
 }
 
 async function collect(body: UnitStream): Promise<Uint8Array> {

@@ -58,6 +58,8 @@ export interface OrphanCounts {
 interface SeenSession {
   /** Nothing to be done before: monotonic. */
   dueAtMs: number
+  /** When its grace ended or ends. */
+  readonly graceEndsAtMs: number
   /** Others hold what is left. */
   isSettled: boolean
 }
@@ -93,6 +95,12 @@ export class OrphanWorker {
     return { ...this.tally }
   }
 
+  /** Whether the session was seen gone, and so long ago that its blocks on this drive have no grace left. */
+  isPastGrace(drive: DriveId, session: SessionId): boolean {
+    const seen = this.seen.get(drive)?.get(formatId(session))
+    return seen !== undefined && this.options.clock.monotonicMs() >= seen.graceEndsAtMs
+  }
+
   private async lookThrough(drive: DriveId, signal: AbortSignal): Promise<void> {
     const known = this.seen.get(drive) ?? new Map<string, SeenSession>()
     this.seen.set(drive, known)
@@ -122,10 +130,8 @@ export class OrphanWorker {
   }
 
   private firstSeen(): SeenSession {
-    return {
-      dueAtMs: this.options.clock.monotonicMs() + this.options.graceSeconds * 1000,
-      isSettled: false,
-    }
+    const graceEndsAtMs = this.options.clock.monotonicMs() + this.options.graceSeconds * 1000
+    return { dueAtMs: graceEndsAtMs, graceEndsAtMs, isSettled: false }
   }
 
   private async goneSessions(sessions: readonly SessionId[]): Promise<SessionId[]> {
@@ -189,26 +195,26 @@ export class OrphanWorker {
     owners: readonly BlockOwner[],
     verdicts: Map<string, OrphanVerdict>,
   ): Promise<void> {
-    const inGarbage = await this.readGarbage()
+    const inGarbage = await readGarbageMaps(this.options.store, this.options.clock)
     for (const owner of owners) {
       const name = nameOf(owner)
       if (verdicts.get(name) === 'orphan' && inGarbage.has(formatId(owner.map))) verdicts.set(name, 'pending')
     }
   }
+}
 
-  private async readGarbage(): Promise<ReadonlySet<string>> {
-    const { store, clock } = this.options
-    const maps = new Set<string>()
-    let range = garbageRange()
-    for (;;) {
-      const { results } = await store.read([{ kind: 'scan', range, limit: GARBAGE_ROWS_PER_READ }])
-      const rows = results[0] ?? []
-      for (const map of mapsInGarbage(rows)) maps.add(map)
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < GARBAGE_ROWS_PER_READ) return maps
-      range = { from: successorOfKey(last.key), to: range.to }
-      await yieldTurn(clock)
-    }
+/** The maps (hex) that garbage still names. To be read after its owners were judged: see `core/orphans.ts`. */
+export async function readGarbageMaps(store: KeyValueStore, clock: Clock): Promise<ReadonlySet<string>> {
+  const maps = new Set<string>()
+  let range = garbageRange()
+  for (;;) {
+    const { results } = await store.read([{ kind: 'scan', range, limit: GARBAGE_ROWS_PER_READ }])
+    const rows = results[0] ?? []
+    for (const map of mapsInGarbage(rows)) maps.add(map)
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < GARBAGE_ROWS_PER_READ) return maps
+    range = { from: successorOfKey(last.key), to: range.to }
+    await yieldTurn(clock)
   }
 }
 

@@ -1,13 +1,18 @@
 /** The background work of a metadata service, and what is to be seen of it. */
-import type { Clock } from '@cairn/protocol'
+import type { Clock, RepairReport } from '@cairn/protocol'
 import { trimChanges } from '../core/change-trim.js'
+import type { ClusterState } from '../core/cluster-state.js'
+import type { DriveStates } from '../core/drive-states.js'
+import { planMembership } from '../core/membership.js'
+import { isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
 import type { KeyValueStore } from '../ports.js'
-import type { BlockReclaimer, DriveInspector } from '../ports-blocks.js'
+import type { BlockReclaimer, DriveInspector, DriveMender } from '../ports-blocks.js'
 import { type GarbageCounts, GarbageWorker } from './garbage-worker.js'
 import { abortLostUploads } from './lost-uploads.js'
 import { type OrphanCounts, OrphanWorker } from './orphan-worker.js'
 import { PeriodicWorker } from './periodic-worker.js'
+import { RepairCoordinator } from './repair-coordinator.js'
 
 /** Pause between two looks at old change records and lost uploads. */
 const HOUSEKEEPING_MS = 60_000
@@ -15,14 +20,26 @@ const HOUSEKEEPING_MS = 60_000
 const INTERVAL_MS_MIN = 1_000
 const GARBAGE_INTERVAL_MS_MAX = 30_000
 const ORPHAN_INTERVAL_MS_MAX = 600_000
+/** Pause between two looks at the states of drives, at what may have to be compared, and at the repair queue. */
+const MEMBERSHIP_MS = 2_000
+const COMPARE_MS = 2_000
+const REPAIR_MS = 500
 
 export interface UpkeepOptions {
   readonly store: KeyValueStore
   readonly clock: Clock
-  readonly blocks: BlockReclaimer & DriveInspector
+  readonly blocks: BlockReclaimer & DriveInspector & DriveMender
+  readonly cluster: ClusterState
+  readonly states: DriveStates
   readonly safeMode: SafeMode
   readonly gcGraceSeconds: number
   readonly orphanGraceSeconds: number
+  /** Everything is compared at least each half of this. */
+  readonly scrubSeconds: number
+  /** Whether this service looks after drives and copies; of several services one does. */
+  isCoordinator?(): boolean
+  /** A drive was found dead, replaced, or back: the map has changed. */
+  onMembership?(): void
   /** Background work that failed; it is tried again. */
   onError(work: string, error: unknown): void
 }
@@ -32,6 +49,9 @@ export interface UpkeepStatus {
   readonly garbage: GarbageCounts
   readonly orphans: OrphanCounts
   readonly uploadsAborted: number
+  /** Garbage and orphans stand still since a restore; as of the last run. */
+  readonly garbageHeld: boolean
+  readonly repair: RepairReport
 }
 
 /** One run of everything. */
@@ -40,12 +60,14 @@ export type UpkeepCounts = UpkeepStatus
 export class Upkeep {
   private readonly options: UpkeepOptions
   private readonly garbage: GarbageWorker
-  private readonly orphans: OrphanWorker
+  readonly orphans: OrphanWorker
+  readonly repair: RepairCoordinator
   private readonly workers: readonly PeriodicWorker[]
-  private state: UpkeepStatus = {
+  private state: Omit<UpkeepStatus, 'repair'> = {
     garbage: { freedBytes: 0, freedRows: 0, removedRows: 0, pendingRows: 0, pendingBytes: 0 },
     orphans: { orphansDeleted: 0, freedBytes: 0, sessionsWaiting: 0, drivesFailed: 0 },
     uploadsAborted: 0,
+    garbageHeld: false,
   }
 
   constructor(options: UpkeepOptions) {
@@ -59,6 +81,13 @@ export class Upkeep {
       graceSeconds: orphanGraceSeconds,
       onDriveError: (drive, error) => options.onError(`orphans of drive ${drive}`, error),
     })
+    this.repair = new RepairCoordinator({ ...options, drives: blocks })
+    this.workers = this.plan()
+  }
+
+  private plan(): PeriodicWorker[] {
+    const { options } = this
+    const { clock, gcGraceSeconds, orphanGraceSeconds } = options
     const periodic = (
       name: string,
       intervalMs: number,
@@ -67,16 +96,21 @@ export class Upkeep {
       new PeriodicWorker({ clock, intervalMs, run, onError: (error) => options.onError(name, error) })
     const garbageMs = intervalMs(gcGraceSeconds, GARBAGE_INTERVAL_MS_MAX)
     const orphansMs = intervalMs(orphanGraceSeconds, ORPHAN_INTERVAL_MS_MAX)
-    this.workers = [
+    return [
       periodic('garbage', garbageMs, (signal) => this.inPeace(() => this.collectGarbage(signal))),
       periodic('orphans', orphansMs, (signal) => this.inPeace(() => this.findOrphans(signal))),
       periodic('housekeeping', HOUSEKEEPING_MS, (signal) => this.keepHouse(signal)),
+      periodic('membership', MEMBERSHIP_MS, () => this.lookAtDrives()),
+      periodic('repair', REPAIR_MS, (signal) => this.asCoordinator(() => this.repair.repair(signal))),
+      periodic('comparison', COMPARE_MS, (signal) =>
+        this.asCoordinator(() => this.repair.compareDue(signal)),
+      ),
     ]
   }
 
   /** Sums since the start; pending garbage as of the last run. */
   get status(): UpkeepStatus {
-    return this.state
+    return { ...this.state, repair: this.repair.report }
   }
 
   start(): void {
@@ -85,7 +119,9 @@ export class Upkeep {
 
   /** Resolves when nothing runs any more. */
   async stop(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.stop()))
+    const stopped = Promise.all(this.workers.map((worker) => worker.stop()))
+    this.repair.abandon()
+    await stopped
   }
 
   /** One run of everything, safe mode or not: for tests and simulations, while not started. */
@@ -93,11 +129,43 @@ export class Upkeep {
     const uploadsAborted = await this.keepHouse(signal)
     const garbage = await this.collectGarbage(signal)
     const orphans = await this.findOrphans(signal)
-    return { garbage, orphans, uploadsAborted }
+    await this.repairAll(signal)
+    return { ...this.status, garbage, orphans, uploadsAborted }
   }
 
+  /** Compares all drives that answer and repairs what is found. */
+  async repairAll(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    await this.lookAtDrives()
+    let isOver = false
+    const compared = this.repair.compareAll(signal).finally(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      await this.repair.repair(signal)
+      await new Promise<void>((resolve) => this.options.clock.setTimer(1, resolve))
+    }
+    await compared
+  }
+
+  /** Counts the silence of drives, and writes what has changed by it. */
+  private async lookAtDrives(): Promise<void> {
+    const { cluster, states, safeMode, isCoordinator, onMembership } = this.options
+    states.look(cluster.known)
+    if (!safeMode.isOver() || isCoordinator?.() === false) return
+    if (await cluster.change((state) => planMembership(state, (drive) => states.of(drive)))) onMembership?.()
+  }
+
+  private async asCoordinator(run: () => Promise<unknown>): Promise<void> {
+    const { safeMode, isCoordinator } = this.options
+    if (safeMode.isOver() && isCoordinator?.() !== false) await run()
+  }
+
+  /** Deletions: neither in safe mode nor after a restore that nobody has accepted. */
   private async inPeace(run: () => Promise<unknown>): Promise<void> {
-    if (this.options.safeMode.isOver()) await run()
+    if (!this.options.safeMode.isOver()) return
+    const garbageHeld = await isGarbageHeld(this.options.store)
+    this.state = { ...this.state, garbageHeld }
+    if (!garbageHeld) await run()
   }
 
   private async collectGarbage(signal: AbortSignal): Promise<GarbageCounts> {

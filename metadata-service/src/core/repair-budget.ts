@@ -1,0 +1,116 @@
+/**
+ * How fast repair may write: a token bucket whose rate yields to the foreground. It falls when timers come late or
+ * commits take long, compared with what they take while nothing is repaired, and rises again step by step. It never
+ * falls below a floor: repair always goes on.
+ */
+import type { CancelTimer, Clock } from '@cairn/protocol'
+
+/** Slowest and fastest rate, and the first one. */
+export const REPAIR_RATE_MIN: number = 4 * 1024 * 1024
+export const REPAIR_RATE_MAX: number = 1024 * 1024 * 1024
+const RATE_FIRST = 64 * 1024 * 1024
+
+/** A block costs this much at least: small ones cost calls and syncs rather than bytes. */
+export const REPAIR_COST_MIN: number = 32 * 1024
+
+/** Saved up at most: what a quarter of a second may write. */
+const BURST_SECONDS = 0.25
+/** Timers by which the lateness of the event loop is measured, and how many make one step. */
+const PROBE_MS = 20
+const PROBES_PER_STEP = 10
+/** A timer this late is what a foreground call waits too. */
+const LATE_MS = 12
+/** Commits that take so many times the usual are held up. */
+const SLOW_COMMIT_FACTOR = 2
+/** The usual commit is never taken for faster than this. */
+const COMMIT_MS_MIN = 2
+const RISE_FACTOR = 1.25
+const FALL_FACTOR = 0.6
+/** Weight of one commit in the usual duration. */
+const USUAL_WEIGHT = 0.02
+
+export class RepairBudget {
+  private readonly clock: Clock
+  private tokens = 0
+  private filledAtMs: number
+  private rate = RATE_FIRST
+  private users = 0
+  private cancelProbe: CancelTimer | undefined
+  private probes = 0
+  private lateMs = 0
+  private commitMs = 0
+  private commits = 0
+  private usualCommitMs: number | undefined
+
+  constructor(clock: Clock) {
+    this.clock = clock
+    this.filledAtMs = clock.monotonicMs()
+  }
+
+  /** Bytes per second, now. */
+  get rateBytes(): number {
+    return this.rate
+  }
+
+  /** A foreground commit took so long. */
+  noteCommit(durationMs: number): void {
+    if (this.users === 0) {
+      const usual = this.usualCommitMs ?? durationMs
+      this.usualCommitMs = usual + (durationMs - usual) * USUAL_WEIGHT
+    } else {
+      this.commitMs += durationMs
+      this.commits++
+    }
+  }
+
+  /** Repair works until the same number of `end`: the foreground is watched meanwhile. */
+  begin(): void {
+    if (this.users++ > 0) return
+    this.filledAtMs = this.clock.monotonicMs()
+    this.probe()
+  }
+
+  end(): void {
+    if (--this.users > 0) return
+    this.cancelProbe?.()
+    this.cancelProbe = undefined
+  }
+
+  /** Waits until so many bytes may be written. A debt is paid by whoever comes next. */
+  async take(bytes: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.fill() <= 0) {
+      const waitMs = Math.min(250, Math.max(1, (-this.tokens * 1000) / this.rate))
+      await new Promise<void>((resolve) => this.clock.setTimer(waitMs, resolve))
+    }
+    this.tokens -= bytes
+  }
+
+  private fill(): number {
+    const nowMs = this.clock.monotonicMs()
+    const gained = ((nowMs - this.filledAtMs) * this.rate) / 1000
+    this.filledAtMs = nowMs
+    this.tokens = Math.min(this.rate * BURST_SECONDS, this.tokens + gained)
+    return this.tokens
+  }
+
+  private probe(): void {
+    const dueMs = this.clock.monotonicMs() + PROBE_MS
+    this.cancelProbe = this.clock.setTimer(PROBE_MS, () => {
+      this.lateMs += Math.max(0, this.clock.monotonicMs() - dueMs)
+      if (++this.probes >= PROBES_PER_STEP) this.step()
+      this.probe()
+    })
+  }
+
+  private step(): void {
+    const isLate = this.lateMs / this.probes > LATE_MS
+    const usualMs = Math.max(COMMIT_MS_MIN, this.usualCommitMs ?? COMMIT_MS_MIN)
+    const isSlow = this.commits > 0 && this.commitMs / this.commits > usualMs * SLOW_COMMIT_FACTOR
+    const rate = this.rate * (isLate || isSlow ? FALL_FACTOR : RISE_FACTOR)
+    this.rate = Math.min(REPAIR_RATE_MAX, Math.max(REPAIR_RATE_MIN, rate))
+    this.probes = 0
+    this.lateMs = 0
+    this.commitMs = 0
+    this.commits = 0
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Anti-entropy: the sorted block lists of all drives that answer, side by side. One page of each drive is held.
+ *
+ * A block that some member of its group does not list, or lists as damaged, is queued for repair, which looks again
+ * before it does anything: lists are of different moments. A group counts as whole only if all its members have been
+ * listed to the end and every block queued for it has been settled as whole.
+ */
+import {
+  type BlockId,
+  type Clock,
+  type ClusterMap,
+  type DriveId,
+  GROUPS_PER_POOL,
+  groupOf,
+  type Pool,
+} from '@cairn/protocol'
+import { holdersTable } from '../core/group-holders.js'
+import type { RepairQueue, RepairWatcher } from '../core/repair-queue.js'
+import type { DriveMender } from '../ports-blocks.js'
+import { advanceFrom, DriveList, lowestOf } from './drive-lists.js'
+
+export interface ComparisonOptions {
+  readonly clock: Clock
+  readonly drives: DriveMender
+  readonly queue: RepairQueue
+  /** Blocks that were compared, as they are. */
+  onCompared(blocks: number): void
+  onError(what: string, error: unknown): void
+}
+
+/** What is compared. */
+export interface ComparisonScope {
+  readonly map: ClusterMap
+  readonly pool: Pool
+  /** Drives that answer, members or not. */
+  readonly answering: readonly DriveId[]
+  /** Only groups whose bit is set. */
+  readonly groups?: Uint8Array
+}
+
+/** What came of a comparison. */
+export interface ComparisonResult {
+  /** By its members' lists, and by what has become of the blocks that were queued. */
+  isWhole(group: number): boolean
+  /** Every group that was compared is whole. */
+  readonly allWhole: boolean
+}
+
+/** Compares, and waits until all that was found has been settled. */
+export async function compareDrives(
+  options: ComparisonOptions,
+  scope: ComparisonScope,
+  signal: AbortSignal,
+): Promise<ComparisonResult> {
+  return new Comparison(options, scope).run(signal)
+}
+
+class Comparison implements RepairWatcher {
+  private readonly options: ComparisonOptions
+  private readonly scope: ComparisonScope
+  private readonly holders: readonly (readonly DriveId[])[]
+  private readonly failed = new Set<DriveId>()
+  private readonly open = new Set<number>()
+  private last: BlockId | undefined
+  private pending = 0
+  private onSettled: (() => void) | undefined
+
+  constructor(options: ComparisonOptions, scope: ComparisonScope) {
+    this.options = options
+    this.scope = scope
+    this.holders = holdersTable(scope.map, scope.pool)
+  }
+
+  settled(block: BlockId, whole: boolean): void {
+    if (!whole) this.open.add(groupOf(block))
+    if (--this.pending === 0) this.onSettled?.()
+  }
+
+  async run(signal: AbortSignal): Promise<ComparisonResult> {
+    const { groups, answering } = this.scope
+    const listScope = { withOwner: false, ...(groups === undefined ? {} : { groups }) }
+    const lists = answering.map((drive) => new DriveList(this.options, drive, listScope))
+    await Promise.all(lists.map((list) => list.advance()))
+    let compared = 0
+    for (;;) {
+      const lowest = lowestOf(lists)
+      if (lowest === undefined || signal.aborted) break
+      await this.compare(lowest, lists)
+      if (++compared % 100 === 0) this.options.onCompared(100)
+      await advanceFrom(lists, lowest)
+    }
+    this.options.onCompared(compared % 100)
+    for (const { drive, hasFailed } of lists) if (hasFailed) this.failed.add(drive)
+    await this.wait(signal)
+    return this.result(signal.aborted)
+  }
+
+  private async compare(block: BlockId, lists: readonly DriveList[]): Promise<void> {
+    const group = groupOf(block)
+    const isRepeated = this.last !== undefined && Buffer.compare(block, this.last) <= 0
+    if (isRepeated || !this.isInScope(group)) return
+    this.last = block
+    const holders = this.holders[group] ?? []
+    const has = lists.filter((list) => list.entryOf(block) !== undefined)
+    const good = has.filter((list) => list.entryOf(block)?.damaged !== true)
+    const isLacking = (list: DriveList): boolean =>
+      !list.hasFailed && holders.includes(list.drive) && !good.includes(list)
+    if (!lists.some(isLacking)) return
+    await this.suspect(block, good.length, has.find(({ drive }) => !holders.includes(drive))?.drive)
+  }
+
+  private async suspect(block: BlockId, copies: number, seenOn: DriveId | undefined): Promise<void> {
+    const { queue } = this.options
+    await queue.room()
+    this.pending++
+    const suspect = { block, pool: this.scope.pool.id, copies, watchers: [this], attempts: 0 }
+    if (!queue.add(seenOn === undefined ? suspect : { ...suspect, seenOn })) this.settled(block, false)
+  }
+
+  private async wait(signal: AbortSignal): Promise<void> {
+    if (this.pending === 0 || signal.aborted) return
+    await new Promise<void>((resolve) => {
+      this.onSettled = resolve
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+
+  private isInScope(group: number): boolean {
+    const { groups } = this.scope
+    return groups === undefined || ((groups[group >> 3] ?? 0) & (1 << (group & 7))) !== 0
+  }
+
+  private result(isCut: boolean): ComparisonResult {
+    const listed = new Set(this.scope.answering.filter((drive) => !this.failed.has(drive)))
+    const isWhole = (group: number): boolean =>
+      !isCut && !this.open.has(group) && (this.holders[group] ?? []).every((drive) => listed.has(drive))
+    let allWhole = true
+    for (let group = 0; group < GROUPS_PER_POOL; group++) {
+      if (this.isInScope(group) && !isWhole(group)) allWhole = false
+    }
+    return { isWhole, allWhole }
+  }
+}

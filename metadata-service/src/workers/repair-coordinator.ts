@@ -1,0 +1,263 @@
+/**
+ * Decides what is looked at for repair, and when: blocks that readers and drives complain about, groups that owe
+ * copies, and from time to time, or after a change of drives, everything.
+ *
+ * Runs in the embedded service; with several services in the one that `isCoordinator` names. Another that acts at the
+ * same time does no harm: every copy is confirmed, and every row is removed by compare.
+ */
+import type {
+  BlockId,
+  Clock,
+  ClusterMap,
+  DriveId,
+  Pool,
+  RepairReport,
+  ReportBlocksRequest,
+} from '@cairn/protocol'
+import type { ClusterState } from '../core/cluster-state.js'
+import type { DriveStates } from '../core/drive-states.js'
+import { holdersOfGroup, poolOfDrive } from '../core/group-holders.js'
+import { EVERY_GROUP, parseDirtyKey } from '../core/keys.js'
+import { RepairBudget } from '../core/repair-budget.js'
+import type { KeyValueStore, StoreRow } from '../ports.js'
+import type { DriveMender } from '../ports-blocks.js'
+import { compareDrives } from './repair-comparison.js'
+import { clearDebts, groupsOf, owesEverything, readDebts } from './repair-debts.js'
+import { RepairWorker } from './repair-worker.js'
+
+/** Groups that could not be made whole are compared again after this pause; it doubles. */
+const RETRY_MS = 2_000
+const RETRY_MS_MAX = 300_000
+/** A comparison of owing groups is followed by a pause of so many times its duration. */
+const REST_FACTOR = 10
+/** A drive's damaged blocks are listed again after this time, if it still has as many. */
+const DAMAGE_AGAIN_MS = 60_000
+/** Longest time between two full comparisons when scrub is off. */
+const COMPARE_SECONDS_MAX = 7 * 86_400
+
+export interface RepairCoordinatorOptions {
+  readonly store: KeyValueStore
+  readonly clock: Clock
+  readonly cluster: ClusterState
+  readonly states: DriveStates
+  readonly drives: DriveMender
+  readonly budget?: RepairBudget
+  /** Everything is compared at least each half of this; 0 for a week. */
+  readonly scrubSeconds: number
+  onError(what: string, error: unknown): void
+}
+
+interface SeenDamage {
+  readonly count: number
+  readonly atMs: number
+}
+
+export class RepairCoordinator {
+  readonly budget: RepairBudget
+  private readonly options: RepairCoordinatorOptions
+  private readonly worker: RepairWorker
+  private readonly damage = new Map<DriveId, SeenDamage>()
+  private comparison: { done: number; total: number } | undefined
+  private last: { done: number; total: number } = { done: 0, total: 0 }
+  private dirtyGroups = 0
+  private comparedAtMs: number | undefined
+  private comparedDrives = new Set<string>()
+  private debtsDueAtMs = 0
+  private retryMs = RETRY_MS
+
+  constructor(options: RepairCoordinatorOptions) {
+    this.options = options
+    this.budget = options.budget ?? new RepairBudget(options.clock)
+    const { states } = options
+    this.worker = new RepairWorker({
+      ...options,
+      budget: this.budget,
+      answers: (drive) => states.answers(drive),
+    })
+  }
+
+  get report(): RepairReport {
+    const { underReplicated, unavailable } = this.worker.known
+    const { done, total } = this.comparison ?? this.last
+    return {
+      underReplicated: underReplicated + this.unseenBlocks(),
+      unavailable,
+      dirtyGroups: this.dirtyGroups,
+      ...this.worker.done,
+      comparing: this.comparison !== undefined,
+      blocksCompared: done,
+      blocksToCompare: Math.max(done, total),
+    }
+  }
+
+  /** Readers have met these; what finds no room is found again by comparison. */
+  suspect({ pool, blocks }: ReportBlocksRequest): void {
+    for (const block of blocks) this.worker.queue.add({ block, pool, copies: 1, watchers: [], attempts: 0 })
+  }
+
+  /** Repairs what is queued. */
+  async repair(signal: AbortSignal): Promise<void> {
+    await this.listDamage()
+    await this.worker.drain(signal)
+  }
+
+  /** One look at debts and drives; compares what is due. `repair` must run meanwhile. */
+  async compareDue(signal: AbortSignal): Promise<void> {
+    const { store, cluster, clock } = this.options
+    const map = await cluster.current()
+    const debts = await readDebts(store)
+    this.dirtyGroups = debts.groups
+    const isFull = this.isFullDue(map)
+    if (!isFull && (debts.groups === 0 || clock.monotonicMs() < this.debtsDueAtMs)) return
+    for (const pool of map.pools) {
+      const all = debts.byPool.get(pool.id) ?? []
+      const rows = isFull ? all : this.payable(map, pool, all)
+      if (isFull || rows.length > 0) await this.compare({ map, pool, rows, isFull, signal })
+    }
+  }
+
+  /** Compares everything now, whether or not it is due. */
+  compareAll(signal: AbortSignal): Promise<void> {
+    this.comparedAtMs = undefined
+    return this.compareDue(signal)
+  }
+
+  /** Everybody who waits for the queue goes on: at the end. */
+  abandon(): void {
+    this.worker.abandon()
+  }
+
+  private async compare(work: {
+    readonly map: ClusterMap
+    readonly pool: Pool
+    readonly rows: readonly StoreRow[]
+    readonly isFull: boolean
+    readonly signal: AbortSignal
+  }): Promise<void> {
+    const { map, pool, rows, isFull, signal } = work
+    const { clock, store } = this.options
+    const startedMs = clock.monotonicMs()
+    const answering = this.answering(map)
+    const total = this.blocksOn(answering) / pool.replicas
+    const progress = { done: 0, total: Math.ceil(total) }
+    if (isFull) this.comparison = progress
+    try {
+      const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(rows) }
+      const scope = { map, pool, answering, ...groups }
+      const compareOptions = {
+        ...this.options,
+        queue: this.worker.queue,
+        onCompared: (blocks: number) => {
+          progress.done += blocks
+        },
+      }
+      const result = await compareDrives(compareOptions, scope, signal)
+      if (signal.aborted) return
+      const left = rows.length === 0 ? 0 : await clearDebts(store, rows, result)
+      this.planNext(left, clock.monotonicMs() - startedMs)
+      if (isFull) this.noteCompared(startedMs, result.allWhole, answering, map)
+    } finally {
+      this.last = isFull ? progress : this.last
+      this.comparison = undefined
+    }
+  }
+
+  /** What a drive that does not answer owes has to wait for it; its return brings a full comparison. */
+  private payable(map: ClusterMap, pool: Pool, rows: readonly StoreRow[]): StoreRow[] {
+    const { states } = this.options
+    return rows.filter(({ key }) => {
+      const { group } = parseDirtyKey(key)
+      const holders = group === EVERY_GROUP ? pool.drives : holdersOfGroup(map, pool, group)
+      return holders.every((drive) => states.answers(drive))
+    })
+  }
+
+  private noteCompared(
+    startedMs: number,
+    allWhole: boolean,
+    answering: readonly DriveId[],
+    map: ClusterMap,
+  ): void {
+    this.comparedAtMs = startedMs
+    this.comparedDrives = driveNames(map, answering)
+    if (allWhole) this.worker.forgetLacking(startedMs)
+  }
+
+  private planNext(left: number, tookMs: number): void {
+    const nowMs = this.options.clock.monotonicMs()
+    this.retryMs = left === 0 ? RETRY_MS : Math.min(RETRY_MS_MAX, this.retryMs * 2)
+    this.debtsDueAtMs = nowMs + Math.max(this.retryMs, tookMs * REST_FACTOR)
+  }
+
+  /** At the start, when a drive answers again or the map has changed, and after the interval. */
+  private isFullDue(map: ClusterMap): boolean {
+    const { clock, scrubSeconds } = this.options
+    if (this.comparedAtMs === undefined) return true
+    const intervalSeconds = scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2
+    if (clock.monotonicMs() - this.comparedAtMs >= intervalSeconds * 1000) return true
+    for (const name of driveNames(map, this.answering(map))) {
+      if (!this.comparedDrives.has(name)) return true
+    }
+    // A drive that is silent is forgotten, so that its return counts as a change.
+    const now = driveNames(map, this.answering(map))
+    for (const name of this.comparedDrives) if (!now.has(name)) this.comparedDrives.delete(name)
+    return false
+  }
+
+  private answering(map: ClusterMap): DriveId[] {
+    return map.drives.map(({ id }) => id).filter((id) => this.options.states.answers(id))
+  }
+
+  private blocksOn(drives: readonly DriveId[]): number {
+    const { heartbeats } = this.options.cluster
+    return drives.reduce((sum, id) => sum + (heartbeats.ofDrive(id)?.report.blockCount ?? 0), 0)
+  }
+
+  /** What drives that hold groups had when they were last heard: nobody can see it now. */
+  private unseenBlocks(): number {
+    const { cluster, states } = this.options
+    const holding = new Set(cluster.known.pools.flatMap(({ drives }) => drives))
+    return this.blocksOn([...holding].filter((id) => !states.answers(id)))
+  }
+
+  private async listDamage(): Promise<void> {
+    const { cluster, states } = this.options
+    for (const { id } of cluster.known.drives) {
+      const count = cluster.heartbeats.ofDrive(id)?.report.damagedBlocks ?? 0
+      if (count > 0 && states.answers(id) && this.isDamageNews(id, count)) await this.listDamageOf(id)
+    }
+  }
+
+  private isDamageNews(drive: DriveId, count: number): boolean {
+    const nowMs = this.options.clock.monotonicMs()
+    const seen = this.damage.get(drive)
+    if (seen?.count === count && nowMs - seen.atMs < DAMAGE_AGAIN_MS) return false
+    this.damage.set(drive, { count, atMs: nowMs })
+    return true
+  }
+
+  private async listDamageOf(drive: DriveId): Promise<void> {
+    const { cluster, drives, onError } = this.options
+    const pool = poolOfDrive(cluster.known, drive)
+    if (pool === undefined) return
+    const copies = Math.max(1, pool.replicas - 1)
+    try {
+      let after: BlockId | undefined
+      do {
+        const { blocks, next } = await drives.list(drive, after, { withOwner: false, damagedOnly: true })
+        for (const { block } of blocks) {
+          if (this.worker.queue.isFull) return
+          this.worker.queue.add({ block, pool: pool.id, copies, watchers: [], attempts: 0 })
+        }
+        after = next
+      } while (after !== undefined)
+    } catch (error) {
+      onError(`damaged blocks of drive ${drive}`, error)
+    }
+  }
+}
+
+/** Drives that answer, each with whether it holds groups: a change of either is a reason to compare. */
+function driveNames(map: ClusterMap, answering: readonly DriveId[]): Set<string> {
+  return new Set(answering.map((id) => `${id} ${map.pools.map(({ drives }) => drives.includes(id)).join()}`))
+}
