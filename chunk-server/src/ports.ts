@@ -1,18 +1,12 @@
 /** What the block store needs from the world: a disk, an index, and what it offers: blocks. */
-import type {
-  BlockEntry,
-  BlockId,
-  BlockOwner,
-  SessionId,
-  Unit,
-  UnitSource,
-  UnitStream,
-} from '@cairn/protocol'
+import type { BlockEntry, BlockId, BlockOwner, SessionId, Unit, UnitSource } from '@cairn/protocol'
 
 /** A file opened on a `Disk`. All lengths and offsets in bytes. */
 export interface DiskFile {
   /** Fills `into` from `offset`; returns the bytes read, less than asked only at the end of the file. */
   read(into: Uint8Array, offset: number): Promise<number>
+  /** As `read`, but in this turn: for a few bytes that are in memory already. Absent where it cannot be done. */
+  readNow?(into: Uint8Array, offset: number): number
   /** Writes all buffers at `offset`, looping on short writes; rejects with `DriveFull` (ENOSPC) or `DriveFailed`. */
   write(buffers: readonly Uint8Array[], offset: number): Promise<void>
   /** Makes all writes so far durable (fdatasync). Never retried: a failure means the drive is suspect. */
@@ -53,7 +47,7 @@ export interface StoredBlock {
 export interface OpenBlock extends StoredBlock {
   readonly firstUnit: number
   /** Whole units with their checks; verified on the way out. */
-  readonly units: UnitStream
+  readonly units: UnitSource
 }
 
 /** Immutable, checksummed blocks on one drive. */

@@ -104,6 +104,21 @@ class NodeDiskFile implements DiskFile {
     return this.use((finish) => this.readOn(into, { offset, filled: 0 }, finish))
   }
 
+  readNow(into: Uint8Array, offset: number): number {
+    if (this.closed) throw new CairnError('Internal', 'the file is closed')
+    try {
+      let filled = 0
+      while (filled < into.length) {
+        const count = fs.readSync(this.descriptor, into, filled, into.length - filled, offset + filled)
+        if (count === 0) break
+        filled += count
+      }
+      return filled
+    } catch (error) {
+      throw diskError('read', error as NodeJS.ErrnoException)
+    }
+  }
+
   write(buffers: readonly Uint8Array[], offset: number): Promise<void> {
     const only = buffers.length === 1 ? buffers[0] : undefined
     return this.use((finish) => {

@@ -65,7 +65,7 @@ export class BlockVerifier {
     const { reader } = this
     await reader.readOwner(entry)
     const whole = { offset: 0, length: entry.sizeBytes }
-    const { units } = await reader.get(entry.block, whole, signal)
+    const { units } = await reader.get(entry.block, whole, { signal })
     const hasher: BlockHasher = createBlockHasher()
     for await (const { bytes } of units) hasher.update(bytes)
     if (!sameBytes(hasher.digest(), entry.hash)) throw reader.corrupt(entry, 'its hash is another')

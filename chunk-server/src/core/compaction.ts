@@ -213,7 +213,7 @@ export class Compactor {
   private async copySmall(entry: IndexedBlock, owner: Uint8Array): Promise<void> {
     const { log, reader } = this.options
     const whole = { offset: 0, length: entry.sizeBytes }
-    const opened = await reader.get(entry.block, whole, new AbortController().signal)
+    const opened = await reader.get(entry.block, whole, new AbortController())
     const units: Unit[] = []
     for await (const unit of opened.units) units.push(unit)
     if (!this.mayPlace(entry)) return

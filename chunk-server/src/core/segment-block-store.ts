@@ -44,6 +44,7 @@ import { SegmentSet } from './segment-set.js'
 import { ContentShare } from './shared-content.js'
 import { StreamWriter } from './stream-writer.js'
 import { UnitIntake } from './unit-intake.js'
+import { WarmBlocks } from './warm-blocks.js'
 import { type StoreCounters, WriteState } from './write-state.js'
 
 export interface SegmentBlockStoreOptions {
@@ -96,6 +97,7 @@ class OpenStore implements SegmentBlockStore {
   private readonly reader: BlockReader
   private readonly listing: BlockListing
   private readonly verifier: BlockVerifier
+  private readonly warm: WarmBlocks
   private readonly compactor: Compactor
   /** Puts under way, by block: a second one waits for the first. */
   private readonly putting = new Map<string, Promise<void>>()
@@ -113,7 +115,8 @@ class OpenStore implements SegmentBlockStore {
     const table = new BlockTable(index, segments, { clock, limits })
     const log = new GroupCommit(segments, state, { clock, limits })
     const streams = new StreamWriter(segments, state, limits)
-    const reader = new BlockReader({ table, segments, state, limits, onDamage })
+    const warm = new WarmBlocks(clock)
+    const reader = new BlockReader({ table, segments, state, limits, warm, onDamage })
     this.listing = new BlockListing({ index, table, reader, clock })
     this.verifier = new BlockVerifier({ table, reader })
     const deletions = new Deletions(log, table)
@@ -127,6 +130,7 @@ class OpenStore implements SegmentBlockStore {
     this.log = log
     this.streams = streams
     this.reader = reader
+    this.warm = warm
   }
 
   get counters(): Readonly<StoreCounters> {
@@ -169,9 +173,9 @@ class OpenStore implements SegmentBlockStore {
   get(
     block: BlockId,
     range: { offset: number; length: number },
-    { signal }: { signal: AbortSignal },
+    control: { signal: AbortSignal },
   ): Promise<OpenBlock> {
-    return this.reader.get(block, range, signal)
+    return this.reader.get(block, range, control)
   }
 
   async delete(blocks: readonly BlockId[]): Promise<Deleted> {
@@ -291,6 +295,7 @@ class OpenStore implements SegmentBlockStore {
     const { sizeBytes, hash } = hashUnits(units)
     const storedAtMs = this.nowMs()
     const ownerBytes = owner.length
+    const recordBytes = blockRecordBytes(ownerBytes, sizeBytes)
     return new Promise((resolve, reject) => {
       this.log.append({
         kind: 'block',
@@ -300,9 +305,10 @@ class OpenStore implements SegmentBlockStore {
         sizeBytes,
         hash,
         storedAtMs,
-        recordBytes: blockRecordBytes(ownerBytes, sizeBytes),
+        recordBytes,
         settle: (outcome) => {
           if (outcome instanceof CairnError) return reject(outcome)
+          this.warm.touch(outcome.segment, outcome.offset, recordBytes)
           this.table.put(entryAt(outcome, { block, ownerBytes, sizeBytes, hash, storedAtMs }), key)
           resolve({ sizeBytes, hash })
         },

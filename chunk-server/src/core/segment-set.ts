@@ -164,6 +164,11 @@ export class SegmentSet {
     }
   }
 
+  /** As `read`, but at once; `undefined` if that is not possible now. */
+  readNow(sequence: number, into: Uint8Array, offset: number): number | undefined {
+    return this.handle(sequence).file?.readNow?.(into, offset)
+  }
+
   /** Deletes a segment that holds nothing any more, after its last reader; durable once it resolves. */
   async remove(segment: Segment): Promise<void> {
     await this.closeHandle(segment.sequence)

@@ -4,6 +4,7 @@ import {
   getBlock,
   type RpcRouter,
   type Unit,
+  type UnitSource,
   type UnitStream,
 } from '@cairn/protocol'
 import type { ServedDrive } from '../core/drive.js'
@@ -20,18 +21,22 @@ export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
     const drive = drives.get(request.drive)
     const store = drive.readable()
     try {
-      const { signal } = call
-      const found = await store.get(ownedBlockId(request.block), { offset, length }, { signal })
+      // The call itself is the control: making a signal costs more than reading a small block.
+      const found = await store.get(ownedBlockId(request.block), { offset, length }, call)
       const response = { blockBytes: found.sizeBytes, hash: found.hash, firstUnit: found.firstUnit }
-      return { response, body: notingFailure(found.units, drive) }
+      return { response, body: isStream(found.units) ? notingFailure(found.units, drive) : found.units }
     } catch (error) {
       throw drive.noted(error)
     }
   })
 }
 
+function isStream(units: UnitSource): units is AsyncIterable<Unit> {
+  return Symbol.asyncIterator in units
+}
+
 /** The same units; a failure of the drive while they flow is noted on it. */
-function notingFailure(units: UnitStream, drive: ServedDrive): UnitStream {
+function notingFailure(units: AsyncIterable<Unit>, drive: ServedDrive): UnitStream {
   return {
     [Symbol.asyncIterator](): AsyncIterator<Unit> {
       const inner = units[Symbol.asyncIterator]()

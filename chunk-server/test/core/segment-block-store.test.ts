@@ -1,4 +1,4 @@
-import { crc32c } from '@cairn/protocol'
+import { crc32c, type UnitStream } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/block-store.js'
@@ -213,7 +213,7 @@ describe('Compaction', () => {
     const before = await diskBytes(world)
     const slow = world.store.get(blockId(1, 901), { offset: 0, length: 400_000 }, { signal: never })
     const { units } = await world.run(slow)
-    const iterator = units[Symbol.asyncIterator]()
+    const iterator = (units as UnitStream)[Symbol.asyncIterator]()
     const parts = [(await world.run(iterator.next())).value?.bytes]
     await compactAll(world)
     for (
