@@ -20,6 +20,8 @@ export interface Compatibility {
   readonly strictDeleteDigest: boolean
   /** The checksum of the empty body in a presigned query is verified like any other. */
   readonly strictPresignedChecksum: boolean
+  /** GetObjectAttributes lists the parts of every multipart object, also of one without checksums of its parts. */
+  readonly attributesParts: boolean
 }
 
 export interface GatewayConfig {
@@ -30,6 +32,8 @@ export interface GatewayConfig {
   readonly publicEndpoints: readonly string[]
   /** Peer addresses whose `X-Forwarded-Host` counts. */
   readonly trustedProxies: readonly string[]
+  /** Where an anonymous visit of the root is sent; it is refused without one. */
+  readonly landingPage?: string
   readonly compatibility: Compatibility
 }
 
@@ -44,6 +48,7 @@ export const AWS_COMPATIBILITY: Compatibility = {
   anonymousListBuckets: false,
   strictDeleteDigest: false,
   strictPresignedChecksum: false,
+  attributesParts: false,
 }
 
 /** The other side of every switch, as public conformance suites expect it. */
@@ -57,6 +62,7 @@ export const SUITES_COMPATIBILITY: Compatibility = {
   anonymousListBuckets: true,
   strictDeleteDigest: false,
   strictPresignedChecksum: false,
+  attributesParts: true,
 }
 
 /** Defaults of the contract: `us-east-1`, path style, AWS's behaviour. */

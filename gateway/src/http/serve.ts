@@ -7,6 +7,7 @@ import type { CairnClient } from '@cairn/client'
 import type { Clock } from '@cairn/protocol'
 import { type AuthenticationSettings, authenticate } from '../authentication/authenticate.js'
 import { authorize } from '../authentication/authorize.js'
+import { requireOwner } from '../authentication/principal.js'
 import type { GatewayConfig } from '../config.js'
 import { S3Error, toS3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
@@ -260,7 +261,7 @@ async function checkBucketOwner(context: RequestContext): Promise<void> {
   const expected = context.headers['x-amz-expected-bucket-owner']
   if (expected === undefined || context.bucket === '' || context.operation === 'CreateBucket') return
   const { owner } = await context.client.getBucket(context.bucket, { signal: context.signal })
-  if (owner !== expected) throw new S3Error('AccessDenied')
+  requireOwner(expected, owner)
 }
 
 function mergeHeaders(wireHeaders: Record<string, string | undefined>, query: Query): RequestHeaders {

@@ -1,6 +1,7 @@
 /** Request headers to what is kept with an object, and back to response headers. */
 import type { ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
+import { readTagHeader } from './tag-set.js'
 import type { RequestHeaders, ResponseHeaders } from './types.js'
 
 /** Bytes of user metadata, names and values together, as in S3. */
@@ -53,11 +54,13 @@ export function readAttributes(headers: RequestHeaders): ObjectAttributes {
   delete attributes.contentEncoding
   const userMetadata = readUserMetadata(headers)
   const storageClass = readStorageClass(headers)
+  const tags = readTagHeader(headers)
   return {
     ...attributes,
     ...(encoding === undefined ? {} : { contentEncoding: encoding }),
     ...(userMetadata === undefined ? {} : { userMetadata }),
     ...(storageClass === undefined ? {} : { storageClass }),
+    ...(tags === undefined ? {} : { tags }),
   }
 }
 
@@ -98,11 +101,13 @@ function readStorageClass(headers: RequestHeaders): string | undefined {
 }
 
 /** Headers that would change what is stored, of features that are not built: named in the refusal. */
-const UNBUILT = /^x-amz-(server-side-encryption.*|object-lock-.*|tagging|write-offset-bytes)$/
-/** ACLs that ask for nothing beyond what a bucket with owner-enforced ownership gives. */
-const NEUTRAL_ACLS = new Set(['private', 'bucket-owner-full-control'])
+const UNBUILT = /^x-amz-((copy-source-)?server-side-encryption.*|object-lock-.*|write-offset-bytes)$/
 
-function refuseUnbuilt(headers: RequestHeaders): void {
+/** Canned ACLs that ask for nothing beyond what a bucket with enforced ownership gives. */
+export const NEUTRAL_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
+
+/** Throws `NotImplemented` for headers that name a feature which is not built, and for ACLs as S3 does without them. */
+export function refuseUnbuilt(headers: RequestHeaders): void {
   for (const header in headers) {
     const value = headers[header]
     if (value === undefined || !header.startsWith('x-amz-')) continue
@@ -138,6 +143,7 @@ export function attributeHeaders(attributes: ObjectAttributes, rawMetadata: bool
     headers[METADATA_PREFIX + name] = metadataValue(value, rawMetadata)
   }
   if (attributes.storageClass !== undefined) headers['x-amz-storage-class'] = attributes.storageClass
+  if (attributes.tags !== undefined) headers['x-amz-tagging-count'] = String(attributes.tags.length)
   return headers
 }
 

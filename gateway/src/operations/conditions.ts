@@ -102,10 +102,72 @@ export function writePreconditions(
   return { ifMatch, ifNoneMatch }
 }
 
+/** What a delete may ask of the version it removes, as headers or elements give it. */
+export interface DeleteConditionTexts {
+  readonly etag: string | undefined
+  readonly size: string | undefined
+  /** Any date that JavaScript reads: HTTP's and ISO 8601. */
+  readonly lastModified: string | undefined
+}
+
+/** How an error names the conditions: by header or by element. */
+export type DeleteConditionNames = Readonly<Record<keyof DeleteConditionTexts, string>>
+
+/**
+ * Preconditions of a delete. AWS takes an ETag, without a version id; the rest is for directory buckets and 501
+ * here. A switch evaluates all of them as Ceph does.
+ */
+export function deletePreconditions(
+  texts: DeleteConditionTexts,
+  names: DeleteConditionNames,
+  options: { readonly compatibility: Compatibility; readonly versionId: string | undefined },
+): WritePreconditions | undefined {
+  const ifMatch = parseEtags(texts.etag)
+  const isAsked = ifMatch.length > 0 || texts.size !== undefined || texts.lastModified !== undefined
+  if (!isAsked) return undefined
+  const { compatibility, versionId } = options
+  if (!compatibility.deleteConditions) {
+    if (texts.size !== undefined) throw unbuilt(names.size)
+    if (texts.lastModified !== undefined) throw unbuilt(names.lastModified)
+    if (versionId !== undefined) throw unbuilt(names.etag)
+    return { ifMatch, ifNoneMatch: [] }
+  }
+  const ifSizeBytes = readSize(texts.size, names.size)
+  const ifModifiedSeconds = readSeconds(texts.lastModified, names.lastModified)
+  return {
+    ifMatch,
+    ifNoneMatch: [],
+    missingIsFine: true,
+    ...(ifSizeBytes === undefined ? {} : { ifSizeBytes }),
+    ...(ifModifiedSeconds === undefined ? {} : { ifModifiedSeconds }),
+  }
+}
+
+function readSize(text: string | undefined, name: string): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d{1,15}$/.test(text.trim())) return Number(text)
+  throw new S3Error('InvalidArgument', `The value of ${name} is no size.`)
+}
+
+/** A date as whole seconds since 1970. Throws `InvalidArgument` for what is none. */
+export function readSeconds(text: string | undefined, name: string): number | undefined {
+  const seconds = parseTime(text)
+  if (text !== undefined && seconds === undefined) {
+    throw new S3Error('InvalidArgument', `The value of ${name} is no date.`)
+  }
+  return seconds
+}
+
 function refuseReadConditions(headers: RequestHeaders): void {
   for (const header of ['if-modified-since', 'if-unmodified-since']) {
     if (headers[header] !== undefined) throw unbuilt(header)
   }
+}
+
+/** No condition is ignored: those that a delete does not have are 501. */
+export function refuseConditions(headers: RequestHeaders): void {
+  if (headers['if-none-match'] !== undefined) throw unbuilt('If-None-Match')
+  refuseReadConditions(headers)
 }
 
 function unbuilt(header: string): S3Error {

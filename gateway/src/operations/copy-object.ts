@@ -1,6 +1,6 @@
 import type { CopySource, OpenedObject } from '@cairn/client'
 import { hasCode, type ObjectAttributes } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
+import { canonicalIdOf, requireOwner } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { document, element, formatTime } from '../xml/writer.js'
 import { readAttributes } from './attributes.js'
@@ -11,7 +11,7 @@ import { digestCopy } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
 import { quoted, writtenVersionHeader } from './object-headers.js'
 import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
 /** Largest source of one CopyObject, as in S3. */
 const COPY_BYTES_MAX = 5 * 1024 ** 3
@@ -25,12 +25,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const algorithm = readChecksumAlgorithm(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const { opened, reference } = await openSource(context, header)
-  if (opened.object.sizeBytes > COPY_BYTES_MAX) {
-    throw new S3Error(
-      'InvalidRequest',
-      'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120',
-    )
-  }
+  checkCopySize(opened.object.sizeBytes)
   const attributes = changedAttributes(asked, opened.object.attributes)
   const copy = await context.client.copyObject(reference, context.bucket, context.key, {
     owner: canonicalIdOf(context.principal),
@@ -47,6 +42,15 @@ async function handle(context: OperationContext): Promise<S3Response> {
     ...writtenVersionHeader(copy.versionId, context.config.compatibility),
     ...sourceVersionHeader(opened),
   })
+}
+
+/** `InvalidRequest` for more bytes than one copy may have. */
+export function checkCopySize(sizeBytes: number): void {
+  if (sizeBytes <= COPY_BYTES_MAX) return
+  throw new S3Error(
+    'InvalidRequest',
+    `The specified copy source is larger than the maximum allowable size for a copy source: ${COPY_BYTES_MAX}`,
+  )
 }
 
 /** The version that was copied, where versioning was ever on. */
@@ -72,7 +76,7 @@ async function checkSourceOwner(context: OperationContext, { bucket }: CopySourc
   const expected = context.headers['x-amz-source-expected-bucket-owner']
   if (expected === undefined) return
   const { owner } = await context.client.getBucket(bucket, { signal: context.signal })
-  if (owner !== expected) throw new S3Error('AccessDenied')
+  requireOwner(expected, owner)
 }
 
 async function openVersion(context: OperationContext, header: CopySourceHeader): Promise<OpenedObject> {
@@ -90,21 +94,20 @@ async function openVersion(context: OperationContext, header: CopySourceHeader):
   }
 }
 
+type Directive = 'COPY' | 'REPLACE'
+
 /** What the request says of the copy's attributes. */
 interface AskedChange {
-  readonly directive: 'COPY' | 'REPLACE'
+  readonly directive: Directive
+  readonly tagging: Directive
   readonly attributes: ObjectAttributes
 }
 
 /** Throws `InvalidRequest` for a copy of an object onto itself that would change nothing. */
 function readChange(context: OperationContext, source: CopySourceHeader): AskedChange {
   const { headers } = context
-  const directive = headers['x-amz-metadata-directive'] ?? 'COPY'
-  if (directive !== 'COPY' && directive !== 'REPLACE') {
-    throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {
-      elements: { ArgumentName: 'x-amz-metadata-directive', ArgumentValue: directive },
-    })
-  }
+  const directive = readDirective(headers, 'x-amz-metadata-directive')
+  const tagging = readDirective(headers, 'x-amz-tagging-directive')
   // Read in both cases: what is not built is refused even where its value would not be used.
   const attributes = readAttributes(headers)
   const ontoItself =
@@ -119,14 +122,27 @@ function readChange(context: OperationContext, source: CopySourceHeader): AskedC
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
     )
   }
-  return { directive, attributes }
+  return { directive, tagging, attributes }
+}
+
+function readDirective(headers: RequestHeaders, name: string): Directive {
+  const directive = headers[name] ?? 'COPY'
+  if (directive === 'COPY' || directive === 'REPLACE') return directive
+  throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {
+    elements: { ArgumentName: name, ArgumentValue: directive },
+  })
 }
 
 /** The attributes of the copy, or `undefined` to keep the source's. A redirect is never taken over, as in S3. */
 function changedAttributes(asked: AskedChange, source: ObjectAttributes): ObjectAttributes | undefined {
-  if (asked.directive === 'REPLACE') return asked.attributes
-  const { websiteRedirectLocation } = asked.attributes
-  const { websiteRedirectLocation: before, ...kept } = source
-  if (websiteRedirectLocation === before) return undefined
-  return websiteRedirectLocation === undefined ? kept : { ...kept, websiteRedirectLocation }
+  const { websiteRedirectLocation, tags: given, ...fresh } = asked.attributes
+  const { websiteRedirectLocation: before, tags: ofSource, ...kept } = source
+  const keepsAll = asked.directive === 'COPY' && asked.tagging === 'COPY'
+  if (keepsAll && websiteRedirectLocation === before) return undefined
+  const tags = asked.tagging === 'COPY' ? ofSource : given
+  return {
+    ...(asked.directive === 'COPY' ? kept : fresh),
+    ...(websiteRedirectLocation === undefined ? {} : { websiteRedirectLocation }),
+    ...(tags === undefined ? {} : { tags }),
+  }
 }

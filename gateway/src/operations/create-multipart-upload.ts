@@ -1,4 +1,4 @@
-import type { ChecksumAlgorithm, ChecksumType } from '@cairn/protocol'
+import { type ChecksumAlgorithm, type ChecksumType, isCombinable } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { document, element } from '../xml/writer.js'
@@ -31,7 +31,7 @@ interface ChecksumKind {
   readonly checksumType?: ChecksumType
 }
 
-/** Algorithm and type. CRC64NVME is always of the full object, SHA never; the others are composite unless asked. */
+/** Algorithm and type. CRC64NVME is always of the full object; of the others only CRCs, which can be combined, if asked. */
 function readChecksumKind(headers: RequestHeaders): ChecksumKind {
   const wantedType = headers['x-amz-checksum-type']?.toUpperCase()
   const algorithm = readChecksumAlgorithm(headers)
@@ -45,7 +45,7 @@ function readChecksumKind(headers: RequestHeaders): ChecksumKind {
   const type = wantedType ?? (algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : 'COMPOSITE')
   if (type !== 'FULL_OBJECT' && type !== 'COMPOSITE')
     throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
-  const impossible = type === 'FULL_OBJECT' ? algorithm.startsWith('SHA') : algorithm === 'CRC64NVME'
+  const impossible = type === 'FULL_OBJECT' ? !isCombinable(algorithm) : algorithm === 'CRC64NVME'
   if (impossible) {
     throw new S3Error(
       'InvalidRequest',

@@ -11,7 +11,7 @@ import { S3_CODE_OF, S3_ERRORS, S3Error } from '../errors.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element, parent } from '../xml/writer.js'
-import { parseEtags } from './conditions.js'
+import { deletePreconditions } from './conditions.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
 
@@ -49,33 +49,22 @@ function readTarget(context: OperationContext, object: XmlElement): DeleteTarget
   const key = getText(object, 'Key')
   if (key === '' || key.includes('\0')) throw new S3Error('MalformedXML')
   if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
-  const versionId = findText(object, 'VersionId')
-  const ifMatch = parseEtags(findText(object, 'ETag'))
-  refuseConditions(context, object, versionId)
+  const versionId = findText(object, 'VersionId') || undefined
+  const texts = {
+    etag: findText(object, 'ETag'),
+    size: findText(object, 'Size'),
+    lastModified: findText(object, 'LastModifiedTime'),
+  }
+  const { compatibility } = context.config
+  const preconditions = deletePreconditions(texts, CONDITION_NAMES, { compatibility, versionId })
   return {
     key,
-    ...(versionId === undefined || versionId === '' ? {} : { versionId }),
-    ...(ifMatch.length === 0 ? {} : { preconditions: { ifMatch, ifNoneMatch: [] } }),
+    ...(versionId === undefined ? {} : { versionId }),
+    ...(preconditions === undefined ? {} : { preconditions }),
   }
 }
 
-function refuseConditions(
-  context: OperationContext,
-  object: XmlElement,
-  versionId: string | undefined,
-): void {
-  for (const name of ['Size', 'LastModifiedTime']) {
-    if (findText(object, name) !== undefined) throw unbuilt(name)
-  }
-  const both = versionId !== undefined && findText(object, 'ETag') !== undefined
-  if (both && !context.config.compatibility.deleteConditions) throw unbuilt('ETag')
-}
-
-function unbuilt(name: string): S3Error {
-  return new S3Error('NotImplemented', `The condition ${name} is not implemented for this request.`, {
-    elements: { Condition: name },
-  })
-}
+const CONDITION_NAMES = { etag: 'ETag', size: 'Size', lastModified: 'LastModifiedTime' }
 
 function outcomeXml(target: DeleteTarget, outcome: DeleteOutcome | undefined, quiet: boolean): string {
   const head = element('Key', target.key) + element('VersionId', target.versionId)

@@ -1,9 +1,10 @@
 import type { OpenedObject } from '@cairn/client'
-import { createDigest, type ObjectChecksum, type PartRun } from '@cairn/protocol'
+import { createDigest, type ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
-import { checksumHeaders, overrideHeaders } from './attributes.js'
+import { checksumHeaders, overrideHeaders, refuseUnbuilt } from './attributes.js'
 import { evaluate, holdsIfRange, readConditions } from './conditions.js'
 import { objectHeaders } from './object-headers.js'
+import { countParts, findPart, type ObjectPart } from './object-parts.js'
 import { readPartNumber, readVersionId } from './parameters.js'
 import { type ByteRange, contentRange, parseRange } from './ranges.js'
 import type { Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
@@ -24,6 +25,7 @@ interface Selection {
 }
 
 async function answer(context: OperationContext): Promise<S3Response> {
+  refuseUnbuilt(context.headers)
   const versionId = readVersionId(context.query)
   const opened = await context.client.openObject(context.bucket, context.key, {
     signal: context.signal,
@@ -87,38 +89,30 @@ async function selectPart(
     if (object.sizeBytes === 0) return { headers: checksum }
     return { range: { offset: 0, length: object.sizeBytes }, headers: checksum }
   }
-  const range = findPart(object.parts, partNumber)
-  if (range === undefined) throw noSuchPart(context)
-  const count = object.parts.reduce((sum, run) => sum + run.count, 0)
-  const checksum = wantsChecksum(context) ? await partChecksum(context, opened, range) : undefined
-  return { range, headers: { 'x-amz-mp-parts-count': count, ...checksumHeaders(checksum) } }
+  const part = findPart(object, partNumber)
+  if (part === undefined) throw noSuchPart(context)
+  const checksum = wantsChecksum(context) ? await partChecksum(context, opened, part) : undefined
+  const headers = { 'x-amz-mp-parts-count': countParts(object.parts), ...checksumHeaders(checksum) }
+  return { range: part, headers }
 }
 
 /**
- * The checksum of one part. The parts' own are not kept with the object, so it is made of the bytes, for parts that
- * are read quickly; larger ones are answered without it rather than late.
+ * The checksum of one part: the one it was stored with. Objects that keep none of their parts (see
+ * PART_CHECKSUMS_BYTES_MAX, or written by an earlier version) have it made of the bytes, for parts that are read
+ * quickly; larger ones are answered without it rather than late.
  */
 async function partChecksum(
   { signal }: OperationContext,
   { object, read }: OpenedObject,
-  range: ByteRange,
+  part: ObjectPart,
 ): Promise<ObjectChecksum | undefined> {
-  if (object.checksum === undefined || range.length > PART_CHECKSUM_BYTES_MAX) return undefined
+  if (object.checksum === undefined) return undefined
   const { algorithm, type } = object.checksum
+  if (part.checksum !== undefined) return { algorithm, type, value: part.checksum }
+  if (part.length > PART_CHECKSUM_BYTES_MAX) return undefined
   const digest = createDigest(algorithm)
-  for await (const bytes of read(range, { signal })) digest.update(bytes)
+  for await (const bytes of read(part, { signal })) digest.update(bytes)
   return { algorithm, type, value: Buffer.from(digest.digest()).toString('base64') }
-}
-
-function findPart(runs: readonly PartRun[], partNumber: number): ByteRange | undefined {
-  let offset = 0
-  for (const run of runs) {
-    const index = partNumber - run.firstNumber
-    if (index >= 0 && index < run.count)
-      return { offset: offset + index * run.sizeBytes, length: run.sizeBytes }
-    offset += run.count * run.sizeBytes
-  }
-  return undefined
 }
 
 function noSuchPart(context: OperationContext): S3Error {

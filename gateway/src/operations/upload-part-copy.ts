@@ -1,6 +1,6 @@
 import { document, element, formatTime } from '../xml/writer.js'
 import { checksumElement } from './checksum-xml.js'
-import { openSource, sourceVersionHeader } from './copy-object.js'
+import { checkCopySize, openSource, sourceVersionHeader } from './copy-object.js'
 import { readCopySource } from './copy-source.js'
 import { quoted } from './object-headers.js'
 import { readUploadId } from './parameters.js'
@@ -17,6 +17,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const partNumber = requirePartNumber(context)
   const source = await openSource(context, readCopySource(context.headers))
   const range = parseCopyRange(context.headers['x-amz-copy-source-range'], source.opened.object.sizeBytes)
+  checkCopySize(range?.length ?? source.opened.object.sizeBytes)
   const part = await context.client.copyPart(upload, partNumber, source.reference, range, {
     signal: context.signal,
   })

@@ -34,7 +34,7 @@ const SIZE_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
 
 /**
  * `undefined` if the request declares none. Throws `InvalidRequest` for several, for values that are no digest
- * of their algorithm and for contradicting algorithm names; `NotImplemented` for algorithms of newer models.
+ * of their algorithm and for contradicting algorithm names; `NotImplemented` for algorithms that S3 does not have.
  */
 export function readDeclaredChecksum(
   headers: RequestHeaders,
@@ -70,6 +70,11 @@ export function parseChecksum(algorithm: ChecksumAlgorithm, text: string): Uint8
   const bytes = Buffer.from(text, 'base64')
   if (bytes.length === SIZE_BYTES[algorithm] && bytes.toString('base64') === text) return bytes
   throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`)
+}
+
+/** Bytes of a digest of that algorithm. */
+export function digestBytes(algorithm: ChecksumAlgorithm): number {
+  return SIZE_BYTES[algorithm]
 }
 
 /** The `Content-MD5` header as bytes; `InvalidDigest` unless it is base64 of 16 bytes. */

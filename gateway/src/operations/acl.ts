@@ -1,0 +1,70 @@
+/**
+ * `?acl`: ownership is enforced, so that the bucket's owner has full control and no ACL changes that, as in every
+ * bucket that S3 makes by default.
+ */
+import { S3Error } from '../errors.js'
+import { document, element, escapeXml, parent } from '../xml/writer.js'
+import { NEUTRAL_ACLS } from './attributes.js'
+import { versionHeader } from './object-headers.js'
+import { readVersionId } from './parameters.js'
+import { xmlResponse } from './response.js'
+import type { Operation, OperationContext, S3Response } from './types.js'
+
+/** `GET /B?acl`: full control for the owner. */
+export const getBucketAcl: Operation = { name: 'GetBucketAcl', handle: ofBucket }
+
+/** `GET /B/K?acl`: full control for the owner. */
+export const getObjectAcl: Operation = { name: 'GetObjectAcl', handle: ofObject }
+
+/** `PUT /B?acl`: only what changes nothing. */
+export const putBucketAcl: Operation = { name: 'PutBucketAcl', handle: refuseForBucket }
+
+/** `PUT /B/K?acl`: only what changes nothing. */
+export const putObjectAcl: Operation = { name: 'PutObjectAcl', handle: refuseForObject }
+
+async function ofBucket({ client, bucket, signal }: OperationContext): Promise<S3Response> {
+  const { owner } = await client.getBucket(bucket, { signal })
+  return xmlResponse(aclXml(owner))
+}
+
+async function ofObject(context: OperationContext): Promise<S3Response> {
+  const { owner, headers } = await describe(context)
+  return xmlResponse(aclXml(owner), headers)
+}
+
+async function refuseForBucket(context: OperationContext): Promise<S3Response> {
+  await context.client.getBucket(context.bucket, { signal: context.signal })
+  requireNeutral(context)
+  return { status: 200 }
+}
+
+async function refuseForObject(context: OperationContext): Promise<S3Response> {
+  const { headers } = await describe(context)
+  requireNeutral(context)
+  return { status: 200, headers }
+}
+
+async function describe(
+  context: OperationContext,
+): Promise<{ owner: string; headers: Readonly<Record<string, string | number | undefined>> }> {
+  const { client, bucket, key, query, signal } = context
+  const versionId = readVersionId(query)
+  const { object, versioning } = await client.openObject(bucket, key, {
+    signal,
+    ...(versionId === undefined ? {} : { versionId }),
+  })
+  return { owner: object.owner, headers: versionHeader(versioning, object.versionId) }
+}
+
+/** A document is refused unread: whatever it grants, it is not ours to give. */
+function requireNeutral({ headers }: OperationContext): void {
+  const canned = headers['x-amz-acl']
+  if (canned === undefined || !NEUTRAL_ACLS.has(canned)) throw new S3Error('AccessControlListNotSupported')
+}
+
+function aclXml(owner: string): string {
+  const id = element('ID', owner)
+  const grantee = `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${escapeXml(owner)}</ID></Grantee>`
+  const grant = parent('Grant', grantee + element('Permission', 'FULL_CONTROL'))
+  return document('AccessControlPolicy', parent('Owner', id) + parent('AccessControlList', grant))
+}
