@@ -15,6 +15,7 @@ import {
   type SettingName,
   type Settings,
 } from './settings.js'
+import { readTlsFiles } from './tls-files.js'
 
 export interface Config extends Settings {
   readonly role: Role
@@ -36,6 +37,8 @@ export class ConfigError extends Error {
 export interface ConfigInput {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Also reads the files that settings name, as whoever starts a server must. */
+  readonly checkFiles?: boolean
 }
 
 export interface ReadConfig {
@@ -62,6 +65,7 @@ export function readConfig(input: ConfigInput): ReadConfig {
   const compatibility = readCompatibility(values.compat as CompatMode, input.env, mistakes)
   warnUnknown(input.env, warnings)
   checkTogether(values as unknown as Settings, role, mistakes)
+  checkTls(values as unknown as Settings, { role, checkFiles: input.checkFiles === true }, mistakes)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return { config: Object.freeze({ ...(values as unknown as Settings), role, compatibility }), warnings }
 }
@@ -192,6 +196,24 @@ function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
     mistakes.push(`CAIRN_METADATA: needed by --role ${role}`)
   }
   checkDrives(values, role, mistakes)
+}
+
+function checkTls(
+  { tlsCert, tlsKey, plainPort, port }: Settings,
+  { role, checkFiles }: { role: Role; checkFiles: boolean },
+  mistakes: string[],
+): void {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    mistakes.push('CAIRN_TLS_CERT and CAIRN_TLS_KEY: give both or neither')
+  }
+  if (plainPort !== undefined && tlsCert === undefined && tlsKey === undefined) {
+    mistakes.push('CAIRN_PLAIN_PORT: opens HTTP beside HTTPS; without CAIRN_TLS_CERT CAIRN_PORT is HTTP')
+  }
+  if (plainPort !== undefined && plainPort !== 0 && plainPort === port) {
+    mistakes.push('CAIRN_PLAIN_PORT: must differ from CAIRN_PORT')
+  }
+  if (!checkFiles || tlsCert === undefined || tlsKey === undefined) return
+  if (role === 'all' || role === 'gateway') mistakes.push(...readTlsFiles({ tlsCert, tlsKey }).mistakes)
 }
 
 function checkDrives(values: Settings, role: Role, mistakes: string[]): void {

@@ -31,10 +31,10 @@ function takeSeconds(argv: string[], name: string, fallback: number): number {
 
 async function run(command: string, argv: string[]): Promise<number> {
   // biome-ignore lint/style/noProcessEnv: the one place where the environment enters; config.ts reads it.
-  const read = () => readConfig({ argv, env: process.env })
+  const read = (checkFiles = false) => readConfig({ argv, env: process.env, checkFiles })
   switch (command) {
     case 'start': {
-      const { config, warnings } = read()
+      const { config, warnings } = read(true)
       await start(config, warnings, say)
       return EXIT_STATUS.ok
     }

@@ -11,10 +11,11 @@ import { S3Error } from './errors.js'
 import { createDateHeader } from './http/dates.js'
 import { errorDocument } from './http/error-response.js'
 import type { FormPart } from './http/form.js'
+import { Listeners } from './http/listeners.js'
 import { createRequestIds, type RequestIds } from './http/request-ids.js'
 import { findVirtualBucket } from './http/request-target.js'
 import { createServe, type Serve } from './http/serve.js'
-import { createHttpServer, type HttpServer } from './http/server.js'
+import type { TlsIdentity } from './http/server.js'
 import {
   CLOSE_MS,
   FORM_FIELDS_BYTES_MAX,
@@ -40,12 +41,29 @@ export interface GatewayOptions {
   readonly observe?: RequestObserver
   /** Adds routes below `/-/`: health, metrics. Everything else is S3's. */
   readonly registerOwnPaths?: (app: FastifyInstance) => void
+  /** The port then speaks HTTPS only. */
+  readonly tls?: TlsIdentity
+}
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+  /** Plain HTTP beside HTTPS, with the same handler and the same limits. */
+  readonly plainPort?: number | undefined
+}
+
+/** The ports that were given or found. */
+export interface ListenPorts {
+  readonly port: number
+  readonly plainPort?: number
 }
 
 export interface Gateway {
   readonly app: FastifyInstance
-  /** Resolves once connections are taken; with the port that was given or found. */
-  listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }>
+  /** Resolves once connections are taken. */
+  listen(address: ListenAddress): Promise<ListenPorts>
+  /** Another certificate for new connections. Throws, and keeps the old one, for what is no pair. */
+  setTlsIdentity(identity: TlsIdentity): void
   /** Takes no more connections, lets running requests finish for at most 10 s, then cuts them. */
   close(): Promise<void>
 }
@@ -73,7 +91,7 @@ const FORM_ROUTE = '/s3-form'
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, clock } = options
   const requestIds = createRequestIds(options.random)
-  let http: HttpServer | undefined
+  const listeners = new Listeners(requestIds, options.tls)
   let closing = false
   const app = fastify({
     logger: false,
@@ -83,27 +101,33 @@ export function createGateway(options: GatewayOptions): Gateway {
     frameworkErrors: (error, _request, reply) => {
       sendOwnError(reply.raw, error, requestIds)
     },
-    serverFactory: (handler) => {
-      http = createHttpServer(handler as RequestListener, requestIds)
-      return http.server
-    },
+    serverFactory: (handler) => listeners.open(handler as RequestListener),
   })
   routeS3(app, options, { requestIds, isClosing: () => closing })
   options.registerOwnPaths?.(app)
+  const close = async (): Promise<void> => {
+    closing = true
+    const cancel = clock.setTimer(CLOSE_MS, () => listeners.cut())
+    const closed = Promise.all([app.close(), listeners.closePlain()])
+    listeners.closeIdle()
+    await closed
+    cancel()
+  }
 
   return {
     app,
-    async listen({ host, port }): Promise<{ readonly port: number }> {
+    close,
+    setTlsIdentity: (identity) => listeners.setIdentity(identity),
+    async listen({ host, port, plainPort }): Promise<ListenPorts> {
       await app.listen({ host, port })
-      return { port: (app.server.address() as AddressInfo).port }
-    },
-    async close(): Promise<void> {
-      closing = true
-      const cancel = clock.setTimer(CLOSE_MS, () => http?.server.closeAllConnections())
-      const closed = app.close()
-      http?.closeIdle()
-      await closed
-      cancel()
+      const found = { port: (app.server.address() as AddressInfo).port }
+      if (plainPort === undefined) return found
+      try {
+        return { ...found, plainPort: await listeners.listenPlain(host, plainPort) }
+      } catch (error) {
+        await close()
+        throw error
+      }
     },
   }
 }

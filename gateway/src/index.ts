@@ -1,4 +1,5 @@
 export * from './app.js'
 export * from './authentication/principal.js'
 export * from './config.js'
+export type { TlsIdentity } from './http/server.js'
 export * from './ports.js'

@@ -36,6 +36,9 @@ export const LINGER_BYTES_MAX: number = 16 * 1024 * 1024
 /** Time for the whole header section; longer is an attack. */
 export const HEADERS_TIMEOUT_MS: number = 10_000
 
+/** Time for the handshake of a TLS connection. */
+export const HANDSHAKE_TIMEOUT_MS: number = 10_000
+
 /** Idle keep-alive: above the pools of common clients, so that they, not we, close. */
 export const KEEP_ALIVE_MS: number = 75_000
 

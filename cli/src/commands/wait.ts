@@ -1,6 +1,6 @@
 /** `cairn wait --healthy --timeout 60` and `cairn health`: does S3 work on this endpoint now? */
 import type { Config } from '../config.js'
-import { endpointOf } from '../endpoint.js'
+import { askServer } from '../http/ask-server.js'
 
 const PROBE_INTERVAL_MS = 200
 const PROBE_TIMEOUT_MS = 5_000
@@ -8,11 +8,8 @@ const PROBE_TIMEOUT_MS = 5_000
 /** True if the server says that a write and a read would work now. */
 export async function isHealthy(config: Config): Promise<boolean> {
   try {
-    const response = await fetch(`${endpointOf(config.host, config.port)}/-/health/ready`, {
-      signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-    })
-    await response.arrayBuffer()
-    return response.ok
+    const { status } = await askServer(config, '/-/health/ready', { timeoutMs: PROBE_TIMEOUT_MS })
+    return status === 200
   } catch {
     // Nobody listens, or not in time: both mean "not healthy", whatever the cause.
     return false

@@ -58,7 +58,7 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
   addClientMetrics(environment.metrics, client)
   const findTrouble = async () => (await probeReads(client)) ?? findDriveTrouble(servers, config)
   const listener = await listenGateway(environment, { client, findTrouble })
-  closers.add(() => listener.gateway.close())
+  closers.add(() => listener.close())
   return listener
 }
 

@@ -1,16 +1,24 @@
 /** The S3 listener on top of a client: the same in every process that has one. */
 import type { CairnClient } from '@cairn/client'
-import { createGateway, type Gateway } from '@cairn/gateway'
-import { endpointOf } from '../endpoint.js'
+import { createGateway, type Gateway, type TlsIdentity } from '@cairn/gateway'
+import { ConfigError } from '../config.js'
+import { endpointOf, schemeOf } from '../endpoint.js'
 import { registerOwnPaths } from '../http/own-paths.js'
+import type { Settings } from '../settings.js'
+import { readTlsFiles, type TlsPaths, watchTlsFiles } from '../tls-files.js'
 import { rootCredentialStore, rootCredentialsOf } from './credentials.js'
 import type { RoleEnvironment } from './environment.js'
 
 export interface GatewayListener {
   readonly gateway: Gateway
+  /** Of CAIRN_PORT. */
   readonly endpoint: string
+  /** Of CAIRN_PLAIN_PORT, if it is open. */
+  readonly plainEndpoint?: string
   readonly accessKey: string
   readonly secretKey: string
+  /** Drains and closes all ports. */
+  close(): Promise<void>
 }
 
 export interface GatewayListenerOptions {
@@ -25,6 +33,7 @@ export async function listenGateway(
 ): Promise<GatewayListener> {
   const { config, clock, random, log, metrics } = environment
   const root = rootCredentialsOf(config, random)
+  const tls = tlsPathsOf(config)
   const gateway = createGateway({
     client,
     config: {
@@ -42,14 +51,49 @@ export async function listenGateway(
     observe: (sample) => metrics.observeRequest(sample),
     registerOwnPaths: (app) =>
       registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, findTrouble }),
+    ...(tls === undefined ? {} : { tls: readIdentity(tls) }),
   })
-  const { port } = await gateway.listen({ host: config.host, port: config.port })
-  return { gateway, endpoint: endpointOf(config.host, port), ...root }
+  const { host, plainPort } = config
+  const found = await gateway.listen({ host, port: config.port, plainPort })
+  const stopWatching = tls === undefined ? () => undefined : watchIdentity(tls, gateway, environment)
+  return {
+    gateway,
+    endpoint: endpointOf(host, found.port, schemeOf(config)),
+    ...(found.plainPort === undefined ? {} : { plainEndpoint: endpointOf(host, found.plainPort) }),
+    ...root,
+    async close() {
+      stopWatching()
+      await gateway.close()
+    },
+  }
+}
+
+function tlsPathsOf({ tlsCert, tlsKey }: Settings): TlsPaths | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { tlsCert, tlsKey }
+}
+
+function readIdentity(paths: TlsPaths): TlsIdentity {
+  const { identity, mistakes } = readTlsFiles(paths)
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return identity
+}
+
+/** A renewed certificate serves new connections; one that is no good is told of, and the old one stays. */
+function watchIdentity(paths: TlsPaths, gateway: Gateway, { clock, log }: RoleEnvironment): () => void {
+  return watchTlsFiles({
+    paths,
+    clock,
+    apply: (identity) => gateway.setTlsIdentity(identity),
+    onRefused: (mistakes) => log.error({ mistakes }, 'new certificate refused, the old one stays'),
+    onChanged: ({ subject, validTo }) => log.info({ subject, validTo }, 'new certificate'),
+  })
 }
 
 /** What a process with an S3 listener says when it is ready. The secret is never printed. */
 export function gatewayLines(listener: GatewayListener): readonly string[] {
-  return [`Access key: ${listener.accessKey}`, `S3 endpoint: ${listener.endpoint}`]
+  const { accessKey, endpoint, plainEndpoint } = listener
+  const endpoints = plainEndpoint === undefined ? [endpoint] : [endpoint, plainEndpoint]
+  return [`Access key: ${accessKey}`, ...endpoints.map((url) => `S3 endpoint: ${url}`)]
 }
 
 /** Rejected calls are what "trouble" is made of: the reason in one line. */

@@ -33,6 +33,6 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   closers.add(() => client.close())
   addClientMetrics(metrics, client)
   const listener = await listenGateway(environment, { client, findTrouble: () => probeReads(client) })
-  closers.add(() => listener.gateway.close())
+  closers.add(() => listener.close())
   return gatewayLines(listener)
 }

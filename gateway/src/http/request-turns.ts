@@ -39,6 +39,11 @@ export class RequestTurns {
     else socket.destroy()
   }
 
+  /** Whether the connection is open for requests. */
+  has(socket: Duplex): boolean {
+    return this.#connections.has(socket)
+  }
+
   /** Whether a request of the connection is being answered. */
   isBusy(socket: Duplex): boolean {
     return this.#connections.get(socket)?.busy === true

@@ -1,11 +1,14 @@
 /**
  * The HTTP server under Fastify: its limits, and the answers to what Node's parser refuses before any request
- * exists. Those too are S3's XML.
+ * exists. Those too are S3's XML. With a certificate it speaks HTTPS only.
  */
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { S3Error, type S3ErrorCode } from '../errors.js'
 import {
+  HANDSHAKE_TIMEOUT_MS,
   HEADERS_MAX,
   HEADERS_TIMEOUT_MS,
   IDLE_SOCKET_MS,
@@ -14,7 +17,7 @@ import {
 } from '../limits.js'
 import { errorDocument } from './error-response.js'
 import type { RequestIds } from './request-ids.js'
-import { RequestTurns } from './request-turns.js'
+import type { RequestTurns } from './request-turns.js'
 
 /** Bytes queued on a socket before the writer waits. Node's 16 KiB would stall after every 64 KiB frame. */
 const SOCKET_QUEUE_BYTES = 128 * 1024
@@ -25,27 +28,95 @@ const CODES: Readonly<Record<string, S3ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'RequestTimeout',
 }
 
+const OPTIONS = {
+  maxHeaderSize: PARSER_HEADER_BYTES_MAX,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
+  highWaterMark: SOCKET_QUEUE_BYTES,
+  noDelay: true,
+  requireHostHeader: false,
+} as const
+
+/** A certificate chain and its private key, both as PEM. */
+export interface TlsIdentity {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface HttpServer {
   readonly server: Server
   /** Closes the connections that carry no request now, fresh ones included, which Node does not count as idle. */
   closeIdle(): void
 }
 
-export function createHttpServer(handler: RequestListener, requestIds: RequestIds): HttpServer {
-  const turns = new RequestTurns()
-  const server = createServer({
-    maxHeaderSize: PARSER_HEADER_BYTES_MAX,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
-    highWaterMark: SOCKET_QUEUE_BYTES,
-    noDelay: true,
-    requireHostHeader: false,
+export interface HttpsServer extends HttpServer {
+  /** For new connections; those that are open go on. Throws for what is no pair, and keeps the old one then. */
+  setIdentity(identity: TlsIdentity): void
+}
+
+export interface HttpServerOptions {
+  readonly handler: RequestListener
+  readonly requestIds: RequestIds
+  /** Shared by all listeners of one gateway. */
+  readonly turns: RequestTurns
+}
+
+/** A listener of plain HTTP. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { turns } = options
+  const server = createServer(OPTIONS)
+  server.on('connection', (socket) => turns.open(socket))
+  addHandlers(server, options)
+  return { server, closeIdle: () => turns.closeIdle() }
+}
+
+/** A listener of HTTPS. A request in plain HTTP is told so and cut off. */
+export function createHttpsServer(options: HttpServerOptions, identity: TlsIdentity): HttpsServer {
+  const { turns } = options
+  const server: SecureServer = createSecureServer({ ...OPTIONS, ...tlsOptions(identity) })
+  const shaking = new Map<string, Socket>()
+  server.on('connection', (socket: Socket) => {
+    const name = peerOf(socket)
+    shaking.set(name, socket)
+    socket.once('close', () => shaking.delete(name))
   })
+  server.on('secureConnection', (socket) => {
+    shaking.delete(peerOf(socket))
+    turns.open(socket)
+  })
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    const plain = error.code === 'ERR_SSL_HTTP_REQUEST' ? shaking.get(peerOf(socket)) : undefined
+    if (plain !== undefined) {
+      refuse(plain, new S3Error('BadRequest', 'This port speaks HTTPS only.'), options.requestIds)
+    }
+  })
+  addHandlers(server, options)
+  return {
+    server,
+    closeIdle(): void {
+      for (const socket of shaking.values()) socket.destroy()
+      turns.closeIdle()
+    },
+    setIdentity: (next) => server.setSecureContext(tlsOptions(next)),
+  }
+}
+
+function tlsOptions(identity: TlsIdentity): TlsIdentity & {
+  readonly minVersion: 'TLSv1.2'
+  readonly handshakeTimeout: number
+} {
+  return { ...identity, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_TIMEOUT_MS }
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`
+}
+
+function addHandlers(server: Server, { handler, requestIds, turns }: HttpServerOptions): void {
   server.maxHeadersCount = HEADERS_MAX + 10
   server.timeout = IDLE_SOCKET_MS
-  server.on('connection', (socket) => turns.open(socket))
   const take: RequestListener = (request, response) => {
     turns.take(request.socket, response, () => handler(request, response))
   }
@@ -53,6 +124,11 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   server.on('checkContinue', take)
   server.on('checkExpectation', take)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    // Before the end of a handshake nothing can be said.
+    if (!turns.has(socket)) {
+      socket.destroy()
+      return
+    }
     const code = CODES[error.code ?? ''] ?? 'BadRequest'
     // Within another answer, anything written would pass for a part of it.
     refuse(socket, turns.isBusy(socket) ? undefined : new S3Error(code), requestIds)
@@ -60,12 +136,6 @@ export function createHttpServer(handler: RequestListener, requestIds: RequestId
   server.on('connect', (_request, socket: Duplex) => {
     refuse(socket, new S3Error('MethodNotAllowed'), requestIds)
   })
-  return {
-    server,
-    closeIdle(): void {
-      turns.closeIdle()
-    },
-  }
 }
 
 function refuse(socket: Duplex, error: S3Error | undefined, requestIds: RequestIds): void {
