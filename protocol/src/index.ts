@@ -1,5 +1,6 @@
 export * from './adapters.js'
 export * from './block-map.js'
+export * from './checked-json.js'
 export * from './checksum/block-hash.js'
 export * from './checksum/combine-crc.js'
 export * from './checksum/digest.js'
