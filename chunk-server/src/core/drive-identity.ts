@@ -3,7 +3,15 @@
  * poses as a full one. It is the first file ever written to a drive: a folder that holds segments but no
  * `drive.json` has lost it, and is refused rather than made anew.
  */
-import { CairnError, type Clock, type DriveId, formatId, type Random } from '@cairn/protocol'
+import {
+  CairnError,
+  type Clock,
+  type DriveId,
+  encodeCheckedJson,
+  formatId,
+  isCheckGood,
+  type Random,
+} from '@cairn/protocol'
 import type { Disk } from '../ports.js'
 
 /** Name of the identity file. */
@@ -47,6 +55,8 @@ export async function findDriveIdentity(disk: Disk): Promise<DriveIdentity | und
 
 function parseIdentity(content: Uint8Array): DriveIdentity {
   const fields = parseJson(content)
+  // Before the format: a flipped bit in its number is damage of one drive, not a newer version, which ends the start.
+  if (!isCheckGood(fields)) throw damaged()
   const { format, clusterId, driveId, createdAt } = fields
   if (typeof format === 'number' && format > FORMAT) {
     throw new CairnError('FormatTooNew', `${DRIVE_FILE} has format ${format}; this version knows ${FORMAT}`)
@@ -89,6 +99,6 @@ async function makeIdentity(disk: Disk, options: OpenIdentityOptions): Promise<D
     driveId: formatId(options.random.bytes(DRIVE_ID_BYTES)),
     createdAt: new Date(options.clock.wallMicros() / 1000).toISOString(),
   }
-  await disk.replace(DRIVE_FILE, Buffer.from(`${JSON.stringify({ format: FORMAT, ...identity }, null, 2)}\n`))
+  await disk.replace(DRIVE_FILE, Buffer.from(encodeCheckedJson({ format: FORMAT, ...identity })))
   return identity
 }

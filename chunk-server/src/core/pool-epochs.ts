@@ -2,7 +2,7 @@
  * The highest epoch of each pool that a drive was written by, kept in `epochs.json`. A writer that placed a block by
  * an older one may have sent it to a drive that has left its group, so its writes are refused, also after a restart.
  */
-import { CairnError } from '@cairn/protocol'
+import { CairnError, encodeCheckedJson, isCheckGood } from '@cairn/protocol'
 import type { Disk } from '../ports.js'
 
 const EPOCHS_FILE = 'epochs.json'
@@ -52,8 +52,8 @@ class StoredEpochs implements PoolEpochs {
       .then(async () => {
         if ((this.durable.get(pool) ?? 0) >= epoch) return
         const snapshot = new Map(this.seen)
-        const text = JSON.stringify({ format: FORMAT, pools: Object.fromEntries(snapshot) })
-        await this.disk.replace(EPOCHS_FILE, Buffer.from(`${text}\n`))
+        const text = encodeCheckedJson({ format: FORMAT, pools: Object.fromEntries(snapshot) })
+        await this.disk.replace(EPOCHS_FILE, Buffer.from(text))
         for (const [id, written] of snapshot) this.durable.set(id, written)
       })
     this.writing = next
@@ -69,7 +69,9 @@ export function staleMap(facts: { pool: number; epoch: number; highest: number }
 }
 
 function parseEpochs(content: Uint8Array): Map<number, number> {
-  const { format, pools } = parseFile(content)
+  const fields = parseFile(content)
+  if (!isCheckGood(fields)) throw damaged()
+  const { format, pools } = fields
   if (typeof format === 'number' && format > FORMAT) {
     throw new CairnError('FormatTooNew', `${EPOCHS_FILE} has format ${format}; this version knows ${FORMAT}`)
   }
@@ -95,5 +97,8 @@ function safeInteger(value: unknown): number {
 }
 
 function damaged(cause?: unknown): CairnError {
-  return new CairnError('DriveFailed', `${EPOCHS_FILE} is damaged`, { details: { reason: 'damaged' }, cause })
+  return new CairnError('DriveFailed', `${EPOCHS_FILE} is damaged; delete it when no old writer is left`, {
+    details: { reason: 'damaged' },
+    cause,
+  })
 }
