@@ -4,6 +4,7 @@
  * A file with the owner's pid would do neither: pids differ per container and are used again. SQLite also refuses
  * a second lock from within one process, where POSIX locks alone would be silently shared.
  */
+import { truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import SqliteDatabase from 'better-sqlite3'
@@ -19,6 +20,17 @@ export interface FolderLock {
 
 /** Locks an existing folder at once, or throws `DataFolderInUse`; `DriveFailed` if the folder cannot be written. */
 export function lockFolder(folder: string): FolderLock {
+  try {
+    return lockFile(folder)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    // Nobody holds it: of a held lock SQLite says so before it looks at the content. The file stays the same one.
+    truncateSync(join(folder, LOCK_FILE), 0)
+    return lockFile(folder)
+  }
+}
+
+function lockFile(folder: string): FolderLock {
   let database: SqliteDatabase.Database | undefined
   try {
     database = new SqliteDatabase(join(folder, LOCK_FILE), { timeout: 0 })
@@ -30,6 +42,12 @@ export function lockFolder(folder: string): FolderLock {
   }
   const held = database
   return { release: () => held.close() }
+}
+
+/** The file, which is to be empty, has bytes that are no database. */
+function isDamage(error: unknown): boolean {
+  const code = ((error as CairnError).cause as { code?: unknown } | undefined)?.code
+  return code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT'
 }
 
 function lockError(folder: string, error: unknown): CairnError {

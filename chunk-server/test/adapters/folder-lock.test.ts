@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
-import { lockFolder } from '../../src/adapters/folder-lock.js'
+import { LOCK_FILE, lockFolder } from '../../src/adapters/folder-lock.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
 const lockUrl = new URL('../../src/adapters/folder-lock.js', import.meta.url).href
@@ -31,6 +32,13 @@ describe('lockFolder', () => {
     lock.release()
     lock.release()
     expect(codeOfLocking(folder.path)).to.equal('locked')
+  })
+
+  it('is not kept out by junk in its file', () => {
+    writeFileSync(join(folder.path, LOCK_FILE), Buffer.alloc(777, 'junk'))
+    const lock = lockFolder(folder.path)
+    expect(codeOfLocking(folder.path)).to.equal('DataFolderInUse')
+    lock.release()
   })
 
   it('keeps another process out, and ends when its owner is killed', async () => {
