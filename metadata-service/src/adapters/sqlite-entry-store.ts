@@ -6,7 +6,9 @@
  *
  * What a failure leaves behind: an error before COMMIT rolls the entry back, it has not happened. An I/O error in
  * COMMIT itself may leave a whole entry in the WAL that a restart would find: that is `OutcomeUnknown`. After any
- * I/O error the store applies nothing more (`DriveFailed`): a failed fsync is never retried.
+ * I/O error the store applies nothing more (`DriveFailed`): a failed fsync is never retried. Closing the database
+ * would do that, since it ends in a checkpoint, and that would copy frames the drive may have lost; so a failed one
+ * is left open until its process ends, and the next one recovers the WAL by its checksums.
  *
  * Checkpoints: with one connection a passive checkpoint always finishes, and the next entry starts the WAL over in
  * place, so the file neither grows nor is made anew. One is due after WAL_PAGES_SOFT pages by our own estimate and
@@ -49,6 +51,9 @@ export function openSqliteEntryStore(options: SqliteEntryStoreOptions): EntrySto
 /** Bytes of a database page: SQLite's default. */
 const PAGE_BYTES = 4096
 
+/** Held, because a database that is collected as garbage is closed. */
+const ABANDONED = new Set<Database>()
+
 class SqliteEntryStore implements EntryStore {
   private readonly database: Database
   private readonly clock: Clock
@@ -83,7 +88,7 @@ class SqliteEntryStore implements EntryStore {
   }
 
   async read(reads: readonly Read[]): Promise<ReadResult> {
-    if (!this.database.open) throw new CairnError('ShuttingDown', 'the store is closed')
+    if (this.isClosed()) throw new CairnError('ShuttingDown', 'the store is closed')
     this.tryEndDueLeases()
     checkReads(reads)
     try {
@@ -121,11 +126,16 @@ class SqliteEntryStore implements EntryStore {
   async close(): Promise<void> {
     this.leases.close()
     this.log.close()
-    this.database.close()
+    if (this.failure === undefined) this.database.close()
+    else ABANDONED.add(this.database)
+  }
+
+  private isClosed(): boolean {
+    return !this.database.open || ABANDONED.has(this.database)
   }
 
   private enter(): void {
-    if (!this.database.open) throw new CairnError('ShuttingDown', 'the store is closed')
+    if (this.isClosed()) throw new CairnError('ShuttingDown', 'the store is closed')
     if (this.failure !== undefined) throw this.failure
     for (const lease of this.leases.due()) this.endLease(lease)
   }
