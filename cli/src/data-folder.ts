@@ -2,7 +2,8 @@
  * The data folder: who may open it, and the small files at its root.
  *
  *   root.json      access key and secret key of the root account (0600), unless given by variable
- *   cluster.json   cluster id and cluster secret, made at the first start of all roles in one process (0600)
+ *   cluster.json   cluster id and cluster secret, made at the first start of all roles in one process (0600);
+ *                  made anew from what the drives say when it is lost or damaged
  *   server.json    id of a chunk server that runs apart
  *   run/           one pid file per process
  *   metadata/      the SQLite store
@@ -20,7 +21,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { CairnError, type Random } from '@cairn/protocol'
+import { CairnError, encodeCheckedJson, hasCode, isCheckGood, type Random } from '@cairn/protocol'
+import { ConfigError } from './config.js'
 
 /** Format of the data folder as a whole; a folder of a newer format is refused. */
 export const DATA_FOLDER_FORMAT = 1
@@ -96,13 +98,11 @@ export function makeFolder(path: string): void {
   for (let made = folder; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made))
 }
 
-/** The root account's keys: from the file, or made now and written there. */
+/** The root account's keys: from the file, or made now and written there. `ConfigError` if it is damaged. */
 export function loadRootCredentials(dataDir: string, random: Random): RootCredentials {
   const path = join(dataDir, 'root.json')
-  const found = readJson(path)
-  if (found !== undefined) {
-    return { accessKey: textField(path, found, 'accessKey'), secretKey: textField(path, found, 'secretKey') }
-  }
+  const found = readRoot(path)
+  if (found !== undefined) return found
   const made: RootCredentials = {
     accessKey: `CAIRN${Buffer.from(random.bytes(ACCESS_KEY_BYTES)).toString('hex').toUpperCase()}`,
     secretKey: Buffer.from(random.bytes(SECRET_KEY_BYTES)).toString('base64url'),
@@ -111,31 +111,78 @@ export function loadRootCredentials(dataDir: string, random: Random): RootCreden
   return made
 }
 
-/** Cluster id and secret of an all-in-one folder: from the file, or made now and written there. */
-export function loadClusterFile(dataDir: string, random: Random): ClusterFile {
-  const path = join(dataDir, 'cluster.json')
-  const found = readJson(path)
-  if (found === undefined) {
-    const made: ClusterFile = {
-      format: DATA_FOLDER_FORMAT,
-      clusterId: Buffer.from(random.bytes(CLUSTER_ID_BYTES)).toString('hex'),
-      clusterSecret: Buffer.from(random.bytes(CLUSTER_SECRET_BYTES)).toString('hex'),
-    }
-    replaceFile(path, `${JSON.stringify(made, null, 2)}\n`)
-    return made
+function readRoot(path: string): RootCredentials | undefined {
+  try {
+    const found = readJson(path)
+    if (found === undefined) return undefined
+    return { accessKey: textField(path, found, 'accessKey'), secretKey: textField(path, found, 'secretKey') }
+  } catch (error) {
+    if (!hasCode(error, 'InvalidArgument')) throw error
+    throw new ConfigError([`${error.message}; restore it, or delete ${path} to get new keys`])
   }
-  const format = found.format
+}
+
+/**
+ * Cluster id and secret of an all-in-one folder: from the file, or made now and written there. If the file is lost or
+ * damaged, the id is what the drives have, so that they and the metadata stay one cluster; the secret is a new one.
+ */
+export function loadClusterFile(
+  dataDir: string,
+  random: Random,
+  drives: readonly string[] = [],
+): ClusterFile {
+  const path = join(dataDir, 'cluster.json')
+  try {
+    const found = readJson(path)
+    if (found !== undefined) return parseCluster(path, found)
+  } catch (error) {
+    if (!hasCode(error, 'InvalidArgument')) throw error
+    if (clusterOf(drives) === undefined) throw error
+    renameSync(path, `${path}.damaged`)
+  }
+  const made: ClusterFile = {
+    format: DATA_FOLDER_FORMAT,
+    clusterId: clusterOf(drives) ?? Buffer.from(random.bytes(CLUSTER_ID_BYTES)).toString('hex'),
+    clusterSecret: Buffer.from(random.bytes(CLUSTER_SECRET_BYTES)).toString('hex'),
+  }
+  replaceFile(path, encodeCheckedJson({ ...made }))
+  return made
+}
+
+function parseCluster(path: string, found: Record<string, unknown>): ClusterFile {
+  if (!isCheckGood(found)) throw new CairnError('InvalidArgument', `${path} is damaged: its check is wrong`)
+  const { format } = found
   if (typeof format !== 'number') throw new CairnError('InvalidArgument', `${path}: "format" is missing`)
   if (format > DATA_FOLDER_FORMAT) {
     throw new CairnError(
       'FormatTooNew',
-      `${dataDir} has format ${format}; this version knows ${DATA_FOLDER_FORMAT}`,
+      `${dirname(path)} has format ${format}; this version knows ${DATA_FOLDER_FORMAT}`,
     )
   }
   return {
     format,
     clusterId: textField(path, found, 'clusterId'),
     clusterSecret: textField(path, found, 'clusterSecret'),
+  }
+}
+
+/** The cluster of most of the drives that can tell theirs; `undefined` if none can. */
+function clusterOf(drives: readonly string[]): string | undefined {
+  const votes = new Map<string, number>()
+  for (const drive of drives) {
+    const id = clusterOfDrive(join(drive, 'drive.json'))
+    if (id !== undefined) votes.set(id, (votes.get(id) ?? 0) + 1)
+  }
+  return [...votes].sort(([, a], [, b]) => b - a)[0]?.[0]
+}
+
+function clusterOfDrive(path: string): string | undefined {
+  try {
+    const found = readJson(path)
+    return found !== undefined && isCheckGood(found) ? textField(path, found, 'clusterId') : undefined
+  } catch (error) {
+    if (hasCode(error, 'InvalidArgument')) return undefined
+    throw error
   }
 }
 

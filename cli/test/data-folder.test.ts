@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSeededRandom } from '@cairn/protocol/simulation'
@@ -35,6 +35,27 @@ describe('data folder', () => {
       .with.property('code', 'FormatTooNew')
     writeFileSync(join(folder, 'cluster.json'), '{')
     expect(() => loadClusterFile(folder, random)).to.throw('is damaged')
+  })
+
+  it('makes a lost or damaged cluster file anew from what the drives say', () => {
+    const { clusterId } = loadClusterFile(folder, random)
+    const path = join(folder, 'cluster.json')
+    const drives = ['1', '2', '3'].map((name) => join(folder, name))
+    for (const drive of drives) mkdirSync(drive)
+    for (const drive of drives.slice(0, 2)) {
+      writeFileSync(join(drive, 'drive.json'), JSON.stringify({ clusterId }))
+    }
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"format": 1', '"format": 9'))
+    expect(loadClusterFile(folder, random, drives).clusterId).to.equal(clusterId)
+    rmSync(path)
+    expect(loadClusterFile(folder, random, drives).clusterId).to.equal(clusterId)
+    writeFileSync(path, '{')
+    expect(() => loadClusterFile(folder, random, drives.slice(2))).to.throw('is damaged')
+  })
+
+  it('says how to go on without the root keys', () => {
+    writeFileSync(join(folder, 'root.json'), '{"accessKey": "A"')
+    expect(() => loadRootCredentials(folder, random)).to.throw(`delete ${join(folder, 'root.json')} to get`)
   })
 
   it('numbers pid files by the processes that are alive', () => {
