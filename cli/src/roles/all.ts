@@ -39,7 +39,7 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
   makeFolder(config.dataDir)
   const lock = lockFolder(config.dataDir)
   closers.add(() => lock.release())
-  const cluster = loadClusterFile(config.dataDir, random)
+  const cluster = loadClusterFile(config.dataDir, random, driveFolders(config))
   const secrets = {
     clusterId: cluster.clusterId,
     clusterSecret: config.clusterSecret ?? cluster.clusterSecret,
