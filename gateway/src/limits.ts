@@ -51,6 +51,12 @@ export const PIPELINED_REQUESTS_MAX: number = 64
 /** Running requests may finish for so long when the gateway closes. */
 export const CLOSE_MS: number = 10_000
 
+/**
+ * Work on a large object that takes longer is answered before its end, and a blank sent as often: well within the
+ * 60 s that SDKs wait for a byte.
+ */
+export const EARLY_ANSWER_MS: number = 10_000
+
 /** Allowed difference between the clocks of client and gateway, as in S3. */
 export const CLOCK_SKEW_MS: number = 15 * 60 * 1000
 

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { CairnClient } from '@cairn/client'
+import type { Clock } from '@cairn/protocol'
 import type { Authentication } from '../authentication/authenticate.js'
 import type { Principal } from '../authentication/principal.js'
 import type { GatewayConfig } from '../config.js'
@@ -28,6 +29,7 @@ export interface ContextParts {
   readonly response: ServerResponse
   /** Whether nobody between the client and us could read the request. */
   readonly secureTransport: boolean
+  readonly clock: Clock
 }
 
 /** One request as its operation sees it. The abort signal is made only if somebody asks for it. */
@@ -45,6 +47,7 @@ export class RequestContext implements OperationContext {
   readonly log: Log
   readonly nowMs: number
   readonly secureTransport: boolean
+  readonly clock: Clock
   readonly #parts: ContextParts
   #abort: AbortController | undefined
   #bodyFailure: unknown
@@ -63,6 +66,7 @@ export class RequestContext implements OperationContext {
     this.log = parts.log
     this.nowMs = parts.nowMs
     this.secureTransport = parts.secureTransport
+    this.clock = parts.clock
     this.#parts = parts
   }
 

@@ -167,6 +167,7 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     body: exchange.incoming,
     response: exchange.response,
     secureTransport: isSecure(exchange, dependencies),
+    clock: dependencies.clock,
   })
   return operate(context, dependencies.operations)
 }
@@ -198,6 +199,7 @@ async function serveForm(
       nowMs,
       response: exchange.response,
       secureTransport: isSecure(exchange, dependencies),
+      clock: dependencies.clock,
     })
     return await operate(context, dependencies.operations)
   } finally {

@@ -8,13 +8,14 @@ import {
   type UploadInfo,
 } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
-import { findVirtualBucket } from '../http/request-target.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element } from '../xml/writer.js'
 import { checksumElement, checksumXml } from './checksum-xml.js'
 import { parseEtags, writePreconditions } from './conditions.js'
+import { answerInTime } from './early-answer.js'
 import { quoted, writtenVersionHeader } from './object-headers.js'
+import { objectLocation } from './object-location.js'
 import { readUploadId } from './parameters.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
@@ -29,20 +30,23 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const sizeBytes = readObjectSize(context.headers)
   const parts = readParts(await readList(context))
   const checksum = readObjectChecksum(context.headers, parts.length)
-  await requirePartChecksums(context, uploadId, parts)
-  const completed = await complete(context, uploadId, parts, {
+  await checkAgainstUpload(context, uploadId, parts)
+  const expected = {
     ...(preconditions === undefined ? {} : { preconditions }),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(checksum === undefined ? {} : { checksum }),
+  }
+  return answerInTime(context, async () => {
+    const completed = await complete(context, uploadId, parts, expected)
+    const content =
+      element('Location', objectLocation(context)) +
+      element('Bucket', bucket) +
+      element('Key', key) +
+      element('ETag', quoted(completed.etag)) +
+      checksumXml(completed.checksum)
+    const headers = writtenVersionHeader(completed.versionId, context.config.compatibility)
+    return xmlResponse(document('CompleteMultipartUploadResult', content), headers)
   })
-  const content =
-    element('Location', locationOf(context)) +
-    element('Bucket', bucket) +
-    element('Key', key) +
-    element('ETag', quoted(completed.etag)) +
-    checksumXml(completed.checksum)
-  const headers = writtenVersionHeader(completed.versionId, context.config.compatibility)
-  return xmlResponse(document('CompleteMultipartUploadResult', content), headers)
 }
 
 async function complete(
@@ -64,18 +68,26 @@ async function complete(
 }
 
 /**
- * A composite checksum is made of checksums that the caller knows, so each part of the list must name its own.
- * An upload that is not there any more may have been completed already: then the list was looked at before.
+ * A composite checksum is made of checksums that the caller knows, so each part of the list must name its own; and a
+ * type that is given must be the upload's. An upload that is not there any more may have been completed already:
+ * then the list was looked at before.
  */
-async function requirePartChecksums(
+async function checkAgainstUpload(
   context: OperationContext,
   uploadId: string,
   parts: readonly RequestedPart[],
 ): Promise<void> {
   const without = parts.find((part) => part.checksum === undefined)
-  if (without === undefined) return
+  const type = readChecksumType(context.headers)
+  if (without === undefined && type === undefined) return
   const upload = await findUpload(context, uploadId)
-  if (upload?.checksumType !== 'COMPOSITE') return
+  if (type !== undefined && upload?.checksumType !== undefined && upload.checksumType !== type) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The upload was created using the ${upload.checksumType} checksum mode. The complete request must use the same checksum mode.`,
+    )
+  }
+  if (without === undefined || upload?.checksumType !== 'COMPOSITE') return
   const algorithm = upload.checksumAlgorithm?.toLowerCase()
   throw new S3Error(
     'InvalidRequest',
@@ -131,12 +143,15 @@ function readObjectSize(headers: RequestHeaders): number | undefined {
   throw new S3Error('InvalidRequest', 'Value for x-amz-mp-object-size header is invalid.')
 }
 
+function readChecksumType(headers: RequestHeaders): ChecksumType | undefined {
+  const type = headers['x-amz-checksum-type']?.toUpperCase()
+  if (type === undefined || type === 'FULL_OBJECT' || type === 'COMPOSITE') return type
+  throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
+}
+
 /** The checksum the caller expects of the whole object. */
 function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectChecksum | undefined {
-  const type = headers['x-amz-checksum-type']?.toUpperCase()
-  if (type !== undefined && type !== 'FULL_OBJECT' && type !== 'COMPOSITE') {
-    throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
-  }
+  const type = readChecksumType(headers)
   for (const algorithm of CHECKSUM_ALGORITHMS) {
     const given = headers[`x-amz-checksum-${algorithm.toLowerCase()}`]
     if (given === undefined) continue
@@ -146,11 +161,4 @@ function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectC
     return { algorithm, type: kind, value }
   }
   return undefined
-}
-
-function locationOf(context: OperationContext): string {
-  const host = context.headers.host ?? 'localhost'
-  const isInHost = findVirtualBucket(host, context.config.domain) !== undefined
-  const path = isInHost ? context.key : `${context.bucket}/${context.key}`
-  return `http://${host}/${path.split('/').map(encodeURIComponent).join('/')}`
 }

@@ -1,5 +1,10 @@
 import type { CopySource, OpenedObject } from '@cairn/client'
-import { hasCode, type ObjectAttributes } from '@cairn/protocol'
+import {
+  type ChecksumAlgorithm,
+  hasCode,
+  type ObjectAttributes,
+  type WritePreconditions,
+} from '@cairn/protocol'
 import { canonicalIdOf, requireOwner } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { document, element, formatTime } from '../xml/writer.js'
@@ -9,6 +14,7 @@ import { checksumXml } from './checksum-xml.js'
 import { copySourceConditions, evaluate, writePreconditions } from './conditions.js'
 import { digestCopy } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
+import { answerInTime } from './early-answer.js'
 import { quoted, writtenVersionHeader } from './object-headers.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
@@ -26,6 +32,23 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const { opened, reference } = await openSource(context, header)
   checkCopySize(opened.object.sizeBytes)
+  return answerInTime(context, () =>
+    copyOpened(context, { opened, reference, asked, algorithm, preconditions }),
+  )
+}
+
+interface Copy {
+  readonly opened: OpenedObject
+  readonly reference: CopySource
+  readonly asked: AskedChange
+  readonly algorithm: ChecksumAlgorithm | undefined
+  readonly preconditions: WritePreconditions | undefined
+}
+
+async function copyOpened(
+  context: OperationContext,
+  { opened, reference, asked, algorithm, preconditions }: Copy,
+): Promise<S3Response> {
   const attributes = changedAttributes(asked, opened.object.attributes)
   const copy = await context.client.copyObject(reference, context.bucket, context.key, {
     owner: canonicalIdOf(context.principal),

@@ -1,3 +1,4 @@
+import type { BucketInfo, ListBucketsResponse } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { document, element, formatTime, parent } from '../xml/writer.js'
@@ -13,23 +14,47 @@ const BUCKETS_PAGE_MAX = 9_999
 export const listBuckets: Operation = { name: 'ListBuckets', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
+  if (context.principal.kind === 'anonymous') return answerStranger(context)
   const prefix = context.query.find('prefix')
-  const region = context.query.find('bucket-region')
-  const after = readContinuationToken(context.query.find('continuation-token'))
-  const { buckets, truncated } = await context.client.listBuckets({
-    signal: context.signal,
-    limit: readMaxBuckets(context.query.find('max-buckets')),
-    ...(prefix === undefined ? {} : { prefix }),
-    ...(after === undefined ? {} : { after }),
-  })
-  const last = buckets.at(-1)
-  const isWanted = (bucket: { region: string }): boolean => region === undefined || bucket.region === region
+  const page = await readPage(context)
+  const last = page.buckets.at(-1)
   const content =
     owner(context) +
-    parent('Buckets', buckets.filter(isWanted).map(bucketXml).join('')) +
-    element('ContinuationToken', truncated && last ? continuationToken(last.name) : undefined) +
+    parent('Buckets', page.buckets.map(bucketXml).join('')) +
+    element('ContinuationToken', page.truncated && last ? continuationToken(last.name) : undefined) +
     element('Prefix', prefix)
   return xmlResponse(document('ListAllMyBucketsResult', content))
+}
+
+/** A visit of the root without credentials, most likely by a browser. */
+function answerStranger(context: OperationContext): S3Response {
+  const { compatibility, landingPage } = context.config
+  if (compatibility.anonymousListBuckets) {
+    return xmlResponse(document('ListAllMyBucketsResult', owner(context) + parent('Buckets', '')))
+  }
+  if (landingPage === undefined) throw new S3Error('AccessDenied')
+  return { status: 307, headers: { Location: landingPage } }
+}
+
+/** Reads on until a page of buckets in the wanted region is full, or no bucket is left. */
+async function readPage({ client, query, signal }: OperationContext): Promise<ListBucketsResponse> {
+  const prefix = query.find('prefix')
+  const region = query.find('bucket-region')
+  const limit = readMaxBuckets(query.find('max-buckets'))
+  let after = readContinuationToken(query.find('continuation-token'))
+  const found: BucketInfo[] = []
+  for (;;) {
+    const { buckets, truncated } = await client.listBuckets({
+      signal,
+      limit: region === undefined ? Math.min(limit + 1, BUCKETS_PAGE_MAX) : BUCKETS_PAGE_MAX,
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(after === undefined ? {} : { after }),
+    })
+    found.push(...buckets.filter((bucket) => region === undefined || bucket.region === region))
+    after = buckets.at(-1)?.name
+    if (found.length > limit) return { buckets: found.slice(0, limit), truncated: true }
+    if (!truncated) return { buckets: found, truncated: false }
+  }
 }
 
 function owner(context: OperationContext): string {

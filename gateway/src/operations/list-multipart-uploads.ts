@@ -1,6 +1,7 @@
 import type { UploadInfo } from '@cairn/protocol'
+import type { Principal } from '../authentication/principal.js'
 import { document, element, formatTime, parent } from '../xml/writer.js'
-import { commonPrefixesXml, ownerXml } from './listing-xml.js'
+import { commonPrefixesXml, initiatorXml } from './listing-xml.js'
 import { type KeyEncoding, readEncoding, readPageSize } from './parameters.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
@@ -36,18 +37,17 @@ async function handle(context: OperationContext): Promise<S3Response> {
     element('MaxUploads', limit) +
     element('EncodingType', encoding.name) +
     element('IsTruncated', page.truncated) +
-    page.uploads.map((upload) => uploadXml(upload, encoding)).join('') +
+    page.uploads.map((upload) => uploadXml(upload, encoding, context.principal)).join('') +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListMultipartUploadsResult', content))
 }
 
-function uploadXml(upload: UploadInfo, encoding: KeyEncoding): string {
+function uploadXml(upload: UploadInfo, encoding: KeyEncoding, principal: Principal): string {
   return parent(
     'Upload',
     element('Key', encoding.encode(upload.key)) +
       element('UploadId', upload.uploadId) +
-      parent('Initiator', element('ID', upload.owner)) +
-      ownerXml(upload.owner) +
+      initiatorXml(upload.owner, principal) +
       element('StorageClass', upload.attributes.storageClass ?? 'STANDARD') +
       element('Initiated', formatTime(upload.initiatedMs)) +
       element('ChecksumAlgorithm', upload.checksumAlgorithm) +

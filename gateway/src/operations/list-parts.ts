@@ -2,7 +2,7 @@ import type { PartInfo } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { document, element, formatTime, parent } from '../xml/writer.js'
 import { checksumElement } from './checksum-xml.js'
-import { ownerXml } from './listing-xml.js'
+import { initiatorXml } from './listing-xml.js'
 import { quoted } from './object-headers.js'
 import { readEncoding, readPageSize, readUploadId } from './parameters.js'
 import { xmlResponse } from './response.js'
@@ -26,8 +26,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     element('Bucket', bucket) +
     element('Key', encoding.encode(key)) +
     element('UploadId', uploadId) +
-    parent('Initiator', element('ID', upload.owner)) +
-    ownerXml(upload.owner) +
+    initiatorXml(upload.owner, context.principal) +
     element('StorageClass', upload.attributes.storageClass ?? 'STANDARD') +
     element('PartNumberMarker', afterPart) +
     element('NextPartNumberMarker', page.parts.at(-1)?.partNumber ?? 0) +

@@ -1,5 +1,6 @@
 /** Entries of listings, by string building: a thousand of them stand in one answer. */
 import type { ObjectVersion } from '@cairn/protocol'
+import type { Principal } from '../authentication/principal.js'
 import { element, escapeXml, formatTime, parent } from '../xml/writer.js'
 import { checksumKindXml } from './checksum-xml.js'
 import { quoted } from './object-headers.js'
@@ -7,6 +8,14 @@ import type { KeyEncoding } from './parameters.js'
 
 export function ownerXml(canonicalId: string): string {
   return `<Owner><ID>${escapeXml(canonicalId)}</ID></Owner>`
+}
+
+/** Whoever began an upload, and owns it, with a name if it is the account that asks. */
+export function initiatorXml(canonicalId: string, principal: Principal): string {
+  const isOwn = principal.kind === 'account' && principal.account.canonicalId === canonicalId
+  const name = element('DisplayName', isOwn ? principal.account.displayName : undefined)
+  const content = element('ID', canonicalId) + name
+  return parent('Initiator', content) + parent('Owner', content)
 }
 
 /** One object of ListObjects and ListObjectsV2. */

@@ -4,7 +4,7 @@
  * `CairnError` of the client pass: `errors.ts` maps every code). One file per operation.
  */
 import type { CairnClient, DigestAlgorithm, Digests, WriteSeal } from '@cairn/client'
-import type { ChecksumAlgorithm } from '@cairn/protocol'
+import type { ChecksumAlgorithm, Clock } from '@cairn/protocol'
 import type { Principal } from '../authentication/principal.js'
 import type { GatewayConfig } from '../config.js'
 import type { Query } from '../http/query.js'
@@ -74,6 +74,8 @@ export interface OperationContext {
   readonly nowMs: number
   /** The request came over TLS, as far as a trusted proxy says: `aws:SecureTransport`. */
   readonly secureTransport: boolean
+  /** For answers that must not wait for the end of long work. */
+  readonly clock: Clock
   /** Aborted when the client goes away. Pass it to every call of the client. */
   readonly signal: AbortSignal
   /**

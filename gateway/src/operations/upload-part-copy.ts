@@ -2,6 +2,7 @@ import { document, element, formatTime } from '../xml/writer.js'
 import { checksumElement } from './checksum-xml.js'
 import { checkCopySize, openSource, sourceVersionHeader } from './copy-object.js'
 import { readCopySource } from './copy-source.js'
+import { answerInTime } from './early-answer.js'
 import { quoted } from './object-headers.js'
 import { readUploadId } from './parameters.js'
 import { parseCopyRange } from './ranges.js'
@@ -18,13 +19,15 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const source = await openSource(context, readCopySource(context.headers))
   const range = parseCopyRange(context.headers['x-amz-copy-source-range'], source.opened.object.sizeBytes)
   checkCopySize(range?.length ?? source.opened.object.sizeBytes)
-  const part = await context.client.copyPart(upload, partNumber, source.reference, range, {
-    signal: context.signal,
+  return answerInTime(context, async () => {
+    const part = await context.client.copyPart(upload, partNumber, source.reference, range, {
+      signal: context.signal,
+    })
+    const { checksum } = part
+    const content =
+      element('LastModified', formatTime(part.modifiedMs)) +
+      element('ETag', quoted(part.etag)) +
+      (checksum === undefined ? '' : element(checksumElement(checksum.algorithm), checksum.value))
+    return xmlResponse(document('CopyPartResult', content), sourceVersionHeader(source.opened))
   })
-  const { checksum } = part
-  const content =
-    element('LastModified', formatTime(part.modifiedMs)) +
-    element('ETag', quoted(part.etag)) +
-    (checksum === undefined ? '' : element(checksumElement(checksum.algorithm), checksum.value))
-  return xmlResponse(document('CopyPartResult', content), sourceVersionHeader(source.opened))
 }

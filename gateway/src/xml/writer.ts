@@ -1,7 +1,8 @@
 /** XML by string building: listings of a thousand keys are written at memory speed. */
 
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
-const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+/** What every document begins with. */
+export const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 /** Characters that must not stand in XML text as they are; control characters become numeric entities. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about.

@@ -6,6 +6,9 @@ import { EXAMPLE } from '../authentication/raw-request.js'
 import { RawConnection, type RawResponse } from './raw-connection.js'
 import { HOST, presignedTarget, signedHead, startTestGateway, type TestGateway } from './test-gateway.js'
 
+/** Strangers reach it; it shows them nothing (see `list-buckets.ts`). */
+const FOR_STRANGERS = 'ListBuckets'
+
 /** They answer 501 before anybody is asked who he is. */
 const OPEN: ReadonlySet<string> = new Set(['PostObject', 'PreflightRequest', 'QueryApi'])
 
@@ -127,6 +130,7 @@ describe('every operation', () => {
   for (const [attack, build] of Object.entries(ATTACKS)) {
     it(`is not reached ${attack}`, async () => {
       for (const [name, form] of forms) {
+        if (name === FOR_STRANGERS && attack === 'without credentials') continue
         const response = await ask(build(name, form), form.method)
         expect(response.status, name).to.be.oneOf([400, 403])
       }
