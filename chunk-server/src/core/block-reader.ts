@@ -4,6 +4,7 @@
  * now, so that compaction never waits for a slow reader and never takes a segment from under one.
  */
 import {
+  allocatePassing,
   type BlockId,
   CairnError,
   crc32c,
@@ -133,8 +134,12 @@ export class BlockReader {
   }
 
   /** `length` bytes of the block's record from `at` on; whatever is not there is `BlockCorrupt`. */
-  async read(entry: IndexedBlock, at: number, length: number): Promise<Buffer> {
-    const into = Buffer.allocUnsafe(length)
+  async read(
+    entry: IndexedBlock,
+    at: number,
+    length: number,
+    into: Buffer = Buffer.allocUnsafe(length),
+  ): Promise<Buffer> {
     const filled = await this.options.segments.read(entry.segment, into, entry.offset + at)
     if (filled !== length)
       throw this.corrupt(entry, filled === undefined ? 'its segment is gone' : 'it is cut off')
@@ -169,7 +174,8 @@ export class BlockReader {
     const entry = this.locate(block)
     const from = range.first * UNIT_BYTES
     const to = Math.min(range.last * UNIT_BYTES, entry.sizeBytes)
-    const bytes = await this.read(entry, dataStart(entry.ownerBytes) + from, to - from)
+    const at = dataStart(entry.ownerBytes) + from
+    const bytes = await this.read(entry, at, to - from, allocatePassing(to - from))
     return this.verified(entry, bytes, range, footer)
   }
 

@@ -4,9 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ReleasableBody } from '@cairn/client'
-import { CairnError } from '@cairn/protocol'
+import { CairnError, freeMemory } from '@cairn/protocol'
 import { BODY_QUEUE_BYTES_MAX } from '../limits.js'
-import { freeMemory } from './free-memory.js'
 
 interface Waiting {
   resolve(result: IteratorResult<Uint8Array, undefined>): void

@@ -4,7 +4,7 @@
  * the whole.
  */
 import type { ServerResponse } from 'node:http'
-import { CairnError } from '@cairn/protocol'
+import { CairnError, releasePassing } from '@cairn/protocol'
 import type { S3Response } from '../operations/types.js'
 
 export interface WriteOptions {
@@ -52,8 +52,9 @@ async function writeStream(
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
       if (response.destroyed) throw gone()
       if (!response.headersSent) writeHead(response, answer, options, undefined)
-      sentBytes += next.value.length
-      if (!response.write(next.value)) await drained(response)
+      const bytes = next.value
+      sentBytes += bytes.length
+      if (!response.write(bytes, (error) => release(bytes, error))) await drained(response)
     }
   } catch (error) {
     await iterator.return?.()
@@ -65,6 +66,11 @@ async function writeStream(
   }
   finish(response, undefined, options)
   return sentBytes
+}
+
+/** Until now the socket may have been sending from it. */
+function release(bytes: Uint8Array, error: unknown): void {
+  if (error === null || error === undefined) releasePassing(bytes)
 }
 
 function writeHead(

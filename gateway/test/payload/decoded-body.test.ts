@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { freeMemory } from '../../src/http/free-memory.js'
 import { ChunkDecoder } from '../../src/payload/chunk-decoder.js'
 import { DecodedBody } from '../../src/payload/decoded-body.js'
 import { frame } from './frames.js'
@@ -52,17 +51,5 @@ describe('DecodedBody', () => {
     const body = new DecodedBody(source, decoder())
     for await (const slice of body) body.release(slice)
     expect(source.released).to.deep.equal([])
-  })
-})
-
-describe('freeMemory', () => {
-  it('takes large bytes away that have their memory for themselves, and nothing else', () => {
-    const large = Buffer.allocUnsafeSlow(64 * 1024)
-    const part = Buffer.allocUnsafeSlow(64 * 1024)
-    const small = Buffer.allocUnsafeSlow(1024)
-    freeMemory(large)
-    freeMemory(part.subarray(0, 32 * 1024))
-    freeMemory(small)
-    expect([large.length, part.length, small.length]).to.deep.equal([0, 64 * 1024, 1024])
   })
 })
