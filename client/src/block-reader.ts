@@ -264,6 +264,7 @@ export class BlockReader {
   }
 
   private report(kind: 'corrupt' | 'missing', drive: DriveId, error: CairnError): void {
-    this.parts.onDamage({ kind, drive, block: this.read.block, message: error.message })
+    const { pool, block } = this.read
+    this.parts.onDamage({ kind, pool, drive, block, message: error.message })
   }
 }

@@ -8,6 +8,7 @@ import type {
   Network,
   Random,
 } from '@cairn/protocol'
+import { type AdminClient, createAdminClient } from './admin.js'
 import type { CairnClient, CallControl } from './api.js'
 import { coveredBytes, slicesInRange } from './block-maps.js'
 import { createBucketMethods } from './buckets.js'
@@ -20,6 +21,7 @@ import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
 import { createObjectMethods } from './objects.js'
 import { type BlockDamage, type ClientCounters, type ClientParts, createCounters } from './parts.js'
+import { ReadReports } from './read-reports.js'
 import { SessionKeeper } from './session.js'
 import type { UploadFacts } from './store-part.js'
 import { createUploadMethods } from './uploads.js'
@@ -41,6 +43,8 @@ export interface ConnectOptions {
 
 /** A connected client: the object API, and what its owner may want to know or reach besides. */
 export interface ConnectedClient extends CairnClient {
+  /** Status, checks and restores. */
+  readonly admin: AdminClient
   /** A snapshot of what has happened since the client was connected. */
   counters(): ClientCounters
   /** The slices of a block map in order, its pages read and verified on the way. */
@@ -56,7 +60,12 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   }
   const metadata = new MetadataCaller({ network, addresses, identity, clock, random, onCommitRepeated })
   const view = new ClusterView({ metadata, network, identity, clock })
-  const { role = identity.role, onDamage = () => undefined } = options
+  const { role = identity.role } = options
+  const reports = new ReadReports(metadata, clock)
+  const onDamage = (damage: BlockDamage): void => {
+    reports.add(damage.pool, damage.block)
+    options.onDamage?.(damage)
+  }
   const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name })
   const hedges = { tokens: HEDGE_TOKENS_MAX }
   const shared = { clock, random, view, counters, hedges, onDamage, metadata, sessions }
@@ -80,6 +89,7 @@ function createClient(parts: ClientParts): ConnectedClient {
     ...createObjectMethods(parts, buckets),
     ...createListingMethods(parts),
     ...createUploadMethods(parts, uploads),
+    admin: createAdminClient(parts.metadata),
     counters: () => ({ ...parts.counters }),
     slicesOf: (map, control) =>
       slicesInRange(parts, map, { offset: 0, length: coveredBytes(map) }, control?.signal),

@@ -1,5 +1,6 @@
 export { CairnError, type ErrorCode, hasCode } from '@cairn/protocol'
 export { createDigestThreads } from './adapters/digest-threads.js'
+export type { AdminClient } from './admin.js'
 export * from './api.js'
 export { type ConnectedClient, type ConnectOptions, connectCairn } from './connect.js'
 export type { DigestLane, DigestLanes } from './digest-lanes.js'

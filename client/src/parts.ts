@@ -9,6 +9,7 @@ import type { SessionKeeper } from './session.js'
 /** A replica that should be good and is not. The read went on with another one. */
 export interface BlockDamage {
   readonly kind: 'corrupt' | 'missing'
+  readonly pool: number
   readonly drive: DriveId
   readonly block: BlockId
   readonly message: string

@@ -1,0 +1,34 @@
+/** What people and their tools ask of the cluster besides objects: its state, and the check of everything. */
+import {
+  acceptRestore,
+  type CheckReport,
+  type ClusterStatus,
+  getCheck,
+  getStatus,
+  startCheck,
+} from '@cairn/protocol'
+import type { CallControl } from './api.js'
+import type { MetadataCaller } from './metadata-caller.js'
+
+export interface AdminClient {
+  /** Drives, repair and garbage as the metadata service sees them. */
+  status(control?: CallControl): Promise<ClusterStatus>
+  /** Starts a check and gives its name; `Busy` (details.check: its name) while another runs. */
+  startCheck(options: { readonly deep: boolean }, control?: CallControl): Promise<string>
+  /** How a check stands, the last one unless named; `cancel` ends it. `InvalidArgument` if it is not known. */
+  getCheck(options?: { readonly check?: string; readonly cancel?: boolean }): Promise<CheckReport>
+  /** Lets garbage be collected again after a restore that made this incarnation. Idempotent. */
+  acceptRestore(incarnation: string): Promise<void>
+}
+
+export function createAdminClient(metadata: MetadataCaller): AdminClient {
+  return {
+    status: (control) => metadata.read(getStatus, { withMap: false }, control?.signal),
+    startCheck: async ({ deep }, control) =>
+      (await metadata.read(startCheck, { deep }, control?.signal)).check,
+    getCheck: (options = {}) => metadata.read(getCheck, options),
+    async acceptRestore(incarnation): Promise<void> {
+      await metadata.read(acceptRestore, { incarnation })
+    },
+  }
+}
