@@ -1,0 +1,41 @@
+/** For requests that are not S3's but come to its port: who sends them, proved as for S3. */
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '@cairn/protocol'
+import type { GatewayConfig } from '../config.js'
+import { S3Error } from '../errors.js'
+import { parseQuery } from '../http/query.js'
+import { readRequestHeaders } from '../http/request-headers.js'
+import { parseRequestTarget } from '../http/request-target.js'
+import type { CredentialStore } from '../ports.js'
+import { authenticate } from './authenticate.js'
+import type { AccountPrincipal } from './principal.js'
+import { SigningKeys } from './signing-keys.js'
+
+export interface AccountGuardOptions {
+  readonly config: GatewayConfig
+  readonly credentials: CredentialStore
+  readonly clock: Clock
+}
+
+/** Resolves with the account whose signature the request carries; rejects with `S3Error`, without one too. */
+export type AccountGuard = (request: IncomingMessage) => Promise<AccountPrincipal>
+
+/** A guard by the same rules, and the same code, as S3 requests; wherever the request comes from. */
+export function createAccountGuard({ config, credentials, clock }: AccountGuardOptions): AccountGuard {
+  const settings = { ...config, domain: config.domain, credentials, keys: new SigningKeys() }
+  return async (request) => {
+    const headers = readRequestHeaders(request.rawHeaders)
+    const target = parseRequestTarget(request.url ?? '/', headers.host ?? '', config.domain)
+    const raw = {
+      method: request.method ?? 'GET',
+      target,
+      query: parseQuery(target.rawQuery),
+      headers,
+      rawHeaders: request.rawHeaders,
+      remoteAddress: request.socket.remoteAddress ?? '',
+    }
+    const { principal } = await authenticate(raw, settings, Math.floor(clock.wallMicros() / 1000))
+    if (principal.kind !== 'account') throw new S3Error('AccessDenied')
+    return principal
+  }
+}
