@@ -1,6 +1,7 @@
 /** Exit statuses of the `cairn` command; a contract with scripts and supervisors. */
 import { CairnError, hasCode } from '@cairn/protocol'
 import { ConfigError } from './config.js'
+import { AdminError } from './http/ask-admin.js'
 
 export const EXIT_STATUS = {
   ok: 0,
@@ -8,12 +9,14 @@ export const EXIT_STATUS = {
   dataFolder: 2,
   portInUse: 3,
   etcdUnreachable: 4,
+  /** `cairn fsck` has found something wrong. */
+  notClean: 5,
   failure: 70,
 } as const
 
 /** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
 export function exitStatusOf(error: unknown): number {
-  if (error instanceof ConfigError) return EXIT_STATUS.configuration
+  if (error instanceof ConfigError || error instanceof AdminError) return EXIT_STATUS.configuration
   if (hasCode(error, 'DataFolderInUse', 'FormatTooNew')) return EXIT_STATUS.dataFolder
   const code = systemCodeOf(error)
   if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse

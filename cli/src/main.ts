@@ -1,13 +1,17 @@
 /** The `cairn` command. */
 import { env } from './commands/env.js'
+import { fsck } from './commands/fsck.js'
 import { help } from './commands/help.js'
 import { requireYes, reset } from './commands/reset.js'
 import { start } from './commands/start.js'
+import { status } from './commands/status.js'
 import { isHealthy, waitHealthy } from './commands/wait.js'
 import { ConfigError, readConfig } from './config.js'
 import { EXIT_STATUS, exitStatusOf } from './exit-status.js'
 
 const TIMEOUT_SECONDS = 60
+/** Longest wait of `cairn fsck --repair-wait`. */
+const REPAIR_WAIT_SECONDS = 3600
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`)
@@ -48,6 +52,13 @@ async function run(command: string, argv: string[]): Promise<number> {
     }
     case 'health':
       return (await isHealthy(read().config)) ? EXIT_STATUS.ok : EXIT_STATUS.configuration
+    case 'status': {
+      const json = takeSwitch(argv, '--json')
+      say(await status(read().config, { json }))
+      return EXIT_STATUS.ok
+    }
+    case 'fsck':
+      return runFsck(argv, read)
     case 'reset': {
       requireYes(takeSwitch(argv, '--yes'))
       for (const folder of reset(read().config)) say(`removed ${folder}`)
@@ -60,6 +71,19 @@ async function run(command: string, argv: string[]): Promise<number> {
     default:
       throw new ConfigError([`unknown command "${command}"; see cairn help`])
   }
+}
+
+async function runFsck(argv: string[], read: () => ReturnType<typeof readConfig>): Promise<number> {
+  const options = {
+    deep: takeSwitch(argv, '--deep'),
+    json: takeSwitch(argv, '--json'),
+    accept: takeSwitch(argv, '--accept'),
+    repairWait: takeSwitch(argv, '--repair-wait'),
+    waitSeconds: takeSeconds(argv, '--timeout', REPAIR_WAIT_SECONDS),
+  }
+  const { text, clean } = await fsck(read().config, options)
+  say(text)
+  return clean ? EXIT_STATUS.ok : EXIT_STATUS.notClean
 }
 
 const [command = 'help', ...argv] = process.argv.slice(2)

@@ -6,6 +6,11 @@ const COMMANDS: readonly (readonly [string, string])[] = [
   ['env', 'prints the AWS_… exports for this server'],
   ['wait --healthy [--timeout SECONDS]', 'waits until a write and a read would work'],
   ['health', 'exits 0 if a write and a read would work now'],
+  ['status [--json]', 'shows drives, repair and garbage of a running server'],
+  [
+    'fsck [--deep] [--json] [--repair-wait] [--accept]',
+    'checks metadata against blocks, both ways; exits 5 if something is wrong',
+  ],
   ['reset --yes', 'removes all data of a stopped server'],
   ['help', 'this text'],
 ]

@@ -1,8 +1,15 @@
 /** The S3 listener on top of a client: the same in every process that has one. */
-import type { CairnClient } from '@cairn/client'
-import { createGateway, type Gateway, type TlsIdentity } from '@cairn/gateway'
-import { ConfigError } from '../config.js'
+import type { CairnClient, ConnectedClient } from '@cairn/client'
+import {
+  createAccountGuard,
+  createGateway,
+  type Gateway,
+  type GatewayConfig,
+  type TlsIdentity,
+} from '@cairn/gateway'
+import { type Config, ConfigError } from '../config.js'
 import { endpointOf, schemeOf } from '../endpoint.js'
+import { registerAdminPaths } from '../http/admin-paths.js'
 import { registerOwnPaths } from '../http/own-paths.js'
 import type { Settings } from '../settings.js'
 import { readTlsFiles, type TlsPaths, watchTlsFiles } from '../tls-files.js'
@@ -22,7 +29,7 @@ export interface GatewayListener {
 }
 
 export interface GatewayListenerOptions {
-  readonly client: CairnClient
+  readonly client: ConnectedClient
   readonly findTrouble: () => Promise<string | undefined>
 }
 
@@ -34,23 +41,21 @@ export async function listenGateway(
   const { config, clock, random, log, metrics } = environment
   const root = rootCredentialsOf(config, random)
   const tls = tlsPathsOf(config)
+  const credentials = rootCredentialStore(root)
+  const gatewayConfig = gatewayConfigOf(config)
+  const guard = createAccountGuard({ config: gatewayConfig, credentials, clock })
   const gateway = createGateway({
     client,
-    config: {
-      region: config.region,
-      publicEndpoints: config.publicEndpoints,
-      trustedProxies: config.trustedProxies,
-      compatibility: config.compatibility,
-      ...(config.domain === undefined ? {} : { domain: config.domain }),
-      ...(config.landingPage === undefined ? {} : { landingPage: config.landingPage }),
-    },
-    credentials: rootCredentialStore(root),
+    config: gatewayConfig,
+    credentials,
     clock,
     random,
     log,
     observe: (sample) => metrics.observeRequest(sample),
-    registerOwnPaths: (app) =>
-      registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, findTrouble }),
+    registerOwnPaths: (app) => {
+      registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, findTrouble })
+      registerAdminPaths(app, { admin: client.admin, guard, accessKey: root.accessKey })
+    },
     ...(tls === undefined ? {} : { tls: readIdentity(tls) }),
   })
   const { host, plainPort } = config
@@ -65,6 +70,17 @@ export async function listenGateway(
       stopWatching()
       await gateway.close()
     },
+  }
+}
+
+function gatewayConfigOf(config: Config): GatewayConfig {
+  return {
+    region: config.region,
+    publicEndpoints: config.publicEndpoints,
+    trustedProxies: config.trustedProxies,
+    compatibility: config.compatibility,
+    ...(config.domain === undefined ? {} : { domain: config.domain }),
+    ...(config.landingPage === undefined ? {} : { landingPage: config.landingPage }),
   }
 }
 

@@ -37,6 +37,42 @@ const READINGS: readonly Reading[] = [
     'Blocks deleted that no commit had named.',
     (status) => status.upkeep.orphans.orphansDeleted,
   ],
+  [
+    'cairn_blocks_underreplicated',
+    'gauge',
+    'Live blocks known to lack a good copy, and blocks of drives that do not answer.',
+    (status) => status.upkeep.repair.underReplicated,
+  ],
+  [
+    'cairn_blocks_unavailable',
+    'gauge',
+    'Live blocks without a good copy that answers.',
+    (status) => status.upkeep.repair.unavailable,
+  ],
+  [
+    'cairn_groups_dirty',
+    'gauge',
+    'Groups that owe a copy of something.',
+    (status) => status.upkeep.repair.dirtyGroups,
+  ],
+  [
+    'cairn_blocks_repaired_total',
+    'counter',
+    'Blocks made whole again.',
+    (status) => status.upkeep.repair.blocksRepaired,
+  ],
+  [
+    'cairn_repair_bytes_total',
+    'counter',
+    'Bytes written by repair.',
+    (status) => status.upkeep.repair.bytesRepaired,
+  ],
+  [
+    'cairn_repair_failures_total',
+    'counter',
+    'Copies that failed; they are tried again.',
+    (status) => status.upkeep.repair.failures,
+  ],
   ['cairn_cluster_map_epoch', 'gauge', 'Epoch of the cluster map.', (status) => status.map.epoch],
   ['cairn_safe_mode', 'gauge', '1 while nothing is deleted.', (status) => (status.safeMode ? 1 : 0)],
 ]
@@ -46,4 +82,20 @@ export function addMetadataMetrics(metrics: Metrics, service: MetadataService): 
   for (const [name, kind, help, read] of READINGS) {
     metrics.add({ name, kind, help, read: () => [{ value: read(service.status()) }] })
   }
+  metrics.add({
+    name: 'cairn_drives',
+    kind: 'gauge',
+    help: 'Drives by state.',
+    labels: ['state'],
+    read: () => countStates(service.status()),
+  })
+}
+
+const STATES = ['up', 'suspect', 'dead', 'draining', 'out'] as const
+
+function countStates({ driveStates }: MetadataServiceStatus): { value: number; labels: { state: string } }[] {
+  return STATES.map((state) => ({
+    value: driveStates.filter((drive) => drive.state === state).length,
+    labels: { state },
+  }))
 }

@@ -44,6 +44,9 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     address: bindAddress(config, RPC_PORT),
     gcGraceSeconds: config.gcGraceSeconds,
     orphanGraceSeconds: config.orphanGraceSeconds,
+    scrubSeconds: config.scrubSeconds,
+    suspectSeconds: config.suspectSeconds,
+    deadSeconds: config.deadSeconds,
     replicas,
     drivesExpected: replicas,
   })

@@ -1,0 +1,129 @@
+/**
+ * `cairn fsck [--deep] [--json] [--accept] [--repair-wait]`: is everything that the metadata names on the drives, and
+ * everything on the drives named? It changes nothing; `--accept` lets garbage be collected again after a restore.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CheckFinding, CheckReport, ClusterStatus } from '@cairn/protocol'
+import type { Config } from '../config.js'
+import { AdminError, askAdmin } from '../http/ask-admin.js'
+import { createProgress, type Progress } from '../progress.js'
+
+/** Pause between two looks at a check. */
+const POLL_MS = 200
+/** Pause between two looks at repair, longer than that between two of its rounds. */
+const REPAIR_POLL_MS = 2_500
+/** Findings shown as text; JSON has them all. */
+const FINDINGS_SHOWN = 50
+
+export interface FsckOptions {
+  readonly deep: boolean
+  readonly json: boolean
+  readonly accept: boolean
+  /** Waits first until repair has nothing left to do. */
+  readonly repairWait: boolean
+  /** Longest wait for repair. */
+  readonly waitSeconds: number
+}
+
+export interface FsckResult {
+  readonly text: string
+  /** Nothing is wrong. */
+  readonly clean: boolean
+}
+
+/** Runs the check to its end. Rejects with `AdminError`. */
+export async function fsck(config: Config, options: FsckOptions): Promise<FsckResult> {
+  const progress = createProgress(process.stderr)
+  try {
+    if (options.repairWait) await waitForRepair(config, options.waitSeconds, progress)
+    const report = await runCheck(config, options.deep, progress)
+    progress.end()
+    if (options.accept) await acceptRestore(config)
+    return { text: options.json ? formatJson(report) : describeCheck(report), clean: isClean(report) }
+  } finally {
+    progress.end()
+  }
+}
+
+/** All counts of trouble are 0, and the check has come to its end. */
+export function isClean(report: CheckReport): boolean {
+  const { underReplicated, corrupt, orphaned, dangling, state } = report
+  return state === 'done' && underReplicated + corrupt + orphaned + dangling === 0
+}
+
+async function runCheck(config: Config, deep: boolean, progress: Progress): Promise<CheckReport> {
+  const check = await startCheck(config, deep)
+  for (;;) {
+    const report = await askAdmin<CheckReport>(config, 'GET', `check?check=${check}`)
+    if (report.state !== 'running') return report
+    progress.show(`fsck: ${report.phase}`, report.done, report.total)
+    await sleep(POLL_MS)
+  }
+}
+
+/** Waits for the end of a check that somebody else has started. */
+async function startCheck(config: Config, deep: boolean): Promise<string> {
+  for (;;) {
+    try {
+      return (await askAdmin<{ check: string }>(config, 'POST', `check?deep=${deep}`)).check
+    } catch (error) {
+      if (!(error instanceof AdminError) || error.status !== 409) throw error
+      await sleep(POLL_MS)
+    }
+  }
+}
+
+async function waitForRepair(config: Config, waitSeconds: number, progress: Progress): Promise<void> {
+  const until = performance.now() + waitSeconds * 1000
+  let quiet = 0
+  while (quiet < 2) {
+    const status = await askAdmin<ClusterStatus>(config, 'GET', 'status')
+    quiet = isQuiet(status) ? quiet + 1 : 0
+    if (performance.now() > until) return
+    const { underReplicated, dirtyGroups, blocksCompared, blocksToCompare } = status.repair
+    progress.show(
+      `repair: ${underReplicated} blocks, ${dirtyGroups} groups to go`,
+      blocksCompared,
+      blocksToCompare,
+    )
+    if (quiet < 2) await sleep(REPAIR_POLL_MS)
+  }
+}
+
+function isQuiet({ safeMode, repair }: ClusterStatus): boolean {
+  return !safeMode && !repair.comparing && repair.underReplicated === 0 && repair.dirtyGroups === 0
+}
+
+async function acceptRestore(config: Config): Promise<void> {
+  const { incarnation } = await askAdmin<ClusterStatus>(config, 'GET', 'status')
+  await askAdmin(config, 'POST', `restore/accept?incarnation=${encodeURIComponent(incarnation)}`)
+}
+
+function formatJson(report: CheckReport): string {
+  const { blocks, underReplicated, corrupt, orphaned, dangling, pending, findings, state, error } = report
+  const trouble = state === 'done' ? {} : { state, error }
+  return JSON.stringify(
+    { blocks, underReplicated, corrupt, orphaned, dangling, pending, findings, ...trouble },
+    null,
+    2,
+  )
+}
+
+/** The counts in a few lines, and the first findings. */
+export function describeCheck(report: CheckReport): string {
+  const { blocks, underReplicated, corrupt, orphaned, dangling, pending, findings, state, error } = report
+  const rest = findings.length - FINDINGS_SHOWN
+  return [
+    ...(state === 'done' ? [] : [`the check has ${state}${error === undefined ? '' : `: ${error}`}`]),
+    `${blocks} blocks: ${underReplicated} under-replicated, ${corrupt} corrupt, ${orphaned} orphaned, ${dangling} dangling`,
+    `${pending} wait for their grace or their writer`,
+    ...findings.slice(0, FINDINGS_SHOWN).map(describeFinding),
+    ...(rest > 0 ? [`and ${rest} findings more: see --json`] : []),
+    isClean(report) ? 'clean' : 'not clean',
+  ].join('\n')
+}
+
+function describeFinding({ kind, bucket, key, message }: CheckFinding): string {
+  const place = key === undefined ? '' : ` (${bucket ?? '?'}/${key})`
+  return `  ${kind}: ${message}${place}`
+}
