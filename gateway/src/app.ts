@@ -8,20 +8,25 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { SigningKeys } from './authentication/signing-keys.js'
 import type { GatewayConfig } from './config.js'
 import { S3Error } from './errors.js'
+import { Admission } from './http/admission.js'
+import { ConnectionCounts } from './http/connection-limits.js'
 import { createDateHeader } from './http/dates.js'
 import { errorDocument } from './http/error-response.js'
 import type { FormPart } from './http/form.js'
 import { Listeners } from './http/listeners.js'
 import { createRequestIds, type RequestIds } from './http/request-ids.js'
 import { findVirtualBucket } from './http/request-target.js'
-import { createServe, type Serve } from './http/serve.js'
+import { createServe, type Serve, type ServeDependencies } from './http/serve.js'
 import type { TlsIdentity } from './http/server.js'
+import { Watchdog } from './http/watchdog.js'
 import {
   CLOSE_MS,
   FORM_FIELDS_BYTES_MAX,
   FORM_FIELDS_MAX,
   FORM_PART_HEAD_BYTES_MAX,
   FORM_PART_HEADERS_MAX,
+  GATEWAY_LIMITS,
+  type GatewayLimits,
 } from './limits.js'
 import { REGISTRY } from './operations/registry.js'
 import type { OperationName } from './operations/table.js'
@@ -39,6 +44,8 @@ export interface GatewayOptions {
   readonly operations?: ReadonlyMap<OperationName, Operation>
   /** Told about every finished S3 request. */
   readonly observe?: RequestObserver
+  /** Overrides of GATEWAY_LIMITS. */
+  readonly limits?: Partial<GatewayLimits>
   /** Adds routes below `/-/`: health, metrics. Everything else is S3's. */
   readonly registerOwnPaths?: (app: FastifyInstance) => void
   /** The port then speaks HTTPS only. */
@@ -58,12 +65,22 @@ export interface ListenPorts {
   readonly plainPort?: number
 }
 
+/** Requests under way, waiting for their turn, refused since the start, and open connections. */
+export interface GatewayLoad {
+  readonly running: number
+  readonly waiting: number
+  readonly refused: number
+  readonly connections: number
+}
+
 export interface Gateway {
   readonly app: FastifyInstance
   /** Resolves once connections are taken. */
   listen(address: ListenAddress): Promise<ListenPorts>
   /** Another certificate for new connections. Throws, and keeps the old one, for what is no pair. */
   setTlsIdentity(identity: TlsIdentity): void
+  /** What is being carried now. */
+  load(): GatewayLoad
   /** Takes no more connections, lets running requests finish for at most 10 s, then cuts them. */
   close(): Promise<void>
 }
@@ -90,8 +107,12 @@ const FORM_ROUTE = '/s3-form'
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, clock } = options
+  const limits = { ...GATEWAY_LIMITS, ...options.limits }
+  const admission = createAdmission(clock, limits)
   const requestIds = createRequestIds(options.random)
-  const listeners = new Listeners(requestIds, options.tls)
+  const connections = new ConnectionCounts({ ...limits, trustedAddresses: config.trustedProxies })
+  const listeners = new Listeners({ requestIds, connections, tls: options.tls })
+  const watchdog = createWatchdog(clock, limits)
   let closing = false
   const app = fastify({
     logger: false,
@@ -103,7 +124,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     serverFactory: (handler) => listeners.open(handler as RequestListener),
   })
-  routeS3(app, options, { requestIds, isClosing: () => closing })
+  routeS3(app, options, {
+    requestIds,
+    isClosing: () => closing,
+    admission,
+    watchdog,
+  })
   options.registerOwnPaths?.(app)
   const close = async (): Promise<void> => {
     closing = true
@@ -111,12 +137,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     const closed = Promise.all([app.close(), listeners.closePlain()])
     listeners.closeIdle()
     await closed
+    watchdog.close()
     cancel()
   }
 
   return {
     app,
     close,
+    load: () => ({ ...admission.counts, connections: connections.total }),
     setTlsIdentity: (identity) => listeners.setIdentity(identity),
     async listen({ host, port, plainPort }): Promise<ListenPorts> {
       await app.listen({ host, port })
@@ -132,11 +160,23 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 }
 
+function createAdmission(clock: Clock, limits: GatewayLimits): Admission {
+  return new Admission(clock, {
+    runningMax: limits.requestsRunningMax,
+    waitingMax: limits.requestsWaitingMax,
+    waitMsMax: limits.requestWaitMsMax,
+  })
+}
+
+function createWatchdog(clock: Clock, { bytesPerSecondMin, rateWindowMs }: GatewayLimits): Watchdog {
+  return new Watchdog(clock, { bytesPerSecondMin, windowMs: rateWindowMs, intervalMs: rateWindowMs / 6 })
+}
+
 /** S3 requests leave Fastify at its first hook: before it parses a body, judges a type or answers in JSON. */
 function routeS3(
   app: FastifyInstance,
   options: GatewayOptions,
-  { requestIds, isClosing }: { requestIds: RequestIds; isClosing: () => boolean },
+  { requestIds, ...running }: Pick<ServeDependencies, 'requestIds' | 'isClosing' | 'admission' | 'watchdog'>,
 ): void {
   const { client, config, clock, log, credentials } = options
   const serve = createServe({
@@ -146,7 +186,7 @@ function routeS3(
     clock,
     log,
     requestIds,
-    isClosing,
+    ...running,
     authentication: {
       region: config.region,
       domain: config.domain,

@@ -92,3 +92,29 @@ export const FORM_PART_HEADERS_MAX: number = 16
 
 /** Longest time between the signing of a form and its use, as for presigned URLs. */
 export const FORM_AGE_MS_MAX: number = PRESIGNED_SECONDS_MAX * 1000
+
+/** What a gateway takes on at once; a program may set its own. */
+export interface GatewayLimits {
+  /** Requests under way; more wait. Each holds at most a few MiB. */
+  readonly requestsRunningMax: number
+  /** Requests that wait for their turn; more are answered `SlowDown`. */
+  readonly requestsWaitingMax: number
+  /** Longest wait for a turn, then `SlowDown`. */
+  readonly requestWaitMsMax: number
+  readonly connectionsMax: number
+  /** From one address that is not a trusted proxy. */
+  readonly connectionsPerAddressMax: number
+  /** Least rate of a body in either direction while the client owes it, over each window. */
+  readonly bytesPerSecondMin: number
+  readonly rateWindowMs: number
+}
+
+export const GATEWAY_LIMITS: GatewayLimits = {
+  requestsRunningMax: 256,
+  requestsWaitingMax: 1024,
+  requestWaitMsMax: 10_000,
+  connectionsMax: 4096,
+  connectionsPerAddressMax: 2048,
+  bytesPerSecondMin: 1024,
+  rateWindowMs: 30_000,
+}

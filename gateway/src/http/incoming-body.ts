@@ -23,7 +23,7 @@ export class IncomingBody implements ReleasableBody {
   #ended = false
   #left = false
   #handedOver = false
-  #failure: CairnError | undefined
+  #failure: Error | undefined
   #waiting: Waiting | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse, options: { expectsContinue: boolean }) {
@@ -37,6 +37,11 @@ export class IncomingBody implements ReleasableBody {
     return this.#receivedBytes
   }
 
+  /** Why there will be no more bytes. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
   get started(): boolean {
     return this.#started
   }
@@ -44,6 +49,17 @@ export class IncomingBody implements ReleasableBody {
   /** The client holds the body back until it is asked for it, and was not asked. */
   get heldBack(): boolean {
     return this.#expectsContinue && !this.#started
+  }
+
+  /** Bytes are wanted now, and the client has not sent them. */
+  get isStarved(): boolean {
+    return this.#started && !this.#ended && !this.#request.complete && !this.#request.isPaused()
+  }
+
+  /** Gives the body up, as if the client had gone but with an error that it may still be told. */
+  expire(error: Error): void {
+    if (this.#handedOver) this.#request.destroy(error)
+    else this.#settle(error)
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
@@ -131,9 +147,13 @@ export class IncomingBody implements ReleasableBody {
   }
 
   #fail(cause: unknown): void {
+    this.#settle(new CairnError('Cancelled', 'the client closed the connection within the body', { cause }))
+  }
+
+  #settle(failure: Error): void {
     if (this.#ended || this.#failure !== undefined) return
-    this.#failure = new CairnError('Cancelled', 'the client closed the connection within the body', { cause })
-    this.#waiting?.reject(this.#failure)
+    this.#failure = failure
+    this.#waiting?.reject(failure)
     this.#waiting = undefined
   }
 

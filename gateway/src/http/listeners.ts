@@ -1,6 +1,7 @@
 /** The ports of one gateway: HTTP, or HTTPS with HTTP beside it. They share handler, turns and limits. */
 import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { ConnectionCounts } from './connection-limits.js'
 import type { RequestIds } from './request-ids.js'
 import { RequestTurns } from './request-turns.js'
 import {
@@ -12,8 +13,15 @@ import {
   type TlsIdentity,
 } from './server.js'
 
+export interface ListenersOptions {
+  readonly requestIds: RequestIds
+  readonly connections: ConnectionCounts
+  readonly tls: TlsIdentity | undefined
+}
+
 export class Listeners {
   readonly #requestIds: RequestIds
+  readonly #connections: ConnectionCounts
   readonly #identity: TlsIdentity | undefined
   readonly #turns: RequestTurns = new RequestTurns()
   #options: HttpServerOptions | undefined
@@ -21,14 +29,20 @@ export class Listeners {
   #secure: HttpsServer | undefined
   #plain: HttpServer | undefined
 
-  constructor(requestIds: RequestIds, identity: TlsIdentity | undefined) {
-    this.#requestIds = requestIds
-    this.#identity = identity
+  constructor(options: ListenersOptions) {
+    this.#requestIds = options.requestIds
+    this.#connections = options.connections
+    this.#identity = options.tls
   }
 
   /** The server of the main port, which its owner lets listen and closes. */
   open(handler: RequestListener): Server {
-    const options = { handler, requestIds: this.#requestIds, turns: this.#turns }
+    const options = {
+      handler,
+      requestIds: this.#requestIds,
+      turns: this.#turns,
+      connections: this.#connections,
+    }
     this.#options = options
     if (this.#identity !== undefined) this.#secure = createHttpsServer(options, this.#identity)
     this.#main = this.#secure ?? createHttpServer(options)

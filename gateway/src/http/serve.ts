@@ -13,9 +13,11 @@ import { S3Error, toS3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
 import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
+import type { Admission } from './admission.js'
 import { answerPreflight, corsHeaders } from './cors.js'
 import { type CorsCache, corsCacheOf } from './cors-cache.js'
 import { errorResponse } from './error-response.js'
+import { ExchangeTransfer } from './exchange-transfer.js'
 import type { FormPart } from './form.js'
 import { openFormRequest } from './form-request.js'
 import { IncomingBody } from './incoming-body.js'
@@ -26,6 +28,7 @@ import type { RequestIds } from './request-ids.js'
 import { parseRequestTarget, type RequestTarget } from './request-target.js'
 import { resolveOperation } from './resolve-operation.js'
 import { linger, restOfBody } from './rest-of-body.js'
+import type { Watchdog } from './watchdog.js'
 import { writeResponse } from './write-response.js'
 
 export interface ServeDependencies {
@@ -41,6 +44,8 @@ export interface ServeDependencies {
   readonly observe: RequestObserver
   /** No connection is kept for a further request. */
   readonly isClosing: () => boolean
+  readonly admission: Admission
+  readonly watchdog: Watchdog
 }
 
 /** Begins to parse a body of `multipart/form-data`. */
@@ -73,6 +78,8 @@ interface Exchange {
   bucket: string
   operation?: OperationName
   bytesOut: number
+  /** Has a turn, to be left in the end. */
+  isAdmitted: boolean
 }
 
 /** Never rejects. */
@@ -92,8 +99,9 @@ export function createServe(dependencies: ServeDependencies): Serve {
       parseForm,
       bucket: '',
       bytesOut: 0,
+      isAdmitted: false,
     }
-    const status = await serveExchange(exchange, dependencies)
+    const status = await serveWatched(exchange, dependencies)
     dependencies.observe({
       bucket: exchange.bucket,
       operation: exchange.operation ?? 'Unknown',
@@ -103,6 +111,25 @@ export function createServe(dependencies: ServeDependencies): Serve {
       bytesOut: exchange.bytesOut,
     })
   }
+}
+
+async function serveWatched(exchange: Exchange, dependencies: ServeDependencies): Promise<number> {
+  const { admission, watchdog } = dependencies
+  const transfer = new ExchangeTransfer(exchange)
+  watchdog.add(transfer)
+  try {
+    return await serveExchange(exchange, dependencies)
+  } finally {
+    watchdog.remove(transfer)
+    if (exchange.isAdmitted) admission.leave()
+  }
+}
+
+/** Waits for the turn of a request whose sender is known. */
+async function takeTurn(exchange: Exchange, { admission }: ServeDependencies): Promise<void> {
+  const turn = admission.enter()
+  if (turn !== undefined) await turn
+  exchange.isAdmitted = true
 }
 
 /** The status sent, or that of a client that has gone. */
@@ -169,7 +196,8 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     secureTransport: isSecure(exchange, dependencies),
     clock: dependencies.clock,
   })
-  return operate(context, dependencies.operations)
+  await takeTurn(exchange, dependencies)
+  return operate(context, exchange, dependencies.operations)
 }
 
 /** An upload by form. The parser is kept off the connection from the moment on that the answer is known. */
@@ -201,7 +229,8 @@ async function serveForm(
       secureTransport: isSecure(exchange, dependencies),
       clock: dependencies.clock,
     })
-    return await operate(context, dependencies.operations)
+    await takeTurn(exchange, dependencies)
+    return await operate(context, exchange, dependencies.operations)
   } finally {
     incoming.takeBack()
   }
@@ -246,6 +275,7 @@ async function addCorsHeaders(
 
 async function operate(
   context: RequestContext,
+  { incoming }: Exchange,
   operations: ReadonlyMap<OperationName, Operation>,
 ): Promise<S3Response> {
   const operation = operations.get(context.operation)
@@ -254,7 +284,7 @@ async function operate(
   try {
     return await operation.handle(context)
   } catch (error) {
-    throw context.bodyFailure ?? error
+    throw context.bodyFailure ?? incoming.failure ?? error
   }
 }
 

@@ -15,6 +15,7 @@ import {
   KEEP_ALIVE_MS,
   PARSER_HEADER_BYTES_MAX,
 } from '../limits.js'
+import type { ConnectionCounts } from './connection-limits.js'
 import { errorDocument } from './error-response.js'
 import type { RequestIds } from './request-ids.js'
 import type { RequestTurns } from './request-turns.js'
@@ -61,13 +62,18 @@ export interface HttpServerOptions {
   readonly requestIds: RequestIds
   /** Shared by all listeners of one gateway. */
   readonly turns: RequestTurns
+  /** Shared too: the limits are those of the gateway. */
+  readonly connections: ConnectionCounts
 }
 
 /** A listener of plain HTTP. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { turns } = options
   const server = createServer(OPTIONS)
-  server.on('connection', (socket) => turns.open(socket))
+  server.on('connection', (socket) => {
+    if (isCounted(socket, options.connections)) turns.open(socket)
+    else refuse(socket, new S3Error('SlowDown', 'There are too many connections.'), options.requestIds)
+  })
   addHandlers(server, options)
   return { server, closeIdle: () => turns.closeIdle() }
 }
@@ -78,6 +84,10 @@ export function createHttpsServer(options: HttpServerOptions, identity: TlsIdent
   const server: SecureServer = createSecureServer({ ...OPTIONS, ...tlsOptions(identity) })
   const shaking = new Map<string, Socket>()
   server.on('connection', (socket: Socket) => {
+    if (!isCounted(socket, options.connections)) {
+      socket.destroy()
+      return
+    }
     const name = peerOf(socket)
     shaking.set(name, socket)
     socket.once('close', () => shaking.delete(name))
@@ -101,6 +111,14 @@ export function createHttpsServer(options: HttpServerOptions, identity: TlsIdent
     },
     setIdentity: (next) => server.setSecureContext(tlsOptions(next)),
   }
+}
+
+/** Counts a connection until it closes; false if there are too many. */
+function isCounted(socket: Socket, connections: ConnectionCounts): boolean {
+  const address = socket.remoteAddress ?? ''
+  if (!connections.admit(address)) return false
+  socket.once('close', () => connections.release(address))
+  return true
 }
 
 function tlsOptions(identity: TlsIdentity): TlsIdentity & {

@@ -39,6 +39,11 @@ export class RawConnection {
     this.#socket.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data)
   }
 
+  /** Reads nothing more from the network. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   /** The next whole response; `method` tells whether it has a body at all. */
   async read(method = 'GET'): Promise<RawResponse> {
     const headEnd = await this.#until(() => this.#received.indexOf('\r\n\r\n'))

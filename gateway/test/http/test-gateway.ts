@@ -6,6 +6,7 @@ import { CairnError, type Clock, createDigest, systemClock } from '@cairn/protoc
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { createGateway, type Gateway } from '../../src/app.js'
 import { DEFAULT_GATEWAY_CONFIG, type GatewayConfig } from '../../src/config.js'
+import type { GatewayLimits } from '../../src/limits.js'
 import type { OperationName } from '../../src/operations/table.js'
 import type { Operation, OperationContext, S3Response } from '../../src/operations/types.js'
 import type { RequestFacts } from '../../src/ports.js'
@@ -34,6 +35,7 @@ export interface TestGateway {
 export interface TestGatewayOptions {
   readonly config?: Partial<GatewayConfig>
   readonly operations?: readonly Operation[]
+  readonly limits?: Partial<GatewayLimits>
   /** Stands still in 2026 unless given. */
   readonly clock?: Clock
 }
@@ -52,6 +54,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     config: { ...DEFAULT_GATEWAY_CONFIG, ...options.config },
     credentials: { find: (accessKey) => (accessKey === EXAMPLE.accessKey ? EXAMPLE : undefined) },
     clock,
+    limits: options.limits ?? {},
     random: createSeededRandom(1),
     log: { error: log, warn: log, info: log },
     operations: new Map<OperationName, Operation>(
