@@ -8,6 +8,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   rclone: 'rclone',
   strace: 'strace',
   curl: 'curl',
+  gcc: 'gcc libc6-dev',
+  setpriv: 'util-linux',
+  losetup: 'mount',
+  'mkfs.ext4': 'e2fsprogs',
 }
 
 export type Tool = keyof typeof PACKAGES
@@ -27,7 +31,7 @@ export async function ensureTools(say: (line: string) => void): Promise<string[]
   for (const tool of Object.keys(PACKAGES)) if (!(await hasTool(tool))) missing.push(tool)
   if (missing.length === 0) return []
   if (process.getuid?.() !== 0 || !(await hasTool('apt-get'))) return missing
-  const packages = missing.map((tool) => PACKAGES[tool] ?? tool)
+  const packages = missing.flatMap((tool) => (PACKAGES[tool] ?? tool).split(' '))
   say(`installing what the tests need: ${packages.join(' ')}`)
   await runOk('apt-get', ['update', '-qq'])
   await runOk('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {

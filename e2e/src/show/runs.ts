@@ -1,10 +1,14 @@
+import { showBitRot } from './bit-rot.js'
 import { showClients } from './clients.js'
 import { showDamage } from './damage.js'
+import { showFaults } from './faults.js'
 import { showFigures } from './figures.js'
+import { showFullDrive } from './full-drive.js'
 import { showKeys } from './keys.js'
 import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
 import { showPause } from './pause.js'
+import { showPowerCut } from './power-cut.js'
 import type { Report } from './report.js'
 import { showStartTime } from './start-time.js'
 import { showSyscalls } from './syscalls.js'
@@ -14,13 +18,17 @@ export type Run = (report: Report) => Promise<void>
 
 /** All runs by name. */
 export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
+  ['bit-rot', (report) => showBitRot(report)],
   ['clients', (report) => showClients(report)],
   ['damage', (report) => showDamage(report)],
+  ['faults', (report) => showFaults(report)],
   ['figures', showFigures],
+  ['full-drive', (report) => showFullDrive(report)],
   ['keys', showKeys],
   ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
   ['large-file', (report) => showLargeFile(report)],
   ['pause', showPause],
+  ['power-cut', (report) => showPowerCut(report)],
   ['start-time', showStartTime],
   ['syscalls', showSyscalls],
 ])

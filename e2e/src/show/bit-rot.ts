@@ -1,0 +1,218 @@
+/**
+ * Each kind of file in the data folder, damaged in each way: a server starts on it and gives right bytes or a named
+ * error for every object, never wrong ones; or it refuses to start and names what mends it, and then that works.
+ * The kinds are found by listing the folder, so that new ones are met too. With three drives, damage on one is to
+ * cost nothing at all.
+ */
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeFolder, temporaryFolder } from '../harness/folders.js'
+import { checkLedger } from '../harness/ledger-check.js'
+import { filesByKind, ROTS } from '../harness/rot.js'
+import { run, runOk } from '../harness/run.js'
+import { createSeeded, type Seeded } from '../harness/seeded.js'
+import { CAIRN, type Server, startServer } from '../harness/server.js'
+import { hasTool } from '../harness/tools.js'
+import { type History, ledgerOf, runWorkload, WORKLOAD_BUCKET } from '../harness/workload.js'
+import type { Report } from './report.js'
+
+const OPERATIONS = 40
+/** This way is tried at several places of each kind of file. */
+const FLIP = 'flip one bit'
+const FLIPS = 12
+/** Root may do everything: rights count only for a user without privileges. */
+const PLAIN_USER = '65534'
+const READY_MS = 20_000
+
+/** `npm run show -- bit-rot`; fewer cases for the sample in `npm test`. */
+export async function showBitRot(report: Report, cases: number = casesWanted()): Promise<void> {
+  const seeded = createSeeded()
+  report.step(`seed ${seeded.seed} (repeat with CAIRN_TEST_SEED=${seeded.seed})`)
+  const folder = await temporaryFolder('bit-rot')
+  try {
+    await runOk('chmod', ['755', folder])
+    const worlds: World[] = []
+    for (const drives of [3, 1]) worlds.push(await prepare(folder, drives, seeded))
+    const all: Case[] = []
+    for (const world of worlds) all.push(...(await casesOf(world, seeded)))
+    await tryAll(sampleOf(all, cases, seeded), all.length, report)
+  } finally {
+    await removeFolder(folder)
+  }
+}
+
+function casesWanted(): number {
+  return Number(process.env.CAIRN_SHOW_CASES ?? Number.POSITIVE_INFINITY)
+}
+
+/** A data folder as SIGKILL left it, one as a clean stop left it, and an older state. */
+interface World {
+  readonly folder: string
+  readonly drives: number
+  readonly env: Readonly<Record<string, string>>
+  readonly states: { readonly older: string; readonly killed: string; readonly stopped: string }
+  readonly history: History
+  readonly seeded: Seeded
+}
+
+interface Case {
+  readonly world: World
+  readonly state: 'killed' | 'stopped'
+  readonly kind: string
+  readonly path: string
+  readonly alike: readonly string[]
+  readonly way: string
+}
+
+async function prepare(parent: string, drives: number, seeded: Seeded): Promise<World> {
+  const folder = join(parent, `drives-${drives}`)
+  const dataDir = join(folder, 'data')
+  // Open to the user without privileges; the data folder itself is its owner's.
+  await mkdir(folder, { mode: 0o755 })
+  const states = {
+    older: join(folder, 'older'),
+    killed: join(folder, 'killed'),
+    stopped: join(folder, 'stopped'),
+  }
+  const env = { CAIRN_DRIVES: String(drives) }
+  const history: History = []
+  for (const [state, end] of [
+    ['older', 'stop'],
+    ['killed', 'kill'],
+    ['stopped', 'stop'],
+  ] as const) {
+    const server = await startServer({ dataDir, env })
+    const operations = state === 'stopped' ? 0 : OPERATIONS
+    history.push(...(await runWorkload(server, { operations, seeded, name: `${state}-` })))
+    await server[end]()
+    await runOk('cp', ['-a', dataDir, states[state]])
+  }
+  return { folder, drives, env, states, history, seeded }
+}
+
+async function casesOf(world: World, seeded: Seeded): Promise<Case[]> {
+  const cases: Case[] = []
+  const ways = [...ROTS.keys()].flatMap((way) => Array<string>(way === FLIP ? FLIPS : 1).fill(way))
+  for (const state of ['killed', 'stopped'] as const) {
+    for (const [kind, alike] of await filesByKind(world.states[state])) {
+      cases.push(...ways.map((way) => ({ world, state, kind, path: seeded.pick(alike), alike, way })))
+    }
+  }
+  return cases
+}
+
+/** Shuffled, and as many as wanted. */
+function sampleOf(all: readonly Case[], wanted: number, seeded: Seeded): Case[] {
+  if (wanted >= all.length) return [...all]
+  const left = [...all]
+  return Array.from({ length: wanted }, () => left.splice(seeded.below(left.length), 1)[0] as Case)
+}
+
+async function tryAll(cases: readonly Case[], all: number, report: Report): Promise<void> {
+  const canForbid = process.getuid?.() === 0 && (await hasTool('setpriv'))
+  const complaints: string[] = []
+  const counts = { damaged: 0, served: 0, mended: 0 }
+  for (const each of cases) {
+    if (each.way === 'take all rights' && !canForbid) continue
+    const verdict = await tryCase(each)
+    if (verdict === undefined) continue
+    counts.damaged++
+    counts[verdict.mended === undefined ? 'served' : 'mended']++
+    if (verdict.complaints.length === 0) continue
+    const name = `${each.way}, ${each.path}, ${each.state}, drives ${each.world.drives}`
+    complaints.push(`${name}: ${verdict.complaints.slice(0, 3).join('; ')}`)
+    report.step(complaints.at(-1) ?? '')
+  }
+  report.figure(`damages tried, of ${all} (the rest cannot be done to their file)`, counts.damaged)
+  report.figure('started at once', counts.served)
+  report.figure('refused, and mended as the message said', counts.mended)
+  report.atMost('wrong bytes, lost keys or starts that fail for good', complaints.length, 0)
+}
+
+interface Verdict {
+  readonly complaints: readonly string[]
+  /** What the refused start named. */
+  readonly mended?: string
+}
+
+/** `undefined` if the damage cannot be done to the file. */
+async function tryCase(each: Case): Promise<Verdict | undefined> {
+  const { world, path, alike, way, state } = each
+  const dataDir = join(world.folder, 'case')
+  await runOk('cp', ['-a', world.states[state], dataDir])
+  try {
+    const victim = { dataDir, path, alike, olderDir: world.states.older, seeded: world.seeded }
+    if ((await ROTS.get(way)?.(victim)) !== true) return undefined
+    return await judge(each, dataDir)
+  } finally {
+    await removeFolder(dataDir)
+  }
+}
+
+async function judge(each: Case, dataDir: string): Promise<Verdict> {
+  const { world, way } = each
+  if (way === 'take all rights') await runOk('chown', ['-R', PLAIN_USER, dataDir])
+  const first = await tryStart(each, dataDir)
+  if (typeof first !== 'string') return { complaints: await check(each, first) }
+  const mended = await mend(first, each, dataDir)
+  if (mended === undefined) return { complaints: [`no start: ${first}`] }
+  const second = await tryStart({ ...each, way: 'mended' }, dataDir)
+  if (typeof second === 'string') return { complaints: [`no start after "${mended}": ${second}`], mended }
+  const complaints = await check({ ...each, world: { ...world, drives: world.drives } }, second)
+  return { complaints: complaints.map((line) => `after "${mended}": ${line}`), mended }
+}
+
+/** The running server, or why it refused. */
+async function tryStart({ world, way }: Case, dataDir: string): Promise<Server | string> {
+  const wrapper = way === 'take all rights' ? ['setpriv', '--reuid', PLAIN_USER, '--clear-groups'] : []
+  try {
+    return await startServer({ dataDir, env: world.env, wrapper, readyTimeoutMs: READY_MS })
+  } catch (error) {
+    const text = (error as Error).message
+    return text
+      .split('\n')
+      .filter((line) => !line.startsWith('{'))
+      .join('\n')
+      .slice(0, 600)
+  }
+}
+
+/** Does what the message of a refused start says; `undefined` if it says nothing. */
+async function mend(said: string, { way, path, world }: Case, dataDir: string): Promise<string | undefined> {
+  if (way === 'take all rights' && said.includes(path.split('/').at(-1) ?? path)) {
+    await runOk('chmod', ['-R', 'u+rwX', dataDir])
+    return 'give the rights back'
+  }
+  if (said.includes('cairn metadata recover')) {
+    const env = { ...world.env, CAIRN_DATA_DIR: dataDir }
+    const { status } = await run(process.execPath, [CAIRN, 'metadata', 'recover'], { env })
+    return status === 0 ? 'cairn metadata recover' : undefined
+  }
+  const named = /delete (\S+?)[,;: ]/.exec(said)?.[1]
+  if (named === undefined || !(await readdir(dataDir)).includes(named.slice(dataDir.length + 1)))
+    return undefined
+  await rm(named)
+  return `delete ${named}`
+}
+
+/** Every key, twice with a start between; with damage on one of three drives there is not to be an error either. */
+async function check(each: Case, first: Server): Promise<string[]> {
+  const { world, path } = each
+  const allowsErrors = world.drives === 1 || !path.startsWith('drives/')
+  const ledger = ledgerOf(world.history)
+  const complaints: string[] = []
+  const options = { bucket: WORKLOAD_BUCKET, allowsErrors }
+  try {
+    complaints.push(...(await checkLedger(first, ledger, options)))
+  } finally {
+    await first.stop()
+  }
+  const again = await tryStart(each, first.dataDir)
+  if (typeof again === 'string') return [...complaints, `no second start: ${again}`]
+  try {
+    complaints.push(...(await checkLedger(again, ledger, options)))
+    return complaints
+  } finally {
+    await again.stop()
+  }
+}
