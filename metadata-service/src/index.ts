@@ -1,5 +1,29 @@
 /** The metadata service: buckets, objects, versions, uploads, sessions, the cluster map, and their upkeep. */
+export {
+  type BackupResult,
+  backupRunning,
+  backupStopped,
+  readBackup,
+  restoreBackup,
+} from './adapters/backup.js'
+export type { CheckpointFacts } from './adapters/checkpoint-file.js'
+export {
+  type JournalDriveStatus,
+  type JournaledEntryStore,
+  type JournaledEntryStoreOptions,
+  type JournalLog,
+  type JournalStatus,
+  openJournaledEntryStore,
+} from './adapters/journal-entry-store.js'
+export { copiesFolder, listCopies } from './adapters/journal-files.js'
 export { createMemoryEntryStore, type MemoryEntryStoreOptions } from './adapters/memory-entry-store.js'
+export {
+  type RecoverOptions,
+  type RecoverProgress,
+  type RecoverReport,
+  recoverStore,
+  STORE_FILE,
+} from './adapters/recover.js'
 export { openSqliteEntryStore, type SqliteEntryStoreOptions } from './adapters/sqlite-entry-store.js'
 export {
   createMetadataService,

@@ -34,13 +34,17 @@ export interface OpenDatabaseOptions {
   readonly durability: Durability
   /** Upper bound of the file in pages of 4 KiB; `DriveFull` beyond it. */
   readonly pagesMax?: number
+  /** Refuses, with `DriveFailed`, to begin an empty store: there must be one. */
+  readonly mustExist?: boolean
+  /** Runs SQLite's `quick_check` over the whole file; `DriveFailed` if it finds anything. */
+  readonly quickCheck?: boolean
 }
 
 /** `FormatTooNew`, `DataFolderInUse`, `DriveFailed` or `DriveFull` when it cannot be opened. */
 export function openDatabase(options: OpenDatabaseOptions): Database.Database {
   let database: Database.Database | undefined
   try {
-    database = new Database(options.path, { timeout: 0 })
+    database = new Database(options.path, { timeout: 0, fileMustExist: options.mustExist ?? false })
     prepare(database, options)
     return database
   } catch (error) {
@@ -60,7 +64,13 @@ function prepare(database: Database.Database, options: OpenDatabaseOptions): voi
   database.pragma('temp_store = MEMORY')
   database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
   if (options.pagesMax !== undefined) database.pragma(`max_page_count = ${options.pagesMax}`)
-  prepareTables(database)
+  prepareTables(database, options)
+  if (options.quickCheck === true) assertSound(database)
+}
+
+function assertSound(database: Database.Database): void {
+  const verdict = String(database.pragma('quick_check(1)', { simple: true }))
+  if (verdict !== 'ok') throw new CairnError('DriveFailed', `the metadata store is damaged: ${verdict}`)
 }
 
 function assertVersion(database: Database.Database): void {
@@ -80,13 +90,16 @@ function set(database: Database.Database, pragma: string, value: { to: string; r
   }
 }
 
-function prepareTables(database: Database.Database): void {
+function prepareTables(database: Database.Database, options: OpenDatabaseOptions): void {
   const format = Number(database.pragma('user_version', { simple: true }))
   if (format > FORMAT) {
     throw new CairnError(
       'FormatTooNew',
       `the metadata store has format ${format}; this version knows ${FORMAT}`,
     )
+  }
+  if (format === 0 && options.mustExist === true) {
+    throw new CairnError('DriveFailed', 'the metadata store is empty')
   }
   // The write takes the exclusive lock for good, even when there is nothing to create.
   database.exec('BEGIN IMMEDIATE')

@@ -1,0 +1,49 @@
+/** Limits of the journal and its checkpoints, with unit and reason. */
+
+/** Longest time from an entry to its sync on every drive in mode `async`: half of the promised second. */
+export const FLUSH_MS: number = 400
+
+/** Frames a drive may be behind, in bytes; beyond it its journal is given up and built anew by a checkpoint. */
+export const BEHIND_BYTES_MAX: number = 64 * 1024 * 1024
+
+/** Frames of one write: enough for one sync to be cheap, little enough for the pool's thread not to be held. */
+export const WRITE_BYTES_MAX: number = 8 * 1024 * 1024
+
+/** Frames of one write: below IOV_MAX (1,024 on Linux). */
+export const WRITE_FRAMES_MAX: number = 1000
+
+/** Buffers that frames are encoded into, in bytes: some hundred entries each. */
+export const FRAME_BUFFER_BYTES: number = 256 * 1024
+
+/** A checkpoint is due when the journal since the last one has this many bytes, or half of the checkpoint's. */
+export const CHECKPOINT_JOURNAL_BYTES: number = 64 * 1024 * 1024
+
+/** Rows of one page of a checkpoint: about a millisecond of the event loop. */
+export const PAGE_ROWS_MAX: number = 200
+
+/** Bytes of rows that a page aims at: few rows are read at once where rows are large. */
+export const PAGE_BYTES: number = 256 * 1024
+
+/** Pause after each page in times of what the page took: a checkpoint takes at most a quarter of the loop. */
+export const PAGE_PAUSE_FACTOR = 3
+
+/** How often each drive is looked at: is it there, is it the same, does it still hold our file? */
+export const LOOK_MS: number = 1_000
+
+/** After an error that may pass (a full disk), a drive is left alone for so long. */
+export const RETRY_MS: number = 30_000
+
+/** Largest frame or section that a reader believes in: an entry is at most 1.5 MiB in etcd, larger in SQLite. */
+export const FRAME_BYTES_MAX: number = 64 * 1024 * 1024
+
+/** Bytes read at once when a journal is searched. */
+export const READ_BYTES: number = 4 * 1024 * 1024
+
+/** Checkpoints kept on a drive: the newest, and the one before. */
+export const CHECKPOINTS_KEPT = 2
+
+/**
+ * Added to the last known revision when a store is made from copies: whatever was written after the last frame that
+ * was found, or on a drive that was not there, lies below it, and so can never be mistaken for what comes later.
+ */
+export const REVISION_JUMP: number = 1_000_000

@@ -1,0 +1,153 @@
+/** Builds a store's database beside the one in use from a checkpoint and frames. */
+import { open, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { CairnError, type Random } from '@cairn/protocol'
+import type { Database } from 'better-sqlite3'
+import type { StoreKey } from '../ports.js'
+import { type CheckpointFacts, readCheckpoint } from './checkpoint-file.js'
+import { isSessionKey } from './checkpoint-run.js'
+import { syncFolder } from './journal-files.js'
+import { type OperationVisitor, visitFrame } from './journal-frame.js'
+import { REVISION_JUMP } from './journal-limits.js'
+import { checkRow, type NewLife, newLife } from './recover-rows.js'
+import { type KnownFrame, readFrames } from './recover-sources.js'
+import type { RowTable } from './row-table.js'
+import { openDatabase } from './sqlite-open.js'
+import { createSqliteRows } from './sqlite-rows.js'
+
+/** Operations of one transaction: large ones are fast, and the WAL stays small enough. */
+const OPERATIONS_PER_TRANSACTION = 20_000
+
+export interface BuildOptions {
+  /** The new file; whatever is there is removed. */
+  readonly path: string
+  readonly checkpoint: CheckpointFacts
+  readonly frames: readonly KnownFrame[]
+  /** A new life: sessions end, epochs rise, garbage is held. Absent for a mere copy. */
+  readonly life?: { readonly random: Random; readonly nowMs: number; readonly highest: number }
+  readonly onProgress?: (done: { readonly rows: number; readonly frames: number }) => void
+}
+
+/** What was built. */
+export interface BuiltStore {
+  readonly rows: number
+  readonly life: NewLife | undefined
+}
+
+/** Builds and checks; the file is durable when it resolves. `MessageCorrupt` if a row cannot be decoded. */
+export async function buildStore(options: BuildOptions): Promise<BuiltStore> {
+  await removeDatabase(options.path)
+  const database = openDatabase({ path: options.path, durability: 'none' })
+  let built: BuiltStore
+  try {
+    built = await new StoreBuilder(database, options).run()
+    database.pragma('wal_checkpoint(TRUNCATE)')
+  } finally {
+    database.close()
+  }
+  await syncDatabase(options.path)
+  return built
+}
+
+/** Removes a database with its log. */
+export async function removeDatabase(path: string): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) await rm(path + suffix, { force: true })
+}
+
+async function syncDatabase(path: string): Promise<void> {
+  const handle = await open(path, 'r+')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await syncFolder(dirname(path))
+}
+
+class StoreBuilder {
+  private readonly database: Database
+  private readonly table: RowTable
+  private readonly options: BuildOptions
+  private readonly revision: number
+  private operations = 0
+  private rows = 0
+  private frames = 0
+
+  constructor(database: Database, options: BuildOptions) {
+    this.database = database
+    this.table = createSqliteRows(database)
+    this.options = options
+    const { life, checkpoint, frames } = options
+    const last = frames.at(-1)?.number ?? checkpoint.number
+    this.revision = life === undefined ? last : Math.max(last, life.highest) + REVISION_JUMP
+  }
+
+  async run(): Promise<BuiltStore> {
+    const { checkpoint, frames, life } = this.options
+    this.database.exec('BEGIN')
+    await this.load(checkpoint)
+    for await (const frame of readFrames(frames)) this.replay(frame)
+    const begun = life === undefined ? undefined : this.begin(life)
+    this.database.prepare('UPDATE counters SET revision = ?').run(this.revision)
+    this.database.exec('COMMIT')
+    return { rows: this.check(), life: begun }
+  }
+
+  /** All rows first, then all frames: see `checkpoint-file.ts`. */
+  private async load({ path }: CheckpointFacts): Promise<void> {
+    const passes = [
+      { row: (key: StoreKey, value: Uint8Array) => this.put(key, value) },
+      { frame: (frame: Buffer) => this.replay(frame) },
+    ]
+    for (const visitor of passes) {
+      const facts = await readCheckpoint(path, visitor)
+      if (facts === undefined) throw new CairnError('MessageCorrupt', `${path} was right a moment ago`)
+    }
+  }
+
+  private put(key: StoreKey, value: Uint8Array): void {
+    if (isSessionKey(key)) return
+    this.table.put(key, value, this.revision, undefined)
+    this.rows++
+    this.note()
+  }
+
+  private replay(frame: Buffer): void {
+    const visitor: OperationVisitor = {
+      put: (key, value) => this.put(key, value),
+      delete: (key) => void this.table.delete(key),
+      deleteRange: (range) => void this.table.deleteRange(range),
+    }
+    visitFrame(frame, visitor)
+    this.frames++
+    this.note()
+  }
+
+  private note(): void {
+    if (++this.operations % OPERATIONS_PER_TRANSACTION !== 0) return
+    this.database.exec('COMMIT')
+    this.database.exec('BEGIN')
+    this.options.onProgress?.({ rows: this.rows, frames: this.frames })
+  }
+
+  private begin(life: { readonly random: Random; readonly nowMs: number }): NewLife {
+    const range = { from: Buffer.from('m/'), to: Buffer.from('m0') }
+    const found = newLife(this.table.scan({ kind: 'scan', range, limit: 10_000 }), life)
+    if (found === undefined) throw new CairnError('MessageCorrupt', 'the copy holds no cluster row')
+    for (const { key, value } of found.puts) this.table.put(key, value, this.revision, undefined)
+    return found
+  }
+
+  /** Every row decodes, and the file holds together. The number of rows. */
+  private check(): number {
+    let rows = 0
+    const all = this.database.prepare<[], [Buffer, Buffer]>('SELECT key, value FROM rows').raw()
+    for (const [key, value] of all.iterate()) {
+      checkRow(key, value)
+      rows++
+    }
+    const verdict = this.database.pragma('quick_check', { simple: true })
+    if (verdict !== 'ok') throw new CairnError('DriveFailed', `the new store is damaged: ${String(verdict)}`)
+    return rows
+  }
+}
