@@ -110,6 +110,10 @@ describe('multipart checksums', () => {
     for (const [algorithm, type] of [
       ['SHA1', 'FULL_OBJECT'],
       ['SHA256', 'FULL_OBJECT'],
+      ['SHA512', 'FULL_OBJECT'],
+      ['MD5', 'FULL_OBJECT'],
+      ['XXHASH3', 'FULL_OBJECT'],
+      ['XXHASH128', 'FULL_OBJECT'],
       ['CRC64NVME', 'COMPOSITE'],
       ['OTHER', undefined],
       ['CRC32', 'OTHER'],
@@ -185,6 +189,35 @@ describe('multipart checksums', () => {
     expect(unasked.headers['x-amz-checksum-crc32']).to.equal(undefined)
     const ranged = await send(server, { path: made.path, headers: { ...headers, range: 'bytes=0-9' } })
     expect(ranged.headers['x-amz-checksum-crc32']).to.equal(undefined)
+  })
+
+  it('keeps those of the parts with the object and its copies', async function () {
+    this.timeout(60_000)
+    const headers = { 'x-amz-checksum-mode': 'ENABLED' }
+    const made = await upload('XXHASH128')
+    expect((await complete(made)).status).to.equal(200)
+    const copy = `${made.path}-copy`
+    const large = await upload('CRC64NVME', 'FULL_OBJECT')
+    expect((await complete(large)).status).to.equal(200)
+    const source = { 'x-amz-copy-source': large.path, 'x-amz-metadata-directive': 'REPLACE' }
+    expect((await send(server, { method: 'PUT', path: copy, headers: source })).status).to.equal(200)
+    for (const [{ path, parts }, algorithm] of [
+      [made, 'XXHASH128'],
+      [large, 'CRC64NVME'],
+    ] as const) {
+      for (const { number, checksum } of parts) {
+        const head = await send(server, { method: 'HEAD', path, query: `partNumber=${number}`, headers })
+        expect(head.headers[`x-amz-checksum-${algorithm.toLowerCase()}`]).to.equal(checksum?.[1])
+        expect(head.headers['x-amz-mp-parts-count']).to.equal('2')
+      }
+    }
+  })
+
+  it('refuses a list whose type is not that of the upload', async function () {
+    this.timeout(60_000)
+    const made = await upload('CRC32')
+    expectError(await complete(made, { 'x-amz-checksum-type': 'FULL_OBJECT' }), 400, 'InvalidRequest')
+    expect((await complete(made, { 'x-amz-checksum-type': 'COMPOSITE' })).status).to.equal(200)
   })
 
   it('computes those of copied parts in the algorithm of the upload', async () => {

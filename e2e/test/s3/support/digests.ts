@@ -1,10 +1,27 @@
 /** Checksums computed without the product's code. */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm'
 
-export type Algorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256'
+export const ALGORITHMS = [
+  'CRC32',
+  'CRC32C',
+  'CRC64NVME',
+  'SHA1',
+  'SHA256',
+  'SHA512',
+  'MD5',
+  'XXHASH64',
+  'XXHASH3',
+  'XXHASH128',
+] as const
+export type Algorithm = (typeof ALGORITHMS)[number]
 
-export const ALGORITHMS: readonly Algorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']
+const XXHASHES: Readonly<Partial<Record<Algorithm, IHasher>>> = {
+  XXHASH64: await createXXHash64(),
+  XXHASH3: await createXXHash3(),
+  XXHASH128: await createXXHash128(),
+}
 
 function crcTable(polynomial: bigint): BigUint64Array {
   const table = new BigUint64Array(256)
@@ -27,6 +44,8 @@ function reflectedCrc(bytes: Uint8Array, table: BigUint64Array, ones: bigint): b
 
 /** Raw digest of the bytes. CRC32C and CRC64NVME are slow: give them kilobytes. */
 export function digest(algorithm: Algorithm, bytes: Uint8Array): Buffer {
+  const xxhash = XXHASHES[algorithm]
+  if (xxhash !== undefined) return Buffer.from(xxhash.init().update(bytes).digest('binary'))
   const out = Buffer.alloc(algorithm === 'CRC64NVME' ? 8 : 4)
   switch (algorithm) {
     case 'CRC32':

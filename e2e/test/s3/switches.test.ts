@@ -1,0 +1,140 @@
+/** The switches of `CAIRN_COMPAT=suites`, and the landing page, on servers of their own. */
+import { CreateBucketCommand, PutBucketVersioningCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { expect } from 'chai'
+import type { Identity } from './support/signing.js'
+import { createUpload } from './support/uploads.js'
+import { send, sendUnsigned, type WireResponse } from './support/wire.js'
+import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { expectError, text, texts } from './support/xml.js'
+
+const LANDING_PAGE = 'https://example.com/storage'
+
+describe('switches', () => {
+  let world: World
+  let suites: World
+  const Bucket = freshName()
+  const versioned = freshName()
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS)
+    world = await startWorld('switches-aws', { CAIRN_LANDING_PAGE: LANDING_PAGE })
+    suites = await startWorld('switches-suites', { CAIRN_COMPAT: 'suites' })
+    for (const { s3 } of [world, suites]) {
+      await s3.send(new CreateBucketCommand({ Bucket }))
+      await s3.send(new CreateBucketCommand({ Bucket: versioned }))
+      const VersioningConfiguration = { Status: 'Enabled' } as const
+      await s3.send(new PutBucketVersioningCommand({ Bucket: versioned, VersioningConfiguration }))
+    }
+  })
+
+  after(async function () {
+    this.timeout(START_TIMEOUT_MS)
+    await world?.stop()
+    await suites?.stop()
+  })
+
+  async function put(on: World, bucket = Bucket): Promise<WireResponse> {
+    return send(on.server, { method: 'PUT', path: `/${bucket}/key`, body: 'content' })
+  }
+
+  function remove(on: Identity, headers: Record<string, string>, path = `/${Bucket}/key`, query = '') {
+    return send(on, { method: 'DELETE', path, query, headers })
+  }
+
+  it('send a stranger at the root to the landing page, or show no bucket', async () => {
+    const sent = await sendUnsigned(world.server, { path: '/' })
+    expect([sent.status, sent.headers.location]).to.deep.equal([307, LANDING_PAGE])
+    const shown = await sendUnsigned(suites.server, { path: '/' })
+    expect([shown.status, texts(shown.text, 'Bucket')]).to.deep.equal([200, []])
+    expect(shown.text).to.contain('ListAllMyBucketsResult')
+  })
+
+  describe('of conditional deletes', () => {
+    it('answer as AWS without them', async () => {
+      const { server } = world
+      await put(world)
+      expectError(await remove(server, { 'if-match': '"other"' }), 412, 'PreconditionFailed')
+      expectError(await remove(server, { 'if-match': '*' }, `/${Bucket}/absent`), 404, 'NoSuchKey')
+      for (const name of ['x-amz-if-match-size', 'x-amz-if-match-last-modified-time', 'if-none-match']) {
+        const refused = await remove(server, { [name]: '7' })
+        expectError(refused, 501, 'NotImplemented')
+        expect(refused.text.toLowerCase()).to.contain(name)
+      }
+      const id = (await put(world, versioned)).headers['x-amz-version-id']
+      const path = `/${versioned}/key`
+      expectError(await remove(server, { 'if-match': '*' }, path, `versionId=${id}`), 501, 'NotImplemented')
+      await remove(server, {}, path)
+      expectError(await remove(server, { 'if-match': '*' }, path), 404, 'NoSuchKey')
+      expect((await remove(server, { 'if-match': '*' })).status).to.equal(204)
+    })
+
+    it('evaluate all of them as suites do', async () => {
+      const { server } = suites
+      await put(suites)
+      const head = await send(server, { method: 'HEAD', path: `/${Bucket}/key` })
+      const modified = head.headers['last-modified'] ?? ''
+      const earlier = new Date(Date.parse(modified) - 1000).toUTCString()
+      const time = 'x-amz-if-match-last-modified-time'
+      expectError(await remove(server, { 'x-amz-if-match-size': '6' }), 412, 'PreconditionFailed')
+      expectError(await remove(server, { [time]: earlier }), 412, 'PreconditionFailed')
+      expectError(await remove(server, { [time]: 'once' }), 400, 'InvalidArgument')
+      expect((await remove(server, { 'if-match': '*' }, `/${Bucket}/absent`)).status).to.equal(204)
+      const good = { 'x-amz-if-match-size': '7', [time]: modified, 'if-match': head.headers.etag ?? '' }
+      expect((await remove(server, good)).status).to.equal(204)
+      const id = (await put(suites, versioned)).headers['x-amz-version-id']
+      const path = `/${versioned}/key`
+      const named = `versionId=${id}`
+      expectError(await remove(server, { 'if-match': '"other"' }, path, named), 412, 'PreconditionFailed')
+      await remove(server, {}, path)
+      expectError(await remove(server, { 'if-match': '*' }, path), 412, 'PreconditionFailed')
+      expect((await remove(server, { 'if-match': '*' }, path, named)).status).to.equal(204)
+    })
+
+    it('judge each key of a batch for itself', async () => {
+      const { server, s3 } = suites
+      for (const Key of ['a', 'b', 'c', 'd']) await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }))
+      const head = await send(server, { method: 'HEAD', path: `/${Bucket}/d` })
+      const modified = new Date(Date.parse(head.headers['last-modified'] ?? '')).toISOString()
+      const body = `<Delete>
+        <Object><Key>a</Key><ETag>"other"</ETag></Object>
+        <Object><Key>b</Key><Size>2</Size></Object>
+        <Object><Key>c</Key><Size>1</Size></Object>
+        <Object><Key>d</Key><LastModifiedTime>${modified}</LastModifiedTime></Object>
+      </Delete>`
+      const answer = await send(server, { method: 'POST', path: `/${Bucket}`, query: 'delete', body })
+      expect(answer.status, answer.text).to.equal(200)
+      expect(texts(answer.text, 'Code')).to.deep.equal(['PreconditionFailed', 'PreconditionFailed'])
+      const left = await send(server, { path: `/${Bucket}` })
+      expect(texts(left.text, 'Key')).to.deep.equal(['a', 'b'])
+    })
+  })
+
+  it('compare the time at which an upload began before it is aborted', async () => {
+    const { server } = world
+    const path = `/${Bucket}/upload`
+    const id = await createUpload(server, path)
+    const query = `uploadId=${id}`
+    const listed = await send(server, { path: `/${Bucket}`, query: 'uploads' })
+    const began = Date.parse(text(listed.text, 'Initiated') ?? '')
+    const abort = (timeMs: number) =>
+      remove(server, { 'x-amz-if-match-initiated-time': new Date(timeMs).toUTCString() }, path, query)
+    expectError(await abort(began - 5_000), 412, 'PreconditionFailed')
+    expect((await send(server, { path, query })).status).to.equal(200)
+    expect((await abort(began)).status).to.equal(204)
+    expect((await abort(began)).status).to.equal(204)
+    expectError(await remove(server, {}, path, query), 404, 'NoSuchUpload')
+  })
+
+  it('hide the null version of a put while versioning is suspended', async () => {
+    for (const [on, expected] of [
+      [world, 'null'],
+      [suites, undefined],
+    ] as const) {
+      const name = freshName()
+      await on.s3.send(new CreateBucketCommand({ Bucket: name }))
+      const VersioningConfiguration = { Status: 'Suspended' } as const
+      await on.s3.send(new PutBucketVersioningCommand({ Bucket: name, VersioningConfiguration }))
+      expect((await put(on, name)).headers['x-amz-version-id']).to.equal(expected)
+    }
+  })
+})
