@@ -10,7 +10,7 @@ import {
 } from '@cairn/protocol'
 import { segmentDrive } from './adapters/segment-drive.js'
 import { BlockCopier } from './core/block-copier.js'
-import { fetchClusterId } from './core/cluster-id.js'
+import { fetchClusterId, fetchPoolEpochs } from './core/cluster-id.js'
 import type { DriveSource, DriveStatus, ServedDrive } from './core/drive.js'
 import { type DriveSet, openDriveSet } from './core/drive-set.js'
 import { type Registration, startRegistration } from './core/registration.js'
@@ -20,6 +20,8 @@ import { registerChunkHandlers } from './rpc/handlers.js'
 
 /** Pause between two compaction rounds. */
 const COMPACTION_MS = 10_000
+/** Time in which every block is read again, unless told otherwise. */
+const SCRUB_SECONDS = 1_209_600
 /** Time that running calls get to finish when the server closes. */
 const DRAIN_MS = 5_000
 
@@ -52,6 +54,8 @@ export interface ChunkServerOptions {
   readonly rack?: string
   readonly host?: string
   readonly compactionMs?: number
+  /** Time in which every stored block is read again and verified; 0 turns it off. Two weeks unless given. */
+  readonly scrubSeconds?: number
   readonly onEvent?: (event: ChunkServerEvent) => void
 }
 
@@ -90,8 +94,19 @@ export async function createChunkServer(options: ChunkServerOptions): Promise<Ch
   const sources = options.drives.map((drive) =>
     typeof drive === 'string' ? folderSource(drive, options) : drive,
   )
-  const drives = await openDriveSet(sources, { clusterId, clock, random })
-  return new OpenChunkServer({ ...options, identity }, drives, connect(identity))
+  const metadata = connect(identity)
+  const server: { current?: OpenChunkServer } = {}
+  const drives = await openDriveSet(sources, {
+    clusterId,
+    clock,
+    random,
+    scrubMs: (options.scrubSeconds ?? SCRUB_SECONDS) * 1000,
+    currentEpochs: () => fetchPoolEpochs(metadata),
+    onTrouble: (drive, error) => options.onEvent?.({ kind: 'upkeep failed', drive: drive.name, error }),
+    onChange: (drive) => server.current?.driveChanged(drive),
+  })
+  server.current = new OpenChunkServer({ ...options, identity }, drives, metadata)
+  return server.current
 }
 
 async function askClusterId(options: ChunkServerOptions, metadata: RpcPeer): Promise<string> {
@@ -132,6 +147,7 @@ class OpenChunkServer implements ChunkServer {
     registerChunkHandlers(router, this.driveSet, { copier: this.copier, clock: options.clock })
     this.listener = await options.network.listen(options.address, router, options.identity)
     this.registration = this.register(options.advertise ?? this.listener.address)
+    this.driveSet.watch()
     this.upkeep = startUpkeep({
       clock: options.clock,
       drives: this.driveSet,
@@ -161,6 +177,12 @@ class OpenChunkServer implements ChunkServer {
 
   drives(): readonly ServedDrive[] {
     return this.driveSet.all()
+  }
+
+  /** Another drive must be made known; a change of condition alone goes with the next beat. */
+  driveChanged(drive: ServedDrive): void {
+    this.tell({ kind: 'drive', status: drive.status() })
+    if (drive.condition === 'up') this.registration?.renew()
   }
 
   private register(address: string): Registration {

@@ -183,6 +183,8 @@ export interface IndexBatch {
  * for it. Rejects with `BlockCorrupt` when its own content is damaged; it is then empty at the next open.
  */
 export interface BlockIndex {
+  /** Its content was found damaged: it must be forgotten and made anew from the segments. */
+  readonly isBroken: boolean
   get(block: BlockId): IndexedBlock | undefined
   apply(batch: IndexBatch): void
   /** Rows in id order after `after`. */

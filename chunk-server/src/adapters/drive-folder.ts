@@ -1,8 +1,9 @@
 /** A drive in a folder of a real file system: made if missing, locked, with its place in the machine. */
 import { mkdir, open, realpath, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { CairnError } from '@cairn/protocol'
-import type { DrivePlace } from '../core/drive.js'
+import type { DriveGround, DrivePlace } from '../core/drive.js'
+import { DRIVE_FILE } from '../core/drive-identity.js'
 import type { Disk } from '../ports.js'
 import { type FolderLock, lockFolder } from './folder-lock.js'
 import { createNodeDisk, type NodeDiskOptions } from './node-disk.js'
@@ -36,6 +37,37 @@ export async function placeOf(path: string): Promise<DrivePlace> {
   const own = await stat(real, { bigint: true })
   const parent = await stat(dirname(real), { bigint: true })
   return { path: real, device: String(own.dev), parent: `${parent.dev}:${parent.ino}` }
+}
+
+/** The place of a drive's folder, whether or not it is there; `undefined` if its parent is not. */
+export async function lookAt(folder: string): Promise<DriveGround | undefined> {
+  const path = resolve(folder)
+  try {
+    const { device, parent } = await placeOf(path)
+    return { device, parent, hasDrive: await isFile(join(path, DRIVE_FILE)) }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  try {
+    const parent = await stat(await realpath(dirname(path)), { bigint: true })
+    return { device: String(parent.dev), parent: `${parent.dev}:${parent.ino}`, hasDrive: false }
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile()
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }
 
 /** Makes missing folders and syncs the parent of each, outermost first. */

@@ -3,7 +3,7 @@ import type { Clock, DriveId, Random } from '@cairn/protocol'
 import type { DriveSource, OpenedFolder } from '../core/drive.js'
 import { openSegmentBlockStore, type SegmentBlockStore } from '../core/segment-block-store.js'
 import type { DamageEvent } from '../ports.js'
-import { type DriveFolder, openDriveFolder } from './drive-folder.js'
+import { type DriveFolder, lookAt, openDriveFolder } from './drive-folder.js'
 import { openSqliteBlockIndex } from './sqlite-block-index.js'
 
 /** The index lies beside the segments; losing it costs a scan, never a block. */
@@ -20,12 +20,13 @@ export interface SegmentDriveOptions {
 export function segmentDrive(folder: string, options: SegmentDriveOptions): DriveSource {
   return {
     name: folder,
+    look: () => lookAt(folder),
     async open(): Promise<OpenedFolder> {
       const opened = await openDriveFolder(folder, { durability: options.durability })
       return {
         disk: opened.disk,
         place: opened.place,
-        openStore: (driveId) => openStore(opened, driveId, options),
+        openStore: (driveId, how) => openStore(opened, driveId, { ...options, ...how }),
         release: () => opened.lock.release(),
       }
     },
@@ -35,10 +36,13 @@ export function segmentDrive(folder: string, options: SegmentDriveOptions): Driv
 async function openStore(
   folder: DriveFolder,
   driveId: DriveId,
-  options: SegmentDriveOptions,
+  options: SegmentDriveOptions & { readonly freshIndex?: boolean },
 ): Promise<SegmentBlockStore> {
   const { disk, place } = folder
-  const index = openSqliteBlockIndex(join(place.path, INDEX_FILE), { onDamage: options.onDamage })
+  const index = openSqliteBlockIndex(join(place.path, INDEX_FILE), {
+    onDamage: options.onDamage,
+    fresh: options.freshIndex === true,
+  })
   try {
     return await openSegmentBlockStore({ ...options, disk, index, driveId })
   } catch (error) {

@@ -58,6 +58,8 @@ interface SegmentColumns {
 
 /** What to tell of damage; each kind is told once per opening. */
 export interface SqliteBlockIndexOptions {
+  /** Whatever is there is forgotten. */
+  readonly fresh?: boolean
   readonly onDamage?: (event: DamageEvent) => void
 }
 
@@ -67,15 +69,20 @@ export interface SqliteBlockIndexOptions {
  */
 export function openSqliteBlockIndex(path: string, options: SqliteBlockIndexOptions = {}): BlockIndex {
   const report = options.onDamage ?? (() => undefined)
+  if (options.fresh === true) removeFiles(path)
   try {
     return new SqliteBlockIndex(path, report)
   } catch (error) {
     if (error instanceof CairnError && error.code !== 'BlockCorrupt') throw error
     if (!isDamage(error)) throw new CairnError('DriveFailed', `cannot open ${path}`, { cause: error })
     report({ kind: 'index', message: `the block index is made anew: ${(error as Error).message}` })
-    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+    removeFiles(path)
     return new SqliteBlockIndex(path, report)
   }
+}
+
+function removeFiles(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
 }
 
 const DAMAGE_CODES = ['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR', 'SQLITE_IOERR_SHORT_READ']
@@ -89,7 +96,7 @@ class SqliteBlockIndex implements BlockIndex {
   private readonly database: Database.Database
   private readonly statements: Statements
   private readonly report: (event: DamageEvent) => void
-  private isMarked = false
+  isBroken = false
 
   constructor(path: string, report: (event: DamageEvent) => void) {
     this.report = report
@@ -186,13 +193,13 @@ class SqliteBlockIndex implements BlockIndex {
       if (!isDamage(error)) throw error
       this.noteDamage(error)
       if (error instanceof CairnError) throw error
-      throw new CairnError('BlockCorrupt', 'the block index is damaged', { cause: error })
+      throw indexDamage('the block index is damaged', error)
     }
   }
 
   private noteDamage(error: unknown): void {
-    if (this.isMarked) return
-    this.isMarked = true
+    if (this.isBroken) return
+    this.isBroken = true
     this.report({ kind: 'index', message: `the block index is damaged: ${(error as Error).message}` })
     try {
       this.database.pragma('user_version = 0')
@@ -295,7 +302,7 @@ function encodeValue(entry: IndexedBlock): Buffer {
 
 function decodeRow({ id, value }: BlockRow): IndexedBlock {
   if (value.length !== VALUE_BYTES || crc32c(value.subarray(0, 61), crc32c(id)) !== value.readUInt32LE(61)) {
-    throw new CairnError('BlockCorrupt', 'a row of the block index is damaged')
+    throw indexDamage('a row of the block index is damaged')
   }
   return {
     block: id as Uint8Array as BlockId,
@@ -308,6 +315,11 @@ function decodeRow({ id, value }: BlockRow): IndexedBlock {
     storedAtMs: value.readUIntLE(23, 6),
     hash: value.subarray(29, 61),
   }
+}
+
+/** `reason` tells it from a block that is corrupt. */
+function indexDamage(message: string, cause?: unknown): CairnError {
+  return new CairnError('BlockCorrupt', message, { cause, details: { reason: 'index' } })
 }
 
 /** The highest block id that a session can have. */

@@ -1,4 +1,11 @@
-import { type Clock, getClusterMap, METADATA_DEADLINE_MS, type Random, type RpcPeer } from '@cairn/protocol'
+import {
+  CairnError,
+  type Clock,
+  getClusterMap,
+  METADATA_DEADLINE_MS,
+  type Random,
+  type RpcPeer,
+} from '@cairn/protocol'
 
 /** Pause between two attempts, on average. */
 const RETRY_MS = 500
@@ -21,4 +28,11 @@ export async function fetchClusterId(
       await new Promise<void>((resolve) => world.clock.setTimer(pauseMs, resolve))
     }
   }
+}
+
+/** The epochs that all pools have now. */
+export async function fetchPoolEpochs(metadata: RpcPeer): Promise<ReadonlyMap<number, number>> {
+  const { response } = await metadata.call(getClusterMap, {}, { deadlineMs: METADATA_DEADLINE_MS })
+  if (response.map === undefined) throw new CairnError('Internal', 'the metadata service sent no cluster map')
+  return new Map(response.map.pools.map((pool) => [pool.id, pool.epoch]))
 }

@@ -1,7 +1,8 @@
 /**
  * Who a drive is: `drive.json` in its folder. A folder without it is a *new* drive, so that an unmounted disk never
  * poses as a full one. It is the first file ever written to a drive: a folder that holds segments but no
- * `drive.json` has lost it, and is refused rather than made anew.
+ * `drive.json` has lost it. It is then made anew from the headers of the segments, which all name the drive; if they
+ * do not say the same, the folder is refused.
  */
 import {
   CairnError,
@@ -9,10 +10,18 @@ import {
   type DriveId,
   encodeCheckedJson,
   formatId,
+  hasCode,
   isCheckGood,
   type Random,
 } from '@cairn/protocol'
 import type { Disk } from '../ports.js'
+import {
+  decodeSegmentHeader,
+  parseSegmentName,
+  SEGMENT_FOLDER,
+  SEGMENT_HEADER_BYTES,
+  segmentPath,
+} from './segment-header.js'
 
 /** Name of the identity file. */
 export const DRIVE_FILE = 'drive.json'
@@ -36,7 +45,7 @@ export interface OpenIdentityOptions {
 
 /** Reads the identity, or writes one on a new drive. `DriveFailed` if it is damaged, lost or of another cluster. */
 export async function openDriveIdentity(disk: Disk, options: OpenIdentityOptions): Promise<DriveIdentity> {
-  const found = await findDriveIdentity(disk)
+  const found = await findOrRebuild(disk, options)
   if (found === undefined) return makeIdentity(disk, options)
   if (found.clusterId !== options.clusterId) {
     throw refused(
@@ -45,6 +54,50 @@ export async function openDriveIdentity(disk: Disk, options: OpenIdentityOptions
     )
   }
   return found
+}
+
+async function findOrRebuild(disk: Disk, options: OpenIdentityOptions): Promise<DriveIdentity | undefined> {
+  let damage: unknown
+  try {
+    const found = await findDriveIdentity(disk)
+    if (found !== undefined) return found
+  } catch (error) {
+    if (!isDamagedIdentity(error)) throw error
+    damage = error
+  }
+  const driveId = options.clusterId === '' ? undefined : await driveOfSegments(disk)
+  if (driveId !== undefined) return writeIdentity(disk, driveId, options)
+  if (damage === undefined) return undefined
+  throw damage
+}
+
+/** True for the error that a damaged `drive.json` raises. */
+export function isDamagedIdentity(error: unknown): boolean {
+  return hasCode(error, 'DriveFailed') && error.details.reason === 'damaged'
+}
+
+/** The one drive that the headers of all segments name, as far as they can be read. */
+async function driveOfSegments(disk: Disk): Promise<DriveId | undefined> {
+  if (!(await disk.list('')).includes(SEGMENT_FOLDER)) return undefined
+  const found = new Set<DriveId>()
+  for (const name of await disk.list(SEGMENT_FOLDER)) {
+    const sequence = parseSegmentName(name)
+    const header = sequence === undefined ? undefined : await headerOf(disk, segmentPath(sequence))
+    if (header !== undefined && header !== 'newer') found.add(header.driveId)
+  }
+  const [driveId] = found
+  return found.size === 1 && driveId !== undefined && DRIVE_ID.test(driveId) ? driveId : undefined
+}
+
+async function headerOf(disk: Disk, path: string): Promise<ReturnType<typeof decodeSegmentHeader>> {
+  const file = await disk.open(path, 'read')
+  if (file === undefined) return undefined
+  try {
+    const page = Buffer.alloc(SEGMENT_HEADER_BYTES)
+    return decodeSegmentHeader(page.subarray(0, await file.read(page, 0)))
+  } finally {
+    await file.close()
+  }
 }
 
 /** Reads the identity; `undefined` if there is none. `DriveFailed` if damaged, `FormatTooNew` if newer than ours. */
@@ -91,14 +144,20 @@ function refused(reason: string, message: string, cause?: unknown): CairnError {
 async function makeIdentity(disk: Disk, options: OpenIdentityOptions): Promise<DriveIdentity> {
   if (options.clusterId === '') throw new CairnError('InvalidArgument', 'a new drive needs a cluster id')
   const names = await disk.list('')
-  if (names.includes('segments')) {
+  if (names.includes(SEGMENT_FOLDER)) {
     throw refused('lost', `the folder holds segments but no ${DRIVE_FILE}; restore it, or empty the folder`)
   }
-  const identity = {
-    clusterId: options.clusterId,
-    driveId: formatId(options.random.bytes(DRIVE_ID_BYTES)),
-    createdAt: new Date(options.clock.wallMicros() / 1000).toISOString(),
-  }
+  return writeIdentity(disk, formatId(options.random.bytes(DRIVE_ID_BYTES)), options)
+}
+
+/** Writes who the drive is, over whatever was there. */
+export async function writeIdentity(
+  disk: Disk,
+  driveId: DriveId,
+  options: Pick<OpenIdentityOptions, 'clusterId' | 'clock'>,
+): Promise<DriveIdentity> {
+  const createdAt = new Date(options.clock.wallMicros() / 1000).toISOString()
+  const identity = { clusterId: options.clusterId, driveId, createdAt }
   await disk.replace(DRIVE_FILE, Buffer.from(encodeCheckedJson({ format: FORMAT, ...identity })))
   return identity
 }

@@ -1,4 +1,10 @@
-import { CairnError, type DriveId, type DriveRegistration, type DriveReport } from '@cairn/protocol'
+import {
+  CairnError,
+  type Clock,
+  type DriveId,
+  type DriveRegistration,
+  type DriveReport,
+} from '@cairn/protocol'
 import {
   type DriveSource,
   type DriveStatus,
@@ -6,7 +12,11 @@ import {
   openDrive,
   type ServedDrive,
 } from './drive.js'
+import { DriveSlot } from './drive-slot.js'
 import { staleMap } from './pool-epochs.js'
+
+/** Time between two looks at the folders. */
+const LOOK_MS = 2_000
 
 /** All drives of one server. One that fails leaves the others alone. */
 export interface DriveSet {
@@ -22,29 +32,56 @@ export interface DriveSet {
   /** Of all drives with an id, after a look whether their folders are still there. */
   reports(): Promise<DriveReport[]>
   registrations(): Promise<DriveRegistration[]>
+  /** Begins to look after the drives: those that went, came back, or did not open. */
+  watch(): void
   close(): Promise<void>
+}
+
+export interface DriveSetOptions extends OpenDriveOptions {
+  /** A place holds another drive, or its drive is in another condition; not told of the first opening. */
+  readonly onChange?: (drive: ServedDrive) => void
 }
 
 /** Opens all drives at once. `DataFolderInUse` and `FormatTooNew` of any closes all and is thrown. */
 export async function openDriveSet(
   sources: readonly DriveSource[],
-  options: OpenDriveOptions,
+  options: DriveSetOptions,
 ): Promise<DriveSet> {
-  const results = await Promise.allSettled(sources.map((source) => openDrive(source, options)))
+  let set: OpenDriveSet | undefined
+  const open: OpenDriveOptions = {
+    ...options,
+    onFailure: (drive) => set?.hurry(drive),
+  }
+  const results = await Promise.allSettled(sources.map((source) => openDrive(source, open)))
   const drives = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const refused = results.find((result) => result.status === 'rejected')
-  if (refused === undefined) return new OpenDriveSet(drives)
-  await closeAll(drives)
-  throw refused.reason
+  if (refused !== undefined) {
+    await closeAll(drives)
+    throw refused.reason
+  }
+  set = new OpenDriveSet(drives, { ...options, open })
+  return set
 }
 
 class OpenDriveSet implements DriveSet {
-  private readonly drives: readonly ServedDrive[]
+  private readonly clock: Clock
+  private readonly slots: readonly DriveSlot[]
   private readonly byId = new Map<DriveId, ServedDrive>()
+  private cancelLook: (() => void) | undefined
+  private closed = false
 
-  constructor(drives: readonly ServedDrive[]) {
-    this.drives = drives
-    for (const drive of drives) this.enter(drive)
+  constructor(
+    drives: readonly ServedDrive[],
+    options: DriveSetOptions & { readonly open: OpenDriveOptions },
+  ) {
+    this.clock = options.clock
+    const { clock, open } = options
+    const onChange = (drive: ServedDrive): void => {
+      this.enterAll()
+      options.onChange?.(drive)
+    }
+    this.slots = drives.map((drive) => new DriveSlot({ source: drive.source, open, clock, onChange }, drive))
+    this.enterAll()
   }
 
   get(drive: DriveId): ServedDrive {
@@ -54,7 +91,7 @@ class OpenDriveSet implements DriveSet {
   }
 
   admit(drive: ServedDrive, pool: number, epoch: number): Promise<void> | undefined {
-    for (const other of this.drives) {
+    for (const { drive: other } of this.slots) {
       const highest = other.highestEpoch(pool)
       if (highest > epoch) throw staleMap({ pool, epoch, highest })
     }
@@ -62,16 +99,16 @@ class OpenDriveSet implements DriveSet {
   }
 
   all(): readonly ServedDrive[] {
-    return this.drives
+    return this.slots.map((slot) => slot.drive)
   }
 
   status(): DriveStatus[] {
-    return this.drives.map((drive) => drive.status())
+    return this.slots.map(({ drive }) => drive.status())
   }
 
   async reports(): Promise<DriveReport[]> {
     const reports = await Promise.all(
-      this.drives.map(async (drive) => {
+      this.all().map(async (drive) => {
         await drive.checkPresence()
         return this.isEntered(drive) ? drive.report() : undefined
       }),
@@ -80,13 +117,41 @@ class OpenDriveSet implements DriveSet {
   }
 
   async registrations(): Promise<DriveRegistration[]> {
-    const entered = this.drives.filter((drive) => this.isEntered(drive))
+    const entered = this.all().filter((drive) => this.isEntered(drive))
     const registrations = await Promise.all(entered.map((drive) => drive.registration()))
     return registrations.filter((registration) => registration !== undefined)
   }
 
-  close(): Promise<void> {
-    return closeAll(this.drives)
+  watch(): void {
+    this.cancelLook ??= this.clock.setTimer(LOOK_MS, () => this.lookAtAll())
+  }
+
+  /** Looks at a drive that has just failed: its folder may have gone. */
+  hurry(drive: ServedDrive): void {
+    if (this.cancelLook === undefined || this.closed) return
+    void this.slots.find((slot) => slot.drive === drive)?.tend()
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.cancelLook?.()
+    await closeAll(this.slots)
+  }
+
+  private lookAtAll(): void {
+    Promise.all(this.slots.map((slot) => slot.tend())).then(
+      () => this.lookLater(),
+      () => this.lookLater(),
+    )
+  }
+
+  private lookLater(): void {
+    if (!this.closed) this.cancelLook = this.clock.setTimer(LOOK_MS, () => this.lookAtAll())
+  }
+
+  private enterAll(): void {
+    this.byId.clear()
+    for (const { drive } of this.slots) this.enter(drive)
   }
 
   /** Of two folders with one id, copies of each other, only the first counts. */
@@ -102,7 +167,7 @@ class OpenDriveSet implements DriveSet {
   }
 }
 
-async function closeAll(drives: readonly ServedDrive[]): Promise<void> {
+async function closeAll(drives: readonly { close(): Promise<void> }[]): Promise<void> {
   const results = await Promise.allSettled(drives.map((drive) => drive.close()))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason

@@ -7,11 +7,13 @@ import {
   type DriveReport,
   hasCode,
   type Random,
+  type ScrubReport,
   toCairnError,
 } from '@cairn/protocol'
-import type { BlockStore, Disk } from '../ports.js'
-import { findDriveIdentity, openDriveIdentity } from './drive-identity.js'
+import type { BlockStore, Disk, StoreUsage } from '../ports.js'
+import { findDriveIdentity, isDamagedIdentity, openDriveIdentity, writeIdentity } from './drive-identity.js'
 import { openPoolEpochs, type PoolEpochs } from './pool-epochs.js'
+import { Scrub, type StoreScrubber } from './scrub.js'
 import type { StoreCounters } from './write-state.js'
 
 /** Where a drive's folder lies: its path, `st_dev`, and device and inode of the parent folder. */
@@ -21,8 +23,18 @@ export interface DrivePlace {
   readonly parent: string
 }
 
+/** Where a drive's folder is to be, as it is now. */
+export interface DriveGround extends Pick<DrivePlace, 'device' | 'parent'> {
+  /** A `drive.json` is there: a disk that was away has come back. */
+  readonly hasDrive: boolean
+}
+
 /** A block store with the upkeep that the server drives. */
 export interface UpkeptBlockStore extends BlockStore {
+  /** Reads all blocks in the order of the disk. */
+  readonly scrubber?: StoreScrubber
+  /** The index no longer tells the truth: the store must be opened anew without it. */
+  readonly indexDamaged?: boolean
   /** One bounded run that gives space of deleted blocks back. */
   compactOnce?(): Promise<unknown>
   /** What it did since it was opened. */
@@ -33,7 +45,8 @@ export interface UpkeptBlockStore extends BlockStore {
 export interface OpenedFolder {
   readonly disk: Disk
   readonly place: DrivePlace
-  openStore(drive: DriveId): Promise<UpkeptBlockStore>
+  /** `freshIndex`: whatever index there is is forgotten. */
+  openStore(drive: DriveId, options?: { readonly freshIndex: boolean }): Promise<UpkeptBlockStore>
   /** Gives the folder free. */
   release(): void
 }
@@ -43,12 +56,25 @@ export interface DriveSource {
   /** How people know it. */
   readonly name: string
   open(): Promise<OpenedFolder>
+  /**
+   * Looks at the place without touching it; `undefined` if not even the parent folder is there. A source that cannot
+   * look is not opened again once its folder has gone.
+   */
+  look?(): Promise<DriveGround | undefined>
 }
 
 export interface OpenDriveOptions {
   readonly clusterId: string
   readonly clock: Clock
   readonly random: Random
+  /** Time in which every block is read again; 0 or absent: never. */
+  readonly scrubMs?: number
+  /** The epochs that the pools have now, for a drive that has lost what it saw. */
+  readonly currentEpochs?: () => Promise<ReadonlyMap<number, number>>
+  /** Told of a drive's first failure: it needs a look. */
+  readonly onFailure?: (drive: ServedDrive) => void
+  /** Told of failures of the scrub, which no caller sees. */
+  readonly onTrouble?: (drive: ServedDrive, error: unknown) => void
 }
 
 /** `up`; `suspect`: reads go on, writes and deletes are refused; `failed`: it never opened. */
@@ -61,6 +87,7 @@ export interface DriveStatus {
   readonly condition: DriveCondition
   /** Why it is not up. */
   readonly reason?: string
+  readonly scrub?: ScrubReport
 }
 
 /** Errors that stop the whole server: someone else, or a newer version, owns the folder. */
@@ -68,29 +95,46 @@ const FATAL = ['DataFolderInUse', 'FormatTooNew'] as const
 
 /** Opens a drive. What is wrong with it is kept in it; only `DataFolderInUse` and `FormatTooNew` are thrown. */
 export async function openDrive(source: DriveSource, options: OpenDriveOptions): Promise<ServedDrive> {
-  const drive = new ServedDrive(source.name)
+  const drive = new ServedDrive(source, options)
   try {
-    await drive.open(source, options)
+    await drive.open()
   } catch (error) {
     drive.fail(error)
-    if (!hasCode(error, ...FATAL)) return drive
+    // A folder that is kept locked could not be opened again.
     await drive.close()
-    throw error
+    if (hasCode(error, ...FATAL)) throw error
   }
   return drive
 }
 
+/** Times an index is made anew before its drive counts as failed. */
+const MENDINGS_MAX = 3
+const NO_USAGE: StoreUsage = { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
+
 /** A drive of this server, whatever its condition. */
 export class ServedDrive {
-  readonly name: string
+  readonly source: DriveSource
+  /** Calls of others that are being answered: upkeep gives way to them. */
+  foreground = 0
+  private readonly options: OpenDriveOptions
   private folder: OpenedFolder | undefined
   private driveId: DriveId | undefined
   private store: UpkeptBlockStore | undefined
   private poolEpochs: PoolEpochs | undefined
   private failure: CairnError | undefined
+  private scrub: Scrub | undefined
+  private mending: Promise<void> | undefined
+  private mendings = 0
+  private gone = false
+  private closing: Promise<void> | undefined
 
-  constructor(name: string) {
-    this.name = name
+  constructor(source: DriveSource, options: OpenDriveOptions) {
+    this.source = source
+    this.options = options
+  }
+
+  get name(): string {
+    return this.source.name
   }
 
   /** Known as soon as `drive.json` could be read. */
@@ -99,27 +143,51 @@ export class ServedDrive {
   }
 
   get condition(): DriveCondition {
+    if (this.mending !== undefined) return 'suspect'
     if (this.store === undefined) return 'failed'
     return this.failure === undefined ? 'up' : 'suspect'
   }
 
-  async open(source: DriveSource, options: OpenDriveOptions): Promise<void> {
+  /** Why it is not up. */
+  get reason(): string | undefined {
+    return this.mending === undefined ? this.failure?.message : 'its index is being made anew'
+  }
+
+  /** Its folder went away, or became another drive's. */
+  get isGone(): boolean {
+    return this.gone
+  }
+
+  /** It failed while its folder was there: nobody knows what it holds until it is recovered by a new start. */
+  get isTainted(): boolean {
+    return this.failure !== undefined && this.store !== undefined && !isAbsence(this.failure)
+  }
+
+  /** Where its folder lay when it was opened. */
+  get place(): DrivePlace | undefined {
+    return this.folder?.place
+  }
+
+  async open(): Promise<void> {
+    const { source, options } = this
     this.folder = await source.open()
     this.driveId = (await openDriveIdentity(this.folder.disk, options)).driveId
-    this.poolEpochs = await openPoolEpochs(this.folder.disk)
-    this.store = await this.folder.openStore(this.driveId)
+    this.poolEpochs = await openPoolEpochs(this.folder.disk, options.currentEpochs)
+    this.use(await this.folder.openStore(this.driveId))
   }
 
   /** The store for reads; `DriveFailed` if the drive never opened. */
   readable(): UpkeptBlockStore {
+    if (this.mending !== undefined) throw new CairnError('Busy', `drive ${this.driveId}: ${this.reason}`)
     if (this.store === undefined) throw this.refusal()
     return this.store
   }
 
   /** The store for writes and deletes; `DriveFailed` once anything has gone wrong. */
   writable(): UpkeptBlockStore {
-    if (this.store === undefined || this.failure !== undefined) throw this.refusal()
-    return this.store
+    const store = this.readable()
+    if (this.failure !== undefined) throw this.refusal()
+    return store
   }
 
   /** The highest epoch of `pool` that wrote to this drive; 0 if none did. */
@@ -138,19 +206,50 @@ export class ServedDrive {
     this.failure ??= toCairnError(error)
   }
 
+  /** Refuses writes to a drive that failed before it went and came back. */
+  distrust(): void {
+    this.fail(
+      new CairnError('DriveFailed', `drive ${this.driveId} failed before; only a new start recovers it`),
+    )
+  }
+
   /** Passes an error of the store on, after noting it if it speaks of the drive. */
   noted(error: unknown): unknown {
-    if (hasCode(error, 'DriveFailed')) this.fail(error)
+    if (hasCode(error, 'DriveFailed')) {
+      const isFirst = this.failure === undefined
+      this.fail(error)
+      if (isFirst) this.options.onFailure?.(this)
+    } else if (hasCode(error, 'BlockCorrupt') && error.details.reason === 'index') {
+      this.mend()
+    }
     return error
   }
 
-  /** Fails the drive if its folder has gone or is another's: a disk was pulled, or a folder removed. */
+  /** Makes a damaged index anew from the segments; calls are `Busy` meanwhile. */
+  mend(): void {
+    if (this.mending !== undefined || this.store === undefined || this.closing !== undefined) return
+    if (this.mendings++ >= MENDINGS_MAX) {
+      this.fail(new CairnError('DriveFailed', 'its index is damaged again and again'))
+      return
+    }
+    this.mending = this.openAnew(this.store).finally(() => {
+      this.mending = undefined
+    })
+  }
+
+  /** Finds a damaged index that no call has met. */
+  checkIndex(): void {
+    if (this.store?.indexDamaged === true) this.mend()
+  }
+
+  /** Notes if the folder has gone or is another's: a disk was pulled, or a folder removed. */
   async checkPresence(): Promise<void> {
-    if (this.folder === undefined || this.condition !== 'up') return
+    if (this.folder === undefined || this.condition === 'failed' || this.gone) return
     try {
-      const found = await findDriveIdentity(this.folder.disk)
-      if (found?.driveId === this.driveId) return
-      const reason = found === undefined ? 'its drive.json has gone' : `it is drive ${found.driveId} now`
+      const found = await this.findIdentity(this.folder.disk)
+      if (found === this.driveId) return
+      const reason = found === undefined ? 'its drive.json has gone' : `it is drive ${found} now`
+      this.gone = true
       this.fail(
         new CairnError('DriveFailed', `drive ${this.driveId}: ${reason}`, { details: { reason: 'gone' } }),
       )
@@ -169,30 +268,98 @@ export class ServedDrive {
       name: this.name,
       condition: this.condition,
       ...(this.driveId === undefined ? {} : { drive: this.driveId }),
-      ...(this.failure === undefined ? {} : { reason: this.failure.message }),
+      ...(this.reason === undefined ? {} : { reason: this.reason }),
+      ...(this.scrub === undefined ? {} : { scrub: this.scrub.report() }),
     }
+  }
+
+  /** What the drive holds; nothing unless it is open. */
+  usage(): StoreUsage {
+    return this.store?.usage() ?? NO_USAGE
   }
 
   /** `undefined` for a drive without an id. */
   async report(): Promise<DriveReport | undefined> {
     if (this.driveId === undefined) return undefined
     const space = await this.space()
-    const usage = this.store?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
-    return { drive: this.driveId, healthy: this.condition === 'up', ...space, ...usage }
+    return {
+      drive: this.driveId,
+      healthy: this.condition === 'up',
+      ...space,
+      ...this.usage(),
+      ...(this.reason === undefined ? {} : { reason: this.reason }),
+      ...(this.scrub === undefined ? {} : { scrub: this.scrub.report() }),
+    }
   }
 
   /** `undefined` for a drive that never opened: it must not take a place in a group. */
   async registration(): Promise<DriveRegistration | undefined> {
-    if (this.driveId === undefined || this.folder === undefined || this.store === undefined) return undefined
+    if (this.driveId === undefined || this.folder === undefined) return undefined
+    if (this.condition === 'failed' || this.gone) return undefined
     const { capacityBytes } = await this.space()
     return { id: this.driveId, capacityBytes, ...this.folder.place }
   }
 
-  async close(): Promise<void> {
+  /** Closes the store and gives the folder free. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= this.closeInOrder()
+    return this.closing
+  }
+
+  private async closeInOrder(): Promise<void> {
+    await this.mending
+    const { store, scrub } = this
     try {
-      await this.store?.close()
+      await scrub?.close()
+      await store?.close()
     } finally {
+      this.store = undefined
+      this.scrub = undefined
       this.folder?.release()
+    }
+  }
+
+  /** A `drive.json` that has rotted while the drive is in use is written again. */
+  private async findIdentity(disk: Disk): Promise<DriveId | undefined> {
+    try {
+      return (await findDriveIdentity(disk))?.driveId
+    } catch (error) {
+      if (!isDamagedIdentity(error) || this.driveId === undefined) throw error
+      return (await writeIdentity(disk, this.driveId, this.options)).driveId
+    }
+  }
+
+  private use(store: UpkeptBlockStore): void {
+    this.store = store
+    const { clock, random, scrubMs = 0, onTrouble } = this.options
+    const { scrubber, counters } = store
+    if (scrubMs === 0 || scrubber === undefined || counters === undefined || this.folder === undefined) return
+    this.scrub = new Scrub({
+      store: scrubber,
+      counters,
+      clock,
+      random,
+      disk: this.folder.disk,
+      intervalMs: scrubMs,
+      isBusy: () => this.foreground > 0,
+      isUp: () => this.condition === 'up',
+      onError: (error) => onTrouble?.(this, this.noted(error)),
+    })
+    this.scrub.start()
+  }
+
+  private async openAnew(old: UpkeptBlockStore): Promise<void> {
+    const { folder, driveId, scrub } = this
+    this.store = undefined
+    this.scrub = undefined
+    try {
+      // What cannot be closed in order is left as a crash would: the segments tell.
+      await scrub?.close()
+      await old.close().catch(() => undefined)
+      if (folder === undefined || driveId === undefined) return
+      this.use(await folder.openStore(driveId, { freshIndex: true }))
+    } catch (error) {
+      this.fail(error)
     }
   }
 
@@ -211,4 +378,12 @@ export class ServedDrive {
       cause: this.failure,
     })
   }
+}
+
+/** True if the error comes of a file or folder that is not there. */
+function isAbsence(error: CairnError): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true
+  }
+  return error.details.reason === 'gone'
 }

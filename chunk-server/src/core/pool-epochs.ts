@@ -2,7 +2,7 @@
  * The highest epoch of each pool that a drive was written by, kept in `epochs.json`. A writer that placed a block by
  * an older one may have sent it to a drive that has left its group, so its writes are refused, also after a restart.
  */
-import { CairnError, encodeCheckedJson, isCheckGood } from '@cairn/protocol'
+import { CairnError, encodeCheckedJson, hasCode, isCheckGood } from '@cairn/protocol'
 import type { Disk } from '../ports.js'
 
 const EPOCHS_FILE = 'epochs.json'
@@ -16,10 +16,28 @@ export interface PoolEpochs {
   highest(pool: number): number
 }
 
-/** Reads a drive's epochs. `DriveFailed` if the file is damaged: forgetting them would admit stale writers. */
-export async function openPoolEpochs(disk: Disk): Promise<PoolEpochs> {
+/**
+ * Reads a drive's epochs. If the file is damaged the pools' current ones are asked for, which are at least as high:
+ * forgetting them would admit stale writers. `DriveFailed` if nobody can be asked.
+ */
+export async function openPoolEpochs(
+  disk: Disk,
+  currentEpochs?: () => Promise<ReadonlyMap<number, number>>,
+): Promise<PoolEpochs> {
   const content = await disk.readSmall(EPOCHS_FILE)
-  return new StoredEpochs(disk, content === undefined ? new Map() : parseEpochs(content))
+  if (content === undefined) return new StoredEpochs(disk, new Map())
+  try {
+    return new StoredEpochs(disk, parseEpochs(content))
+  } catch (error) {
+    if (currentEpochs === undefined || !hasCode(error, 'DriveFailed')) throw error
+    return rebuild(disk, await currentEpochs().catch((cause: unknown) => Promise.reject(damaged(cause))))
+  }
+}
+
+async function rebuild(disk: Disk, current: ReadonlyMap<number, number>): Promise<PoolEpochs> {
+  const epochs = new StoredEpochs(disk, new Map())
+  await epochs.replace(current)
+  return epochs
 }
 
 class StoredEpochs implements PoolEpochs {
@@ -51,13 +69,20 @@ class StoredEpochs implements PoolEpochs {
       .catch(() => undefined)
       .then(async () => {
         if ((this.durable.get(pool) ?? 0) >= epoch) return
-        const snapshot = new Map(this.seen)
-        const text = encodeCheckedJson({ format: FORMAT, pools: Object.fromEntries(snapshot) })
-        await this.disk.replace(EPOCHS_FILE, Buffer.from(text))
-        for (const [id, written] of snapshot) this.durable.set(id, written)
+        await this.replace(new Map(this.seen))
       })
     this.writing = next
     return next
+  }
+
+  /** Makes these epochs durable. */
+  async replace(epochs: ReadonlyMap<number, number>): Promise<void> {
+    const text = encodeCheckedJson({ format: FORMAT, pools: Object.fromEntries(epochs) })
+    await this.disk.replace(EPOCHS_FILE, Buffer.from(text))
+    for (const [pool, epoch] of epochs) {
+      this.durable.set(pool, epoch)
+      this.seen.set(pool, Math.max(epoch, this.seen.get(pool) ?? 0))
+    }
   }
 }
 

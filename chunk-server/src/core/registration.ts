@@ -36,6 +36,8 @@ export interface RegistrationOptions {
 /** The running exchange with the metadata service. */
 export interface Registration {
   isRegistered(): boolean
+  /** Registers anew, soon: there are other drives. */
+  renew(): void
   /** Resolves after the first registration; rejects with `ShuttingDown` if closed before. */
   readonly first: Promise<void>
   /** Ends the exchange; a beat that is under way is cancelled. */
@@ -53,6 +55,9 @@ class RunningRegistration implements Registration {
   private readonly loop: Promise<void>
   private registered = false
   private failures = 0
+  /** The drives are others than those registered. */
+  private isStale = false
+  private wake: () => void = () => undefined
   private resolveFirst: () => void = () => undefined
   private rejectFirst: (error: CairnError) => void = () => undefined
 
@@ -70,6 +75,11 @@ class RunningRegistration implements Registration {
     return this.registered
   }
 
+  renew(): void {
+    this.isStale = true
+    this.wake()
+  }
+
   async close(): Promise<void> {
     this.stop.abort()
     this.rejectFirst(new CairnError('ShuttingDown', 'closed before the metadata service answered'))
@@ -85,7 +95,7 @@ class RunningRegistration implements Registration {
 
   private async beat(): Promise<void> {
     try {
-      if (!this.registered) await this.register()
+      if (!this.registered || this.isStale) await this.register()
       const reports = await this.options.reports()
       await this.send((call) =>
         this.options.metadata.call(heartbeat, { server: this.options.member.id, reports }, call),
@@ -96,6 +106,8 @@ class RunningRegistration implements Registration {
   }
 
   private async register(): Promise<void> {
+    // Before the drives are asked for: a change during the call is not to be forgotten.
+    this.isStale = false
     const drives = await this.options.registrations()
     await this.send((call) =>
       this.options.metadata.call(registerServer, { member: this.options.member, drives }, call),
@@ -136,6 +148,7 @@ class RunningRegistration implements Registration {
       }
       const cancel = this.options.clock.setTimer(delayMs, end)
       signal.addEventListener('abort', end)
+      this.wake = end
     })
   }
 }

@@ -39,7 +39,9 @@ import { type Deleted, Deletions } from './deletions.js'
 import { GroupCommit, type Placement } from './group-commit.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import { recover } from './recovery.js'
+import type { StoreScrubber } from './scrub.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
+import { SegmentScrubber } from './segment-scrubber.js'
 import { SegmentSet } from './segment-set.js'
 import { ContentShare } from './shared-content.js'
 import { StreamWriter } from './stream-writer.js'
@@ -65,6 +67,8 @@ export interface SegmentBlockStoreOptions {
 export interface SegmentBlockStore extends BlockStore {
   /** One bounded run that gives space of deleted blocks back; `signal` ends it between two segments. */
   compactOnce(options?: { signal?: AbortSignal }): Promise<CompactionResult>
+  readonly scrubber: StoreScrubber
+  readonly indexDamaged: boolean
   /** Since the store was opened. */
   readonly counters: Readonly<StoreCounters>
   /** Writes all changes to the index now; for tests and before a planned stop. */
@@ -98,6 +102,7 @@ class OpenStore implements SegmentBlockStore {
   private readonly listing: BlockListing
   private readonly verifier: BlockVerifier
   private readonly warm: WarmBlocks
+  readonly scrubber: SegmentScrubber
   private readonly compactor: Compactor
   /** Puts under way, by block: a second one waits for the first. */
   private readonly putting = new Map<string, Promise<void>>()
@@ -118,7 +123,10 @@ class OpenStore implements SegmentBlockStore {
     const warm = new WarmBlocks(clock)
     const reader = new BlockReader({ table, segments, state, limits, warm, onDamage })
     this.listing = new BlockListing({ index, table, reader, clock })
-    this.verifier = new BlockVerifier({ table, reader })
+    const verifier = new BlockVerifier({ table, reader })
+    this.verifier = verifier
+    const { counters } = state
+    this.scrubber = new SegmentScrubber({ disk, index, table, segments, verifier, clock, counters, onDamage })
     const deletions = new Deletions(log, table)
     const { deleting, copying } = deletions
     const parts = { disk, table, segments, state, log, streams, reader, limits }
@@ -137,6 +145,10 @@ class OpenStore implements SegmentBlockStore {
     return this.state.counters
   }
 
+  get indexDamaged(): boolean {
+    return this.options.index.isBroken || this.scrubber.indexDamaged
+  }
+
   async open(): Promise<void> {
     const { disk, index, driveId = '', onDamage } = this.options
     const { table, segments, state } = this
@@ -149,6 +161,8 @@ class OpenStore implements SegmentBlockStore {
       if (!hasCode(error, 'DriveFull')) throw error
     }
     table.resume()
+    // Asked for once, here: an index that cannot tell is damaged, and that is better known now.
+    this.usage()
   }
 
   async put(

@@ -1,9 +1,17 @@
 /**
- * Walks a segment from one record to the next, for recovery and compaction. Where no right record starts, it
+ * Walks a segment from one record to the next, for recovery, compaction and scrub. Where no right record starts, it
  * searches for the next one; what lies between is a gap. Nothing is changed, so that a crash while scanning, and
  * scanning twice, are harmless.
  */
-import { BLOCK_BYTES_MAX, crc32c, UNIT_BYTES, unitCheck } from '@cairn/protocol'
+import {
+  BLOCK_BYTES_MAX,
+  type BlockId,
+  crc32c,
+  createBlockHasher,
+  sameBytes,
+  UNIT_BYTES,
+  unitCheck,
+} from '@cairn/protocol'
 import type { DiskFile, IndexedBlock } from '../ports.js'
 import {
   align,
@@ -35,6 +43,12 @@ export interface ScanVisitor {
   /** A block whose header and footer are right; `intact`: so are its units and its owner. */
   block(entry: IndexedBlock, intact: boolean): void
   tombstones(tombstones: readonly Tombstone[], record: { offset: number; sizeBytes: number }): void
+  /** Compare the content of blocks with their hash as well. */
+  readonly hashes?: boolean
+  /** Blocks that are not wanted are neither read nor told. */
+  wants?(block: BlockId, offset: number): boolean
+  /** Called behind every record: a scan that shares its thread waits here. */
+  rest?(): Promise<void> | undefined
 }
 
 export interface ScanResult {
@@ -48,13 +62,13 @@ export interface ScanResult {
   readonly header: ReturnType<typeof decodeSegmentHeader>
 }
 
-/** Scans the records of `file` from `from` on. `trusted` says whether a segment of this header may be read. */
+/** Scans the records of `file` from `from` on, at least `windowBytes` in one read. */
 export async function scanSegment(
   file: DiskFile,
-  place: { readonly sequence: number; readonly from: number },
+  place: { readonly sequence: number; readonly from: number; readonly windowBytes?: number },
   visitor: ScanVisitor,
 ): Promise<ScanResult> {
-  const window = new Window(file, await file.size())
+  const window = new Window(file, await file.size(), place.windowBytes ?? WINDOW_BYTES)
   await window.ensure(0, SEGMENT_HEADER_BYTES)
   const header = decodeSegmentHeader(Buffer.from(window.view(0, SEGMENT_HEADER_BYTES)))
   const strange = header === 'newer' || (header !== undefined && header.sequence !== place.sequence)
@@ -71,10 +85,12 @@ class Window {
   private buffer: Buffer = Buffer.alloc(0)
   private start = 0
   private filled = 0
+  private readonly windowBytes: number
 
-  constructor(file: DiskFile, fileBytes: number) {
+  constructor(file: DiskFile, fileBytes: number, windowBytes: number) {
     this.file = file
     this.fileBytes = fileBytes
+    this.windowBytes = windowBytes
   }
 
   has(offset: number, length: number): boolean {
@@ -84,7 +100,7 @@ class Window {
 
   async ensure(offset: number, length: number): Promise<void> {
     if (this.has(offset, length)) return
-    const wanted = Math.min(Math.max(length, WINDOW_BYTES), Math.max(0, this.fileBytes - offset))
+    const wanted = Math.min(Math.max(length, this.windowBytes), Math.max(0, this.fileBytes - offset))
     if (wanted > this.buffer.length) this.buffer = Buffer.allocUnsafe(wanted)
     this.start = offset
     this.filled = await this.file.read(this.buffer.subarray(0, wanted), offset)
@@ -118,6 +134,8 @@ class Scan {
     let position = from
     while (position < fileBytes) {
       const end = await this.record(position)
+      const rest = this.visitor.rest?.()
+      if (rest !== undefined) await rest
       if (end !== undefined) {
         position = end
         continue
@@ -166,9 +184,10 @@ class Scan {
         ? await this.findFooter(header, data)
         : await this.footerAt(header, data, data + align(header.size))
     if (footer === undefined) return undefined
-    const intact = (await this.ownerIntact(header)) && (await this.unitsIntact(header, data, footer))
-    const entry = entryOf(this.sequence, header, footer)
-    this.visitor.block(entry, intact)
+    if (this.visitor.wants?.(header.block, header.offset) !== false) {
+      const intact = (await this.ownerIntact(header)) && (await this.unitsIntact(header, data, footer))
+      this.visitor.block(entryOf(this.sequence, header, footer), intact)
+    }
     return data + align(footer.sizeBytes) + footerBytes(footer.sizeBytes)
   }
 
@@ -203,14 +222,16 @@ class Scan {
   }
 
   private async unitsIntact(header: RecordHeader, data: number, footer: RecordFooter): Promise<boolean> {
+    const hasher = this.visitor.hashes === true ? createBlockHasher() : undefined
     for (let index = 0; index * UNIT_BYTES < footer.sizeBytes; index++) {
       const at = data + index * UNIT_BYTES
       const sizeBytes = Math.min(UNIT_BYTES, footer.sizeBytes - index * UNIT_BYTES)
       if (!this.window.has(at, sizeBytes)) await this.window.ensure(at, sizeBytes)
-      if (unitCheck(header.block, index, this.window.view(at, sizeBytes)) !== footer.checks[index])
-        return false
+      const unit = this.window.view(at, sizeBytes)
+      if (unitCheck(header.block, index, unit) !== footer.checks[index]) return false
+      hasher?.update(unit)
     }
-    return true
+    return hasher === undefined || sameBytes(hasher.digest(), footer.hash)
   }
 
   /** First aligned place from `from` to before `to` where `magic` stands. */

@@ -16,6 +16,9 @@ export interface StoreCounters {
   batches: number
   records: number
   blocksCorrupt: number
+  /** Live blocks, and their bytes, that scrub has read from the disk. */
+  blocksScrubbed: number
+  bytesScrubbed: number
   /** Damaged ranges of segments that recovery or compaction skipped. */
   rangesQuarantined: number
   segmentsRemoved: number
@@ -31,6 +34,8 @@ export function createStoreCounters(): StoreCounters {
     batches: 0,
     records: 0,
     blocksCorrupt: 0,
+    blocksScrubbed: 0,
+    bytesScrubbed: 0,
     rangesQuarantined: 0,
     segmentsRemoved: 0,
     bytesCompacted: 0,

@@ -7,10 +7,13 @@ export function handleDeleteBlocks(router: RpcRouter, drives: DriveSet): void {
   router.handle(deleteBlocks, async (request) => {
     const blocks = ownedBlockIds(request.blocks)
     const drive = drives.get(request.drive)
+    drive.foreground++
     try {
       return { response: await drive.writable().delete(blocks) }
     } catch (error) {
       throw drive.noted(error)
+    } finally {
+      drive.foreground--
     }
   })
 }

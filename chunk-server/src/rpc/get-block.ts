@@ -20,6 +20,7 @@ export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
     }
     const drive = drives.get(request.drive)
     const store = drive.readable()
+    drive.foreground++
     try {
       // The call itself is the control: making a signal costs more than reading a small block.
       const found = await store.get(ownedBlockId(request.block), { offset, length }, call)
@@ -41,10 +42,19 @@ function notingFailure(units: AsyncIterable<Unit>, drive: ServedDrive): UnitStre
     [Symbol.asyncIterator](): AsyncIterator<Unit> {
       const inner = units[Symbol.asyncIterator]()
       return {
-        next: () =>
-          inner.next().catch((error: unknown) => {
-            throw drive.noted(error)
-          }),
+        next: () => {
+          drive.foreground++
+          return inner.next().then(
+            (step) => {
+              drive.foreground--
+              return step
+            },
+            (error: unknown) => {
+              drive.foreground--
+              throw drive.noted(error)
+            },
+          )
+        },
         return: async () => (await inner.return?.()) ?? { done: true, value: undefined },
       }
     },

@@ -8,6 +8,7 @@ export function handlePutBlock(router: RpcRouter, drives: DriveSet): void {
     const block = ownedBlockId(request.block)
     const drive = drives.get(request.drive)
     drive.writable()
+    drive.foreground++
     try {
       const admitted = drives.admit(drive, request.pool, request.epoch)
       if (admitted !== undefined) await admitted
@@ -15,6 +16,8 @@ export function handlePutBlock(router: RpcRouter, drives: DriveSet): void {
       return { response: { sizeBytes: stored.sizeBytes, hash: stored.hash } }
     } catch (error) {
       throw drive.noted(error)
+    } finally {
+      drive.foreground--
     }
   })
 }

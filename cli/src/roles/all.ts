@@ -122,6 +122,7 @@ async function startChunkServers(
         address: `local:chunk-${index + 1}`,
         metadata: METADATA_ADDRESS,
         identity: identityOf('chunk', `chunk-${index + 1}`, secrets),
+        scrubSeconds: config.scrubSeconds,
         durability: config.durability,
         zone: config.zone,
         rack: config.rack,

@@ -1,5 +1,5 @@
 /** Metrics of a chunk server's drives. */
-import type { ChunkServer, ServedDrive, StoreCounters, UpkeptBlockStore } from '@cairn/chunk-server'
+import type { ChunkServer, ServedDrive, StoreCounters } from '@cairn/chunk-server'
 import type { Metrics } from '../metrics.js'
 
 /** Adds the gauges and counters of all drives of these servers. */
@@ -26,19 +26,27 @@ export function addChunkMetrics(metrics: Metrics, servers: readonly ChunkServer[
     'cairn_drive_live_bytes',
     'Bytes of blocks that are kept.',
     'gauge',
-    (drive) => usageOf(drive).liveBytes,
+    (drive) => drive.usage().liveBytes,
   )
   perDrive(
     'cairn_drive_dead_bytes',
     'Bytes that compaction can give back.',
     'gauge',
-    (drive) => usageOf(drive).deadBytes,
+    (drive) => drive.usage().deadBytes,
   )
-  perDrive('cairn_drive_blocks', 'Blocks on the drive.', 'gauge', (drive) => usageOf(drive).blockCount)
+  perDrive('cairn_drive_blocks', 'Blocks on the drive.', 'gauge', (drive) => drive.usage().blockCount)
   counter('cairn_drive_fsyncs_total', 'Calls of fsync and fdatasync for blocks.', 'fsyncs')
   counter('cairn_drive_records_total', 'Records written to the log.', 'records')
   counter('cairn_drive_bytes_written_total', 'Bytes written to the log.', 'bytesWritten')
   counter('cairn_blocks_corrupt_total', 'Damaged blocks found on the drive.', 'blocksCorrupt')
+  perDrive(
+    'cairn_blocks_damaged',
+    'Blocks whose copy on the drive is known to be damaged.',
+    'gauge',
+    (drive) => drive.usage().damagedBlocks,
+  )
+  counter('cairn_blocks_scrubbed_total', 'Blocks that scrub has read and verified.', 'blocksScrubbed')
+  counter('cairn_scrub_bytes_total', 'Bytes of blocks that scrub has read and verified.', 'bytesScrubbed')
   counter(
     'cairn_segments_damaged_total',
     'Damaged ranges of segments that were skipped.',
@@ -46,12 +54,4 @@ export function addChunkMetrics(metrics: Metrics, servers: readonly ChunkServer[
   )
   counter('cairn_compaction_bytes_total', 'Bytes that compaction copied.', 'bytesCompacted')
   counter('cairn_compaction_segments_total', 'Segments that compaction removed.', 'segmentsRemoved')
-}
-
-function storeOf(drive: ServedDrive): UpkeptBlockStore | undefined {
-  return drive.condition === 'failed' ? undefined : drive.readable()
-}
-
-function usageOf(drive: ServedDrive): ReturnType<UpkeptBlockStore['usage']> {
-  return storeOf(drive)?.usage() ?? { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
 }

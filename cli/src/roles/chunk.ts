@@ -44,6 +44,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     address: bindAddress(config, RPC_PORT),
     metadata: firstMetadata(config),
     identity: identityOf('chunk', id, clusterSecretOf(config)),
+    scrubSeconds: config.scrubSeconds,
     durability: config.durability,
     zone: config.zone,
     rack: config.rack,
