@@ -6,6 +6,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   aws: 'awscli',
   s3cmd: 's3cmd',
   rclone: 'rclone',
+  restic: 'restic',
+  openssl: 'openssl',
   strace: 'strace',
   curl: 'curl',
   gcc: 'gcc libc6-dev',

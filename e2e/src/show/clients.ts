@@ -2,9 +2,8 @@
  * A real tree of at least 10,000 files, up and down, byte-identical, by aws-cli, s3cmd, rclone and the AWS SDK for
  * JavaScript; ranges and a presigned GET on the way; then everything removed, and the disk space back.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -12,13 +11,12 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
 import { compareTrees, diskBytes, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
+import { makeTree } from '../harness/real-tree.js'
 import { run, runOk } from '../harness/run.js'
 import { connectS3 } from '../harness/s3.js'
 import { type Server, startServer } from '../harness/server.js'
 import type { Report } from './report.js'
 
-/** The installed packages of this checkout. */
-const NODE_MODULES = fileURLToPath(new URL('../../../../node_modules', import.meta.url))
 const FILES_MIN = 10_000
 const PARALLEL = 16
 /** What may be left of the space: the indexes and one open segment for each drive do not shrink to nothing. */
@@ -57,20 +55,6 @@ export async function showClients(report: Report, filesMin: number = FILES_MIN):
   } finally {
     await server.stop()
     await removeFolder(folder)
-  }
-}
-
-/** Copies installed packages, one after the other and again if need be, until there are enough files. No links. */
-async function makeTree(tree: string, filesMin: number): Promise<void> {
-  const packages = (await readdir(NODE_MODULES)).filter((name) => !name.startsWith('.') && name !== '@cairn')
-  let files = 0
-  for (let index = 0; files < filesMin; index++) {
-    const name = packages[index % packages.length] ?? ''
-    const target = join(tree, `copy ${Math.floor(index / packages.length)}`, name)
-    await mkdir(dirname(target), { recursive: true })
-    await runOk('cp', ['-r', '--no-dereference', join(NODE_MODULES, name), target])
-    await runOk('find', [target, '-type', 'l', '-delete'])
-    files += Number((await runOk('sh', ['-c', 'find "$1" -type f | wc -l', 'sh', target])).stdout.toString())
   }
 }
 

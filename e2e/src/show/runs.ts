@@ -1,3 +1,4 @@
+import { showBackups } from './backups.js'
 import { showBitRot } from './bit-rot.js'
 import { showClients } from './clients.js'
 import { showDamage } from './damage.js'
@@ -7,6 +8,7 @@ import { showFullDrive } from './full-drive.js'
 import { showKeys } from './keys.js'
 import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
+import { showMemory } from './memory.js'
 import { showPause } from './pause.js'
 import { showPowerCut } from './power-cut.js'
 import type { Report } from './report.js'
@@ -19,6 +21,7 @@ export type Run = (report: Report) => Promise<void>
 /** All runs by name. */
 export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['bit-rot', (report) => showBitRot(report)],
+  ['backups', (report) => showBackups(report)],
   ['clients', (report) => showClients(report)],
   ['damage', (report) => showDamage(report)],
   ['faults', (report) => showFaults(report)],
@@ -27,6 +30,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['keys', showKeys],
   ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
   ['large-file', (report) => showLargeFile(report)],
+  ['memory', showMemory],
   ['pause', showPause],
   ['power-cut', (report) => showPowerCut(report)],
   ['start-time', showStartTime],
