@@ -3,14 +3,7 @@
  * bounded window. A replica that holds the window back is given up after its grace, as long as the others make a
  * quorum. If the placement turns out stale while the block can still be sent from its start, it is sent again.
  */
-import {
-  type BlockHasher,
-  type BlockId,
-  CairnError,
-  createBlockHasher,
-  groupOf,
-  unitCheck,
-} from '@cairn/protocol'
+import { type BlockId, CairnError, ContentSource, groupOf, unitCheck } from '@cairn/protocol'
 import type { GroupView, Target } from './cluster-view.js'
 import type { CutUnit } from './cut.js'
 import type { Frame } from './frames.js'
@@ -34,13 +27,14 @@ export class BlockStream {
   private readonly parts: ClientParts
   private readonly scope: WriteScope
   private readonly block: BlockId
-  private readonly hasher: BlockHasher = createBlockHasher()
+  private readonly content: ContentSource
   private readonly bell = new Bell()
   private readonly window: UnitWindow
   private cursors = new Map<Target, UnitCursor>()
   private readonly frames = new Set<Frame>()
   private unitCount = 0
   private attempts = 1
+  private hasLetGo = false
   private group: GroupView
   private write: ReplicaWrite
 
@@ -48,6 +42,7 @@ export class BlockStream {
     this.parts = parts
     this.scope = scope
     this.block = scope.session.nextBlock()
+    this.content = new ContentSource(this.block)
     this.window = new UnitWindow(() => this.bell.ring())
     this.group = parts.view.group(scope.pool, groupOf(this.block))
     this.write = this.send()
@@ -56,8 +51,9 @@ export class BlockStream {
   /** Hashes the next unit and hands it to the replicas. All but the last one have UNIT_BYTES. */
   append({ bytes, frame }: CutUnit): void {
     this.holdFrame(frame)
-    this.hasher.update(bytes)
-    this.window.push({ bytes, check: unitCheck(this.block, this.unitCount, bytes) })
+    const unit = { bytes, check: unitCheck(this.block, this.unitCount, bytes) }
+    this.content.add(unit)
+    this.window.push(unit)
     this.unitCount++
     this.sizeBytes += bytes.length
   }
@@ -81,13 +77,13 @@ export class BlockStream {
     try {
       return await this.store()
     } finally {
-      this.letFramesGo()
+      this.letGo()
     }
   }
 
   private async store(): Promise<StoredBlock> {
     const { block, sizeBytes } = this
-    const facts = { block, owner: this.scope.owner, sizeBytes, hash: this.hasher.digest() }
+    const facts = { block, owner: this.scope.owner, sizeBytes, hash: this.content.hash() }
     for (;;) {
       this.write.facts = facts
       this.window.end()
@@ -103,7 +99,7 @@ export class BlockStream {
   abort(): void {
     this.window.end(new CairnError('Cancelled', 'the write was given up'))
     this.write.abandonAll()
-    this.letFramesGo()
+    this.letGo()
     this.bell.ring()
   }
 
@@ -114,13 +110,16 @@ export class BlockStream {
   }
 
   /** A replica that has stored the block reads its bytes no more; of any other nobody knows. */
-  private letFramesGo(): void {
+  private letGo(): void {
     const isDone = this.attempts === 1 && this.write.isUnanimous
     for (const frame of this.frames) {
       if (isDone) frame.release()
       else frame.abandon()
     }
     this.frames.clear()
+    if (this.hasLetGo) return
+    this.hasLetGo = true
+    this.content.leave()
   }
 
   /** Whoever holds the window back is given up after its grace, if the others make a quorum. */

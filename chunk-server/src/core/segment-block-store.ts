@@ -9,6 +9,7 @@ import {
   BlockOwner,
   CairnError,
   type Clock,
+  ContentShare,
   hasCode,
   type Random,
   type SessionId,
@@ -43,7 +44,6 @@ import type { StoreScrubber } from './scrub.js'
 import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
 import { SegmentScrubber } from './segment-scrubber.js'
 import { SegmentSet } from './segment-set.js'
-import { ContentShare } from './shared-content.js'
 import { StreamWriter } from './stream-writer.js'
 import { UnitIntake } from './unit-intake.js'
 import { WarmBlocks } from './warm-blocks.js'

@@ -1,10 +1,15 @@
-import { type BlockId, hashBlock, UNIT_BYTES, type Unit, unitCheck } from '@cairn/protocol'
 import { expect } from 'chai'
-import { ContentShare } from '../../src/core/shared-content.js'
-import { UnitIntake } from '../../src/core/unit-intake.js'
+import {
+  type BlockId,
+  ContentShare,
+  ContentSource,
+  hashBlock,
+  UNIT_BYTES,
+  type Unit,
+  unitCheck,
+} from '../src/index.js'
 
 const block = Buffer.alloc(20, 3) as Uint8Array as BlockId
-const { signal } = new AbortController()
 
 function unitsOf(bytes: Uint8Array): Unit[] {
   const units: Unit[] = []
@@ -87,21 +92,31 @@ describe('ContentShare', () => {
     second.leave()
   })
 
-  it('lets an intake refuse a changed unit that no drive has verified', async () => {
+  it('takes the hash of a writer in this process, but verifies its units once', () => {
     const bytes = pattern()
     const units = unitsOf(bytes)
-    const intake = new UnitIntake(block, units, { signal })
-    const first = await intake.take(UNIT_BYTES)
-    const share = ContentShare.join(block, first)
-    intake.follower = share
-    bytes[UNIT_BYTES] = 0
-    let refusal: unknown
-    try {
-      await intake.take(UNIT_BYTES)
-    } catch (error) {
-      refusal = error
-    }
-    expect(refusal).to.have.property('code', 'BlockCorrupt')
+    const source = new ContentSource(block)
+    for (const unit of units) source.add(unit)
+    const first = ContentShare.join(block, units.slice(0, 1))
+    const second = ContentShare.join(block, units.slice(0, 1))
+    const [, unit] = units
+    if (unit === undefined) throw new Error('no units')
+    expect(first.isVerified(unit)).to.equal(false)
+    takeRest(first, units)
+    expect(second.isVerified(unit)).to.equal(true)
+    takeRest(second, units)
+    expect(Buffer.compare(source.hash(), hashBlock(bytes))).to.equal(0)
+    expect([first.hash(), second.hash()]).to.deep.equal([source.hash(), source.hash()])
+    for (const user of [source, first, second]) user.leave()
+  })
+
+  it('gives no hash of more units than the drive has taken', () => {
+    const units = unitsOf(pattern())
+    const source = new ContentSource(block)
+    for (const unit of units) source.add(unit)
+    const share = ContentShare.join(block, units.slice(0, 1))
+    expect(() => share.hash()).to.throw('another writer')
+    source.leave()
     share.leave()
   })
 })

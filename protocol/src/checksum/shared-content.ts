@@ -1,0 +1,157 @@
+/**
+ * One content at several places of a process. A writer hands the same memory to each of its replicas, and hashes it
+ * itself: what it and the first drive have found out, the other drives need not find out again. Whatever is told
+ * apart by its memory, by its place in the block or by its check is verified and hashed by itself.
+ *
+ * ● A drive stores a unit only if a chunk server of this process has verified the check of that memory, and a hash
+ * only if this process has computed it from that memory. Bytes that came over a connection lie in memory of their
+ * own: they share nothing. Writers must not change bytes before the puts they gave them to have ended (see
+ * `UnitSource`); what a broken one changes in between is found by the next reader, like any damage after the check.
+ */
+import { CairnError } from '../errors.js'
+import { type BlockId, formatId } from '../ids.js'
+import type { Unit } from '../rpc/types.js'
+import { type BlockHasher, createBlockHasher } from './block-hash.js'
+
+/** Where a unit lies. Weak: what nobody holds any more is not kept for the sake of comparing. */
+interface Place {
+  readonly memory: WeakRef<ArrayBufferLike>
+  readonly offset: number
+  readonly sizeBytes: number
+  readonly check: number
+  verified: boolean
+}
+
+/** Units of one block, hashed in their order. */
+class SharedContent {
+  readonly key: string
+  users = 0
+  private readonly places: Place[] = []
+  private readonly hasher: BlockHasher = createBlockHasher()
+  private digest: Uint8Array | undefined
+  private lastMemory: WeakRef<ArrayBufferLike> | undefined
+
+  constructor(key: string) {
+    this.key = key
+  }
+
+  get unitCount(): number {
+    return this.places.length
+  }
+
+  get isFinal(): boolean {
+    return this.digest !== undefined
+  }
+
+  /** The unit's place, if it is this very memory. */
+  find(index: number, { bytes, check }: Unit): Place | undefined {
+    const place = this.places[index]
+    if (place === undefined || place.memory.deref() !== bytes.buffer) return undefined
+    const isSame =
+      place.offset === bytes.byteOffset && place.sizeBytes === bytes.length && place.check === check
+    return isSame ? place : undefined
+  }
+
+  add({ bytes, check }: Unit, { verified }: { readonly verified: boolean }): void {
+    if (this.lastMemory?.deref() !== bytes.buffer) this.lastMemory = new WeakRef(bytes.buffer)
+    const memory = this.lastMemory ?? new WeakRef(bytes.buffer)
+    this.places.push({ memory, offset: bytes.byteOffset, sizeBytes: bytes.length, check, verified })
+    this.hasher.update(bytes)
+  }
+
+  hash(): Uint8Array {
+    this.digest ??= this.hasher.digest()
+    return this.digest
+  }
+}
+
+/** Contents that are being written or stored, by block. */
+const contents = new Map<string, SharedContent>()
+
+function leave(content: SharedContent): void {
+  content.users--
+  if (content.users === 0 && contents.get(content.key) === content) contents.delete(content.key)
+}
+
+/** What the writer of a block knows of it. */
+export class ContentSource {
+  private readonly content: SharedContent
+
+  constructor(block: BlockId) {
+    this.content = new SharedContent(formatId(block))
+    this.content.users++
+    contents.set(this.content.key, this.content)
+  }
+
+  /** Hashes the next unit. To be called before any replica is given it. */
+  add(unit: Unit): void {
+    this.content.add(unit, { verified: false })
+  }
+
+  /** BLAKE3-256 of all units; no more may follow. */
+  hash(): Uint8Array {
+    return this.content.hash()
+  }
+
+  /** To be called once, when the writer is done with the block. */
+  leave(): void {
+    leave(this.content)
+  }
+}
+
+/** What one drive takes of a content, unit after unit. */
+export class ContentShare {
+  private readonly content: SharedContent
+  private taken = 0
+
+  private constructor(content: SharedContent, first: readonly Unit[]) {
+    this.content = content
+    content.users++
+    for (const unit of first) this.take(unit)
+  }
+
+  /** Joins those who have the block in the same memory, or begins a content. `first` was verified. */
+  static join(block: BlockId, first: readonly Unit[]): ContentShare {
+    const key = formatId(block)
+    const known = contents.get(key)
+    if (known !== undefined && canJoin(known, first)) return new ContentShare(known, first)
+    const content = new SharedContent(key)
+    if (known === undefined) contents.set(key, content)
+    return new ContentShare(content, first)
+  }
+
+  /** The next unit is one that was verified for another drive. */
+  isVerified(unit: Unit): boolean {
+    return this.content.find(this.taken, unit)?.verified === true
+  }
+
+  /** Takes the next unit, which is verified. */
+  take(unit: Unit): void {
+    const { content } = this
+    if (this.taken === content.unitCount && !content.isFinal) content.add(unit, { verified: true })
+    else {
+      const place = content.find(this.taken, unit)
+      if (place === undefined) {
+        throw new CairnError('BlockConflict', 'the block is being stored with units of another writer')
+      }
+      place.verified = true
+    }
+    this.taken++
+  }
+
+  /** BLAKE3-256 of the units taken; no more may follow. */
+  hash(): Uint8Array {
+    if (this.taken === this.content.unitCount) return this.content.hash()
+    throw new CairnError('BlockConflict', 'the block is being stored with more units by another writer')
+  }
+
+  /** To be called once, when the drive is done with the block. */
+  leave(): void {
+    leave(this.content)
+  }
+}
+
+function canJoin(content: SharedContent, first: readonly Unit[]): boolean {
+  const common = Math.min(first.length, content.unitCount)
+  return common > 0 && first.slice(0, common).every((unit, index) => content.find(index, unit) !== undefined)
+}
