@@ -76,10 +76,10 @@ export class DriveSlot {
     const nowMs = this.options.clock.monotonicMs()
     if (nowMs < this.retryAtMs) return
     this.leave()
+    await this.held.close().catch(() => undefined)
     if (!(await this.mayOpen())) return
     this.retryAtMs = nowMs + this.retryMs
     this.retryMs = Math.min(RETRY_MS_MAX, this.retryMs * 2)
-    await this.held.close().catch(() => undefined)
     const drive = await this.open()
     if (drive === undefined) return
     this.held = drive

@@ -111,6 +111,7 @@ export class SegmentScrubber {
 
   private async scan(segment: Segment, file: DiskFile, control: ScrubControl): Promise<boolean> {
     const broken: IndexedBlock[] = []
+    const end = segment.appliedTo
     let found = 0
     let tombstoneBytes = 0
     let records = 0
@@ -133,6 +134,7 @@ export class SegmentScrubber {
     for (const row of broken) await this.lookAgain(row, control)
     if (!this.isThere(segment)) return true
     this.tellOfRanges(segment, result, tombstoneBytes)
+    if (result.fileBytes < end || isOther(result, segment)) return false
     // A block that was deleted or moved since it was met only makes `found` too high.
     return found >= segment.liveBlocks || (!segment.sealed && result.gaps.length === 0)
   }
@@ -158,9 +160,8 @@ export class SegmentScrubber {
   private tellOfRanges(segment: Segment, { header, gaps }: ScanResult, tombstoneBytes: number): void {
     const { sequence } = segment
     const lost = gaps.length > 0 && tombstoneBytes < segment.tombstoneBytes
-    const wrong = header === undefined || header === 'newer' || header.sequence !== sequence
     if (lost) this.damaged(sequence, 'tombstones cannot be read', gaps[0])
-    if (wrong) this.damaged(sequence, 'the header page is damaged', undefined)
+    if (header === undefined) this.damaged(sequence, 'the header page is damaged', undefined)
   }
 
   private damaged(
@@ -234,6 +235,11 @@ export class SegmentScrubber {
       close: () => file.close(),
     }
   }
+}
+
+/** The file is another segment's, or was written by another version: nothing of it was read. */
+function isOther({ header }: ScanResult, segment: Segment): boolean {
+  return header === 'newer' || (header !== undefined && header.sequence !== segment.sequence)
 }
 
 /** Whether a record is the one that its row speaks of. */

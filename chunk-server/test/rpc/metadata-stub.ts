@@ -2,6 +2,7 @@
 import {
   CairnError,
   type ClusterMap,
+  computeGroups,
   getClusterMap,
   type HeartbeatRequest,
   heartbeat,
@@ -16,6 +17,8 @@ export interface RecordedMetadata {
   readonly heartbeats: HeartbeatRequest[]
   /** Registrations fail with `Busy` while true. */
   refusing: boolean
+  /** What the cluster map says of pools. */
+  pools: { readonly id: number; readonly epoch: number }[]
   /** Heartbeats of servers not registered since are refused. */
   forget(): void
 }
@@ -36,9 +39,10 @@ export function recordMetadata(router: RpcRouter): RecordedMetadata {
     registrations: [],
     heartbeats: [],
     refusing: false,
+    pools: [],
     forget: () => known.clear(),
   }
-  router.handle(getClusterMap, async () => ({ response: { map: emptyMap } }))
+  router.handle(getClusterMap, async () => ({ response: { map: mapOf(recorded.pools) } }))
   router.handle(registerServer, async (request) => {
     recorded.registrations.push(request)
     if (recorded.refusing) throw new CairnError('Busy', 'not now')
@@ -51,4 +55,10 @@ export function recordMetadata(router: RpcRouter): RecordedMetadata {
     return { response: { epoch: 1 } }
   })
   return recorded
+}
+
+function mapOf(pools: RecordedMetadata['pools']): ClusterMap {
+  const { groups } = computeGroups({ drives: [{ id: 'd', weight: 1, domain: 'd' }], replicas: 1 })
+  const rest = { replicas: 1, failureDomain: 'drive', drives: ['d'], groups } as const
+  return { ...emptyMap, pools: pools.map(({ id, epoch }) => ({ id, name: `pool ${id}`, epoch, ...rest })) }
 }
