@@ -2,6 +2,7 @@
 import { CairnError, hasCode } from '@cairn/protocol'
 import { ConfigError } from './config.js'
 import { AdminError } from './http/ask-admin.js'
+import { MetadataError } from './roles/metadata-error.js'
 
 export const EXIT_STATUS = {
   ok: 0,
@@ -17,7 +18,8 @@ export const EXIT_STATUS = {
 /** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof ConfigError || error instanceof AdminError) return EXIT_STATUS.configuration
-  if (hasCode(error, 'DataFolderInUse', 'FormatTooNew')) return EXIT_STATUS.dataFolder
+  if (error instanceof MetadataError || hasCode(error, 'DataFolderInUse', 'FormatTooNew'))
+    return EXIT_STATUS.dataFolder
   const code = systemCodeOf(error)
   if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT_STATUS.configuration

@@ -2,6 +2,7 @@
 import { env } from './commands/env.js'
 import { fsck } from './commands/fsck.js'
 import { help } from './commands/help.js'
+import { metadata } from './commands/metadata.js'
 import { requireYes, reset } from './commands/reset.js'
 import { start } from './commands/start.js'
 import { status } from './commands/status.js'
@@ -59,6 +60,12 @@ async function run(command: string, argv: string[]): Promise<number> {
     }
     case 'fsck':
       return runFsck(argv, read)
+    case 'metadata': {
+      const yes = takeSwitch(argv, '--yes')
+      const action = argv.shift() ?? ''
+      const file = action === 'backup' || action === 'restore' ? argv.shift() : undefined
+      return metadata(read().config, { action, file, yes }, say).then(() => EXIT_STATUS.ok)
+    }
     case 'reset': {
       requireYes(takeSwitch(argv, '--yes'))
       for (const folder of reset(read().config)) say(`removed ${folder}`)

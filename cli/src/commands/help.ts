@@ -11,6 +11,9 @@ const COMMANDS: readonly (readonly [string, string])[] = [
     'fsck [--deep] [--json] [--repair-wait] [--accept]',
     'checks metadata against blocks, both ways; exits 5 if something is wrong',
   ],
+  ['metadata recover', 'makes the metadata of a stopped server anew from the copies on its drives'],
+  ['metadata backup FILE', 'writes all metadata into one file, while the server runs or not'],
+  ['metadata restore FILE [--yes]', 'puts a stopped server back to a backup; --yes if it has metadata'],
   ['reset --yes', 'removes all data of a stopped server'],
   ['help', 'this text'],
 ]

@@ -1,9 +1,8 @@
 /** All roles in one process: what `cairn start` runs unless told otherwise, and what `startCairn` gives a program. */
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { type ChunkServer, createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
 import { connectCairn, createDigestThreads } from '@cairn/client'
-import { createMetadataService, openSqliteEntryStore } from '@cairn/metadata-service'
+import { createMetadataService } from '@cairn/metadata-service'
 import type { Config } from '../config.js'
 import { loadClusterFile, makeFolder, writePidFile } from '../data-folder.js'
 import { addChunkMetrics } from './chunk-metrics.js'
@@ -19,6 +18,7 @@ import {
 } from './environment.js'
 import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
+import { openMetadataStore } from './metadata-store.js'
 
 const METADATA_ADDRESS = 'local:metadata'
 const REPLICAS_DEFAULT = 3
@@ -72,14 +72,8 @@ async function startMetadata(
   closers: Closers,
   secrets: Secrets,
 ): Promise<void> {
-  const { config, clock, log, metrics } = environment
-  const folder = join(config.dataDir, 'metadata')
-  makeFolder(folder)
-  const store = openSqliteEntryStore({
-    path: join(folder, 'store.sqlite'),
-    clock,
-    durability: config.durability,
-  })
+  const { config, log, metrics } = environment
+  const store = await openMetadataStore(environment)
   const service = await createMetadataService({
     ...environment,
     store,

@@ -1,7 +1,6 @@
 /** `cairn start --role metadata`: the metadata service alone, on SQLite, over TCP. */
-import { join } from 'node:path'
 import { lockFolder } from '@cairn/chunk-server'
-import { createMetadataService, openSqliteEntryStore } from '@cairn/metadata-service'
+import { createMetadataService } from '@cairn/metadata-service'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import {
@@ -12,6 +11,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
+import { metadataFolder, openMetadataStore } from './metadata-store.js'
 import { advertisedAddress, bindAddress, clusterSecretOf } from './service-address.js'
 
 const RPC_PORT = 9100
@@ -25,17 +25,13 @@ export async function startMetadataRole(environment: RoleEnvironment): Promise<R
 }
 
 async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
-  const { config, clock, metrics } = environment
-  const folder = join(config.dataDir, 'metadata')
+  const { config, metrics } = environment
+  const folder = metadataFolder(config.dataDir)
   makeFolder(folder)
   const lock = lockFolder(folder)
   closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'metadata'))
-  const store = openSqliteEntryStore({
-    path: join(folder, 'store.sqlite'),
-    clock,
-    durability: config.durability,
-  })
+  const store = await openMetadataStore(environment)
   const replicas = config.replicas ?? REPLICAS_DEFAULT
   const service = await createMetadataService({
     ...environment,

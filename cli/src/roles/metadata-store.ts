@@ -1,0 +1,98 @@
+/**
+ * Opens the metadata store of this process with its copies on the drives.
+ *
+ * ● An empty namespace is never begun over drives that hold data: where the store is gone, damaged, or older than
+ *   its own journal, the start is refused and says how to bring it back.
+ */
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  copiesFolder,
+  type EntryStore,
+  listCopies,
+  openJournaledEntryStore,
+  openSqliteEntryStore,
+  STORE_FILE,
+} from '@cairn/metadata-service'
+import { type CairnError, hasCode } from '@cairn/protocol'
+import { makeFolder } from '../data-folder.js'
+import { driveFolders } from './drive-folders.js'
+import type { RoleEnvironment } from './environment.js'
+import { addJournalMetrics } from './journal-metrics.js'
+import { MetadataError } from './metadata-error.js'
+
+/** Largest store that is checked whole at a start after a crash: a fraction of a second. */
+const QUICK_CHECK_BYTES_MAX = 32 * 1024 * 1024
+
+/** Where the store of a data folder lies. */
+export function metadataFolder(dataDir: string): string {
+  return join(dataDir, 'metadata')
+}
+
+/** `MetadataError` if it must be recovered first; `FormatTooNew`, `DataFolderInUse`, `DriveFull` as they are. */
+export async function openMetadataStore(environment: RoleEnvironment): Promise<EntryStore> {
+  const { config, clock } = environment
+  const folder = metadataFolder(config.dataDir)
+  const path = join(folder, STORE_FILE)
+  const mustExist = await drivesHoldData(driveFolders(config))
+  if (mustExist && !existsSync(path))
+    throw lost(`there is no metadata in ${folder}, but the drives hold data`)
+  makeFolder(folder)
+  let store: EntryStore | undefined
+  try {
+    const quickCheck = needsCheck(path)
+    store = openSqliteEntryStore({ path, clock, durability: config.durability, mustExist, quickCheck })
+    return await withJournal(environment, store)
+  } catch (error) {
+    await store?.close()
+    if (!hasCode(error, 'DriveFailed', 'MessageCorrupt')) throw error
+    throw lost(`the metadata in ${folder} cannot be used (${describe(error)})`, error)
+  }
+}
+
+async function withJournal(environment: RoleEnvironment, store: EntryStore): Promise<EntryStore> {
+  const { config, clock, log, metrics } = environment
+  // Copies that are not synced would promise what the store itself does not.
+  if (config.journal === 'off' || config.durability === 'none') return store
+  const drives = driveFolders(config)
+  const journaled = await openJournaledEntryStore({ store, clock, drives, mode: config.journal, log })
+  addJournalMetrics(metrics, journaled)
+  return journaled
+}
+
+/** Blocks, or copies of the metadata: then there was a namespace. */
+async function drivesHoldData(folders: readonly string[]): Promise<boolean> {
+  for (const folder of folders) {
+    if (holdsFiles(join(folder, 'segments'))) return true
+    const { checkpoints } = await listCopies(copiesFolder(folder)).catch(() => ({ checkpoints: [] }))
+    if (checkpoints.length > 0) return true
+  }
+  return false
+}
+
+function holdsFiles(folder: string): boolean {
+  try {
+    return readdirSync(folder).length > 0
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    // Something is there that cannot be read: no reason to believe in a fresh start.
+    return true
+  }
+}
+
+/** After a clean stop SQLite leaves no log behind. */
+function needsCheck(path: string): boolean {
+  const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  const fileBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  return logBytes > 0 && fileBytes <= QUICK_CHECK_BYTES_MAX
+}
+
+function lost(what: string, cause?: unknown): MetadataError {
+  const help = 'bring it back with "cairn metadata recover", or "cairn metadata restore FILE" from a backup'
+  return new MetadataError(`${what}: ${help}`, { cause })
+}
+
+function describe(error: CairnError): string {
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : ''
+  return `${error.message}${cause}`
+}
