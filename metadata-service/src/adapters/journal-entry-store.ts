@@ -27,7 +27,14 @@ import { runCheckpoint } from './checkpoint-run.js'
 import { JournalDrive, type JournalState } from './journal-drive.js'
 import { listCopies, readClean, removeClean, writeClean } from './journal-files.js'
 import { FrameEncoder, LINEAGE_BYTES } from './journal-frame.js'
-import { BEHIND_BYTES_MAX, CHECKPOINT_JOURNAL_BYTES, FLUSH_MS, LOOK_MS } from './journal-limits.js'
+import {
+  BEHIND_BYTES_MAX,
+  CHECKPOINT_JOURNAL_BYTES,
+  FLUSH_MS,
+  LOOK_AT_START_MS,
+  LOOK_MS,
+  LOOKS_AT_START,
+} from './journal-limits.js'
 import { clusterRowIn, lineageOf, readFacts } from './journal-lineage.js'
 import { JournalQueue } from './journal-queue.js'
 import { findLastFrame } from './journal-scan.js'
@@ -316,10 +323,11 @@ class JournaledStore implements JournaledEntryStore {
     })
   }
 
-  private lookLater(): void {
-    this.clock.setTimer(LOOK_MS, () => {
+  private lookLater(looks = 0): void {
+    const isStarting = looks < LOOKS_AT_START && this.drives.some(({ state }) => state === 'absent')
+    this.clock.setTimer(isStarting ? LOOK_AT_START_MS : LOOK_MS, () => {
       if (this.closing !== undefined) return
-      void this.look().finally(() => this.lookLater())
+      void this.look().finally(() => this.lookLater(looks + 1))
     })
   }
 

@@ -18,7 +18,7 @@
  * read after it, does no harm as long as all later frames follow.
  */
 import { CairnError, crc32c } from '@cairn/protocol'
-import type { CommitResult, Entry, Put, StoreKey, StoreRange } from '../ports.js'
+import type { Commit, CommitResult, Entry, Put, StoreKey, StoreRange } from '../ports.js'
 import { FRAME_BUFFER_BYTES, FRAME_BYTES_MAX } from './journal-limits.js'
 
 export const FRAME_MAGIC: Buffer = Buffer.from('CJFR')
@@ -74,12 +74,17 @@ export class FrameEncoder {
     this.used = start + FRAME_HEADER_BYTES
     for (const [at, commit] of entry.commits.entries()) {
       if (results[at]?.committed !== true) continue
-      for (const key of commit.deletes ?? []) this.delete(key)
-      for (const range of commit.deleteRanges ?? []) this.deleteRange(range)
-      for (const put of commit.puts ?? []) this.put(put)
+      this.commit(commit)
     }
     for (const put of entry.always) this.put(put)
     return this.finish(start, place)
+  }
+
+  /** In the order in which a store applies them. */
+  private commit({ deletes, deleteRanges, puts }: Commit): void {
+    for (const key of deletes ?? []) this.delete(key)
+    for (const range of deleteRanges ?? []) this.deleteRange(range)
+    for (const put of puts ?? []) this.put(put)
   }
 
   private reserve(sizeBytes: number): number {

@@ -30,6 +30,10 @@ export const PAGE_PAUSE_FACTOR = 3
 /** How often each drive is looked at: is it there, is it the same, does it still hold our file? */
 export const LOOK_MS: number = 1_000
 
+/** At the start drives come one after the other: so often, so many times, until all are there. */
+export const LOOK_AT_START_MS: number = 50
+export const LOOKS_AT_START = 200
+
 /** After an error that may pass (a full disk), a drive is left alone for so long. */
 export const RETRY_MS: number = 30_000
 
