@@ -7,6 +7,7 @@ import { showKeys } from '../src/show/keys.js'
 import { showKill } from '../src/show/kill.js'
 import { showLargeFile } from '../src/show/large-file.js'
 import { showPause } from '../src/show/pause.js'
+import { RACES_SAMPLE, showRaces } from '../src/show/races.js'
 import { createReport, type Report } from '../src/show/report.js'
 import { showSyscalls } from '../src/show/syscalls.js'
 
@@ -31,6 +32,9 @@ describe('a running server', function () {
     sample((report) => showDamage(report, 60)))
 
   it('refuses the commit of a gateway that was paused past its lease', () => sample(showPause))
+
+  it('lets one of many conditional writers win, whatever gets lost', () =>
+    sample((report) => showRaces(report, RACES_SAMPLE)))
 
   it('takes a large file by multipart in bounded memory', () =>
     sample((report) => showLargeFile(report, 96 * 1024 * 1024)))

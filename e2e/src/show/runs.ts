@@ -11,6 +11,7 @@ import { showLargeFile } from './large-file.js'
 import { showMemory } from './memory.js'
 import { showPause } from './pause.js'
 import { showPowerCut } from './power-cut.js'
+import { showRaces } from './races.js'
 import type { Report } from './report.js'
 import { showStartTime } from './start-time.js'
 import { showSyscalls } from './syscalls.js'
@@ -33,6 +34,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['memory', showMemory],
   ['pause', showPause],
   ['power-cut', (report) => showPowerCut(report)],
+  ['races', (report) => showRaces(report)],
   ['start-time', showStartTime],
   ['syscalls', showSyscalls],
 ])
