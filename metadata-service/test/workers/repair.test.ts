@@ -1,0 +1,189 @@
+import { formatId, groupOf } from '@cairn/protocol'
+import { expect } from 'chai'
+import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/keys.js'
+import { DirtyRow } from '../../src/core/rows.js'
+import { idOf, RepairWorld } from '../repair-world.js'
+
+const ALL = [idOf(1), idOf(2), idOf(3)]
+const NEW = 'a2'.padStart(16, '0')
+const TWO = [idOf(1), idOf(2)]
+
+async function dirtyRows(world: RepairWorld): Promise<number> {
+  const { results } = await world.run(world.store.read([{ kind: 'scan', range: dirtyRange(), limit: 100 }]))
+  return results[0]?.length ?? 0
+}
+
+describe('repair', () => {
+  let world: RepairWorld
+  beforeEach(async () => {
+    world = await RepairWorld.open()
+  })
+
+  it('makes the copy that a write could not make, and pays the debt of its group', async () => {
+    const block = await world.run(world.put('k', TWO))
+    const whole = await world.run(world.put('whole'))
+    expect(await dirtyRows(world)).to.equal(1)
+    await world.run(world.mend())
+    expect(world.good(block)).to.have.members(ALL)
+    expect(world.good(whole)).to.have.members(ALL)
+    expect(world.mender.copies).to.have.length(1)
+    expect(await dirtyRows(world)).to.equal(0)
+    expect(world.repair.report).to.include({ blocksRepaired: 1, underReplicated: 0, unavailable: 0 })
+  })
+
+  it('replaces a copy that its drive found damaged', async () => {
+    const block = await world.run(world.put('k'))
+    world.damage(block, idOf(2))
+    await world.run(world.beat())
+    await world.run(world.repair.repair(new AbortController().signal))
+    expect(world.good(block)).to.have.members(ALL)
+  })
+
+  it('repairs what a reader has reported', async () => {
+    const block = await world.run(world.put('k'))
+    world.drive(3).blocks.clear()
+    world.repair.suspect({ pool: 1, blocks: [block] })
+    await world.run(world.repair.repair(new AbortController().signal))
+    expect(world.good(block)).to.have.members(ALL)
+  })
+
+  it('never copies a block that no row names', async () => {
+    const owner = { space: world.space, bucket: 'b', key: 'k', map: world.op() }
+    const unnamed = world.storeBlock(owner, TWO)
+    const dropped = await world.run(world.put('dropped', TWO))
+    await world.run(world.delete('dropped'))
+    const replaced = await world.run(world.put('replaced', TWO))
+    await world.run(world.put('replaced'))
+    await world.run(world.mend())
+    expect(world.mender.copies).to.deep.equal([])
+    for (const block of [unnamed, dropped, replaced]) expect(world.good(block)).to.have.members(TWO)
+  })
+
+  it('copies nothing while the store cannot say whether a row names it', async () => {
+    const block = await world.run(world.put('k', TWO))
+    world.repair.suspect({ pool: 1, blocks: [block] })
+    world.line.failReads(1)
+    await world.run(world.repair.repair(new AbortController().signal).catch(() => undefined))
+    expect(world.mender.copies).to.deep.equal([])
+  })
+
+  it('does not take a drive that does not answer for one without the block', async () => {
+    const block = await world.run(world.put('k'))
+    world.drive(3).isUp = false
+    await world.run(world.mend())
+    expect(world.mender.copies).to.deep.equal([])
+    expect(world.good(block)).to.have.length(3)
+  })
+
+  it('keeps the debt of a group until all its drives have answered', async () => {
+    const block = await world.run(world.put('k', TWO))
+    world.drive(3).isUp = false
+    await world.run(world.mend())
+    expect(await dirtyRows(world)).to.equal(1)
+    world.drive(3).isUp = true
+    await world.run(world.mend())
+    expect(world.good(block)).to.have.members(ALL)
+    expect(await dirtyRows(world)).to.equal(0)
+  })
+
+  it('keeps a debt that was written anew since the comparison began', async () => {
+    const block = await world.run(world.put('k', TWO))
+    const { mender } = world
+    const copy = mender.copy.bind(mender)
+    mender.copy = async (order) => {
+      const value = DirtyRow.encode({ op: world.op(), sinceMicros: 1 })
+      const key = dirtyKey(1, groupOf(block))
+      await world.store.commit({
+        compares: [],
+        puts: [{ key, value }],
+        proof: { keys: [], carries: () => false },
+      })
+      return copy(order)
+    }
+    await world.run(world.mend())
+    expect(world.good(block)).to.have.members(ALL)
+    expect(await dirtyRows(world)).to.equal(1)
+  })
+
+  it('takes another source when one turns out to be rotten', async () => {
+    const block = await world.run(world.put('k', TWO))
+    const [first = ''] = world.holders(block).filter((id) => TWO.includes(id))
+    world.mender.rotten.add(`${formatId(block)} ${first}`)
+    await world.run(world.mend())
+    expect(world.good(block)).to.have.members(ALL)
+    expect(world.repair.report.failures).to.equal(1)
+  })
+
+  it('tries again when a drive was full', async () => {
+    const block = await world.run(world.put('k', TWO))
+    world.drive(3).refuses = 'DriveFull'
+    await world.run(world.mend())
+    expect(world.repair.report).to.include({ underReplicated: 1, blocksRepaired: 0 })
+    expect(await dirtyRows(world)).to.equal(1)
+    world.drive(3).refuses = undefined
+    await world.clock.advance(10_000)
+    await world.run(world.repair.repair(new AbortController().signal))
+    expect(world.good(block)).to.have.members(ALL)
+    expect(world.repair.report.underReplicated).to.equal(0)
+  })
+
+  it('counts what has no good copy left, and takes it from a drive outside the group', async () => {
+    const block = await world.run(world.put('k', [idOf(1)]))
+    world.damage(block, idOf(1))
+    await world.run(world.mend())
+    expect(world.repair.report).to.include({ underReplicated: 1, unavailable: 1 })
+    await world.run(world.register(4, idOf(4)))
+    const entry = world.drive(1).blocks.get(formatId(block))
+    if (entry !== undefined) world.drive(4).blocks.set(formatId(block), { ...entry, damaged: false })
+    await world.run(world.mend())
+    expect(world.good(block)).to.have.members([...ALL, idOf(4)])
+    expect(world.repair.report).to.include({ underReplicated: 0, unavailable: 0 })
+  })
+
+  it('fills a drive that was made anew, because its registration marks every group', async () => {
+    const blocks = []
+    for (let at = 0; at < 20; at++) blocks.push(await world.run(world.put(`k${at}`)))
+    world.drive(2).isUp = false
+    await world.run(world.register(2, NEW))
+    const { results } = await world.run(world.store.read([{ kind: 'get', key: dirtyKey(1, EVERY_GROUP) }]))
+    expect(results[0]).to.have.length(1)
+    await world.run(world.mend('due'))
+    for (const block of blocks) {
+      expect(world.good(block)).to.include.members([idOf(1), NEW, idOf(3)])
+    }
+    expect(await dirtyRows(world)).to.equal(0)
+  })
+
+  it('brings nothing back from a drive that was away for a month, and loses nothing', async () => {
+    const kept = await world.run(world.put('kept'))
+    const dropped = await world.run(world.put('dropped'))
+    world.drive(2).isUp = false
+    await world.run(world.register(2, NEW))
+    await world.run(world.mend())
+    await world.run(world.delete('dropped'))
+    for (const at of [1, 3]) world.drive(at).blocks.delete(formatId(dropped))
+    world.mender.drives.get(NEW)?.blocks.delete(formatId(dropped))
+    world.drive(1).blocks.delete(formatId(kept))
+    world.drive(3).blocks.delete(formatId(kept))
+    world.mender.drives.get(NEW)?.blocks.delete(formatId(kept))
+    world.clock.jumpWall(30 * 86_400_000)
+    world.drive(2).isUp = true
+    await world.run(world.register(2, idOf(2), { parent: '9' }))
+    await world.run(world.mend())
+    expect(world.good(kept)).to.include.members([idOf(1), idOf(3), NEW])
+    expect(world.good(dropped)).to.deep.equal([idOf(2)])
+    expect(world.holders(kept)).to.not.include(idOf(2))
+  })
+
+  it('compares everything when half the scrub interval has passed, and no sooner', async () => {
+    await world.run(world.mend('due'))
+    const block = await world.run(world.put('k'))
+    world.drive(1).blocks.delete(formatId(block))
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.have.length(2)
+    await world.clock.advance(501_000)
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.have.length(3)
+    expect(world.repair.report).to.include({ comparing: false, blocksCompared: 1, blocksToCompare: 1 })
+  })
+})
