@@ -4,7 +4,6 @@ import { hasCode, listBlocks, type ObjectVersion, type RpcPeer } from '@cairn/pr
 import type { SimulatedCluster } from './cluster.js'
 import type { Ledger } from './history.js'
 import { explainKey } from './linearize.js'
-import type { Nemesis } from './nemesis.js'
 import { pause } from './process.js'
 import { BUCKET, KEYS, opOf, type Worker } from './worker.js'
 import { identityOf } from './world.js'
@@ -18,7 +17,6 @@ const PROOF_MS = 660_000
 
 export interface CheckOptions {
   readonly cluster: SimulatedCluster
-  readonly nemesis: Nemesis
   readonly ledger: Ledger
   readonly worker: Worker
   readonly isVersioned: boolean
@@ -125,22 +123,24 @@ async function allVersions(client: ConnectedClient): Promise<readonly ObjectVers
 /** Several garbage runs. What the orphan worker has seen held it looks at again only after a day, or a restart. */
 const SETTLE_MS = 12_000
 
-/** Drives that must hold a block before its write is acknowledged. */
-const QUORUM = 2
+/** Good copies of every living block, once repair has had its time. */
+const COPIES = 3
 
 /** A block on the drives: for whom it was written, and which servers have it. */
 interface Stored {
   readonly map: string
   readonly key: string
   readonly servers: readonly string[]
+  /** Those of them whose copy is not known to be damaged. */
+  readonly good: readonly string[]
 }
 
 /**
- * The blocks left on the drives are those that visible versions refer to, each on a quorum of drives. Two things may
+ * The blocks left on the drives are those that visible versions refer to, each in all its copies. Two things may
  * stay as long as their objects: what is entangled by part copies, and a copy of a replaced part that reached a drive
  * after the part was freed. Once everything is deleted and the orphan worker starts afresh, nothing is left at all.
  */
-export async function checkBlocks({ cluster, nemesis, ledger, worker }: CheckOptions): Promise<void> {
+export async function checkBlocks({ cluster, ledger, worker }: CheckOptions): Promise<void> {
   const { client } = worker
   await abortUploads(client)
   const versions = await allVersions(client)
@@ -154,7 +154,7 @@ export async function checkBlocks({ cluster, nemesis, ledger, worker }: CheckOpt
   }
   await checkStored(cluster, ledger, (stored) => {
     const leaked = [...stored].filter(([block, facts]) => !isKept(block, facts))
-    const scarce = [...referenced].filter(([block]) => isScarce(nemesis, stored.get(block)))
+    const scarce = [...referenced].filter(([block]) => (stored.get(block)?.good.length ?? 0) < COPIES)
     return describeTrouble(leaked, scarce)
   })
   if (ledger.violations.length > 0 || !(await becomesWhole(cluster, ledger))) return
@@ -163,13 +163,6 @@ export async function checkBlocks({ cluster, nemesis, ledger, worker }: CheckOpt
   await pause(cluster.world.clock, SETTLE_MS)
   cluster.metadata.crash(0)
   await checkStored(cluster, ledger, (stored) => describeTrouble([...stored], []))
-}
-
-/** The drive that rots may have lost its copy of what was acknowledged. */
-function isScarce({ hasRotted, rotting }: Nemesis, stored: Stored | undefined): boolean {
-  const servers = stored?.servers ?? []
-  const isExcused = hasRotted && !servers.includes(rotting.name)
-  return servers.length < (isExcused ? QUORUM - 1 : QUORUM)
 }
 
 async function checkStored(
@@ -260,9 +253,14 @@ async function addBlocks(
   const request = { drive, limit: 1_000, withOwner: true }
   const { response } = await peer.call(listBlocks, request, { deadlineMs: 5_000 })
   if (!response.complete) throw new Error('more blocks than fit one page')
-  for (const { block, owner } of response.blocks) {
-    const servers = [...(blocks.get(hex(block))?.servers ?? []), name]
-    blocks.set(hex(block), { map: hex(owner?.map ?? new Uint8Array()), key: owner?.key ?? '', servers })
+  for (const { block, owner, damaged } of response.blocks) {
+    const known = blocks.get(hex(block))
+    blocks.set(hex(block), {
+      map: hex(owner?.map ?? new Uint8Array()),
+      key: owner?.key ?? '',
+      servers: [...(known?.servers ?? []), name],
+      good: [...(known?.good ?? []), ...(damaged === true ? [] : [name])],
+    })
   }
 }
 

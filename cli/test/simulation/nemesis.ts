@@ -24,8 +24,6 @@ export class Nemesis {
   readonly cluster: SimulatedCluster
   /** The only drive whose bytes rot. */
   readonly rotting: ChunkNode
-  /** Bytes of `rotting` have really changed. */
-  hasRotted = false
   private readonly faults: readonly (readonly [string, Fault])[]
   private readonly meanPauseMs: number
   private isOver = false
@@ -226,7 +224,6 @@ function flipBits(nemesis: Nemesis): End {
     if (size === 0) continue
     const offset = world.draw(size)
     world.trace.note(`bit ${offset} of ${path} on ${rotting.name} flips`)
-    nemesis.hasRotted = true
     rotting.disk.flip(path, offset, 1 << world.draw(8))
   }
   return NOTHING

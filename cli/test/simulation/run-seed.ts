@@ -68,7 +68,7 @@ async function simulate(world: World, ledger: Ledger, actions: number): Promise<
   const [node] = cluster.clients
   if (node === undefined) return
   const worker = new Worker({ world, ledger, node, isVersioned, thinkMs, stallMs: 0 })
-  const check = { cluster, nemesis, ledger, worker, isVersioned }
+  const check = { cluster, ledger, worker, isVersioned }
   await checkLiveness(check)
   if (ledger.violations.length > 0) return
   await checkContent(check)

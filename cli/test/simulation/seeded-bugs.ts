@@ -33,6 +33,7 @@ export const BUGS: Readonly<Record<string, SeededBug>> = {
   'a reader that does not verify units': { clientNetwork: corruptRanges },
   'a drive that answers for what it has not stored': { clientNetwork: pretendStored },
   'a garbage worker that forgets a drive': { metadataNetwork: forgetDeletes },
+  'a repair that takes every group for whole': { metadataNetwork: pretendWhole },
 }
 
 type Entry = Parameters<EntryStore['apply']>[0]
@@ -228,6 +229,17 @@ function forgetDeletes(network: Network): Network {
     drives.add(drive)
     if ([...drives].sort()[0] !== drive) return call(method, request, options)
     return { response: { deleted: 0, freedBytes: 0 } as never, body: noUnits() }
+  })
+}
+
+/** Whatever a drive is asked for, it has: debts are paid off too early. */
+function pretendWhole(network: Network): Network {
+  return wrapCalls(network, async (method, request, options, call) => {
+    const reply = await call(method, request, options)
+    if (method.name !== 'FindBlocks') return reply
+    const { blocks } = request as { blocks: BlockId[] }
+    const found = blocks.map((block) => ({ block, sizeBytes: 0, hash: new Uint8Array(32), storedAtMs: 0 }))
+    return { ...reply, response: { blocks: found } as never }
   })
 }
 
