@@ -5,7 +5,6 @@
  */
 import type { AuthenticationSettings } from '../authentication/authenticate.js'
 import { authorize } from '../authentication/authorize.js'
-import { readSignatureClaim } from '../authentication/signature-claim.js'
 import { S3Error } from '../errors.js'
 import { expandFileName, fieldHeaders } from '../operations/form-fields.js'
 import { checkPolicy, type SizeRange } from '../operations/form-policy.js'
@@ -31,6 +30,9 @@ export interface FormRequest {
 /** What of a request comes from its form. */
 export type FormFacts = Pick<ContextParts, 'key' | 'headers' | 'authentication' | 'body'>
 
+/** Parameters that sign a request in its query. */
+const SIGNED_QUERY = ['X-Amz-Signature', 'X-Amz-Algorithm', 'Signature', 'AWSAccessKeyId'] as const
+
 /** Request headers that guard an upload and widen nothing. */
 const GUARDS = ['host', 'if-match', 'if-none-match', 'x-amz-expected-bucket-owner'] as const
 
@@ -39,7 +41,7 @@ export async function openFormRequest(
   request: FormRequest,
   settings: AuthenticationSettings,
 ): Promise<FormFacts> {
-  if (readSignatureClaim(request.headers, request.query) !== undefined) {
+  if (request.headers.authorization !== undefined || SIGNED_QUERY.some((name) => request.query.has(name))) {
     throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed: a form is signed by its policy.')
   }
   request.incoming.handOver()
@@ -65,7 +67,7 @@ export async function openFormRequest(
 function formHeaders(wireHeaders: RequestHeaders, fields: ReadonlyMap<string, string>): RequestHeaders {
   const headers = fieldHeaders(fields)
   for (const name of GUARDS) headers[name] = wireHeaders[name]
-  for (const name of ['success_action_redirect', 'redirect', 'success_action_status']) {
+  for (const name of ['success_action_redirect', 'redirect', 'success_action_status', 'tagging']) {
     headers[name] = fields.get(name)
   }
   headers['transfer-encoding'] = 'chunked'

@@ -319,7 +319,9 @@ function resolve(facts: {
   }
 }
 
+/** What is no form at all is told so: nobody else sends a POST to a bucket without signing it. */
 function refuse(error: unknown, anonymous: boolean): unknown {
+  if (error instanceof S3Error && error.code === 'PreconditionFailed') return error
   return anonymous ? new S3Error('AccessDenied') : error
 }
 

@@ -1,3 +1,4 @@
+import type { Tag } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { document, element } from '../xml/writer.js'
 import { checksumHeaders, readAttributes } from './attributes.js'
@@ -5,6 +6,7 @@ import { writePreconditions } from './conditions.js'
 import { type FormAnswer, readFormAnswer } from './form-fields.js'
 import { quoted, writtenVersionHeader } from './object-headers.js'
 import { objectLocation } from './object-location.js'
+import { OBJECT_TAGS_MAX, parseTagging } from './tag-set.js'
 import type { Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
 
 /**
@@ -16,7 +18,8 @@ export const postObject: Operation = { name: 'PostObject', handle }
 async function handle(context: OperationContext): Promise<S3Response> {
   const { headers, config } = context
   const answer = readFormAnswer(headers)
-  const attributes = readAttributes(headers)
+  const tags = readTags(headers.tagging)
+  const attributes = { ...readAttributes(headers), ...(tags.length === 0 ? {} : { tags }) }
   const preconditions = writePreconditions(headers, config.compatibility)
   const { body, ...sealing } = context.openBody()
   const { etag, versionId, checksum } = await context.client.putObject(context.bucket, context.key, body, {
@@ -30,6 +33,11 @@ async function handle(context: OperationContext): Promise<S3Response> {
     ...writtenVersionHeader(versionId, config.compatibility),
     ...checksumHeaders(checksum),
   })
+}
+
+/** The `tagging` field: a document, where the header of a PUT is a query string. */
+function readTags(text: string | undefined): readonly Tag[] {
+  return text === undefined || text === '' ? [] : parseTagging(Buffer.from(text), OBJECT_TAGS_MAX)
 }
 
 function successResponse(
