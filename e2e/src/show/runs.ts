@@ -12,6 +12,7 @@ import { showMemory } from './memory.js'
 import { showPause } from './pause.js'
 import { showPowerCut } from './power-cut.js'
 import { showRaces } from './races.js'
+import { showRecover } from './recover.js'
 import type { Report } from './report.js'
 import { showStartTime } from './start-time.js'
 import { showSyscalls } from './syscalls.js'
@@ -35,6 +36,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['pause', showPause],
   ['power-cut', (report) => showPowerCut(report)],
   ['races', (report) => showRaces(report)],
+  ['recover', (report) => showRecover(report)],
   ['start-time', showStartTime],
   ['syscalls', showSyscalls],
 ])
