@@ -86,6 +86,11 @@ export class IncomingBody implements ReleasableBody {
     })
   }
 
+  /** A parser of its own has read some of it, and is off again when the answer is written. */
+  get handedOver(): boolean {
+    return this.#handedOver
+  }
+
   /** The parser is done with the request, or no longer wanted: what is left waits for whoever reads it next. */
   takeBack(): void {
     if (this.#handedOver) this.#request.unpipe()

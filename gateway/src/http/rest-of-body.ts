@@ -21,8 +21,8 @@ export function restOfBody(
   const chunked = headers['transfer-encoding'] !== undefined
   const length = headers['content-length'] ?? '0'
   if (!chunked && /^0+$/.test(length)) return 'none'
-  if (body.started || body.heldBack || chunked) return 'cut'
-  return Number(length) <= DRAIN_BYTES_MAX ? 'drain' : 'cut'
+  if (chunked || body.heldBack || (body.started && !body.handedOver)) return 'cut'
+  return Number(length) - body.receivedBytes <= DRAIN_BYTES_MAX ? 'drain' : 'cut'
 }
 
 /** Reads on for a while after the answer was written, then ends it; closing at once would reset the connection. */
