@@ -1,6 +1,7 @@
 /** A seeded sample of each acceptance run; `npm run show -- NAME` repeats it in full. */
 import { expect } from 'chai'
 import { hasTool } from '../src/harness/tools.js'
+import { showBadInput } from '../src/show/bad-input.js'
 import { showClients } from '../src/show/clients.js'
 import { showDamage } from '../src/show/damage.js'
 import { showKeys } from '../src/show/keys.js'
@@ -32,6 +33,9 @@ describe('a running server', function () {
     sample((report) => showDamage(report, 60)))
 
   it('refuses the commit of a gateway that was paused past its lease', () => sample(showPause))
+
+  it('refuses bad input by its documented error and stores nothing of it', () =>
+    sample((report) => showBadInput(report, 8 * 1024)))
 
   it('lets one of many conditional writers win, whatever gets lost', () =>
     sample((report) => showRaces(report, RACES_SAMPLE)))

@@ -1,4 +1,5 @@
 import { showBackups } from './backups.js'
+import { showBadInput } from './bad-input.js'
 import { showBitRot } from './bit-rot.js'
 import { showClients } from './clients.js'
 import { showDamage } from './damage.js'
@@ -22,6 +23,7 @@ export type Run = (report: Report) => Promise<void>
 
 /** All runs by name. */
 export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
+  ['bad-input', (report) => showBadInput(report)],
   ['bit-rot', (report) => showBitRot(report)],
   ['backups', (report) => showBackups(report)],
   ['clients', (report) => showClients(report)],

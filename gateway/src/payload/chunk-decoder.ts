@@ -25,7 +25,7 @@ type State = 'size' | 'data' | 'dataEnd' | 'trailer' | 'end'
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
-const SIZE_LINE = /^([0-9a-fA-F]{1,10})(?:;chunk-signature=([0-9a-f]+))?$/
+const SIZE_LINE = /^([0-9a-fA-F]{1,10})(?:;chunk-signature=([^;\s]+))?$/
 const TRAILER_LINE = /^([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*$/
 const TRAILER_SIGNATURE = 'x-amz-trailer-signature'
 
