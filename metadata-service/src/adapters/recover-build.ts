@@ -13,6 +13,7 @@ import { checkRow, type NewLife, newLife } from './recover-rows.js'
 import { type KnownFrame, readFrames } from './recover-sources.js'
 import type { RowTable } from './row-table.js'
 import { openDatabase } from './sqlite-open.js'
+import { openValue } from './sqlite-row-check.js'
 import { createSqliteRows } from './sqlite-rows.js'
 
 /** Operations of one transaction: large ones are fast, and the WAL stays small enough. */
@@ -143,7 +144,7 @@ class StoreBuilder {
     let rows = 0
     const all = this.database.prepare<[], [Buffer, Buffer]>('SELECT key, value FROM rows').raw()
     for (const [key, value] of all.iterate()) {
-      checkRow(key, value)
+      checkRow(key, openValue(key, value))
       rows++
     }
     const verdict = this.database.pragma('quick_check', { simple: true })

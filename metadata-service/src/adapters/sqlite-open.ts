@@ -10,12 +10,13 @@ import { CairnError } from '@cairn/protocol'
 import Database from 'better-sqlite3'
 import { PAGE_CACHE_KIB, WAL_PAGES_HARD } from './entry-store-limits.js'
 import { fromSqlite } from './sqlite-errors.js'
+import { sealValue } from './sqlite-row-check.js'
 
 /** `fsync` makes every entry durable before its answer; `none` is for throw-away servers. */
 export type Durability = 'fsync' | 'none'
 
-/** Version of the tables below, kept in `user_version`. */
-const FORMAT = 1
+/** Version of the tables below, kept in `user_version`. Format 1 had no checks of rows (`sqlite-row-check.ts`). */
+const FORMAT = 2
 const VERSION_MIN = [3, 51, 3]
 
 const TABLES = `
@@ -104,5 +105,13 @@ function prepareTables(database: Database.Database, options: OpenDatabaseOptions
   // The write takes the exclusive lock for good, even when there is nothing to create.
   database.exec('BEGIN IMMEDIATE')
   if (format === 0) database.exec(TABLES)
+  if (format === 1) addRowChecks(database)
   database.exec('COMMIT')
+}
+
+function addRowChecks(database: Database.Database): void {
+  database.function('seal_value', { deterministic: true }, (key, value) =>
+    sealValue(key as Buffer, value as Buffer),
+  )
+  database.exec(`UPDATE rows SET value = seal_value(key, value); PRAGMA user_version = ${FORMAT}`)
 }

@@ -2,6 +2,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowTable, RowVersion } from './row-table.js'
+import { openValue, sealValue } from './sqlite-row-check.js'
 
 type RowTuple = [key: Buffer, value: Buffer, revision: number, created: number]
 
@@ -65,7 +66,7 @@ class SqliteRows implements RowTable {
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
-    this.upsert.run(key, value, revision, revision, lease === undefined ? null : Number(lease))
+    this.upsert.run(key, sealValue(key, value), revision, revision, lease === undefined ? null : Number(lease))
   }
 
   delete(key: StoreKey): boolean {
@@ -86,5 +87,5 @@ class SqliteRows implements RowTable {
 }
 
 function toRow([key, value, revision, created]: RowTuple): StoreRow {
-  return { key, value, revision, created }
+  return { key, value: openValue(key, value), revision, created }
 }

@@ -110,9 +110,50 @@ describe('SqliteEntryStore', () => {
   it('refuses a database of a newer format', async () => {
     await open().close()
     const database = new Database(path)
-    database.pragma('user_version = 2')
+    database.pragma('user_version = 3')
     database.close()
     expect(await codeOf(() => open())).to.equal('FormatTooNew')
+  })
+
+  it('takes over a database of format 1, whose rows had no checks', async () => {
+    const before = open()
+    await before.apply({ commits: [], always: [put('row/1', 'one'), put('row/2', '')] })
+    await before.close()
+    const database = new Database(path)
+    database.exec('UPDATE rows SET value = substr(value, 1, length(value) - 4); PRAGMA user_version = 1')
+    database.close()
+    const { results } = await open().read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10 }])
+    expect(results[0]?.map(({ value }) => String(value))).to.deep.equal(['one', ''])
+  })
+
+  it('names a row whose bytes have changed on disk, and goes on with the others', async () => {
+    const before = open()
+    await before.apply({ commits: [], always: [put('row/1', 'one'), put('row/2', 'two')] })
+    await before.close()
+    const content = readFileSync(path)
+    const at = content.indexOf('two')
+    content[at] = (content[at] ?? 0) ^ 1
+    writeFileSync(path, content)
+    const store = open()
+    expect(await codeOf(() => store.read([{ kind: 'get', key: bytes('row/2') }]))).to.equal('MessageCorrupt')
+    expect((await store.read([{ kind: 'get', key: bytes('row/1') }])).results[0]).to.have.length(1)
+    await store.apply({ commits: [], always: [put('row/3', 'three')] })
+  })
+
+  it('refuses to begin an empty store where there must be one', async () => {
+    expect(await codeOf(() => open({ mustExist: true }))).to.equal('DriveFailed')
+    writeFileSync(path, '')
+    expect(await codeOf(() => open({ mustExist: true }))).to.equal('DriveFailed')
+  })
+
+  it('finds damage of the tree at the start when it is told to look', async () => {
+    const before = open()
+    for (let at = 0; at < 2000; at++) await before.apply({ commits: [], always: [put(`row/${at}`, 'x'.repeat(90))] })
+    await before.close()
+    const content = readFileSync(path)
+    content.fill(0, 8 * 4096, 9 * 4096)
+    writeFileSync(path, content)
+    expect(await codeOf(() => open({ quickCheck: true }))).to.equal('DriveFailed')
   })
 
   it('refuses a database that is open already', async () => {
