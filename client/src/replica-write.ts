@@ -44,6 +44,8 @@ export class ReplicaWrite {
   /** A server knows a newer placement, a drive is not where the map says, or too few drives are in service by it. */
   isStale = false
   lastError: unknown
+  /** Targets that had no room. */
+  private fullCount = 0
   /** Set before the bodies end. */
   facts: BlockFacts | undefined
   private readonly options: ReplicaWriteOptions
@@ -78,6 +80,11 @@ export class ReplicaWrite {
   /** A quorum can still be reached. */
   get isHopeful(): boolean {
     return this.stored.length + this.open.size >= this.quorum
+  }
+
+  /** A quorum fails for want of room: the caller can do something about that. */
+  get isFull(): boolean {
+    return this.fullCount > 0 && this.stored.length + this.fullCount >= this.quorum
   }
 
   /** Targets under way. */
@@ -170,6 +177,7 @@ export class ReplicaWrite {
     if (!this.open.has(target)) return
     this.lastError = error
     if (hasCode(error, 'StaleClusterMap', 'NoSuchDrive')) this.isStale = true
+    if (hasCode(error, 'DriveFull')) this.fullCount++
     this.close(target)
   }
 

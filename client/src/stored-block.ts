@@ -85,9 +85,14 @@ export async function noteStale({ clock, counters, view }: ClientParts): Promise
   if (view.epoch === epoch) await sleep(clock, STALE_DELAY_MS)
 }
 
-/** `InsufficientReplicas` for a block, with the last replica's error as its cause. */
+/** `InsufficientReplicas` for a block, or `DriveFull` for want of room, with the last replica's error as its cause. */
 export function tooFew(block: BlockId, write: ReplicaWrite): CairnError {
   const name = Buffer.from(block).toString('hex')
+  if (write.isFull) {
+    return new CairnError('DriveFull', `too few drives have room for block ${name}`, {
+      cause: write.lastError,
+    })
+  }
   const message = `too few drives could store block ${name}`
   return new CairnError('InsufficientReplicas', message, { cause: write.lastError })
 }

@@ -50,7 +50,7 @@ for (const size of [100, UNIT_BYTES * 40, BLOCK_BYTES_MAX + 5]) {
 
     it('is an error, and nothing is committed, when the new members cannot take copies', async () => {
       const world = await createWorld({ servers: 6, replicas: 3 })
-      for (const index of [3, 4]) Object.assign(world.servers[index] ?? {}, { putError: 'DriveFull' })
+      for (const index of [3, 4]) Object.assign(world.servers[index] ?? {}, { putError: 'DriveFailed' })
       world.metadata.beforeCommit = () => {
         world.metadata.beforeCommit = undefined
         world.place([3, 4, 5])

@@ -39,9 +39,16 @@ for (const [name, bytes] of [
     })
 
     it('are refused when two drives fail, and nothing is committed', async () => {
+      server(world, 0).putError = 'DriveFailed'
+      server(world, 1).putError = 'DriveFailed'
+      expect(await codeOf(put())).to.equal('InsufficientReplicas')
+      expect(world.metadata.ops).to.deep.equal([])
+    })
+
+    it('are refused for want of room when two drives are full', async () => {
       server(world, 0).putError = 'DriveFull'
       server(world, 1).putError = 'DriveFull'
-      expect(await codeOf(put())).to.equal('InsufficientReplicas')
+      expect(await codeOf(put())).to.equal('DriveFull')
       expect(world.metadata.ops).to.deep.equal([])
     })
 
