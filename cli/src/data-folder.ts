@@ -205,7 +205,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Writes `run/<role>-<n>.pid` with the first free n; returns a function that removes it. */
+/**
+ * Writes `run/<role>-<n>.pid` with the first free n; returns a function that removes it. A full disk is no reason not
+ * to start: reads and deletes go on there, and without a file nobody finds the process by it.
+ */
 export function writePidFile(dataDir: string, role: string): () => void {
   const folder = join(dataDir, 'run')
   makeFolder(folder)
@@ -213,7 +216,12 @@ export function writePidFile(dataDir: string, role: string): () => void {
   let number = 1
   while (taken.has(`${role}-${number}.pid`) && isOther(join(folder, `${role}-${number}.pid`))) number++
   const path = join(folder, `${role}-${number}.pid`)
-  replaceFile(path, `${process.pid}\n`)
+  try {
+    replaceFile(path, `${process.pid}\n`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    rmSync(`${path}.new`, { force: true })
+  }
   return () => rmSync(path, { force: true })
 }
 
