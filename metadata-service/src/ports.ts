@@ -125,6 +125,8 @@ export interface EntryStore {
   /** Ends the lease and deletes its rows. */
   revokeLease(lease: LeaseId): Promise<void>
   close(): Promise<void>
+  /** True while the disk is full and a reserve is in use: only what frees space is to be written. */
+  readonly isShort?: boolean
 }
 
 /**
