@@ -181,7 +181,7 @@ class Service implements MetadataService {
     })
     const { random } = options
     const sessions = new Sessions({ store, clock, random })
-    const guard = createWriterGuard(sessions, cluster)
+    const guard = createWriterGuard(sessions, cluster, () => options.store.isShort === true)
     const watched = watchCommits(store, clock, this.upkeep.repair.budget)
     this.namespace = createNamespace({ store: watched, clock, random, guard })
     this.check = new CheckRunner({

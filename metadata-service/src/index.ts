@@ -25,6 +25,7 @@ export {
   STORE_FILE,
 } from './adapters/recover.js'
 export { openSqliteEntryStore, type SqliteEntryStoreOptions } from './adapters/sqlite-entry-store.js'
+export { SPACE_RESERVE_BYTES } from './adapters/sqlite-reserve.js'
 export {
   createMetadataService,
   type MetadataService,

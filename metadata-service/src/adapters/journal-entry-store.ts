@@ -133,6 +133,10 @@ class JournaledStore implements JournaledEntryStore {
     this.lookLater()
   }
 
+  get isShort(): boolean {
+    return this.store.isShort === true
+  }
+
   async apply(entry: Entry): Promise<readonly CommitResult[]> {
     let results: readonly CommitResult[]
     try {

@@ -15,7 +15,7 @@
  * runs after the answers of its turn; at WAL_PAGES_HARD SQLite itself runs it inside the commit, which bounds the
  * WAL and holds writers back.
  */
-import { CairnError, type Clock, hasCode } from '@cairn/protocol'
+import { CairnError, type CancelTimer, type Clock, hasCode } from '@cairn/protocol'
 import type { Database, Statement } from 'better-sqlite3'
 import type {
   CommitResult,
@@ -36,16 +36,26 @@ import { createLeaseTable, type LeaseTable } from './lease-table.js'
 import { readRows } from './row-table.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { type OpenDatabaseOptions, openDatabase } from './sqlite-open.js'
+import { openSpaceReserve, type SpaceReserve } from './sqlite-reserve.js'
 import { createSqliteRows } from './sqlite-rows.js'
 
 export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
   /** Decides when leases end, and runs checkpoints after the turn that needs one. */
   readonly clock: Clock
+  /** Space kept back for deletes on a full disk; see `sqlite-reserve.ts`. None unless given. */
+  readonly reserveBytes?: number
 }
 
 /** Opens or creates the store. Leases that were alive start their whole time again. Errors: see `openDatabase`. */
 export function openSqliteEntryStore(options: SqliteEntryStoreOptions): EntryStore {
-  return new SqliteEntryStore(openDatabase(options), options.clock)
+  const { path, reserveBytes = 0, clock } = options
+  const reserve = reserveBytes > 0 ? openSpaceReserve(`${path}-reserve`, reserveBytes) : undefined
+  try {
+    return new SqliteEntryStore(openDatabase(options), clock, reserve)
+  } catch (error) {
+    if (!hasCode(error, 'DriveFull') || reserve?.release() !== true) throw error
+    return new SqliteEntryStore(openDatabase(options), clock, reserve)
+  }
 }
 
 /** Bytes of a database page: SQLite's default. */
@@ -53,6 +63,9 @@ const PAGE_BYTES = 4096
 
 /** Held, because a database that is collected as garbage is closed. */
 const ABANDONED = new Set<Database>()
+
+/** Time between two looks whether the reserve fits again. */
+const RESERVE_MS = 5_000
 
 class SqliteEntryStore implements EntryStore {
   private readonly database: Database
@@ -66,8 +79,11 @@ class SqliteEntryStore implements EntryStore {
   private walPages = 0
   private checkpointDue = false
   private failure: CairnError | undefined
+  private readonly reserve: SpaceReserve | undefined
+  private cancelReserve: CancelTimer | undefined
 
-  constructor(database: Database, clock: Clock) {
+  constructor(database: Database, clock: Clock, reserve: SpaceReserve | undefined) {
+    this.reserve = reserve
     this.database = database
     this.clock = clock
     this.table = new CachedRows(createSqliteRows(database))
@@ -76,6 +92,11 @@ class SqliteEntryStore implements EntryStore {
     this.log = createEventLog(this.revision)
     this.leases = createLeaseTable(clock, () => this.tryEndDueLeases())
     for (const { id, ttlMs } of this.statements.selectLeases.all()) this.leases.start(String(id), ttlMs)
+    if (this.isShort) this.holdLater()
+  }
+
+  get isShort(): boolean {
+    return this.reserve?.isHeld === false
   }
 
   async apply(entry: Entry): Promise<readonly CommitResult[]> {
@@ -124,6 +145,7 @@ class SqliteEntryStore implements EntryStore {
   }
 
   async close(): Promise<void> {
+    this.cancelReserve?.()
     this.leases.close()
     this.log.close()
     if (this.failure === undefined) this.database.close()
@@ -160,8 +182,26 @@ class SqliteEntryStore implements EntryStore {
     this.leases.end(lease)
   }
 
-  /** Runs `change` as one durable transaction; its events make the next revision. */
+  /** Runs `change` as one durable transaction. On a full disk the reserve is given up for it. */
   private write<T>(change: () => { value: T; events: readonly StoreEvent[] }): T {
+    try {
+      return this.writeOnce(change)
+    } catch (error) {
+      if (!hasCode(error, 'DriveFull') || this.reserve?.release() !== true) throw error
+      this.holdLater()
+      return this.writeOnce(change)
+    }
+  }
+
+  private holdLater(): void {
+    this.cancelReserve = this.clock.setTimer(RESERVE_MS, () => {
+      this.reserve?.tryHold()
+      if (this.isShort) this.holdLater()
+    })
+  }
+
+  /** Its events make the next revision. */
+  private writeOnce<T>(change: () => { value: T; events: readonly StoreEvent[] }): T {
     const { value, events } = this.prepareWrite(change)
     this.commit()
     if (events.length > 0) {

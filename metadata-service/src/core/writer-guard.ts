@@ -2,7 +2,7 @@
  * What fences the commits of a writer: its session's row must still be the one it opened, and the pool must still
  * be at the epoch by which it placed its blocks. Both stand as compares in the commit itself.
  */
-import { type CairnError, type SessionId, sameBytes } from '@cairn/protocol'
+import { CairnError, type SessionId, sameBytes } from '@cairn/protocol'
 import type { Compare, StoreRow } from '../ports.js'
 import type { ClusterState } from './cluster-state.js'
 import { poolKey } from './cluster-state-rows.js'
@@ -17,7 +17,10 @@ export interface WriterClaim {
 
 /** Makes the compares of a writer's commits and explains them when they fail. */
 export interface WriterGuard {
-  /** `SessionExpired` or `StaleClusterMap` at once if the claim does not hold. */
+  /**
+   * `SessionExpired` or `StaleClusterMap` at once if the claim does not hold; `DriveFull` while the store has no room
+   * for what does not free any.
+   */
   compares(claim: WriterClaim): Promise<Compare[]>
   /**
    * Why a commit with these compares failed, judged by the rows of its else branch (the writer's compares and
@@ -30,9 +33,14 @@ export interface WriterGuard {
   ): Promise<CairnError | undefined>
 }
 
-/** The guard over this service's sessions and cluster map. */
-export function createWriterGuard(sessions: Sessions, cluster: ClusterState): WriterGuard {
+/** The guard over this service's sessions and cluster map; `isShort`: the store has no room for new rows. */
+export function createWriterGuard(
+  sessions: Sessions,
+  cluster: ClusterState,
+  isShort: () => boolean = () => false,
+): WriterGuard {
   async function compares({ session, pool }: WriterClaim): Promise<Compare[]> {
+    if (isShort()) throw new CairnError('DriveFull', 'the disk of the metadata is full')
     const ofSession = await sessions.compare(session)
     return pool === undefined ? [ofSession] : [ofSession, await cluster.poolCompare(pool.id, pool.epoch)]
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -107,6 +107,21 @@ describe('SqliteEntryStore', () => {
     expect((await store.read([])).revision).to.equal(stored + 2)
   })
 
+  it('gives its reserve up when the disk is full, and takes it back later', async () => {
+    const store = open({ pagesMax: 64, reserveBytes: 65_536 })
+    const value = Buffer.alloc(3000)
+    expect([store.isShort, existsSync(`${path}-reserve`)]).to.deep.equal([false, true])
+    const fill = async (): Promise<void> => {
+      for (let row = 0; row < 1000; row++) {
+        await store.apply({ commits: [], always: [{ key: bytes(`row/${row}`), value }] })
+      }
+    }
+    expect(await codeOf(fill)).to.equal('DriveFull')
+    expect([store.isShort, existsSync(`${path}-reserve`)]).to.deep.equal([true, false])
+    await world.clock.advance(10_000)
+    expect([store.isShort, existsSync(`${path}-reserve`)]).to.deep.equal([false, true])
+  })
+
   it('refuses a database of a newer format', async () => {
     await open().close()
     const database = new Database(path)
@@ -148,7 +163,8 @@ describe('SqliteEntryStore', () => {
 
   it('finds damage of the tree at the start when it is told to look', async () => {
     const before = open()
-    for (let at = 0; at < 2000; at++) await before.apply({ commits: [], always: [put(`row/${at}`, 'x'.repeat(90))] })
+    for (let at = 0; at < 2000; at++)
+      await before.apply({ commits: [], always: [put(`row/${at}`, 'x'.repeat(90))] })
     await before.close()
     const content = readFileSync(path)
     content.fill(0, 8 * 4096, 9 * 4096)
