@@ -241,8 +241,8 @@ async function workUnder(world: World, options: StartOptions, history: History):
   void server.exited.then(() => {
     isAlive = false
   })
-  const options = { operations: OPERATIONS, seeded: createSeeded(world.seed), goesOn: () => isAlive }
-  history.push(...(await runWorkload(server, options)))
+  const work = { operations: OPERATIONS, seeded: createSeeded(world.seed), goesOn: () => isAlive }
+  history.push(...(await runWorkload(server, work)))
   await server.stop()
 }
 
