@@ -55,6 +55,15 @@ export type CommitResult =
    * serves the retry. For an `empty` compare it has the first row of the range, or `undefined`. */
   | { readonly committed: false; readonly revision: number; readonly rows: readonly (StoreRow | undefined)[] }
 
+/**
+ * Keys that are equal up to and including the first `delimiter` at or behind byte `from` form a group. Of a group only
+ * the first row of the range need be given: the others may be left out, by stores that can skip them.
+ */
+export interface RollUp {
+  readonly from: number
+  readonly delimiter: Uint8Array
+}
+
 export type Read =
   | { readonly kind: 'get'; readonly key: StoreKey }
   | {
@@ -63,6 +72,8 @@ export type Read =
       /** 1 to 10,000 rows. */
       readonly limit: number
       readonly reverse?: boolean
+      /** Forward scans only. */
+      readonly rollUp?: RollUp
     }
 
 export interface ReadResult {

@@ -1,6 +1,7 @@
 /** The table `rows` of the embedded store: its statements, prepared once. */
 import type { Database, Statement } from 'better-sqlite3'
 import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import { scanRolledUp } from './rolled-up-scan.js'
 import type { RowTable, RowVersion } from './row-table.js'
 import { openValue, sealValue } from './sqlite-row-check.js'
 
@@ -60,13 +61,25 @@ class SqliteRows implements RowTable {
     return this.scan({ kind: 'scan', range, limit: 1 })[0]
   }
 
-  scan({ range, limit, reverse }: Extract<Read, { kind: 'scan' }>): StoreRow[] {
+  scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
+    const { range, limit, reverse, rollUp } = read
+    if (rollUp !== undefined && reverse !== true) {
+      return scanRolledUp((from, some) => this.selectAscending.all(from, range.to, some), read, rollUp).map(
+        toRow,
+      )
+    }
     const statement = reverse === true ? this.selectDescending : this.selectAscending
     return statement.all(range.from, range.to, limit).map(toRow)
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
-    this.upsert.run(key, sealValue(key, value), revision, revision, lease === undefined ? null : Number(lease))
+    this.upsert.run(
+      key,
+      sealValue(key, value),
+      revision,
+      revision,
+      lease === undefined ? null : Number(lease),
+    )
   }
 
   delete(key: StoreKey): boolean {

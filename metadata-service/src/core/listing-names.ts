@@ -3,6 +3,7 @@
  * what `o/` and `v/` rows have in common, so one position serves both.
  */
 import { CairnError, KEY_BYTES_MAX, LIST_PAGE_MAX, SPACE_ID_BYTES, type SpaceId } from '@cairn/protocol'
+import type { RollUp } from '../ports.js'
 import { successorOfPrefix } from './keys.js'
 import { checkText } from './resolve.js'
 
@@ -45,6 +46,12 @@ export class ListingNames {
     if (this.delimiter.length === 0) return -1
     const at = name.indexOf(this.delimiter, this.prefixEnd)
     return at < 0 ? -1 : at + this.delimiter.length
+  }
+
+  /** How a store may skip groups in rows whose keys have `keyOffset` bytes before the name. */
+  rollUp(keyOffset: number): RollUp | undefined {
+    if (this.delimiter.length === 0) return undefined
+    return { from: keyOffset + this.prefixEnd, delimiter: this.delimiter }
   }
 
   /** The first name behind a group that ends at `end` of one of its names. */

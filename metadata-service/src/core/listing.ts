@@ -1,6 +1,7 @@
 /**
  * Lists current objects: a range scan of `o/` that skips. Delete markers are hidden, a common prefix is skipped by
- * seeking behind it, whatever its size. Each page of rows is of one revision; so what has been written before the
+ * seeking behind it, whatever its size: by the store itself, unless a delete marker stands where the group begins and
+ * somebody must look for an object behind it. Each page of rows is of one revision; so what has been written before the
  * call began is listed, and what is written meanwhile may be.
  */
 import type { ListObjectsRequest, ListObjectsResponse, ObjectVersion, SpaceId } from '@cairn/protocol'
@@ -13,8 +14,7 @@ import type { Resolver } from './resolve.js'
 /** Rows that one call looks at: some 0.2 s. Behind so many delete markers a page ends early, truncated. */
 export const ROWS_PER_LISTING_MAX = 100_000
 
-/** Rows of the first and of the smallest scan when keys are rolled up: groups may hold many of them. */
-const GROUPED_SCAN_ROWS = 128
+/** Rows of the smallest scan behind a marker at the head of a group: the next row may be an object. */
 const SCAN_ROWS_MIN = 16
 const SCAN_ROWS_MAX = 1_001
 
@@ -47,6 +47,8 @@ class ObjectPage {
   private rowsSeen = 0
   /** The position is behind a group that reaches beyond the last scan. */
   private hasJumped = false
+  /** A marker was met at the head of a group: the rows behind it are wanted too, up to the group's first object. */
+  private isInGroup = false
   private isTruncated = false
   private next = ''
 
@@ -54,25 +56,26 @@ class ObjectPage {
     this.names = new ListingNames(space, request)
     this.limit = request.limit
     this.from = this.names.startAfter(space, request.after)
-    const wanted = Math.min(this.limit + 1, SCAN_ROWS_MAX)
-    this.scanRows = request.delimiter === '' ? wanted : Math.min(wanted, GROUPED_SCAN_ROWS)
+    this.scanRows = Math.min(this.limit + 1, SCAN_ROWS_MAX)
   }
 
   /** The next scan; none when nothing more can be listed. */
   reads(): Read[] {
     if (this.limit === 0 || Buffer.compare(this.from, this.names.to) >= 0) return []
     const range = { from: orderedBytes('o/', this.from), to: orderedBytes('o/', this.names.to) }
-    return [{ kind: 'scan', range, limit: this.scanRows }]
+    const rollUp = this.isInGroup ? undefined : this.names.rollUp(2)
+    return [{ kind: 'scan', range, limit: this.scanRows, ...(rollUp === undefined ? {} : { rollUp }) }]
   }
 
   /** Takes the rows of the last scan. False when the page is done. */
   add(rows: readonly StoreRow[]): boolean {
-    const countBefore = this.count
-    const isLast = rows.length < this.scanRows
     this.rowsSeen += rows.length
-    if (this.limit === 0 || !this.addRows(rows) || isLast) return false
+    const outcome = this.limit === 0 ? 'full' : this.addRows(rows)
+    if (outcome === 'full' || (outcome === 'all' && rows.length < this.scanRows)) return false
     if (this.rowsSeen >= ROWS_PER_LISTING_MAX) return this.stopEarly(rows)
-    this.scanRows = Math.min(SCAN_ROWS_MAX, this.rowsWanted(this.count - countBefore))
+    const wanted =
+      outcome === 'group' ? SCAN_ROWS_MIN : Math.max(this.scanRows * 2, this.limit - this.count + 1)
+    this.scanRows = Math.min(SCAN_ROWS_MAX, wanted)
     return this.reads().length > 0
   }
 
@@ -85,23 +88,36 @@ class ObjectPage {
     return this.objects.length + this.commonPrefixes.length
   }
 
-  /** False when there is one entry more than the page takes. */
-  private addRows(rows: readonly StoreRow[]): boolean {
+  /** `full`: there is one entry more than the page takes. `group`: look into the group that begins with a marker. */
+  private addRows(rows: readonly StoreRow[]): 'all' | 'full' | 'group' {
+    const mayLackRows = !this.isInGroup
+    this.isInGroup = false
     for (const row of rows) {
       const name = viewOf(row.key, 2)
       if (Buffer.compare(name, this.from) < 0) continue
       const listed = readListedRow(row.value)
-      if (listed.deleteMarker) continue
+      if (listed.deleteMarker) {
+        this.enterGroup(name)
+        if (this.isInGroup && mayLackRows) return 'group'
+        continue
+      }
       if (this.count === this.limit) {
         this.isTruncated = true
-        return false
+        return 'full'
       }
+      this.isInGroup = false
       this.addEntry(name, listed)
     }
     const end = endOf(rows)
     this.hasJumped = Buffer.compare(this.from, end) > 0
     this.moveTo(end)
-    return true
+    return 'all'
+  }
+
+  /** A marker says nothing about the keys behind it in its group. */
+  private enterGroup(name: Buffer): void {
+    this.isInGroup = this.names.groupEnd(name) >= 0
+    if (this.isInGroup) this.moveTo(afterName(name))
   }
 
   private addEntry(name: Buffer, listed: ListedRow): void {
@@ -114,12 +130,6 @@ class ObjectPage {
       this.commonPrefixes.push(this.next)
       this.moveTo(this.names.afterGroup(name, end))
     }
-  }
-
-  /** Little after a jump over a large group; more and more when delete markers hide what is there. */
-  private rowsWanted(found: number): number {
-    if (this.hasJumped) return Math.max(found * 2, SCAN_ROWS_MIN)
-    return Math.max(this.scanRows * 2, this.limit - this.count + 1)
   }
 
   private moveTo(from: Uint8Array): void {

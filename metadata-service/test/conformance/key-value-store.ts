@@ -194,6 +194,22 @@ export function describeKeyValueStore(
         expect(await scan(subject, ['s/b', 's/a'])).to.deep.equal([])
       })
 
+      it('gives the first row of every group, and every row that stands alone, when it may roll up', async () => {
+        const groups = Array.from({ length: 40 }, (_, at) => String.fromCharCode(0x30 + at))
+        const grouped = groups.flatMap((name) => [`s/${name}x/1`, `s/${name}x/2`, `s/${name}x/3`])
+        const alone = groups.map((name) => `s/${name}y`)
+        await write(subject, ...grouped.slice(0, 100).map((key) => put(key, '')))
+        await write(subject, ...[...grouped.slice(100), ...alone].map((key) => put(key, '')))
+        const rollUp = { from: 2, delimiter: bytes('/') }
+        const needed = groups.flatMap((name) => [`s/${name}x/1=`, `s/${name}y=`])
+        const found = await scan(subject, ['s/', 's0'], { rollUp })
+        expect(found.filter((row) => !/[23]=$/.test(row))).to.deep.equal(needed)
+        const some = await scan(subject, ['s/', 's0'], { rollUp, limit: 7 })
+        expect(some).to.have.length(7)
+        expect(found.slice(0, 7)).to.deep.equal(some)
+        expect((await scan(subject, ['s/0x/2', 's/1'], { rollUp }))[0]).to.equal('s/0x/2=')
+      })
+
       it('refuses scans without a sensible limit', async () => {
         for (const limit of [0, 10_001, 1.5]) {
           const read = subject.store.read([{ kind: 'scan', range: range('a', 'b'), limit }])

@@ -104,7 +104,7 @@ export async function find(subject: Subject, key: string): Promise<StoreRow | un
 export async function scan(
   subject: Subject,
   [from, to]: [string, string],
-  options: { limit?: number; reverse?: boolean } = {},
+  options: Partial<Omit<Extract<Read, { kind: 'scan' }>, 'kind' | 'range'>> = {},
 ): Promise<string[]> {
   const { results } = await settle(
     subject,
