@@ -10,6 +10,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   openssl: 'openssl',
   strace: 'strace',
   curl: 'curl',
+  chromium: 'chromium',
   gcc: 'gcc libc6-dev',
   setpriv: 'util-linux',
   losetup: 'mount',
