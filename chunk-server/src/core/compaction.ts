@@ -12,19 +12,24 @@
  * So once all segments up to the horizon are gone, durably, the tombstone has nothing left to kill. Until then it is
  * carried along, with its order and horizon unchanged. Tombstones that pile up make the oldest segments be
  * rewritten, so that their horizon can pass.
+ *
+ * Which segment: the one that gives most space for its age and cost (benefit = space freed x age, cost = bytes read
+ * and copied), as in log-structured file systems: what has been quiet for long stays so, and is worth packing
+ * tightly. Many small segments, left by restarts, are merged. ● A segment is only begun if the drive has room for
+ * all that lives in it, so that a full drive gets emptier with every step; puts stop at the reserve, copies do not.
  */
-import { CairnError, type Unit } from '@cairn/protocol'
+import { type BlockId, CairnError, type Clock, type Unit } from '@cairn/protocol'
 import type { Disk, IndexedBlock } from '../ports.js'
 import { type BlockReader, concernsBlock } from './block-reader.js'
 import { type BlockTable, keyOf } from './block-table.js'
 import type { GroupCommit, Placement } from './group-commit.js'
 import { TOMBSTONES_PER_RECORD_MAX, type Tombstone, tombstoneRecordBytes } from './record.js'
-import { segmentPath } from './segment-header.js'
+import { SEGMENT_HEADER_BYTES, segmentPath } from './segment-header.js'
 import type { SegmentLimits } from './segment-limits.js'
 import { scanSegment } from './segment-scan.js'
 import { recordBytesOf, type Segment, type SegmentSet } from './segment-set.js'
 import type { StreamWriter } from './stream-writer.js'
-import type { WriteState } from './write-state.js'
+import type { DriveSpace, WriteState } from './write-state.js'
 
 /** What compaction works on. */
 export interface CompactionOptions {
@@ -36,10 +41,19 @@ export interface CompactionOptions {
   readonly streams: StreamWriter
   readonly reader: BlockReader
   readonly limits: SegmentLimits
+  readonly clock: Clock
   /** Keys of blocks whose deletion is queued. */
   readonly deleting: ReadonlyMap<string, number>
   /** Large blocks being copied: their deletions wait. */
   readonly copying: Map<string, Promise<void>>
+}
+
+/** How a run behaves. */
+export interface CompactionControl {
+  /** Ends the run between two segments. */
+  readonly signal: AbortSignal
+  /** Awaited between small steps: a run that shares its drive gives way here. */
+  readonly rest?: () => Promise<void> | undefined
 }
 
 /** What one run did. */
@@ -49,10 +63,23 @@ export interface CompactionResult {
   readonly removedSegments: number
   /** False if the budget ended the run before the work was done. */
   readonly complete: boolean
+  /** The drive is short of space: the next run should come soon. */
+  readonly tight: boolean
 }
 
 /** Copies of small blocks in flight at once: they share the group commit's syncs. */
 const COPIES_AT_ONCE = 64
+/** Small sealed segments from which they are merged, and the share of a full one up to which one is small. */
+const SMALL_SEGMENTS_MIN = 8
+const SMALL_SHARE = 0.25
+/** On a drive that is short of space: share of dead bytes that is worth a rewrite, and factor of the budget. */
+const TIGHT_DEAD_SHARE_MIN = 0.05
+const TIGHT_BUDGET = 4
+/** One read of a scan, and its records between two turns. */
+const SCAN_BYTES = 256 * 1024
+const RECORDS_PER_TURN = 32
+/** Room beyond what lives in a segment: headers of new segments. */
+const SLACK_BYTES = 3 * SEGMENT_HEADER_BYTES
 
 export class Compactor {
   private readonly options: CompactionOptions
@@ -60,14 +87,17 @@ export class Compactor {
   private copiedBytes = 0
   private freedBytes = 0
   private removedSegments = 0
+  private space: DriveSpace = { freeBytes: Number.POSITIVE_INFINITY, tight: false }
+  private merging: ReadonlySet<Segment> = new Set()
+  private rest: () => Promise<void> | undefined = () => undefined
 
   constructor(options: CompactionOptions) {
     this.options = options
   }
 
   /** One bounded run; joins the one that is under way. */
-  run(signal: AbortSignal): Promise<CompactionResult> {
-    this.running ??= this.compact(signal).finally(() => {
+  run(control: CompactionControl): Promise<CompactionResult> {
+    this.running ??= this.compact(control).finally(() => {
       this.running = undefined
     })
     return this.running
@@ -78,26 +108,31 @@ export class Compactor {
     await this.running?.catch(() => undefined)
   }
 
-  private async compact(signal: AbortSignal): Promise<CompactionResult> {
+  private async compact({ signal, rest }: CompactionControl): Promise<CompactionResult> {
     this.options.state.assertWritable()
+    this.rest = rest ?? (() => undefined)
+    this.space = await this.options.state.space()
+    const { tight } = this.space
     this.copiedBytes = 0
     this.freedBytes = 0
     this.removedSegments = 0
     await this.closeDeadWeight()
+    this.merging = tight ? new Set() : this.smallSegments()
     const done = new Set<Segment>()
+    const budgetBytes = this.options.limits.compactionBytesMax * (tight ? TIGHT_BUDGET : 1)
     let complete = true
     for (;;) {
       const segment = this.choose(done)
       if (segment === undefined) break
       done.add(segment)
-      if (signal.aborted || this.copiedBytes >= this.options.limits.compactionBytesMax) {
+      if (signal.aborted || this.copiedBytes >= budgetBytes) {
         complete = false
         break
       }
       await this.segment(segment)
     }
     const { copiedBytes, freedBytes, removedSegments } = this
-    return { copiedBytes, freedBytes, removedSegments, complete }
+    return { copiedBytes, freedBytes, removedSegments, complete, tight }
   }
 
   /** Seals open segments that are worth compacting, so that space comes back without further writes. */
@@ -111,16 +146,43 @@ export class Compactor {
     if (activeSegment !== undefined && heavy(activeSegment)) await log.roll()
   }
 
-  /** The emptiest sealed segment above the threshold, or the oldest while tombstones press. */
+  /** The sealed segment worth most above the threshold, a small one, or the oldest while tombstones press. */
   private choose(done: ReadonlySet<Segment>): Segment | undefined {
-    const { segments, limits } = this.options
-    const open = [...segments.all.values()].filter(
-      (segment) => segment.sealed && !done.has(segment) && !isStuck(segment),
-    )
-    const worthwhile = open.filter((segment) => this.deadShare(segment) >= limits.deadShareMin)
-    if (worthwhile.length > 0) return worthwhile.reduce((a, b) => (b.liveBytes < a.liveBytes ? b : a))
-    if (open.length === 0 || !this.tombstonesPress()) return undefined
+    const open = this.sealed().filter((segment) => !done.has(segment) && this.fits(segment))
+    const worthwhile = open.filter((segment) => this.deadShare(segment) >= this.deadShareMin)
+    if (worthwhile.length > 0) return worthwhile.reduce((a, b) => (this.worth(b) > this.worth(a) ? b : a))
+    const small = open.find((segment) => this.merging.has(segment))
+    if (small !== undefined || open.length === 0 || !this.tombstonesPress()) return small
     return open.reduce((a, b) => (b.sequence < a.sequence ? b : a))
+  }
+
+  private sealed(): Segment[] {
+    return [...this.options.segments.all.values()].filter((segment) => segment.sealed && !isStuck(segment))
+  }
+
+  private smallSegments(): Set<Segment> {
+    const bytesMax = this.options.limits.segmentBytes * SMALL_SHARE
+    const small = this.sealed().filter((segment) => segment.position <= bytesMax)
+    return new Set(small.length < SMALL_SEGMENTS_MIN ? [] : small)
+  }
+
+  private get deadShareMin(): number {
+    const { deadShareMin } = this.options.limits
+    return this.space.tight ? Math.min(TIGHT_DEAD_SHARE_MIN, deadShareMin) : deadShareMin
+  }
+
+  /** Whether there is room for all that would be copied out of it. */
+  private fits(segment: Segment): boolean {
+    if (segment.liveBytes === 0 && segment.tombstoneBytes === 0) return true
+    const freeBytes = this.space.freeBytes - this.copiedBytes + this.freedBytes
+    return segment.liveBytes + segment.tombstoneBytes + SLACK_BYTES <= freeBytes
+  }
+
+  /** Space x age over cost; a sequence is about the time, in ms, at which the segment was begun. */
+  private worth(segment: Segment): number {
+    const nowMs = this.options.clock.wallMicros() / 1000
+    const ageMs = Math.max(1, nowMs - segment.sequence)
+    return (this.deadShare(segment) * ageMs) / (1 + segment.liveBytes / Math.max(1, segment.position))
   }
 
   /** Share of a segment that a rewrite would give back. */
@@ -158,12 +220,15 @@ export class Compactor {
   /** Copies all that lives, and all tombstones that are still needed. */
   private async empty(segment: Segment): Promise<void> {
     const living: IndexedBlock[] = []
+    let records = 0
     const needed: Tombstone[] = []
     const file = await this.options.disk.open(segmentPath(segment.sequence), 'read')
     if (file === undefined) return
     try {
-      const place = { sequence: segment.sequence, from: 0 }
+      const place = { sequence: segment.sequence, from: 0, windowBytes: SCAN_BYTES }
       await scanSegment(file, place, {
+        wants: (block, offset) => this.livesAt(block, segment.sequence, offset),
+        rest: () => (++records % RECORDS_PER_TURN === 0 ? this.giveWay() : undefined),
         block: (entry) => {
           if (this.livesHere(entry)) living.push(entry)
         },
@@ -185,17 +250,31 @@ export class Compactor {
     const small = living.filter((entry) => entry.sizeBytes <= smallBlockBytesMax)
     for (let at = 0; at < small.length; at += COPIES_AT_ONCE) {
       await settleAll(small.slice(at, at + COPIES_AT_ONCE).map((entry) => this.copy(entry)))
+      await this.giveWay()
     }
     // One by one: a copy holds a segment that a writer may be waiting for.
-    for (const entry of living) if (entry.sizeBytes > smallBlockBytesMax) await this.copy(entry)
+    for (const entry of living) {
+      if (entry.sizeBytes <= smallBlockBytesMax) continue
+      await this.copy(entry)
+      await this.giveWay()
+    }
     for (let at = 0; at < tombstones.length; at += TOMBSTONES_PER_RECORD_MAX) {
       await this.carry(tombstones.slice(at, at + TOMBSTONES_PER_RECORD_MAX))
     }
   }
 
   private livesHere(entry: IndexedBlock): boolean {
-    const current = this.options.table.find(entry.block)
-    return current?.segment === entry.segment && current.offset === entry.offset
+    return this.livesAt(entry.block, entry.segment, entry.offset)
+  }
+
+  private livesAt(block: BlockId, sequence: number, offset: number): boolean {
+    const current = this.options.table.find(block)
+    return current?.segment === sequence && current.offset === offset
+  }
+
+  private async giveWay(): Promise<void> {
+    await this.rest()
+    await new Promise<void>((resolve) => this.options.clock.defer(resolve))
   }
 
   /** Moves one block. What cannot be read stays where it is, and its segment with it. */

@@ -11,6 +11,7 @@ import {
   toCairnError,
 } from '@cairn/protocol'
 import type { BlockStore, Disk, StoreUsage } from '../ports.js'
+import type { CompactionControl, CompactionResult } from './compaction.js'
 import { findDriveIdentity, isDamagedIdentity, openDriveIdentity, writeIdentity } from './drive-identity.js'
 import { openPoolEpochs, type PoolEpochs } from './pool-epochs.js'
 import { Scrub, type StoreScrubber } from './scrub.js'
@@ -36,7 +37,7 @@ export interface UpkeptBlockStore extends BlockStore {
   /** The index no longer tells the truth: the store must be opened anew without it. */
   readonly indexDamaged?: boolean
   /** One bounded run that gives space of deleted blocks back. */
-  compactOnce?(): Promise<unknown>
+  compactOnce?(control?: Partial<CompactionControl>): Promise<CompactionResult | undefined>
   /** What it did since it was opened. */
   readonly counters?: Readonly<StoreCounters>
 }

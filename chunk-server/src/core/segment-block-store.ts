@@ -35,13 +35,13 @@ import { BlockListing } from './block-listing.js'
 import { BlockReader } from './block-reader.js'
 import { BlockTable, keyOf } from './block-table.js'
 import { BlockVerifier } from './block-verifier.js'
-import { type CompactionResult, Compactor } from './compaction.js'
+import { type CompactionControl, type CompactionResult, Compactor } from './compaction.js'
 import { type Deleted, Deletions } from './deletions.js'
 import { GroupCommit, type Placement } from './group-commit.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import { recover } from './recovery.js'
 import type { StoreScrubber } from './scrub.js'
-import { SEGMENT_LIMITS, type SegmentLimits } from './segment-limits.js'
+import { SEGMENT_LIMITS, type SegmentLimits, segmentBytesFor } from './segment-limits.js'
 import { SegmentScrubber } from './segment-scrubber.js'
 import { SegmentSet } from './segment-set.js'
 import { StreamWriter } from './stream-writer.js'
@@ -66,7 +66,7 @@ export interface SegmentBlockStoreOptions {
 /** A `BlockStore` with its upkeep. */
 export interface SegmentBlockStore extends BlockStore {
   /** One bounded run that gives space of deleted blocks back; `signal` ends it between two segments. */
-  compactOnce(options?: { signal?: AbortSignal }): Promise<CompactionResult>
+  compactOnce(options?: Partial<CompactionControl>): Promise<CompactionResult>
   readonly scrubber: StoreScrubber
   readonly indexDamaged: boolean
   /** Since the store was opened. */
@@ -80,7 +80,9 @@ export interface SegmentBlockStore extends BlockStore {
  * version; damage is reported, never fatal.
  */
 export async function openSegmentBlockStore(options: SegmentBlockStoreOptions): Promise<SegmentBlockStore> {
-  const store = new OpenStore(options)
+  const { capacityBytes } = await options.disk.space()
+  const limits = { segmentBytes: segmentBytesFor(capacityBytes), ...options.limits }
+  const store = new OpenStore({ ...options, limits })
   try {
     await store.open()
   } catch (error) {
@@ -129,7 +131,7 @@ class OpenStore implements SegmentBlockStore {
     this.scrubber = new SegmentScrubber({ disk, index, table, segments, verifier, clock, counters, onDamage })
     const deletions = new Deletions(log, table)
     const { deleting, copying } = deletions
-    const parts = { disk, table, segments, state, log, streams, reader, limits }
+    const parts = { disk, table, segments, state, log, streams, reader, limits, clock }
     this.compactor = new Compactor({ ...parts, deleting, copying })
     this.deletions = deletions
     this.state = state
@@ -237,12 +239,11 @@ class OpenStore implements SegmentBlockStore {
     return { liveBytes, deadBytes, blockCount, damagedBlocks: this.table.damagedCount }
   }
 
-  compactOnce(options: { signal?: AbortSignal } = {}): Promise<CompactionResult> {
+  compactOnce(options: Partial<CompactionControl> = {}): Promise<CompactionResult> {
     this.assertOpen()
-    const { signal } = this.closing
-    return this.compactor.run(
-      options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
-    )
+    const closing = this.closing.signal
+    const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal])
+    return this.compactor.run({ ...options, signal })
   }
 
   flushIndex(): Promise<void> {

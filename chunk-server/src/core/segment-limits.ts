@@ -60,6 +60,15 @@ export const SEGMENT_LIMITS: SegmentLimits = {
   rollBytesMin: 1024 * 1024,
 }
 
+/**
+ * Small drives have small segments, so that what lives in one, and the largest block behind it, fit into the reserve:
+ * compaction then goes on however full the drive is.
+ */
+export function segmentBytesFor(capacityBytes: number): number {
+  const share = Math.floor(capacityBytes / 256)
+  return Math.min(SEGMENT_LIMITS.segmentBytes, Math.max(1024 * 1024, share))
+}
+
 /** Reserve unless the limits name one: 1 % of the drive, 16 MiB at least, 1 GiB at most. */
 export function defaultReserveBytes(capacityBytes: number): number {
   return Math.min(1024 ** 3, Math.max(16 * 1024 * 1024, Math.floor(capacityBytes / 100)))

@@ -107,6 +107,7 @@ export class SegmentSet {
   sequenceMax = 0
   nextOrder = 1
   private readonly options: SegmentSetOptions
+  private closed = false
   /** In order of last use. */
   private readonly handles = new Map<number, ReadHandle>()
 
@@ -153,6 +154,7 @@ export class SegmentSet {
 
   /** Fills `into` from a segment; `undefined` if its file is gone, fewer bytes at its end. */
   async read(sequence: number, into: Uint8Array, offset: number): Promise<number | undefined> {
+    if (this.closed) throw new CairnError('ShuttingDown', 'the block store is closed')
     const handle = this.handle(sequence)
     handle.users++
     try {
@@ -179,7 +181,9 @@ export class SegmentSet {
     this.options.state.counters.segmentsRemoved++
   }
 
+  /** Nothing is read any more: a slow reader must not open again what was closed. */
   async close(): Promise<void> {
+    this.closed = true
     for (const sequence of [...this.handles.keys()]) await this.closeHandle(sequence)
   }
 

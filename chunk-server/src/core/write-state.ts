@@ -45,6 +45,12 @@ export function createStoreCounters(): StoreCounters {
 /** Bytes written after which free space is asked for again. */
 const SPACE_REFRESH_BYTES = 16 * 1024 * 1024
 
+/** Room on a drive, and whether it is short of it: below a twentieth above the reserve. */
+export interface DriveSpace {
+  readonly freeBytes: number
+  readonly tight: boolean
+}
+
 /** The only way of a store to write and sync, with its failure, its counters and its reserve. */
 export class WriteState {
   readonly counters: StoreCounters = createStoreCounters()
@@ -82,6 +88,13 @@ export class WriteState {
     if (this.headroomBytes < sizeBytes) {
       throw new CairnError('DriveFull', `${freeBytes} bytes are free, which is the drive's reserve`)
     }
+  }
+
+  /** Asks the disk for its room. */
+  async space(): Promise<DriveSpace> {
+    const { capacityBytes, freeBytes } = await this.disk.space()
+    const reserveBytes = this.reserveBytes ?? defaultReserveBytes(capacityBytes)
+    return { freeBytes, tight: freeBytes - reserveBytes < capacityBytes / 20 }
   }
 
   /** True if the answer of `assertRoom` takes a look at the disk: callers skip the await otherwise. */

@@ -57,4 +57,91 @@ describe('Compactor', () => {
       expect(blocks, `seed ${seed}`).to.deep.equal([])
     }
   })
+
+  async function put(world: World, counter: number, size: number): Promise<void> {
+    const block = blockId(2, counter)
+    const units = unitsOf(block, createSeededRandom(counter).bytes(size))
+    await world.run(world.store.put(block, ownerOf('k'), units, { signal: never }))
+  }
+
+  async function isWhole(world: World, counters: readonly number[]): Promise<boolean> {
+    const blocks = counters.map((counter) => blockId(2, counter))
+    const { damaged } = await world.run(world.store.verify(blocks, { signal: never }))
+    return damaged.length === 0 && (await world.run(world.store.find(blocks))).length === blocks.length
+  }
+
+  it('merges the small segments that many restarts leave, and keeps all that lives in them', async () => {
+    const world = new World(1)
+    await world.open()
+    const counters = Array.from({ length: 20 }, (_, counter) => counter)
+    for (const counter of counters) {
+      await put(world, counter, 1000)
+      await world.reopen()
+    }
+    expect((await world.segments()).length).to.be.at.least(20)
+    await world.run(world.store.compactOnce())
+    expect((await world.segments()).length).to.be.at.most(2)
+    await world.reopen()
+    expect(await isWhole(world, counters)).to.equal(true)
+    await world.run(world.store.compactOnce())
+    expect((await world.segments()).length).to.be.at.most(2)
+  })
+
+  it('takes the segment that gives most for its cost first', async () => {
+    const world = new World(2)
+    world.limits = { ...TIGHT, compactionBytesMax: 1, tombstoneBytesMin: 1_000_000, segmentBytes: 50_000 }
+    await world.open()
+    for (let counter = 0; counter < 15; counter++) await put(world, counter, 10_000)
+    await world.reopen()
+    const [first, second] = await world.segments()
+    await world.run(world.store.delete([0, 1].map((counter) => blockId(2, counter))))
+    await world.run(world.store.delete([5, 6, 7, 8].map((counter) => blockId(2, counter))))
+    await world.run(world.store.compactOnce())
+    const left = await world.segments()
+    expect(left).to.include(first)
+    expect(left).not.to.include(second)
+  })
+
+  it('gives way between its steps', async () => {
+    const world = await halfDead(1)
+    let rests = 0
+    await world.run(world.store.compactOnce({ rest: () => void rests++ as undefined }))
+    expect(rests).to.be.above(0)
+  })
+
+  it('gives space back on a drive that is full to the reserve, and never fills it further', async () => {
+    const world = new World(3)
+    const { clock, random } = world
+    const capacityBytes = 28 * 1024 * 1024
+    world.disk = createSimulatedDisk({ clock, random, capacityBytes })
+    world.limits = { tailFlushMs: 50 }
+    await world.open()
+    const stored: number[] = []
+    for (let counter = 0; ; counter++) {
+      try {
+        await put(world, counter, 400_000)
+        stored.push(counter)
+      } catch (error) {
+        expect((error as { code: string }).code).to.equal('DriveFull')
+        break
+      }
+    }
+    const full = (await world.disk.space()).freeBytes
+    expect(full).to.be.within(1, 20 * 1024 * 1024)
+    const gone = stored.filter((counter) => counter % 3 === 0)
+    const kept = stored.filter((counter) => counter % 3 !== 0)
+    await world.run(world.store.delete(gone.map((counter) => blockId(2, counter))))
+    let lowest = full
+    world.disk.onOperation = () => {
+      void world.disk.space().then(({ freeBytes }) => {
+        lowest = Math.min(lowest, freeBytes)
+      })
+    }
+    for (let round = 0; round < 12; round++) await world.run(world.store.compactOnce())
+    world.disk.onOperation = undefined
+    expect(lowest).to.be.above(0)
+    expect((await world.disk.space()).freeBytes - full).to.be.above(gone.length * 400_000 * 0.8)
+    expect(await isWhole(world, kept)).to.equal(true)
+    await put(world, 1000, 400_000)
+  })
 })

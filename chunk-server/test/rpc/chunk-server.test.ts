@@ -169,6 +169,21 @@ describe('ChunkServer', () => {
       expect(metadata.registrations[0]?.drives.map((entry) => entry.id)).to.deep.equal([driveId(1)])
     }))
 
+  it('tries a drive again that did not open, and makes it known once it does', () =>
+    run(async () => {
+      const good = drive(0)
+      let attempts = 0
+      const source: DriveSource = {
+        name: good.name,
+        open: () => (++attempts < 4 ? Promise.reject(new CairnError('DriveFailed', 'EIO')) : good.open()),
+      }
+      await open([source, drive(1)])
+      expect(metadata.registrations.at(-1)?.drives.length).to.equal(1)
+      await waitFor(() => metadata.registrations.at(-1)?.drives.length === 2)
+      expect(attempts).to.equal(4)
+      await put(blockId(1, 1))
+    }))
+
   it('answers for a drive whose store does not open that it has failed', () =>
     run(async () => {
       const broken = simulatedDrive({
@@ -346,6 +361,7 @@ describe('ChunkServer', () => {
             compactOnce: async () => {
               rounds.push(source.name)
               if (rounds.length === 1) throw new CairnError('DriveFull', 'full')
+              return undefined
             },
           })
         return { name: source.name, open: async () => ({ ...(await source.open()), openStore }) }

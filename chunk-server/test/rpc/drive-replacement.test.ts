@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   BLOCK_DEADLINE_MS,
@@ -184,17 +184,25 @@ describe('ChunkServer whose folders go and come while it runs', function () {
   })
 
   it('makes an index anew that rots while it is in use', async () => {
-    for (let counter = 0; counter < 50; counter++) await put(blockId(1, counter))
+    const blocks = Array.from({ length: 1500 }, (_, counter) => blockId(1, counter))
+    for (let at = 0; at < blocks.length; at += 500) {
+      await Promise.all(blocks.slice(at, at + 500).map((block) => put(block)))
+    }
     await close()
     await open()
     const file = join(driveFolder(), 'index.sqlite')
-    const content = readFileSync(file)
-    for (let at = 4096; at < content.length; at++) content[at] = (content[at] ?? 0) ^ 0x55
-    writeFileSync(file, content)
-    await codeOf(has(blockId(1, 7)).then(() => Promise.reject(new Error('fine'))))
+    writeFileSync(
+      file,
+      readFileSync(file).map((byte, at) => (at < 4096 ? byte : byte ^ 0x55)),
+    )
+    expect(await codeOf(has(blockId(1, 750)))).to.equal('BlockCorrupt')
     await until(isUp)
-    for (let counter = 0; counter < 50; counter++) expect(await has(blockId(1, counter))).to.equal(true)
-    expect(readdirSync(driveFolder())).to.include('index.sqlite')
-    await put(blockId(1, 60))
+    for (const block of blocks.slice(700, 800)) expect(await has(block)).to.equal(true)
+    expect(events.some((event) => event.kind === 'damage' && event.damage.kind === 'index')).to.equal(true)
+    await put(blockId(1, 4000))
+    await close()
+    await open()
+    expect(await has(blockId(1, 750))).to.equal(true)
+    expect(await has(blockId(1, 4000))).to.equal(true)
   })
 })
