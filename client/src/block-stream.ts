@@ -43,7 +43,10 @@ export class BlockStream {
     this.scope = scope
     this.block = scope.session.nextBlock()
     this.content = new ContentSource(this.block)
-    this.window = new UnitWindow(() => this.bell.ring())
+    this.window = new UnitWindow(
+      () => this.bell.ring(),
+      (task) => parts.clock.defer(task),
+    )
     this.group = parts.view.group(scope.pool, groupOf(this.block))
     this.write = this.send()
   }

@@ -21,6 +21,19 @@ export class UnitCursor implements AsyncIterableIterator<Unit> {
     return this
   }
 
+  /** See `UnitStream`. */
+  poll(): IteratorResult<Unit> | undefined {
+    if (this.dropped) return undefined
+    const unit = this.window.unitAt(this.position)
+    if (unit !== undefined) {
+      this.position++
+      this.window.moved()
+      return { done: false, value: unit }
+    }
+    const isOver = this.window.hasEnded && this.window.failure === undefined
+    return isOver ? { done: true, value: undefined } : undefined
+  }
+
   next(): Promise<IteratorResult<Unit>> {
     const result = this.find()
     if (result !== undefined) return result
@@ -54,15 +67,9 @@ export class UnitCursor implements AsyncIterableIterator<Unit> {
 
   private find(): Promise<IteratorResult<Unit>> | undefined {
     if (this.dropped) return Promise.reject(new CairnError('Cancelled', 'the replica was given up'))
-    const unit = this.window.unitAt(this.position)
-    if (unit !== undefined) {
-      this.position++
-      this.window.moved()
-      return Promise.resolve({ done: false, value: unit })
-    }
-    if (!this.window.hasEnded) return undefined
-    if (this.window.failure === undefined) return Promise.resolve({ done: true, value: undefined })
-    return Promise.reject(this.window.failure)
+    const result = this.poll()
+    if (result !== undefined) return Promise.resolve(result)
+    return this.window.hasEnded ? Promise.reject(this.window.failure) : undefined
   }
 }
 
@@ -74,10 +81,16 @@ export class UnitWindow {
   private base = 0
   private readonly cursors = new Set<UnitCursor>()
   private readonly onMoved: () => void
+  private readonly defer: (task: () => void) => void
+  private tellDue = false
 
-  /** `onMoved` is called whenever a replica has taken a unit or has left. */
-  constructor(onMoved: () => void) {
+  /**
+   * `onMoved` is called whenever a replica has taken a unit or has left. Replicas hear of new units by `defer`: of
+   * all that came in one turn at once.
+   */
+  constructor(onMoved: () => void, defer: (task: () => void) => void) {
     this.onMoved = onMoved
+    this.defer = defer
   }
 
   get heldUnits(): number {
@@ -117,7 +130,9 @@ export class UnitWindow {
 
   push(unit: Unit): void {
     this.units.push(unit)
-    for (const cursor of this.cursors) cursor.advance()
+    if (this.tellDue) return
+    this.tellDue = true
+    this.defer(this.tell)
   }
 
   /** No more units. With a failure, no body ends cleanly. */
@@ -125,12 +140,17 @@ export class UnitWindow {
     if (this.hasEnded) return
     this.hasEnded = true
     this.failure = failure
-    for (const cursor of this.cursors) cursor.advance()
+    this.tell()
   }
 
   moved(): void {
     this.release()
     this.onMoved()
+  }
+
+  private readonly tell = (): void => {
+    this.tellDue = false
+    for (const cursor of this.cursors) cursor.advance()
   }
 
   /** Without any replica nothing is let go: the block may be sent again. */

@@ -6,7 +6,7 @@ import { CairnError } from '../errors.js'
 import { STREAM_CREDIT_BYTES, UNIT_BYTES } from '../limits.js'
 import type { BodyLink } from './body-link.js'
 import { UNIT_COST_MIN } from './limits.js'
-import type { Unit, UnitSource } from './types.js'
+import type { Unit, UnitSource, UnitStream } from './types.js'
 
 /** Credit that a unit of `sizeBytes` uses. */
 export function unitCost(sizeBytes: number): number {
@@ -40,6 +40,7 @@ export class OutgoingBody {
   private readonly link: BodyLink
   private readonly stream: number
   private readonly iterator: UnitIterator
+  private readonly atHand: Required<Pick<UnitStream, 'poll'>> | undefined
   private readonly events: OutgoingBodyEvents
   private creditBytes: number = STREAM_CREDIT_BYTES
   private held: Unit | undefined
@@ -50,6 +51,7 @@ export class OutgoingBody {
     this.link = link
     this.stream = stream
     this.iterator = openSource(source)
+    this.atHand = isPollable(source) ? source : undefined
     this.events = events
   }
 
@@ -80,7 +82,7 @@ export class OutgoingBody {
 
   private pull(): void {
     try {
-      const result = this.iterator.next()
+      const result = this.atHand?.poll() ?? this.iterator.next()
       if (!('then' in result)) {
         this.accept(result)
         return
@@ -143,6 +145,10 @@ export class OutgoingBody {
     this.waiting = false
     this.advance()
   }
+}
+
+function isPollable(source: UnitSource): source is UnitSource & Required<Pick<UnitStream, 'poll'>> {
+  return 'poll' in source && source.poll !== undefined
 }
 
 function openSource(source: UnitSource): UnitIterator {
