@@ -6,8 +6,8 @@ import Database from 'better-sqlite3'
 const FAILED = ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READONLY', 'SQLITE_CANTOPEN']
 
 /**
- * `SQLITE_FULL` is `DriveFull`, I/O errors and corruption are `DriveFailed`, a lock held by another process is
- * `DataFolderInUse`. Our own errors pass; anything else is `Internal`.
+ * `SQLITE_FULL` is `DriveFull`, and so is a WAL index that finds no room; I/O errors and corruption are
+ * `DriveFailed`, a lock held by another process is `DataFolderInUse`. Our own errors pass; else it is `Internal`.
  */
 export function fromSqlite(error: unknown): CairnError {
   if (error instanceof CairnError) return error
@@ -15,7 +15,8 @@ export function fromSqlite(error: unknown): CairnError {
     return new CairnError('Internal', 'the metadata store met an unexpected error', { cause: error })
   }
   const { code } = error
-  if (code.startsWith('SQLITE_FULL')) {
+  // The index of the WAL could not be made larger: of all I/O errors the one that a full disk gives.
+  if (code.startsWith('SQLITE_FULL') || code === 'SQLITE_IOERR_SHMSIZE') {
     return new CairnError('DriveFull', 'no space is left for metadata', { cause: error })
   }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
