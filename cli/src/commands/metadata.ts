@@ -70,6 +70,9 @@ function describeRecovery(report: RecoverReport): string[] {
       ? 'the server was stopped in order after the last entry: everything is back'
       : `changes after ${until} are lost: at most the last second before the server ended, with CAIRN_JOURNAL=sync none`,
     ...(movedTo === undefined ? [] : [`the former store lies in ${movedTo}`]),
+    ...(report.strangeRows > 0
+      ? [`${report.strangeRows} rows cannot be decoded and are kept as they are`]
+      : []),
     ...newLifeLines(rows, report.incarnation),
   ]
 }

@@ -164,7 +164,7 @@ export async function readBackup(file: string): Promise<CheckpointFacts> {
 /** Makes the store anew from a backup; what was there is moved aside. The caller holds the locks. */
 export async function restoreBackup(
   options: RecoverOptions & { readonly backup: CheckpointFacts },
-): Promise<Pick<RecoverReport, 'rows' | 'movedTo' | 'incarnation'>> {
+): Promise<Pick<RecoverReport, 'rows' | 'strangeRows' | 'movedTo' | 'incarnation'>> {
   const { backup, drives } = options
   const { highest } = await findFrames(await findSources(drives), backup)
   return replaceStore(options, { checkpoint: backup, row: { frames: [], highest } })

@@ -9,7 +9,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { CairnError, crc32c } from '@cairn/protocol'
+import { CairnError, crc32c, encodeCheckedJson, isCheckGood } from '@cairn/protocol'
 
 export const FILE_HEADER_BYTES = 16
 const JOURNAL_MAGIC = 'CAIRNJNL'
@@ -97,16 +97,17 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** What `clean.json` says; `undefined` if it is not there or damaged. */
+/** What `clean.json` says; `undefined` if it is not there or damaged. `FormatTooNew` of a newer one. */
 export async function readClean(folder: string): Promise<{ number: number; lineage: string } | undefined> {
   const path = join(folder, CLEAN_FILE)
-  let content: { format?: unknown; number?: unknown; lineage?: unknown }
+  let content: Record<string, unknown>
   try {
-    content = JSON.parse(await readFile(path, 'utf8')) as typeof content
+    content = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
   } catch (error) {
     if (isAbsent(error) || error instanceof SyntaxError) return undefined
     throw error
   }
+  if (typeof content !== 'object' || content === null || !isCheckGood(content)) return undefined
   const { format, number, lineage } = content
   if (typeof format === 'number' && format > FORMAT) {
     throw new CairnError('FormatTooNew', `${path} has format ${format}; this version knows ${FORMAT}`)
@@ -120,7 +121,7 @@ export async function writeClean(folder: string, at: { number: number; lineage: 
   const temporary = `${path}.new`
   const handle = await open(temporary, 'w', 0o600)
   try {
-    await handle.writeFile(`${JSON.stringify({ format: FORMAT, ...at })}\n`)
+    await handle.writeFile(encodeCheckedJson({ format: FORMAT, ...at }))
     await handle.sync()
   } finally {
     await handle.close()

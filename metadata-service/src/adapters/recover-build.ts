@@ -1,7 +1,7 @@
 /** Builds a store's database beside the one in use from a checkpoint and frames. */
 import { open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { CairnError, type Random } from '@cairn/protocol'
+import { CairnError, hasCode, type Random } from '@cairn/protocol'
 import type { Database } from 'better-sqlite3'
 import type { StoreKey } from '../ports.js'
 import { type CheckpointFacts, readCheckpoint } from './checkpoint-file.js'
@@ -32,10 +32,12 @@ export interface BuildOptions {
 /** What was built. */
 export interface BuiltStore {
   readonly rows: number
+  /** Rows that this version cannot decode; they are kept as they are. */
+  readonly strangeRows: number
   readonly life: NewLife | undefined
 }
 
-/** Builds and checks; the file is durable when it resolves. `MessageCorrupt` if a row cannot be decoded. */
+/** Builds and checks; the file is durable when it resolves. `FormatTooNew` if a row is of a newer version. */
 export async function buildStore(options: BuildOptions): Promise<BuiltStore> {
   await removeDatabase(options.path)
   const database = openDatabase({ path: options.path, durability: 'none' })
@@ -91,7 +93,7 @@ class StoreBuilder {
     const begun = life === undefined ? undefined : this.begin(life)
     this.database.prepare('UPDATE counters SET revision = ?').run(this.revision)
     this.database.exec('COMMIT')
-    return { rows: this.check(), life: begun }
+    return { ...this.check(), life: begun }
   }
 
   /** All rows first, then all frames: see `checkpoint-file.ts`. */
@@ -139,16 +141,28 @@ class StoreBuilder {
     return found
   }
 
-  /** Every row decodes, and the file holds together. The number of rows. */
-  private check(): number {
+  /** Every row is decoded once, and the file holds together. */
+  private check(): Pick<BuiltStore, 'rows' | 'strangeRows'> {
     let rows = 0
+    let strangeRows = 0
     const all = this.database.prepare<[], [Buffer, Buffer]>('SELECT key, value FROM rows').raw()
     for (const [key, value] of all.iterate()) {
-      checkRow(key, openValue(key, value))
       rows++
+      if (!isDecodable(key, openValue(key, value))) strangeRows++
     }
     const verdict = this.database.pragma('quick_check', { simple: true })
     if (verdict !== 'ok') throw new CairnError('DriveFailed', `the new store is damaged: ${String(verdict)}`)
-    return rows
+    return { rows, strangeRows }
+  }
+}
+
+/** A row that nobody can read must not keep all others from coming back. */
+function isDecodable(key: StoreKey, value: Uint8Array): boolean {
+  try {
+    checkRow(key, value)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'MessageCorrupt')) return false
+    throw error
   }
 }

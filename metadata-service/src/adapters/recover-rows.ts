@@ -5,6 +5,7 @@ import {
   Member,
   type Message,
   message,
+  PART_NUMBER_MAX,
   Pool,
   type Random,
   required,
@@ -38,13 +39,15 @@ export const RestoredRow: Message<RestoredRow> = message<RestoredRow>('RestoredR
 /** Added to all epochs: servers that saw later ones, which the copy does not know, must not refuse ours. */
 const EPOCH_JUMP = 1_000
 
+/** In a key `p/<op><number>`. */
+const PART_NUMBER_AT = 2 + 16
+
 const MESSAGES: readonly (readonly [prefix: string, decode: (value: Uint8Array) => unknown])[] = [
   ['b/', BucketRow.decode],
   ['bc/', BucketConfigurationRow.decode],
   ['o/', VersionRow.decode],
   ['v/', VersionRow.decode],
   ['u/', UploadRow.decode],
-  ['p/', PartRow.decode],
   ['r/', ReferenceRow.decode],
   ['g/', GarbageRow.decode],
   ['c/', ChangeRecord.decode],
@@ -55,7 +58,14 @@ const MESSAGES: readonly (readonly [prefix: string, decode: (value: Uint8Array) 
 export function checkRow(key: StoreKey, value: Uint8Array): void {
   const name = Buffer.from(key.buffer, key.byteOffset, Math.min(key.length, 16)).toString('latin1')
   if (name.startsWith('m/')) checkClusterRow(key, value)
+  else if (name.startsWith('p/')) checkPartRow(key, value)
   else MESSAGES.find(([prefix]) => name.startsWith(prefix))?.[1](value)
+}
+
+/** Under numbers that no part can have stand other rows of the upload. */
+function checkPartRow(key: StoreKey, value: Uint8Array): void {
+  const view = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
+  if (view.readUInt16BE(PART_NUMBER_AT) <= PART_NUMBER_MAX) PartRow.decode(value)
 }
 
 function checkClusterRow(key: StoreKey, value: Uint8Array): void {

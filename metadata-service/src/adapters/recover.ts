@@ -52,6 +52,8 @@ export interface RecoverReport {
   /** Frames replayed behind the checkpoint. */
   readonly frames: number
   readonly rows: number
+  /** Of these, rows that this version cannot decode. */
+  readonly strangeRows: number
   /** Wall time of the last entry that is in the store, µs. */
   readonly wallMicros: number
   /** The store was closed in order after it: nothing is missing. */
@@ -114,11 +116,11 @@ function nothingFound(
 export async function replaceStore(
   options: Pick<RecoverOptions, 'folder' | 'clock' | 'random' | 'onProgress'>,
   source: { readonly checkpoint: CheckpointFacts; readonly row: Pick<FrameRow, 'frames' | 'highest'> },
-): Promise<Pick<RecoverReport, 'rows' | 'movedTo' | 'incarnation'>> {
+): Promise<Pick<RecoverReport, 'rows' | 'strangeRows' | 'movedTo' | 'incarnation'>> {
   const { folder, clock, random, onProgress } = options
   await makeFolder(folder)
   const path = join(folder, NEW_FILE)
-  const { rows, life } = await buildStore({
+  const { rows, strangeRows, life } = await buildStore({
     path,
     checkpoint: source.checkpoint,
     frames: source.row.frames,
@@ -133,7 +135,7 @@ export async function replaceStore(
   await rename(path, join(folder, STORE_FILE))
   await removeDatabase(path)
   await syncFolder(folder)
-  return { rows, movedTo, incarnation: life?.incarnation ?? '' }
+  return { rows, strangeRows, movedTo, incarnation: life?.incarnation ?? '' }
 }
 
 /** The revision that a store on disk has reached; 0 if it cannot be told. Changes nothing. */

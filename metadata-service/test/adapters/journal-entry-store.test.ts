@@ -1,10 +1,19 @@
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemClock } from '@cairn/protocol'
 import { expect } from 'chai'
+import { backupRunning, backupStopped, readBackup, restoreBackup } from '../../src/adapters/backup.js'
 import type { JournaledEntryStore } from '../../src/adapters/journal-entry-store.js'
 import type { Commit, EntryStore } from '../../src/ports.js'
 import { absent, atRevision, bytes, put, range } from '../conformance/subject.js'
-import { createJournalWorld, type JournalWorld, makeCluster, makeDrive, rowsOf } from './journal-world.js'
+import {
+  CLUSTER,
+  createJournalWorld,
+  type JournalWorld,
+  makeCluster,
+  makeDrive,
+  rowsOf,
+} from './journal-world.js'
 
 const set = (key: string, value: string): Commit => ({ compares: [], puts: [put(`x/${key}`, value)] })
 
@@ -249,6 +258,66 @@ describe('JournaledEntryStore', () => {
     const { movedTo } = await world.recover()
     expect(statSync(join(movedTo ?? '', 'store.sqlite')).size).to.equal(5000)
     expect(await recovered()).to.deep.equal(['x/a=1'])
+  })
+
+  it('refuses rows of a newer version, and does not recover them either', async () => {
+    const [cluster] = makeCluster.puts ?? []
+    const newer = Buffer.from(cluster?.value ?? [])
+    newer[0] = 99
+    const store = await open()
+    await world.write(store, makeCluster, set('a', '1'))
+    await store.settle()
+    await world.write(store, { compares: [], puts: [{ key: bytes('m/cluster'), value: newer }] })
+    await store.settle()
+    await store.close()
+    opened.splice(0)
+    expect(await codeOf(world.open())).to.equal('FormatTooNew')
+    expect(await codeOf(world.recover())).to.equal('FormatTooNew')
+  })
+
+  it('brings back a store with a row that nobody can decode', async () => {
+    const store = await open()
+    await world.write(store, makeCluster, { compares: [], puts: [put('o/strange', '\u0001')] }, set('a', '1'))
+    await loseStore(store)
+    expect((await world.recover()).strangeRows).to.equal(1)
+    expect(await recovered()).to.deep.equal(['x/a=1'])
+  })
+
+  it('takes a backup of a stopped store and of a running one, and goes back to it', async () => {
+    const store = await open()
+    await world.write(store, makeCluster, set('a', '1'), set('b', '1'))
+    await store.settle()
+    await world.write(store, set('a', '2'))
+    await store.settle()
+    const [running, stopped] = [join(world.folder, 'running'), join(world.folder, 'stopped')]
+    await backupRunning({ drives: world.drives, clusterId: CLUSTER, file: running })
+    await store.close()
+    opened.splice(0)
+    const path = join(world.folder, 'metadata', 'store.sqlite')
+    await backupStopped({ path, file: stopped, clock: systemClock })
+    for (const file of [running, stopped]) {
+      const later = world.openBare()
+      await world.write(later, set('c', '3'), { compares: [], deletes: [bytes('x/a')] })
+      await later.close()
+      await restoreBackup({ ...world.options, backup: await readBackup(file) })
+      expect(await recovered()).to.deep.equal(['x/a=2', 'x/b=1'])
+    }
+  })
+
+  it('refuses a backup with a flipped bit, wherever it is', async () => {
+    const store = await open()
+    await world.write(store, makeCluster, set('a', '1'))
+    await store.settle()
+    const file = join(world.folder, 'backup')
+    await backupRunning({ drives: world.drives, clusterId: CLUSTER, file })
+    const size = statSync(file).size
+    for (let at = 0; at < size; at += 7) {
+      flipByte(file, at)
+      expect(await codeOf(readBackup(file)), `byte ${at}`).to.equal('DriveFailed')
+      flipByte(file, at)
+    }
+    truncateSync(file, size - 1)
+    expect(await codeOf(readBackup(file))).to.equal('DriveFailed')
   })
 
   it('answers refused commits as the store does', async () => {

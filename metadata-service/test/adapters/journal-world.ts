@@ -9,7 +9,12 @@ import {
   type JournaledEntryStoreOptions,
   openJournaledEntryStore,
 } from '../../src/adapters/journal-entry-store.js'
-import { type RecoverReport, recoverStore, STORE_FILE } from '../../src/adapters/recover.js'
+import {
+  type RecoverOptions,
+  type RecoverReport,
+  recoverStore,
+  STORE_FILE,
+} from '../../src/adapters/recover.js'
 import { openSqliteEntryStore } from '../../src/adapters/sqlite-entry-store.js'
 import { CLUSTER_KEY, ClusterRow } from '../../src/core/cluster-state-rows.js'
 import type { Commit, EntryStore } from '../../src/ports.js'
@@ -24,6 +29,7 @@ export interface JournalWorld {
   open(options?: Partial<JournaledEntryStoreOptions>): Promise<JournaledEntryStore>
   openBare(): EntryStore
   recover(): Promise<RecoverReport>
+  readonly options: RecoverOptions
   /** Puts the rows of one entry, `head` among them, as the batcher does. */
   write(store: EntryStore, ...commits: Commit[]): Promise<void>
   /** Files of a drive's copies may be damaged here. */
@@ -41,6 +47,7 @@ export function createJournalWorld(driveCount = 3): JournalWorld {
   let entries = 0
   const openBare = (): EntryStore =>
     openSqliteEntryStore({ path: join(metadata, STORE_FILE), clock: systemClock, durability: 'none' })
+  const options = { folder: metadata, drives, clock: systemClock, random }
   return {
     folder,
     drives,
@@ -55,7 +62,8 @@ export function createJournalWorld(driveCount = 3): JournalWorld {
         throw error
       }
     },
-    recover: () => recoverStore({ folder: metadata, drives, clock: systemClock, random }),
+    options,
+    recover: () => recoverStore(options),
     async write(store, ...commits) {
       const value = `${Date.now()}/${++entries}`
       await store.apply({ commits, always: [put('head', value)] })
