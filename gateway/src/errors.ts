@@ -187,5 +187,7 @@ function markerHeaders(error: CairnError): Record<string, string> {
     headers['x-amz-delete-marker'] = 'true'
   }
   if (error.details.versionId !== undefined) headers['x-amz-version-id'] = error.details.versionId
+  const { modifiedMs } = error.details
+  if (modifiedMs !== undefined) headers['Last-Modified'] = new Date(Number(modifiedMs)).toUTCString()
   return headers
 }

@@ -134,6 +134,7 @@ describe('object attributes', () => {
     expect(gone.headers['x-amz-delete-marker']).to.equal('true')
     const named = await send(server, { path, query: `attributes&versionId=${marker}`, headers })
     expectError(named, 405, 'MethodNotAllowed')
+    expect([named.headers.allow, named.headers['last-modified']?.slice(-3)]).to.deep.equal(['DELETE', 'GMT'])
     expectError(
       await send(server, { path: '/absent-bucket/key', query: 'attributes', headers }),
       404,

@@ -11,6 +11,7 @@ import { S3Error } from '../errors.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element } from '../xml/writer.js'
+import { refuseUnbuilt } from './attributes.js'
 import { checksumElement, checksumXml } from './checksum-xml.js'
 import { parseEtags, writePreconditions } from './conditions.js'
 import { answerInTime } from './early-answer.js'
@@ -26,6 +27,7 @@ export const completeMultipartUpload: Operation = { name: 'CompleteMultipartUplo
 async function handle(context: OperationContext): Promise<S3Response> {
   const { bucket, key } = context
   const uploadId = readUploadId(context.query)
+  refuseUnbuilt(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const sizeBytes = readObjectSize(context.headers)
   const parts = readParts(await readList(context))

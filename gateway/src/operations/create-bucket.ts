@@ -28,6 +28,8 @@ async function handle(context: OperationContext): Promise<S3Response> {
 }
 
 function refuseUnbuilt(context: OperationContext): void {
+  const grant = Object.keys(context.headers).some((name) => name.startsWith('x-amz-grant-'))
+  if (grant) throw new S3Error('AccessControlListNotSupported')
   for (const header of UNBUILT) {
     const value = context.headers[header]
     if (value === undefined || NEUTRAL.has(value)) continue

@@ -1,4 +1,5 @@
 import { document, element, formatTime } from '../xml/writer.js'
+import { refuseUnbuilt } from './attributes.js'
 import { checksumElement } from './checksum-xml.js'
 import { checkCopySize, openSource, sourceVersionHeader } from './copy-object.js'
 import { readCopySource } from './copy-source.js'
@@ -16,6 +17,7 @@ export const uploadPartCopy: Operation = { name: 'UploadPartCopy', handle }
 async function handle(context: OperationContext): Promise<S3Response> {
   const upload = { bucket: context.bucket, key: context.key, uploadId: readUploadId(context.query) }
   const partNumber = requirePartNumber(context)
+  refuseUnbuilt(context.headers)
   const source = await openSource(context, readCopySource(context.headers))
   const range = parseCopyRange(context.headers['x-amz-copy-source-range'], source.opened.object.sizeBytes)
   checkCopySize(range?.length ?? source.opened.object.sizeBytes)

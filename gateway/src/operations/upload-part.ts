@@ -1,7 +1,7 @@
 import type { UploadInfo } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { readDeclaredChecksum } from '../payload/checksum.js'
-import { checksumHeaders } from './attributes.js'
+import { checksumHeaders, refuseUnbuilt } from './attributes.js'
 import { quoted } from './object-headers.js'
 import { readPartNumber, readUploadId } from './parameters.js'
 import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
@@ -12,6 +12,7 @@ export const uploadPart: Operation = { name: 'UploadPart', handle }
 async function handle(context: OperationContext): Promise<S3Response> {
   const upload = { bucket: context.bucket, key: context.key, uploadId: readUploadId(context.query) }
   const partNumber = requirePartNumber(context)
+  refuseUnbuilt(context.headers)
   const info = await context.client.getUpload(upload, { signal: context.signal })
   checkAlgorithm(context.headers, info)
   const { body, ...sealing } = context.openBody({ checksumDefault: info.checksumAlgorithm ?? 'CRC64NVME' })
