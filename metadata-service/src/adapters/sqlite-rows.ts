@@ -1,9 +1,39 @@
 /** The table `rows` of the embedded store: its statements, prepared once. */
 import type { Database, Statement } from 'better-sqlite3'
-import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
-import { scanRolledUp } from './rolled-up-scan.js'
+import { successorOfPrefix } from '../core/keys.js'
+import type { LeaseId, Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowTable, RowVersion } from './row-table.js'
 import { openValue, sealValue } from './sqlite-row-check.js'
+
+/** What a rolled-up scan is told. */
+interface RolledUpScan {
+  readonly from: StoreKey
+  readonly to: StoreKey
+  /** First byte of the key, from 1, where a delimiter may stand. */
+  readonly place: number
+  readonly delimiter: Uint8Array
+  /** The successor of the delimiter. */
+  readonly behind: Uint8Array
+  readonly limit: number
+}
+
+/**
+ * Walks from group to group: each step seeks the first row behind the last one's group, or behind the row itself if it
+ * has no delimiter. One statement for a whole page: a step costs a fifth of a call.
+ */
+const ROLLED_UP = `
+  WITH RECURSIVE walk(key) AS (
+    SELECT (SELECT key FROM rows WHERE key >= @from AND key < @to ORDER BY key LIMIT 1)
+    UNION ALL
+    SELECT (
+      SELECT key FROM rows
+      WHERE key < @to AND key >= CASE instr(substr(walk.key, @place), @delimiter)
+        WHEN 0 THEN CAST(walk.key || x'00' AS BLOB)
+        ELSE CAST(substr(walk.key, 1, @place + instr(substr(walk.key, @place), @delimiter) - 2) || @behind AS BLOB) END
+      ORDER BY key LIMIT 1)
+    FROM walk WHERE walk.key IS NOT NULL
+  )
+  SELECT rows.key, value, revision, created FROM walk CROSS JOIN rows ON rows.key = walk.key LIMIT @limit`
 
 type RowTuple = [key: Buffer, value: Buffer, revision: number, created: number]
 
@@ -17,6 +47,7 @@ class SqliteRows implements RowTable {
   private readonly selectVersion: Statement<[StoreKey], RowVersion>
   private readonly selectAscending: Statement<[StoreKey, StoreKey, number], RowTuple>
   private readonly selectDescending: Statement<[StoreKey, StoreKey, number], RowTuple>
+  private readonly selectRolledUp: Statement<[RolledUpScan], RowTuple>
   private readonly selectKeys: Statement<[StoreKey, StoreKey], Buffer>
   private readonly selectLeased: Statement<[number], Buffer>
   private readonly upsert: Statement<[StoreKey, Uint8Array, number, number, number | null]>
@@ -34,6 +65,7 @@ class SqliteRows implements RowTable {
     this.selectDescending = database
       .prepare<[StoreKey, StoreKey, number], RowTuple>(`${row} ${between} ORDER BY key DESC LIMIT ?`)
       .raw()
+    this.selectRolledUp = database.prepare<[RolledUpScan], RowTuple>(ROLLED_UP).raw()
     this.selectKeys = database
       .prepare<[StoreKey, StoreKey], Buffer>(`SELECT key FROM rows WHERE ${between} ORDER BY key`)
       .pluck()
@@ -64,12 +96,18 @@ class SqliteRows implements RowTable {
   scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
     const { range, limit, reverse, rollUp } = read
     if (rollUp !== undefined && reverse !== true) {
-      return scanRolledUp((from, some) => this.selectAscending.all(from, range.to, some), read, rollUp).map(
-        toRow,
-      )
+      return this.scanRolledUp(read, rollUp)
     }
     const statement = reverse === true ? this.selectDescending : this.selectAscending
     return statement.all(range.from, range.to, limit).map(toRow)
+  }
+
+  private scanRolledUp(
+    { range, limit }: Extract<Read, { kind: 'scan' }>,
+    { from, delimiter }: RollUp,
+  ): StoreRow[] {
+    const behind = successorOfPrefix(delimiter)
+    return this.selectRolledUp.all({ ...range, place: from + 1, delimiter, behind, limit }).map(toRow)
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
