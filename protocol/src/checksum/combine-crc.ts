@@ -43,6 +43,11 @@ function shiftOf(algorithm: CombinableAlgorithm, sizeBytes: number): bigint {
   return result
 }
 
+/** The state of a CRC after `sizeBytes` zeros, from its state before them. */
+export function stateAfterZeros(algorithm: CombinableAlgorithm, state: bigint, sizeBytes: number): bigint {
+  return multiply(algorithm, state, shiftOf(algorithm, sizeBytes))
+}
+
 /** Combines the parts of one object in order; parts of equal size share their shift. Raw big-endian CRCs. */
 export function combineCrcs(
   algorithm: CombinableAlgorithm,

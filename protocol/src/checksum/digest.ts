@@ -1,8 +1,9 @@
 /** Running digests of an object's body, in the algorithms that S3 names. */
 import { createHash, hash } from 'node:crypto'
 import { crc32 as nativeCrc32, crc32c as nativeCrc32c } from '@node-rs/crc32'
-import { createCRC64, createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm'
+import { createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm'
 import type { ChecksumAlgorithm } from '../messages/object.js'
+import { Crc64Nvme } from './crc64.js'
 
 /** Algorithms a body can be digested with while it flows. */
 export type DigestAlgorithm = ChecksumAlgorithm
@@ -14,11 +15,7 @@ export interface Digest {
   digest(): Uint8Array
 }
 
-/** Reversed polynomial of CRC-64/NVME (NVM Express base specification 2.0, 5.2.1.3.4). */
-const CRC64_NVME_REVERSED = '9a6c9329ac4bc9b5'
-
 /** One WASM instance of an algorithm serves all its running digests, since each call runs synchronously. */
-const crc64 = await createCRC64(CRC64_NVME_REVERSED)
 const xxhash64 = await createXXHash64()
 const xxhash3 = await createXXHash3()
 const xxhash128 = await createXXHash128()
@@ -71,7 +68,7 @@ const CREATE: Record<DigestAlgorithm, () => Digest> = {
   CRC32: () => createCrc(nativeCrc32),
   CRC32C: () => createCrc(nativeCrc32c),
   SHA512: () => createCrypto('sha512'),
-  CRC64NVME: () => createShared(crc64),
+  CRC64NVME: () => new Crc64Nvme(),
   XXHASH64: () => createShared(xxhash64),
   XXHASH3: () => createShared(xxhash3),
   XXHASH128: () => createShared(xxhash128),

@@ -1,0 +1,94 @@
+/** CRC-64/NVME (NVM Express base specification 2.0, 5.2.1.3.4): reflected, begins and ends inverted. */
+import { stateAfterZeros } from './combine-crc.js'
+import {
+  crc64Module,
+  DATA_AT,
+  LANE_BYTES,
+  LANES_BYTES,
+  MOVES_AT,
+  STATE_AT,
+  TABLES_AT,
+} from './crc64-module.js'
+
+/** Reversed polynomial. */
+const REVERSED = 0x9a6c9329ac4bc9b5n
+const ONES = 0xffff_ffff_ffff_ffffn
+const LAST_WORD = 7
+
+/** What is used of the global `WebAssembly`, which Node's types leave to those of browsers. */
+interface WebAssemblyGlobal {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: unknown }
+}
+
+interface Kernel {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  lanes(): void
+  tail(sizeBytes: number): void
+}
+
+/** One instance serves all running CRCs, since each step runs synchronously. */
+const kernel = instantiate()
+const memory = Buffer.from(kernel.memory.buffer)
+fillTables()
+
+/** A running CRC-64/NVME. */
+export class Crc64Nvme {
+  /** The two halves of the state: numbers, since a big integer would be made anew with each step. */
+  private low = 0xffff_ffff
+  private high = 0xffff_ffff
+
+  update(bytes: Uint8Array): void {
+    memory.writeUInt32LE(this.low, STATE_AT)
+    memory.writeUInt32LE(this.high, STATE_AT + 4)
+    for (let at = 0; at < bytes.length; at += LANES_BYTES) {
+      const size = Math.min(LANES_BYTES, bytes.length - at)
+      memory.set(size === bytes.length ? bytes : bytes.subarray(at, at + size), DATA_AT)
+      if (size === LANES_BYTES) kernel.lanes()
+      else kernel.tail(size)
+    }
+    this.low = memory.readUInt32LE(STATE_AT)
+    this.high = memory.readUInt32LE(STATE_AT + 4)
+  }
+
+  /** 8 bytes, big endian. */
+  digest(): Uint8Array {
+    const out = Buffer.alloc(8)
+    out.writeUInt32BE(~this.high >>> 0, 0)
+    out.writeUInt32BE(~this.low >>> 0, 4)
+    return out
+  }
+}
+
+function instantiate(): Kernel {
+  const { Instance, Module } = (globalThis as unknown as { WebAssembly: WebAssemblyGlobal }).WebAssembly
+  return new Instance(new Module(crc64Module())).exports as Kernel
+}
+
+function fillTables(): void {
+  const first = Array.from({ length: 256 }, (_, byte) => stepBits(BigInt(byte)))
+  let table = first
+  for (let index = 0; index <= LAST_WORD; index++) {
+    for (const [byte, value] of table.entries())
+      memory.writeBigUInt64LE(value, TABLES_AT + (index * 256 + byte) * 8)
+    table = table.map((value) => (value >> 8n) ^ (first[Number(value & 0xffn)] ?? 0n))
+  }
+  for (let index = 0; index <= LAST_WORD; index++) fillMoves(index)
+}
+
+function stepBits(byte: bigint): bigint {
+  let value = byte
+  for (let bit = 0; bit < 8; bit++) value = value & 1n ? (value >> 1n) ^ REVERSED : value >> 1n
+  return value
+}
+
+/** The state is a linear function of its bits: the moves of single bits make up those of all bytes. */
+function fillMoves(index: number): void {
+  const bits = Array.from({ length: 8 }, (_, bit) =>
+    stateAfterZeros('CRC64NVME', 1n << BigInt(8 * index + bit), LANE_BYTES),
+  )
+  for (let byte = 0; byte < 256; byte++) {
+    const moved = bits.reduce((sum, value, bit) => ((byte >> bit) & 1 ? sum ^ value : sum), 0n)
+    memory.writeBigUInt64LE(moved & ONES, MOVES_AT + (index * 256 + byte) * 8)
+  }
+}
