@@ -16,9 +16,11 @@ import { type Server, startServer } from '../harness/server.js'
 import { type History, ledgerAt, runWorkload, WORKLOAD_BUCKET } from '../harness/workload.js'
 import type { Report } from './report.js'
 
+/** CAIRN_SHOW_ROUNDS asks for more or fewer. */
 const ROUNDS = 50
-/** Rounds without syncs, to see that the rig finds losses. */
-const PROOF_ROUNDS = 8
+/** Share of the rounds that are made once more without syncs, to see that the rig finds losses. */
+const PROOF_SHARE = 0.2
+const PROOF_ROUNDS_MIN = 3
 const CLIENTS = 3
 /** Garbage is freed and compacted within a run, so that cuts meet that too; compaction looks every 10 s. */
 const ENV = { CAIRN_GC_GRACE_SECONDS: '0' }
@@ -42,7 +44,8 @@ export interface PowerCutOptions {
 export async function showPowerCut(report: Report, options: PowerCutOptions = {}): Promise<void> {
   const seeded = createSeeded()
   report.step(`seed ${seeded.seed} (repeat with CAIRN_TEST_SEED=${seeded.seed})`)
-  const rounds = options.rounds ?? ROUNDS
+  const rounds = options.rounds ?? Number(process.env.CAIRN_SHOW_ROUNDS ?? ROUNDS)
+  const proofRounds = Math.max(PROOF_ROUNDS_MIN, Math.ceil(rounds * PROOF_SHARE))
   const folder = await temporaryFolder('power-cut')
   try {
     const shim = await buildShim(folder)
@@ -56,19 +59,22 @@ export async function showPowerCut(report: Report, options: PowerCutOptions = {}
       0,
     )
     for (const line of lost.slice(0, 20)) report.step(line)
-    const unsynced = await cutMany(withoutFolderSyncs(recording), { folder, rounds: PROOF_ROUNDS, seeded })
+    const unsynced = await cutMany(withoutFolderSyncs(recording), { folder, rounds: proofRounds, seeded })
     report.atLeast('losses that the rig finds without the syncs of folders', unsynced.length, 1)
-    await prove({ folder, shim, seeded, report })
+    await prove({ folder, shim, seeded, report }, proofRounds)
   } finally {
     await removeFolder(folder)
   }
 }
 
-async function prove(world: { folder: string; shim: string; seeded: Seeded; report: Report }): Promise<void> {
+async function prove(
+  world: { folder: string; shim: string; seeded: Seeded; report: Report },
+  rounds: number,
+): Promise<void> {
   const { folder, shim, seeded, report } = world
   const env = { ...ENV, CAIRN_DURABILITY: 'none' }
   const recording = await record(join(folder, 'none'), shim, seeded, { env, runMs: 2000 })
-  const lost = await cutMany(recording, { folder, rounds: PROOF_ROUNDS, seeded })
+  const lost = await cutMany(recording, { folder, rounds, seeded })
   report.atLeast('losses that the rig finds in a server without syncs', lost.length, 1)
 }
 

@@ -22,16 +22,16 @@ describe('a server on a disk that fails', function () {
 
   it('loses nothing to SIGKILL, EIO, ENOSPC and short writes at single calls', async function () {
     if (!(await hasTool('gcc')) || !(await hasTool('strace')) || !(await canMountLoop())) this.skip()
-    await sample((report) => showFaults(report, 12))
+    await sample((report) => showFaults(report, 10))
   })
 
   it('loses nothing to power cuts', async function () {
     if (!(await hasTool('gcc'))) this.skip()
-    await sample((report) => showPowerCut(report, { rounds: 6, runMs: 2000 }))
+    await sample((report) => showPowerCut(report, { rounds: 5, runMs: 2000 }))
   })
 
   it('gives right bytes or named errors whatever file is damaged', () =>
-    sample((report) => showBitRot(report, 20)))
+    sample((report) => showBitRot(report, 12)))
 
   it('refuses writes on a full disk, and goes on when space is freed', async function () {
     if (!(await canMountLoop())) this.skip()
