@@ -8,15 +8,13 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
-  GetObjectCommand,
-  ListObjectsV2Command,
-  NoSuchKey,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
-import { createLedger, type KeyState, type Ledger } from '../harness/ledger.js'
+import { createLedger, type Ledger } from '../harness/ledger.js'
+import { checkLedger } from '../harness/ledger-check.js'
 import { connectS3 } from '../harness/s3.js'
 import { contentOf, createSeeded, type Seeded, sha256 } from '../harness/seeded.js'
 import { type Server, startServer } from '../harness/server.js'
@@ -73,7 +71,7 @@ async function rounds(world: World, first: Server, kills: number, report: Report
     else await killLoaded(world, server, moment)
     world.killsByMoment[moment]++
     server = await startServer({ dataDir: world.dataDir, env: ENV })
-    complaints.push(...(await checkAll(world, server)))
+    complaints.push(...(await checkLedger(server, world.ledger, { bucket: BUCKET })))
     if ((round + 1) % 20 === 0)
       report.step(`${round + 1} kills, ${complaints.length} complaints: ${complaints.slice(-3).join('; ')}`)
   }
@@ -162,33 +160,4 @@ async function multipart(world: World, s3: S3Client, key: string, load: LoadStat
   load.completing()
   await s3.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: done } }))
   world.ledger.acknowledge(key, state)
-}
-
-async function checkAll(world: World, server: Server): Promise<string[]> {
-  const s3 = connectS3(server)
-  try {
-    const complaints: string[] = []
-    const listed = new Set<string>()
-    const page = await s3.send(new ListObjectsV2Command({ Bucket: BUCKET }))
-    for (const entry of page.Contents ?? []) listed.add(entry.Key ?? '')
-    for (const key of world.ledger.keys()) {
-      const found = await readState(s3, key)
-      const complaint = world.ledger.check(key, found)
-      if (complaint !== undefined) complaints.push(complaint)
-      if (listed.has(key) !== (found !== undefined)) complaints.push(`${key}: listing and GET disagree`)
-    }
-    return complaints
-  } finally {
-    s3.destroy()
-  }
-}
-
-async function readState(s3: S3Client, key: string): Promise<KeyState> {
-  try {
-    const found = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }))
-    return sha256((await found.Body?.transformToByteArray()) ?? new Uint8Array())
-  } catch (error) {
-    if (error instanceof NoSuchKey) return undefined
-    return `unreadable: ${(error as Error).message}`
-  }
 }
