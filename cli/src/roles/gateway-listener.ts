@@ -15,6 +15,7 @@ import type { Settings } from '../settings.js'
 import { readTlsFiles, type TlsPaths, watchTlsFiles } from '../tls-files.js'
 import { rootCredentialStore, rootCredentialsOf } from './credentials.js'
 import type { RoleEnvironment } from './environment.js'
+import { addGatewayMetrics } from './gateway-metrics.js'
 
 export interface GatewayListener {
   readonly gateway: Gateway
@@ -58,6 +59,7 @@ export async function listenGateway(
     },
     ...(tls === undefined ? {} : { tls: readIdentity(tls) }),
   })
+  addGatewayMetrics(metrics, gateway)
   const { host, plainPort } = config
   const found = await gateway.listen({ host, port: config.port, plainPort })
   const stopWatching = tls === undefined ? () => undefined : watchIdentity(tls, gateway, environment)
