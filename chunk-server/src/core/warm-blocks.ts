@@ -1,8 +1,8 @@
 /**
  * Which blocks lie in the page cache, as far as can be told: those written or read lately. Reading one of them in
- * the turn that wants it takes a microsecond; handing it to a thread takes twenty. Being wrong costs one read of
- * the disk on the event loop, after which nothing is believed to be warm for a while: a drive that hangs, or a
- * machine short of memory, must not stop everybody more than once.
+ * the turn that wants it takes a microsecond; handing it to a thread takes twenty. Being wrong costs a read of the
+ * disk on the event loop; after two in a row nothing is believed to be warm for a while, so that a drive that hangs,
+ * or a machine short of memory, does not stop everybody for long. (A single one may be another process's turn.)
  */
 import type { Clock } from '@cairn/protocol'
 
@@ -12,10 +12,11 @@ const PLACES = 65_536
 /** Bytes touched after which a block counts as cold again: little enough to be in memory still. */
 const WARM_BYTES_MAX = 512 * 1024 * 1024
 
-/** A read that takes longer did not come from memory. */
+/** A read that takes longer hardly came from memory. */
 const SLOW_READ_MS = 2
+const SLOW_READS_IN_A_ROW = 2
 
-/** Time without such reads after a slow one. */
+/** Time without such reads after slow ones. */
 const DISTRUST_MS = 5_000
 
 /** The memory of one drive's last reads and writes; see the head of this file. */
@@ -27,6 +28,7 @@ export class WarmBlocks {
   /** All bytes touched until then. */
   private readonly touchedAt = new Float64Array(PLACES)
   private touchedBytes = 0
+  private slowReads = 0
   private distrustUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock) {
@@ -55,7 +57,8 @@ export class WarmBlocks {
     const startedMs = this.clock.monotonicMs()
     const result = read()
     const nowMs = this.clock.monotonicMs()
-    if (nowMs - startedMs > SLOW_READ_MS) this.distrustUntilMs = nowMs + DISTRUST_MS
+    this.slowReads = nowMs - startedMs > SLOW_READ_MS ? this.slowReads + 1 : 0
+    if (this.slowReads >= SLOW_READS_IN_A_ROW) this.distrustUntilMs = nowMs + DISTRUST_MS
     return result
   }
 }
