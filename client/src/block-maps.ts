@@ -4,6 +4,7 @@
  */
 import {
   BLOCK_BYTES_MAX,
+  type BlockId,
   BlockMap,
   type BlockSlice,
   CairnError,
@@ -93,13 +94,21 @@ function isInline(map: BlockMap): boolean {
 /** Stores bytes that are at hand (at most BLOCK_BYTES_MAX) as one block. */
 export function storeBytes(parts: ClientParts, scope: WriteScope, bytes: Uint8Array): Promise<StoredBlock> {
   const block = scope.session.nextBlock()
+  const hash = hashBlock(bytes)
+  const units =
+    bytes.length <= UNIT_BYTES
+      ? [{ bytes, check: unitCheck(block, 0, bytes), blockHash: hash }]
+      : cutUnits(block, bytes)
+  return storeUnits(parts, scope, { block, owner: scope.owner, sizeBytes: bytes.length, hash, units })
+}
+
+function cutUnits(block: BlockId, bytes: Uint8Array): Unit[] {
   const units: Unit[] = []
   for (let at = 0; at < bytes.length; at += UNIT_BYTES) {
-    const unit = bytes.length <= UNIT_BYTES ? bytes : bytes.subarray(at, at + UNIT_BYTES)
+    const unit = bytes.subarray(at, at + UNIT_BYTES)
     units.push({ bytes: unit, check: unitCheck(block, units.length, unit) })
   }
-  const whole = { block, owner: scope.owner, sizeBytes: bytes.length, hash: hashBlock(bytes) }
-  return storeUnits(parts, scope, { ...whole, units })
+  return units
 }
 
 /** All bytes that a map covers. */

@@ -32,7 +32,8 @@ export async function compareContent(known: StoredBlock, intake: UnitIntake): Pr
 export function hashUnits(units: readonly Unit[]): StoredBlock {
   const only = units[0]
   if (only === undefined) return { sizeBytes: 0, hash: hashBlock(new Uint8Array()) }
-  if (units.length === 1) return { sizeBytes: only.bytes.length, hash: hashBlock(only.bytes) }
+  if (units.length === 1)
+    return { sizeBytes: only.bytes.length, hash: only.blockHash ?? hashBlock(only.bytes) }
   const hasher: BlockHasher = createBlockHasher()
   let sizeBytes = 0
   for (const { bytes } of units) {

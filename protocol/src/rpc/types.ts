@@ -9,6 +9,12 @@ import type { Message } from '../message.js'
 export interface Unit {
   readonly bytes: Uint8Array
   readonly check: number
+  /**
+   * BLAKE3 of `bytes`, if they are a whole block and their sender, in this process, has computed it: so three drives
+   * need not do it again. No wire carries it, so no peer can claim it; and the receiver still verifies `check`
+   * over the bytes at hand, which would tell if they were no longer those that were hashed.
+   */
+  readonly blockHash?: Uint8Array
 }
 
 /** A body to be sent. Bytes handed over must not be changed afterwards: the transport may not copy them. */
