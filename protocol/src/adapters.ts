@@ -10,7 +10,8 @@ export const systemClock: Clock = {
     return performance.now()
   },
   setTimer(delayMs: number, task: () => void): CancelTimer {
-    const timer = setTimeout(task, delayMs)
+    // Node keeps one list for each duration: fractions would make a list, and a place in a heap, for every timer.
+    const timer = setTimeout(task, Math.ceil(delayMs))
     timer.unref()
     return () => clearTimeout(timer)
   },

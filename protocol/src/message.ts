@@ -160,8 +160,7 @@ export function message<T extends object>(name: string, format: number, fields: 
   const entries: FieldEntry[] = Object.entries<Field<unknown>>(fields as Record<string, Field<unknown>>).map(
     ([key, field]) => ({ key, field, tag: field.number * 8 + field.codec.wire }),
   )
-  const byTag = new Map(entries.map((entry) => [entry.tag, entry]))
-  if (byTag.size !== entries.length) throw new Error(`message ${name} uses a field number twice`)
+  const layout = layoutOf(name, entries)
   const writer = new Writer()
   let writing = false
 
@@ -192,7 +191,7 @@ export function message<T extends object>(name: string, format: number, fields: 
     if (found > format) {
       throw new CairnError('FormatTooNew', `${name} has format ${found}; this version knows ${format}`)
     }
-    return readContent(reader, entries, byTag, name) as T
+    return readContent(reader, layout) as T
   }
 
   return {
@@ -232,19 +231,36 @@ function writeField(target: Writer, entry: FieldEntry, value: unknown, name: str
   }
 }
 
-function readContent(
-  reader: Reader,
-  entries: readonly FieldEntry[],
-  byTag: ReadonlyMap<number, FieldEntry>,
-  name: string,
-): object {
+/** What decoding looks up, laid out for it. */
+interface Layout {
+  readonly name: string
+  /** A hole is a tag unknown to this version. */
+  readonly byTag: readonly (FieldEntry | undefined)[]
+  readonly requiredKeys: readonly string[]
+  readonly listKeys: readonly string[]
+}
+
+function layoutOf(name: string, entries: readonly FieldEntry[]): Layout {
+  const tagMax = Math.max(0, ...entries.map(({ tag }) => tag))
+  const byTag: (FieldEntry | undefined)[] = new Array(tagMax + 1).fill(undefined)
+  for (const entry of entries) {
+    if (byTag[entry.tag] !== undefined) throw new Error(`message ${name} uses a field number twice`)
+    byTag[entry.tag] = entry
+  }
+  const keysOf = (presence: Presence): string[] =>
+    entries.filter(({ field }) => field.presence === presence).map(({ key }) => key)
+  return { name, byTag, requiredKeys: keysOf('required'), listKeys: keysOf('list') }
+}
+
+function readContent(reader: Reader, layout: Layout): object {
+  const { byTag } = layout
   const value: Record<string | symbol, unknown> = {}
-  for (const entry of entries) if (entry.field.presence === 'list') value[entry.key] = []
+  for (const key of layout.listKeys) value[key] = []
   let unknown: Buffer[] | undefined
   while (!reader.done) {
     const start = reader.offset
     const tag = reader.varint()
-    const entry = byTag.get(tag)
+    const entry = tag < byTag.length ? byTag[tag] : undefined
     if (entry !== undefined) {
       readField(reader, entry, value)
       continue
@@ -253,7 +269,7 @@ function readContent(
     unknown ??= []
     unknown.push(reader.slice(start, reader.offset))
   }
-  checkRequired(entries, value, name)
+  checkRequired(layout, value)
   if (unknown !== undefined) value[UNKNOWN_FIELDS] = Buffer.concat(unknown)
   return value
 }
@@ -264,14 +280,8 @@ function readField(reader: Reader, entry: FieldEntry, value: Record<string | sym
   else value[entry.key] = content
 }
 
-function checkRequired(
-  entries: readonly FieldEntry[],
-  value: Record<string | symbol, unknown>,
-  name: string,
-): void {
-  for (const entry of entries) {
-    if (entry.field.presence === 'required' && value[entry.key] === undefined) {
-      throw new CairnError('MessageCorrupt', `${name}.${entry.key} is missing`)
-    }
+function checkRequired({ name, requiredKeys }: Layout, value: Record<string | symbol, unknown>): void {
+  for (const key of requiredKeys) {
+    if (value[key] === undefined) throw new CairnError('MessageCorrupt', `${name}.${key} is missing`)
   }
 }

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { CairnError } from '../errors.js'
 import type { Connection } from './connection.js'
 import type { Timed } from './deadlines.js'
@@ -6,6 +5,7 @@ import { type DirectCall, isAtHand, ReadyBody } from './direct-call.js'
 import { FRAME, HAS_BODY, NO_CONTENT } from './frame.js'
 import { IncomingBody, NO_BODY } from './incoming-body.js'
 import { dropSource, OutgoingBody } from './outgoing-body.js'
+import { callsOf } from './signal-calls.js'
 import type { CallOptions, RpcMethod, RpcReply, Unit, UnitSource } from './types.js'
 
 /** Longest deadline that the wire can carry. */
@@ -44,10 +44,7 @@ export class ClientCall implements Timed, DirectCall {
     this.deadlineAtMs = place.connection.clock.monotonicMs() + task.options.deadlineMs
     const { signal, group } = task.options
     group?.add(this.abort)
-    if (signal === undefined) return
-    // One signal may well stop hundreds of calls; each takes its listener back.
-    setMaxListeners(0, signal)
-    signal.addEventListener('abort', this.abort, { once: true })
+    if (signal !== undefined) callsOf(signal).add(this.abort)
   }
 
   get stream(): number {
@@ -197,7 +194,7 @@ export class ClientCall implements Timed, DirectCall {
     this.state = 'finished'
     const { signal, group } = this.task.options
     group?.delete(this.abort)
-    signal?.removeEventListener('abort', this.abort)
+    if (signal !== undefined) callsOf(signal).delete(this.abort)
     this.outgoing?.stop()
     this.place.finished()
   }
