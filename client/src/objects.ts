@@ -38,7 +38,7 @@ import { commitWrite, underSession } from './commit.js'
 import { type BodyHead, readHead } from './cut.js'
 import type { FactCache } from './fact-cache.js'
 import type { ClientParts } from './parts.js'
-import { readRange } from './range-reader.js'
+import { readAtOnce, readRange } from './range-reader.js'
 import { wholeSlice } from './stored-block.js'
 import { throwIfCancelled } from './waiting.js'
 
@@ -162,6 +162,8 @@ async function open(
     versioning,
     read: (range = all, control) =>
       readRange(parts, { map, sizeBytes, range }, control?.signal ?? options.signal),
+    readAtOnce: (range = all, control) =>
+      readAtOnce(parts, { map, sizeBytes, range }, control?.signal ?? options.signal),
   }
 }
 

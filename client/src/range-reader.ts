@@ -1,5 +1,5 @@
 /** Bytes of a version from its slices: in order, verified, counted, with at most one block read ahead. */
-import { type BlockMap, type BlockSlice, CairnError } from '@cairn/protocol'
+import { type BlockMap, type BlockSlice, CairnError, UNIT_BYTES } from '@cairn/protocol'
 import type { ReadRange } from './api.js'
 import { slicesInRange } from './block-maps.js'
 import { BlockReader } from './block-reader.js'
@@ -45,6 +45,43 @@ export async function* readRange(
   }
   if (sentBytes !== range.length) {
     throw new CairnError('BlockUnavailable', `the block map covers ${sentBytes} of ${range.length} bytes`)
+  }
+}
+
+/**
+ * The same bytes in one piece, if they lie in one unit of one slice: one promise instead of a stream. `undefined`
+ * if they do not.
+ */
+export function readAtOnce(
+  parts: ReadParts,
+  { map, sizeBytes, range }: VersionRange,
+  signal?: AbortSignal,
+): Promise<Uint8Array> | undefined {
+  const [slice] = map.slices
+  if (slice === undefined || map.slices.length > 1 || map.pages.length > 0 || range.length === 0)
+    return undefined
+  const from = slice.offset + range.offset
+  const to = from + range.length
+  const isOneUnit = Math.floor(from / UNIT_BYTES) === Math.floor((to - 1) / UNIT_BYTES)
+  if (!isOneUnit || range.offset < 0 || range.offset + range.length > Math.min(sizeBytes, slice.length))
+    return undefined
+  const { block, blockBytes, hash } = slice
+  const reader = new BlockReader(
+    parts,
+    { pool: map.pool, block, blockBytes, hash, from, to },
+    signal === undefined ? {} : { signal },
+  )
+  return readWhole(reader, range.length)
+}
+
+async function readWhole(reader: BlockReader, length: number): Promise<Uint8Array> {
+  try {
+    reader.start()
+    const bytes = await reader.next()
+    if (bytes?.length === length) return bytes
+    throw new CairnError('BlockUnavailable', `a block gave ${bytes?.length ?? 0} of ${length} bytes`)
+  } finally {
+    reader.leave()
   }
 }
 

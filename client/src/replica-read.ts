@@ -6,6 +6,7 @@ import {
   sameBytes,
   UNIT_BYTES,
   type Unit,
+  type UnitStream,
 } from '@cairn/protocol'
 import type { Target } from './cluster-view.js'
 import type { Bell } from './waiting.js'
@@ -28,6 +29,7 @@ export class ReplicaRead {
   unit: Unit | undefined
   error: unknown
   failed = false
+  private body: UnitStream | undefined
   private iterator: AsyncIterator<Unit> | undefined
   private left = false
   private counted = true
@@ -75,7 +77,9 @@ export class ReplicaRead {
   /** All that was wanted has been taken: only the end of the body may still come. */
   end(): void {
     this.finish()
-    this.pull()
+    const result = this.poll()
+    if (result === undefined) this.pull()
+    else this.accept(result)
   }
 
   private async run(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): Promise<void> {
@@ -85,6 +89,7 @@ export class ReplicaRead {
     const deadlineMs = BLOCK_DEADLINE_MS
     const options = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
     const reply = await this.target.peer.rpc.call(getBlock, request, options)
+    this.body = reply.body
     this.iterator = reply.body[Symbol.asyncIterator]()
     const { blockBytes, hash } = reply.response
     if (this.left) return this.cancelBody()
@@ -96,8 +101,13 @@ export class ReplicaRead {
       this.cancelBody()
       throw new CairnError('BlockCorrupt', 'the replica holds another content than the map names')
     }
-    this.accept(await this.iterator.next())
+    this.accept(this.poll() ?? (await this.iterator.next()))
     this.target.peer.reads.add(this.nowMs() - startedMs)
+  }
+
+  /** What the body has at hand. */
+  private poll(): IteratorResult<Unit> | undefined {
+    return this.body?.poll?.()
   }
 
   private accept(result: IteratorResult<Unit>): void {

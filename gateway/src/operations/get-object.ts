@@ -40,10 +40,14 @@ async function answer(context: OperationContext): Promise<S3Response> {
   }
   const selection = await select(context, opened)
   const headers = { ...described, ...selection.headers, ...overrideHeaders(context.query) }
-  return stream(context, opened, { ...selection, headers })
+  return respond(context, opened, { ...selection, headers })
 }
 
-function stream(context: OperationContext, opened: OpenedObject, selection: Selection): S3Response {
+async function respond(
+  context: OperationContext,
+  opened: OpenedObject,
+  selection: Selection,
+): Promise<S3Response> {
   const { range, headers } = selection
   const length = range?.length ?? opened.object.sizeBytes
   return {
@@ -53,10 +57,18 @@ function stream(context: OperationContext, opened: OpenedObject, selection: Sele
       ...(range === undefined ? {} : { 'Content-Range': contentRange(range, opened.object.sizeBytes) }),
       ...headers,
     },
-    ...(context.method === 'HEAD' || length === 0
-      ? {}
-      : { body: opened.read(range, { signal: context.signal }) }),
+    ...(context.method === 'HEAD' || length === 0 ? {} : { body: await bodyOf(context, opened, range) }),
   }
+}
+
+/** A small body in one piece, so that head and body leave in one write; any other as it flows. */
+async function bodyOf(
+  { signal }: OperationContext,
+  opened: OpenedObject,
+  range: ByteRange | undefined,
+): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  const whole = opened.readAtOnce?.(range, { signal })
+  return whole === undefined ? opened.read(range, { signal }) : whole
 }
 
 async function select(context: OperationContext, opened: OpenedObject): Promise<Selection> {
