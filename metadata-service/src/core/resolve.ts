@@ -49,10 +49,21 @@ export function checkBucketName(bucket: string): void {
   }
 }
 
+/** Rows of buckets by the bytes they were decoded from: a store that keeps rows in memory hands out the same ones. */
+const decoded = new WeakMap<Uint8Array, BucketRow>()
+
+function decodeBucket(value: Uint8Array): BucketRow {
+  const known = decoded.get(value)
+  if (known !== undefined) return known
+  const row = BucketRow.decode(value)
+  decoded.set(value, row)
+  return row
+}
+
 /** Decodes a bucket's row; `NoSuchBucket` if it is absent. */
 export function requireBucket(name: string, row: StoreRow | undefined): StoredBucket {
   if (row === undefined) throw new CairnError('NoSuchBucket', `no bucket ${name}`)
-  return { name, row: BucketRow.decode(row.value), revision: row.revision }
+  return { name, row: decodeBucket(row.value), revision: row.revision }
 }
 
 /** Reads buckets and what is in them. */
