@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { CairnClient } from '@cairn/client'
 import type { Clock } from '@cairn/protocol'
 import type { Authentication } from '../authentication/authenticate.js'
@@ -32,7 +33,7 @@ export interface ContextParts {
   readonly clock: Clock
 }
 
-/** One request as its operation sees it. The abort signal is made only if somebody asks for it. */
+/** One request as its operation sees it. The abort signal is that of its connection. */
 export class RequestContext implements OperationContext {
   readonly operation: OperationName
   readonly method: string
@@ -49,7 +50,6 @@ export class RequestContext implements OperationContext {
   readonly secureTransport: boolean
   readonly clock: Clock
   readonly #parts: ContextParts
-  #abort: AbortController | undefined
   #bodyFailure: unknown
 
   constructor(parts: ContextParts) {
@@ -76,8 +76,7 @@ export class RequestContext implements OperationContext {
   }
 
   get signal(): AbortSignal {
-    if (this.#abort === undefined) this.#abort = this.#watch()
-    return this.#abort.signal
+    return signalOf(this.#parts.response)
   }
 
   openBody(options?: OpenBodyOptions): RequestBody {
@@ -117,16 +116,21 @@ export class RequestContext implements OperationContext {
       throw error
     }
   }
+}
 
-  #watch(): AbortController {
-    const controller = new AbortController()
-    const { response } = this.#parts
-    if (response.destroyed) controller.abort()
-    else {
-      response.once('close', () => {
-        if (!response.writableFinished) controller.abort()
-      })
-    }
-    return controller
-  }
+/**
+ * The end of a connection is the end of its only request under way (see `request-turns.ts`); after it there is none.
+ * So one signal serves all requests of a connection: making one for each would cost more than reading a small object.
+ */
+const controllers = new WeakMap<Socket, AbortController>()
+
+function signalOf(response: ServerResponse): AbortSignal {
+  const { socket } = response
+  if (socket === null || socket.destroyed) return AbortSignal.abort()
+  const known = controllers.get(socket)
+  if (known !== undefined) return known.signal
+  const controller = new AbortController()
+  controllers.set(socket, controller)
+  socket.once('close', () => controller.abort())
+  return controller.signal
 }
