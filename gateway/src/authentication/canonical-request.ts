@@ -15,6 +15,8 @@ export interface CanonicalParts {
 }
 
 const UNRESERVED_PATH = /^[A-Za-z0-9\-._~/]*$/
+/** What `trim` would change. */
+const BLANKS = /^ | $|\t| {2}/
 const UNRESERVED = /^[A-Za-z0-9\-._~]*$/
 
 /** A latin1 string: its bytes are what is hashed. */
@@ -68,6 +70,7 @@ function collectValues(raw: readonly string[], signed: readonly string[]): Map<s
 
 /** Blanks and tabs only: `trim` would also take a byte A0, which ends many letters of UTF-8. */
 function trim(value: string): string {
+  if (!BLANKS.test(value)) return value
   return value.replace(/^[ \t]+|[ \t]+$/g, '').replace(/[ \t]+/g, ' ')
 }
 

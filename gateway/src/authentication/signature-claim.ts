@@ -3,6 +3,7 @@ import { S3Error, type S3ErrorCode } from '../errors.js'
 import type { Query } from '../http/query.js'
 import { PRESIGNED_SECONDS_MAX } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
+import { Memory } from './memory.js'
 
 /** An unverified SigV4 claim; well formed, nothing more. */
 export interface SignatureClaim {
@@ -120,11 +121,20 @@ function splitField(field: string): [name: string, value: string] {
   return equals < 0 ? [field, ''] : [field.slice(0, equals), field.slice(equals + 1)]
 }
 
+type Scope = Pick<SignatureClaim, 'accessKey' | 'day' | 'region' | 'service'>
+type SigningDate = Pick<SignatureClaim, 'date' | 'dateMs'>
+
+/** What clients repeat with every request, parsed once: well-formed texts only, forgotten when they are many. */
+const scopes = new Memory<Scope>()
+const headerLists = new Memory<readonly string[]>()
+const dates = new Memory<SigningDate>()
+
 /** Access keys may contain slashes; the scope is the last four fields. Throws `malformed`. */
-export function readCredential(
-  credential: string,
-  malformed: S3ErrorCode,
-): Pick<SignatureClaim, 'accessKey' | 'day' | 'region' | 'service'> {
+export function readCredential(credential: string, malformed: S3ErrorCode): Scope {
+  return scopes.get(credential, () => parseCredential(credential, malformed))
+}
+
+function parseCredential(credential: string, malformed: S3ErrorCode): Scope {
   const fields = credential.split('/')
   const [day = '', region = '', service = '', terminator = ''] = fields.slice(-4)
   const accessKey = fields.slice(0, -4).join('/')
@@ -142,14 +152,19 @@ function readSigned(
   signature: string,
   malformed: S3ErrorCode,
 ): Pick<SignatureClaim, 'signedHeaders' | 'signature'> {
+  const signedHeaders = headerLists.get(list, () => parseSignedHeaders(list, malformed))
+  if (!SIGNATURE.test(signature)) throw new S3Error('SignatureDoesNotMatch')
+  return { signedHeaders, signature }
+}
+
+function parseSignedHeaders(list: string, malformed: S3ErrorCode): readonly string[] {
   const signedHeaders = list.split(';')
   const distinct = new Set(signedHeaders)
   const wellFormed =
     list === list.toLowerCase() && !distinct.has('') && distinct.size === signedHeaders.length
   if (!wellFormed) throw new S3Error(malformed, 'The list of signed headers is malformed.')
   if (!distinct.has('host')) throw new S3Error(malformed, 'The Host header must be signed.')
-  if (!SIGNATURE.test(signature)) throw new S3Error('SignatureDoesNotMatch')
-  return { signedHeaders, signature }
+  return signedHeaders
 }
 
 function readHeaderDate(headers: RequestHeaders): Pick<SignatureClaim, 'date' | 'dateMs'> {
@@ -163,7 +178,11 @@ function readHeaderDate(headers: RequestHeaders): Pick<SignatureClaim, 'date' | 
 }
 
 /** A date of SigV4, which must exist in the calendar. Throws `malformed`. */
-export function readDate(date: string, malformed: S3ErrorCode): Pick<SignatureClaim, 'date' | 'dateMs'> {
+export function readDate(date: string, malformed: S3ErrorCode): SigningDate {
+  return dates.get(date, () => parseDate(date, malformed))
+}
+
+function parseDate(date: string, malformed: S3ErrorCode): SigningDate {
   const [, year = 0, month = 0, day = 0, hour = 24, minute = 0, second = 0] =
     DATE.exec(date)?.map(Number) ?? []
   const dateMs = Date.UTC(year, month - 1, day, hour, minute, second)
