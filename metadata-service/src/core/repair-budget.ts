@@ -1,12 +1,12 @@
 /**
  * How fast repair may write: a token bucket whose rate yields to the foreground. It falls when timers come late or
- * commits take long, compared with what they take while nothing is repaired, and rises again step by step. It never
- * falls below a floor: repair always goes on.
+ * commits take long, compared with what is usual while repair is idle or at its floor, and rises again step by step:
+ * a machine that others keep busy is no reason to crawl. It never falls below a floor: repair always goes on.
  */
 import type { CancelTimer, Clock } from '@cairn/protocol'
 
 /** Slowest and fastest rate, and the first one. */
-export const REPAIR_RATE_MIN: number = 4 * 1024 * 1024
+export const REPAIR_RATE_MIN: number = 8 * 1024 * 1024
 export const REPAIR_RATE_MAX: number = 1024 * 1024 * 1024
 const RATE_FIRST = 64 * 1024 * 1024
 
@@ -18,8 +18,11 @@ const BURST_SECONDS = 0.25
 /** Timers by which the lateness of the event loop is measured, and how many make one step. */
 const PROBE_MS = 20
 const PROBES_PER_STEP = 10
-/** A timer this late is what a foreground call waits too. */
+/** A timer this late is what a foreground call waits too; where timers are usually late, twice that. */
 const LATE_MS = 12
+const LATE_FACTOR = 2
+/** Weight of one step at the floor in what is usual. */
+const FLOOR_WEIGHT = 0.3
 /** Commits that take so many times the usual are held up. */
 const SLOW_COMMIT_FACTOR = 2
 /** The usual commit is never taken for faster than this. */
@@ -41,6 +44,7 @@ export class RepairBudget {
   private commitMs = 0
   private commits = 0
   private usualCommitMs: number | undefined
+  private usualLateMs = 0
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -103,14 +107,25 @@ export class RepairBudget {
   }
 
   private step(): void {
-    const isLate = this.lateMs / this.probes > LATE_MS
+    const lateMs = this.lateMs / this.probes
+    const commitMs = this.commits === 0 ? undefined : this.commitMs / this.commits
+    const isLate = lateMs > Math.max(LATE_MS, this.usualLateMs * LATE_FACTOR)
     const usualMs = Math.max(COMMIT_MS_MIN, this.usualCommitMs ?? COMMIT_MS_MIN)
-    const isSlow = this.commits > 0 && this.commitMs / this.commits > usualMs * SLOW_COMMIT_FACTOR
+    const isSlow = commitMs !== undefined && commitMs > usualMs * SLOW_COMMIT_FACTOR
+    if (this.rate <= REPAIR_RATE_MIN) this.learn(lateMs, commitMs)
     const rate = this.rate * (isLate || isSlow ? FALL_FACTOR : RISE_FACTOR)
     this.rate = Math.min(REPAIR_RATE_MAX, Math.max(REPAIR_RATE_MIN, rate))
     this.probes = 0
     this.lateMs = 0
     this.commitMs = 0
     this.commits = 0
+  }
+
+  /** At the floor it is not repair that holds others up: this is how it is now. */
+  private learn(lateMs: number, commitMs: number | undefined): void {
+    this.usualLateMs += (lateMs - this.usualLateMs) * FLOOR_WEIGHT
+    if (commitMs === undefined) return
+    const usual = this.usualCommitMs ?? commitMs
+    this.usualCommitMs = usual + (commitMs - usual) * FLOOR_WEIGHT
   }
 }
