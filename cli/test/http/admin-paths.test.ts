@@ -1,0 +1,89 @@
+import type { AdminClient } from '@cairn/client'
+import { type AccountPrincipal, createAccountGuard, DEFAULT_GATEWAY_CONFIG } from '@cairn/gateway'
+import { CairnError, systemClock } from '@cairn/protocol'
+import { expect } from 'chai'
+import { type FastifyInstance, fastify } from 'fastify'
+import { registerAdminPaths } from '../../src/http/admin-paths.js'
+import { signRequest } from '../../src/http/sign-request.js'
+
+const ROOT = { accessKey: 'root', secretKey: 'secret of the root' }
+const OTHER = { accessKey: 'other', secretKey: 'secret of another' }
+const HOST = 'localhost:9000'
+
+describe('admin paths', () => {
+  let app: FastifyInstance
+  let calls: string[]
+
+  beforeEach(() => {
+    calls = []
+    const note = (call: string) => calls.push(call)
+    const admin = {
+      status: async () => {
+        note('status')
+        return { epoch: 1 }
+      },
+      startCheck: async ({ deep }: { deep: boolean }) => {
+        note(`start ${deep}`)
+        if (deep) throw new CairnError('Busy', 'one runs', { details: { check: 'c1' } })
+        return 'c1'
+      },
+      getCheck: async (options: object) => {
+        note(JSON.stringify(options))
+        return { state: 'done' }
+      },
+      acceptRestore: async (incarnation: string) => void note(`accept ${incarnation}`),
+    } as unknown as AdminClient
+    const account = { canonicalId: 'x', displayName: 'x' }
+    const credentials = {
+      find: (key: string) => {
+        const found = [ROOT, OTHER].find(({ accessKey }) => accessKey === key)
+        return found === undefined ? undefined : { ...found, account }
+      },
+    }
+    const config = DEFAULT_GATEWAY_CONFIG
+    const guard = createAccountGuard({ config, credentials, clock: systemClock })
+    app = fastify()
+    registerAdminPaths(app, { admin, guard, accessKey: ROOT.accessKey })
+  })
+
+  afterEach(() => app.close())
+
+  async function ask(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    credentials = ROOT,
+    region = 'us-east-1',
+  ) {
+    const url = new URL(`http://${HOST}/-/admin/v1/${path}`)
+    const headers = signRequest({ method, url, region, credentials, nowMs: Date.now() })
+    return app.inject({ method, url: `${url.pathname}${url.search}`, headers })
+  }
+
+  it('answer the root account', async () => {
+    expect((await ask('GET', 'status')).json()).to.deep.equal({ epoch: 1 })
+    expect((await ask('POST', 'check?deep=false')).json()).to.deep.equal({ check: 'c1' })
+    expect((await ask('GET', 'check?check=c1')).statusCode).to.equal(200)
+    expect((await ask('DELETE', 'check')).statusCode).to.equal(200)
+    expect((await ask('POST', 'restore/accept?incarnation=i1')).statusCode).to.equal(200)
+    expect(calls).to.deep.equal(['status', 'start false', '{"check":"c1"}', '{"cancel":true}', 'accept i1'])
+  })
+
+  it('refuse everybody else, on loopback too', async () => {
+    const unsigned = await app.inject({ url: '/-/admin/v1/status', remoteAddress: '127.0.0.1' })
+    expect(unsigned.statusCode).to.be.at.least(400)
+    expect((await ask('GET', 'status', OTHER)).statusCode).to.equal(403)
+    const wrong: Pick<AccountPrincipal, 'accessKey'> & { secretKey: string } = {
+      ...ROOT,
+      secretKey: 'wrong one',
+    }
+    expect((await ask('GET', 'status', wrong)).statusCode).to.be.at.least(400)
+    expect((await ask('GET', 'status', ROOT, 'eu-west-1')).statusCode).to.be.at.least(400)
+    expect(calls).to.deep.equal([])
+  })
+
+  it('say which check runs already', async () => {
+    const answer = await ask('POST', 'check?deep=true')
+    expect(answer.statusCode).to.equal(409)
+    expect(answer.json()).to.include({ check: 'c1' })
+  })
+})
