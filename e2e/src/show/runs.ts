@@ -6,6 +6,7 @@ import { showDamage } from './damage.js'
 import { showFaults } from './faults.js'
 import { showFigures } from './figures.js'
 import { showFullDrive } from './full-drive.js'
+import { showHeal } from './heal.js'
 import { showKeys } from './keys.js'
 import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
@@ -14,7 +15,9 @@ import { showPause } from './pause.js'
 import { showPowerCut } from './power-cut.js'
 import { showRaces } from './races.js'
 import { showRecover } from './recover.js'
+import { showReplace } from './replace.js'
 import type { Report } from './report.js'
+import { showReturningDrive } from './returning-drive.js'
 import { showStartTime } from './start-time.js'
 import { showSyscalls } from './syscalls.js'
 
@@ -31,6 +34,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['faults', (report) => showFaults(report)],
   ['figures', showFigures],
   ['full-drive', (report) => showFullDrive(report)],
+  ['heal', (report) => showHeal(report)],
   ['keys', showKeys],
   ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
   ['large-file', (report) => showLargeFile(report)],
@@ -39,6 +43,8 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['power-cut', (report) => showPowerCut(report)],
   ['races', (report) => showRaces(report)],
   ['recover', (report) => showRecover(report)],
+  ['replace', (report) => showReplace(report)],
+  ['returning-drive', (report) => showReturningDrive(report)],
   ['start-time', showStartTime],
   ['syscalls', showSyscalls],
 ])
