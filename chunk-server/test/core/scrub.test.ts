@@ -235,4 +235,21 @@ describe('Scrub', () => {
       expect((await world.run(world.store.find(ids))).length).to.equal(SIZES.length)
     }
   })
+
+  it('finds rows and segments in agreement after a life with power cuts', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const world = await filled(seed)
+      await busyLife(world)
+      void world.store.compactOnce().catch(() => undefined)
+      await world.clock.advance(seed)
+      world.crash({ kind: seed % 2 === 0 ? 'lost' : 'kept' }, { loseIndex: seed % 3 === 0 })
+      await world.open()
+      await world.run(world.store.delete([blockId(2, 12), blockId(1, 3)]))
+      world.begin(50)
+      await world.passOnce()
+      expect(world.damage, `seed ${seed}`).to.deep.equal([])
+      expect(world.store.indexDamaged, `seed ${seed}`).to.equal(false)
+      await world.run(world.scrub?.close() ?? Promise.resolve())
+    }
+  })
 })
