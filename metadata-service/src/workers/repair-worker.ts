@@ -286,7 +286,8 @@ export class RepairWorker {
     const { block, pool } = suspect
     for (const source of judgement.good) {
       try {
-        this.counts.bytesRepaired += await this.options.drives.copy({ drive, source, block, pool, ...facts })
+        const writtenBytes = await this.options.drives.copy({ drive, source, block, pool, ...facts })
+        this.counts.bytesRepaired += writtenBytes
         return true
       } catch (error) {
         if (!(error instanceof CairnError)) throw error

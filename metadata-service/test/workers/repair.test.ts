@@ -31,6 +31,12 @@ describe('repair', () => {
     expect(world.repair.report).to.include({ blocksRepaired: 1, underReplicated: 0, unavailable: 0 })
   })
 
+  it('counts every byte it writes, however many copies are under way', async () => {
+    for (let at = 0; at < 30; at++) await world.run(world.put(`k${at}`, TWO))
+    await world.run(world.mend())
+    expect(world.repair.report).to.include({ blocksRepaired: 30, bytesRepaired: 300 })
+  })
+
   it('replaces a copy that its drive found damaged', async () => {
     const block = await world.run(world.put('k'))
     world.damage(block, idOf(2))
