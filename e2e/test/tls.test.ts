@@ -20,6 +20,7 @@ import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
 import { type RunResult, run, runOk } from '../src/harness/run.js'
 import { CAIRN, type Server, startServer } from '../src/harness/server.js'
 import { hasTool } from '../src/harness/tools.js'
+import { BOUNDARY, encodeForm, signForm } from './s3/support/form.js'
 
 const START_TIMEOUT_MS = 120_000
 const CLIENT_TIMEOUT_MS = 120_000
@@ -177,6 +178,26 @@ describe('HTTPS', function () {
     await rclone('copyto', file, 'cairn:by-rclone/file')
     await rclone('copyto', 'cairn:by-rclone/file', `${file}-down`)
     expect((await readFile(`${file}-down`)).equals(await readFile(file))).to.equal(true)
+  })
+
+  it('takes forms, and names what it stored by its secure URL', async () => {
+    const options = { bucket: 'by-form-over-tls', key: 'key', fields: { success_action_status: '201' } }
+    const s3 = connectSdk(plainEndpoint, undefined)
+    await s3.send(new CreateBucketCommand({ Bucket: options.bucket }))
+    s3.destroy()
+    const body = encodeForm(signForm(server, options), { content: 'x' })
+    const asked = request(`${server.endpoint}/${options.bucket}`, {
+      method: 'POST',
+      ca: await readFile(authority.caFile),
+      headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` },
+    })
+    asked.end(body)
+    const [response] = await once(asked, 'response')
+    response.resume()
+    expect([response.statusCode, response.headers.location]).to.deep.equal([
+      201,
+      `${server.endpoint}/${options.bucket}/key`,
+    ])
   })
 
   it('refuses versions below TLS 1.2, and clients that do not trust the authority', async () => {

@@ -240,7 +240,7 @@ async function serveForm(
 function isSecure({ request, headers }: Exchange, { config }: ServeDependencies): boolean {
   if ('encrypted' in request.socket) return true
   const scheme = headers?.['x-forwarded-proto']
-  return scheme !== undefined && scheme === 'https' && config.trustedProxies.includes(peerAddress(request))
+  return scheme === 'https' && config.trustedProxies.includes(peerAddress(request))
 }
 
 function findCorsRules(
