@@ -1,27 +1,71 @@
 /** What pages of other origins are told: headers of actual answers, and answers to preflight requests. */
+import type { CairnClient } from '@cairn/client'
+import type { Clock } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { CORS_HEADERS_MAX } from '../limits.js'
 import { type CorsMatch, type CorsRule, findCorsMatch } from '../operations/cors-rules.js'
 import type { RequestHeaders, ResponseHeaders, S3Response } from '../operations/types.js'
+import type { Log } from '../ports.js'
+import { corsCacheOf } from './cors-cache.js'
 
 /** Caches must keep answers to different origins apart. */
 const VARY = 'Origin, Access-Control-Request-Headers, Access-Control-Request-Method'
 
 export interface CorsRequest {
-  /** Of the request; of a preflight what it announces. */
+  readonly requestId: string
+  /** Empty if the request names none. */
+  readonly bucket: string
   readonly method: string
   readonly origin: string
 }
 
-/** Headers of an answer, be it a success or an error. None for a bucket without rules. */
-export function corsHeaders(rules: readonly CorsRule[] | undefined, request: CorsRequest): ResponseHeaders {
+export interface CorsDependencies {
+  readonly client: CairnClient
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Adds what a page of another origin may do with an answer, be it an error: name, value, name, value … If nobody
+ * can know, it may do nothing, and the answer itself does not suffer. A preflight has said it all.
+ */
+export async function addCorsHeaders(
+  head: string[],
+  request: CorsRequest,
+  dependencies: CorsDependencies,
+): Promise<void> {
+  if (request.method === 'OPTIONS') return
+  try {
+    const rules = await findRules(request.bucket, dependencies)
+    for (const [name, value] of Object.entries(corsHeaders(rules, request))) {
+      if (value !== undefined) head.push(name, String(value))
+    }
+  } catch (err) {
+    dependencies.log.warn({ err, requestId: request.requestId }, 'CORS rules cannot be read')
+  }
+}
+
+async function findRules(
+  bucket: string,
+  { client, clock }: CorsDependencies,
+): Promise<readonly CorsRule[] | undefined> {
+  return bucket === '' ? undefined : corsCacheOf(client).find(bucket, clock.monotonicMs())
+}
+
+function corsHeaders(
+  rules: readonly CorsRule[] | undefined,
+  { method, origin }: Pick<CorsRequest, 'method' | 'origin'>,
+): ResponseHeaders {
   if (rules === undefined) return {}
-  const match = findCorsMatch(rules, { ...request, headers: [] })
-  return match === undefined ? { Vary: VARY } : allowingHeaders(match, request.origin)
+  const match = findCorsMatch(rules, { method, origin, headers: [] })
+  return match === undefined ? { Vary: VARY } : allowingHeaders(match, origin)
 }
 
 /** The answer to a preflight request. It needs no authentication: it says what is allowed, and does nothing. */
-export function answerPreflight(rules: readonly CorsRule[] | undefined, headers: RequestHeaders): S3Response {
+export async function answerPreflight(
+  { bucket, headers }: { readonly bucket: string; readonly headers: RequestHeaders },
+  dependencies: CorsDependencies,
+): Promise<S3Response> {
   const { origin } = headers
   const method = headers['access-control-request-method']
   if (origin === undefined || origin === '') {
@@ -31,6 +75,7 @@ export function answerPreflight(rules: readonly CorsRule[] | undefined, headers:
     throw new S3Error('BadRequest', 'Invalid Access-Control-Request-Method: null')
   }
   const names = readHeaderNames(headers['access-control-request-headers'])
+  const rules = await findRules(bucket, dependencies)
   if (rules === undefined) throw forbidden('CORSResponse: CORS is not enabled for this bucket.', method)
   const match = findCorsMatch(rules, { origin, method, headers: names })
   if (match === undefined) {

@@ -14,8 +14,7 @@ import type { OperationName } from '../operations/table.js'
 import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
 import type { Admission } from './admission.js'
-import { answerPreflight, corsHeaders } from './cors.js'
-import { type CorsCache, corsCacheOf } from './cors-cache.js'
+import { addCorsHeaders, answerPreflight } from './cors.js'
 import { errorResponse } from './error-response.js'
 import { ExchangeTransfer } from './exchange-transfer.js'
 import type { FormPart } from './form.js'
@@ -160,7 +159,7 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
   // These prove who sends them in their body, or need no proof: the signature of a header says nothing.
   switch (resolved.name) {
     case 'PreflightRequest':
-      return answerPreflight(await findCorsRules(exchange, dependencies), wireHeaders)
+      return answerPreflight({ bucket: target.bucket, headers: wireHeaders }, dependencies)
     case 'PostObject':
       return serveForm(exchange, { query, headers: wireHeaders }, dependencies)
     case 'QueryApi':
@@ -241,36 +240,6 @@ function isSecure({ request, headers }: Exchange, { config }: ServeDependencies)
   if ('encrypted' in request.socket) return true
   const scheme = headers?.['x-forwarded-proto']
   return scheme === 'https' && config.trustedProxies.includes(peerAddress(request))
-}
-
-function findCorsRules(
-  exchange: Exchange,
-  { client, clock }: ServeDependencies,
-): ReturnType<CorsCache['find']> {
-  if (exchange.bucket === '') return Promise.resolve(undefined)
-  return corsCacheOf(client).find(exchange.bucket, clock.monotonicMs())
-}
-
-/**
- * What a page of another origin may do with the answer, be it an error. If nobody can know, it may do nothing: the
- * answer itself does not suffer.
- */
-async function addCorsHeaders(
-  exchange: Exchange,
-  head: string[],
-  dependencies: ServeDependencies,
-): Promise<void> {
-  const origin = exchange.headers?.origin
-  if (origin === undefined || exchange.operation === 'PreflightRequest') return
-  try {
-    const rules = await findCorsRules(exchange, dependencies)
-    const method = exchange.request.method ?? ''
-    for (const [name, value] of Object.entries(corsHeaders(rules, { method, origin }))) {
-      if (value !== undefined) head.push(name, String(value))
-    }
-  } catch (err) {
-    dependencies.log.warn({ err, requestId: exchange.requestId }, 'CORS rules cannot be read')
-  }
 }
 
 async function operate(
@@ -360,7 +329,11 @@ async function send(exchange: Exchange, answer: S3Response, dependencies: ServeD
     'nosniff',
   ]
   if (rest === 'cut' || isClosing()) baseHeaders.push('Connection', 'close')
-  if (exchange.headers?.origin !== undefined) await addCorsHeaders(exchange, baseHeaders, dependencies)
+  if (exchange.headers?.origin !== undefined) {
+    const { requestId, bucket, headers } = exchange
+    const asked = { requestId, bucket, method: request.method ?? '', origin: headers.origin ?? '' }
+    await addCorsHeaders(baseHeaders, asked, dependencies)
+  }
   const method = request.method ?? ''
   // What is left of a whole body stays in the stream, and with it the socket stopped, unless somebody reads it.
   if (rest === 'drain' || (rest === 'none' && incoming.started)) request.resume()
