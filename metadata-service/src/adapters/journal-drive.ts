@@ -3,11 +3,17 @@
  * row behind a checkpoint. It is lost (`waits`) when the drive is away, too slow or in error, and comes back with a
  * checkpoint. After a failed sync the file is never synced again: what it holds then may be less than it seems.
  */
-import { constants, type FileHandle, open, readFile, rm, stat } from 'node:fs/promises'
+import { constants, type FileHandle, open, readFile, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '@cairn/protocol'
 import { copiesFolder, encodeFileHeader, journalPath, listCopies, syncFolder } from './journal-files.js'
-import { CHECKPOINTS_KEPT, RETRY_MS, WRITE_BYTES_MAX, WRITE_FRAMES_MAX } from './journal-limits.js'
+import {
+  CHECKPOINTS_KEPT,
+  RETRY_MS,
+  ROOM_BYTES_MIN,
+  WRITE_BYTES_MAX,
+  WRITE_FRAMES_MAX,
+} from './journal-limits.js'
 import type { JournalQueue } from './journal-queue.js'
 
 /**
@@ -118,8 +124,11 @@ export class JournalDrive {
     }
     if (this.state === 'absent') this.lose('waits', undefined)
     else if (this.driveId !== found) this.lose('waits', new Error('another drive is in its place'))
-    else if (this.state === 'failed' && this.isRetryDue()) this.state = 'waits'
-    else if (this.state === 'follows' && !(await this.holdsFiles())) {
+    else if (this.state === 'failed' && this.isRetryDue() && (await this.hasRoom())) this.state = 'waits'
+    else if (this.state === 'follows' && !(await this.hasRoom())) {
+      this.lose('failed', new Error('the drive is full'))
+    }
+    if (this.state === 'follows' && !(await this.holdsFiles())) {
       this.lose('waits', new Error('the journal was removed'))
     }
     this.driveId = found
@@ -188,6 +197,17 @@ export class JournalDrive {
     this.journal = undefined
     // What counts was synced; a close can only fail to give the descriptor back.
     await journal?.handle.close().catch(() => undefined)
+  }
+
+  /** The last bytes of a full drive are for deletes, which give space back. */
+  private async hasRoom(): Promise<boolean> {
+    try {
+      const { bavail, bsize } = await statfs(this.folder)
+      return bavail * bsize >= ROOM_BYTES_MIN
+    } catch {
+      // Whoever cannot tell its space will say more when it is written to.
+      return true
+    }
   }
 
   private async holdsFiles(): Promise<boolean> {

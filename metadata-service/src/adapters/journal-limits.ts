@@ -30,6 +30,9 @@ export const PAGE_PAUSE_FACTOR = 3
 /** How often each drive is looked at: is it there, is it the same, does it still hold our file? */
 export const LOOK_MS: number = 1_000
 
+/** A drive with less free space takes no copies, in bytes: what is left is for tombstones. */
+export const ROOM_BYTES_MIN: number = 4 * 1024 * 1024
+
 /** At the start drives come one after the other: so often, so many times, until all are there. */
 export const LOOK_AT_START_MS: number = 50
 export const LOOKS_AT_START = 200
