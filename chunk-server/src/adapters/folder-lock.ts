@@ -56,5 +56,5 @@ function lockError(folder: string, error: unknown): CairnError {
     return new CairnError('DataFolderInUse', `folder ${folder} is used by another process`, { cause: error })
   }
   const reason = error instanceof Error ? error.message : String(error)
-  return new CairnError('DriveFailed', `cannot lock folder ${folder}: ${reason}`, { cause: error })
+  return new CairnError('DriveFailed', `cannot lock ${join(folder, LOCK_FILE)}: ${reason}`, { cause: error })
 }
