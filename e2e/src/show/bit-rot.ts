@@ -5,7 +5,7 @@
  * cost nothing at all.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
 import { checkLedger } from '../harness/ledger-check.js'
 import { filesByKind, ROTS } from '../harness/rot.js'
@@ -19,6 +19,7 @@ import type { Report } from './report.js'
 const OPERATIONS = 40
 /** This way is tried at several places of each kind of file. */
 const FLIP = 'flip one bit'
+const FORBID = 'take all rights'
 const FLIPS = 12
 /** Root may do everything: rights count only for a user without privileges. */
 const PLAIN_USER = '65534'
@@ -113,7 +114,7 @@ async function tryAll(cases: readonly Case[], all: number, report: Report): Prom
   const complaints: string[] = []
   const counts = { damaged: 0, served: 0, mended: 0 }
   for (const each of cases) {
-    if (each.way === 'take all rights' && !canForbid) continue
+    if (each.way === FORBID && !canForbid) continue
     const verdict = await tryCase(each)
     if (verdict === undefined) continue
     counts.damaged++
@@ -150,21 +151,21 @@ async function tryCase(each: Case): Promise<Verdict | undefined> {
 }
 
 async function judge(each: Case, dataDir: string): Promise<Verdict> {
-  const { world, way } = each
-  if (way === 'take all rights') await runOk('chown', ['-R', PLAIN_USER, dataDir])
+  if (each.way === FORBID) await runOk('chown', ['-R', PLAIN_USER, dataDir])
   const first = await tryStart(each, dataDir)
   if (typeof first !== 'string') return { complaints: await check(each, first) }
   const mended = await mend(first, each, dataDir)
   if (mended === undefined) return { complaints: [`no start: ${first}`] }
-  const second = await tryStart({ ...each, way: 'mended' }, dataDir)
+  const repaired = { ...each, way: 'mended' }
+  const second = await tryStart(repaired, dataDir)
   if (typeof second === 'string') return { complaints: [`no start after "${mended}": ${second}`], mended }
-  const complaints = await check({ ...each, world: { ...world, drives: world.drives } }, second)
+  const complaints = await check(repaired, second)
   return { complaints: complaints.map((line) => `after "${mended}": ${line}`), mended }
 }
 
 /** The running server, or why it refused. */
 async function tryStart({ world, way }: Case, dataDir: string): Promise<Server | string> {
-  const wrapper = way === 'take all rights' ? ['setpriv', '--reuid', PLAIN_USER, '--clear-groups'] : []
+  const wrapper = way === FORBID ? ['setpriv', '--reuid', PLAIN_USER, '--clear-groups'] : []
   try {
     return await startServer({ dataDir, env: world.env, wrapper, readyTimeoutMs: READY_MS })
   } catch (error) {
@@ -179,7 +180,8 @@ async function tryStart({ world, way }: Case, dataDir: string): Promise<Server |
 
 /** Does what the message of a refused start says; `undefined` if it says nothing. */
 async function mend(said: string, { way, path, world }: Case, dataDir: string): Promise<string | undefined> {
-  if (way === 'take all rights' && said.includes(path.split('/').at(-1) ?? path)) {
+  // The file is named, or the folder that it lies in.
+  if (way === FORBID && (said.includes(basename(path)) || said.includes(`/${dirname(path)} `))) {
     await runOk('chmod', ['-R', 'u+rwX', dataDir])
     return 'give the rights back'
   }
