@@ -41,6 +41,15 @@ describe('registerNamespaceHandlers', () => {
     const versions = await call('ListVersions', { ...page, afterKey: '', afterVersionId: '' })
     expect(versions).to.have.property('versions').of.length(2)
     expect(await call('GetObject', { bucket, key: 'copy' })).to.have.nested.property('object.etag', 'e')
+    const tags = [{ key: 'a', value: '' }]
+    const tagged = await call('SetObjectTags', { op: world.op(), bucket, key: 'copy', tags })
+    expect(tagged).to.have.property('versionId')
+    const shown = await call('GetObject', { bucket, key: 'copy' })
+    expect(shown).to.have.nested.property('object.attributes.tags').that.deep.equals(tags)
+    const document = Buffer.from('rules')
+    await call('SetBucketConfiguration', { op: world.op(), bucket, kind: 'cors', document })
+    const configuration = await call('GetBucketConfiguration', { bucket, kind: 'cors' })
+    expect(configuration).to.deep.equal({ document })
     const items = [{ op: world.op(), key: 'k' }]
     const deleted = await call('DeleteObjects', { bucket, owner: OWNER, items })
     expect(deleted).to.have.nested.property('outcomes[0].deleteMarker', true)
@@ -50,6 +59,6 @@ describe('registerNamespaceHandlers', () => {
     expect(await call('GetBucket', { bucket })).to.have.property('versioning', 'enabled')
     await world.bucket('empty')
     expect(await call('DeleteBucket', { op: world.op(), bucket: 'empty' })).to.deep.equal({})
-    expect(answers.size).to.equal(11)
+    expect(answers.size).to.equal(14)
   })
 })
