@@ -18,17 +18,17 @@ const BURST_SECONDS = 0.25
 /** Timers by which the lateness of the event loop is measured, and how many make one step. */
 const PROBE_MS = 20
 const PROBES_PER_STEP = 10
-/** A timer this late is what a foreground call waits too; where timers are usually late, twice that. */
+/** A timer this late is what a foreground call waits too; where timers are usually late, a multiple of that. */
 const LATE_MS = 12
-const LATE_FACTOR = 2
+const LATE_FACTOR = 2.5
 /** Weight of one step at the floor in what is usual. */
-const FLOOR_WEIGHT = 0.3
+const FLOOR_WEIGHT = 0.5
 /** Commits that take so many times the usual are held up. */
-const SLOW_COMMIT_FACTOR = 2
+const SLOW_COMMIT_FACTOR = 2.5
 /** The usual commit is never taken for faster than this. */
 const COMMIT_MS_MIN = 2
 const RISE_FACTOR = 1.25
-const FALL_FACTOR = 0.6
+const FALL_FACTOR = 0.7
 /** Weight of one commit in the usual duration. */
 const USUAL_WEIGHT = 0.02
 

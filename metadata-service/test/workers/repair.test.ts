@@ -1,4 +1,4 @@
-import { formatId, groupOf } from '@cairn/protocol'
+import { formatId, groupOf, sessionOf } from '@cairn/protocol'
 import { expect } from 'chai'
 import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/keys.js'
 import { DirtyRow } from '../../src/core/rows.js'
@@ -65,6 +65,18 @@ describe('repair', () => {
     for (const block of [unnamed, dropped, replaced]) expect(world.good(block)).to.have.members(TWO)
   })
 
+  it('never copies a block that its living map leaves out', async () => {
+    const { session, space } = world
+    const kept = await world.run(world.put('k'))
+    const [owner] = [...world.drive(1).blocks.values()].map((entry) => entry.owner)
+    expect(owner).to.deep.include({ key: 'k', space })
+    const left = owner === undefined ? kept : world.storeBlock(owner, TWO)
+    expect(sessionOf(left)).to.deep.equal(session)
+    await world.run(world.mend())
+    expect(world.mender.copies).to.deep.equal([])
+    expect(world.good(left)).to.have.members(TWO)
+  })
+
   it('copies nothing while the store cannot say whether a row names it', async () => {
     const block = await world.run(world.put('k', TWO))
     world.repair.suspect({ pool: 1, blocks: [block] })
@@ -77,8 +89,11 @@ describe('repair', () => {
     const block = await world.run(world.put('k'))
     world.drive(3).isUp = false
     await world.run(world.mend())
+    world.repair.suspect({ pool: 1, blocks: [block] })
+    await world.run(world.repair.repair(new AbortController().signal))
     expect(world.mender.copies).to.deep.equal([])
     expect(world.good(block)).to.have.length(3)
+    expect(world.repair.report).to.include({ underReplicated: 0, failures: 0 })
   })
 
   it('keeps the debt of a group until all its drives have answered', async () => {
