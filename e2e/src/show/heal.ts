@@ -33,11 +33,7 @@ export async function showHeal(report: Report, objects = 200): Promise<void> {
   try {
     const bodies = await fill(s3, seeded, objects)
     const flips = await flipSome(join(dataDir, 'drives', '1', 'segments'), bodies, seeded)
-    report.atLeast(
-      'bytes flipped on one drive, in blocks that nobody reads',
-      flips,
-      Math.min(10, objects / 4),
-    )
+    report.atLeast('bytes flipped on one drive, in blocks that nobody reads', flips, objects / 10)
     await showHealed(report, server, flips)
     await showCounters(report, server)
   } finally {
