@@ -9,6 +9,13 @@ import { CairnError } from '@cairn/protocol'
 import { checkedFolder, checkedPath, folderOfPath } from '../core/disk-path.js'
 import type { Disk, DiskFile } from '../ports.js'
 
+/**
+ * One buffer up to this size is written in the turn of the call: into the page cache, at 0.2 µs per KiB, where a
+ * thread of the pool costs 20 µs to wake. The log writes a batch only after the sync of the one before it, so that
+ * no write waits behind a drive that hangs.
+ */
+const WRITE_NOW_BYTES_MAX = 256 * 1024
+
 /** Buffers per writev call (IOV_MAX of Linux). */
 const WRITE_BUFFERS_MAX = 1024
 
@@ -125,6 +132,7 @@ class NodeDiskFile implements DiskFile {
       const ended: Finish = (error) => finish(error, undefined)
       if (buffers.length === 0) ended(undefined)
       else if (only === undefined) this.writeMany(buffers, offset, ended)
+      else if (only.length <= WRITE_NOW_BYTES_MAX) this.writeNow(only, offset, ended)
       else this.writeOne(only, offset, ended)
     })
   }
@@ -180,6 +188,18 @@ class NodeDiskFile implements DiskFile {
       else if (count === 0 || filled + count === into.length) finish(undefined, filled + count)
       else this.readOn(into, { offset, filled: filled + count }, finish)
     })
+  }
+
+  private writeNow(bytes: Uint8Array, offset: number, finish: Finish): void {
+    let count: number
+    try {
+      count = fs.writeSync(this.descriptor, bytes, 0, bytes.length, offset)
+    } catch (error) {
+      finish(diskError('write', error as NodeJS.ErrnoException))
+      return
+    }
+    if (count === bytes.length) finish(undefined)
+    else this.writeOne(bytes.subarray(count), offset + count, finish)
   }
 
   private writeOne(bytes: Uint8Array, offset: number, finish: Finish): void {

@@ -85,7 +85,9 @@ describe('NodeDisk', () => {
     const writev = (fd: number, buffers: Uint8Array[], at: number, done: Done): void =>
       done(null, short(fd, Buffer.concat(buffers), at))
     const body = Buffer.from(Array.from({ length: 5000 }, (_, at) => at & 0xff))
-    await replacing({ write, writev } as unknown as Partial<typeof fs>, async () => {
+    const now = (fd: number, bytes: Uint8Array, _from: number, _size: number, at: number): number =>
+      short(fd, bytes, at)
+    await replacing({ write, writev, writeSync: now } as unknown as Partial<typeof fs>, async () => {
       await file?.write([body], 0)
       await file?.write(
         [body.subarray(0, 10), Buffer.alloc(0), body.subarray(10, 1700), body.subarray(1700)],
@@ -109,10 +111,15 @@ describe('NodeDisk', () => {
       const file = await disk.open('a', 'create')
       const fail = (...args: unknown[]): void =>
         (args.at(-1) as (error: Error) => void)(Object.assign(new Error(cause), { code: cause }))
-      const failing = { open: fail, write: fail, writev: fail, fdatasync: fail, rename: fail, unlink: fail }
+      const writeSync = (): never => {
+        throw Object.assign(new Error(cause), { code: cause })
+      }
+      const many = { open: fail, writev: fail, fdatasync: fail, rename: fail, unlink: fail }
+      const failing = { ...many, write: fail, writeSync }
       await replacing(failing as unknown as Partial<typeof fs>, async () => {
         expect(await codeOf(disk.open('b', 'create'))).to.equal(code)
         expect(await codeOf(file?.write([Buffer.alloc(1)], 0) ?? Promise.resolve())).to.equal(code)
+        expect(await codeOf(file?.write([Buffer.alloc(1024 * 1024)], 0) ?? Promise.resolve())).to.equal(code)
         expect(await codeOf(file?.sync() ?? Promise.resolve())).to.equal(code)
         expect(await codeOf(disk.rename('a', 'b'))).to.equal(code)
         expect(await codeOf(disk.remove('a'))).to.equal(code)
