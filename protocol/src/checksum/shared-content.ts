@@ -10,12 +10,16 @@
  */
 import { CairnError } from '../errors.js'
 import { type BlockId, formatId } from '../ids.js'
+import { UNIT_BYTES } from '../limits.js'
 import type { Unit } from '../rpc/types.js'
 import { type BlockHasher, createBlockHasher } from './block-hash.js'
 
-/** Where a unit lies. Weak: what nobody holds any more is not kept for the sake of comparing. */
+/** Where a unit lies. */
 interface Place {
+  /** Weak: what nobody holds any more is not kept for the sake of comparing. */
   readonly memory: WeakRef<ArrayBufferLike>
+  /** The memory of a short unit, the last of its block: it must outlive its copies, which are compared with it. */
+  readonly held: ArrayBufferLike | undefined
   readonly offset: number
   readonly sizeBytes: number
   readonly check: number
@@ -43,19 +47,22 @@ class SharedContent {
     return this.digest !== undefined
   }
 
-  /** The unit's place, if it is this very memory. */
+  /** The unit's place, if it is this very memory, or a copy of it: short units are copied on their way. */
   find(index: number, { bytes, check }: Unit): Place | undefined {
     const place = this.places[index]
-    if (place === undefined || place.memory.deref() !== bytes.buffer) return undefined
-    const isSame =
-      place.offset === bytes.byteOffset && place.sizeBytes === bytes.length && place.check === check
-    return isSame ? place : undefined
+    const memory = place?.memory.deref()
+    if (place === undefined || memory === undefined) return undefined
+    if (place.sizeBytes !== bytes.length || place.check !== check) return undefined
+    if (memory === bytes.buffer && place.offset === bytes.byteOffset) return place
+    const known = new Uint8Array(memory, place.offset, place.sizeBytes)
+    return Buffer.compare(known, bytes) === 0 ? place : undefined
   }
 
   add({ bytes, check }: Unit, { verified }: { readonly verified: boolean }): void {
     if (this.lastMemory?.deref() !== bytes.buffer) this.lastMemory = new WeakRef(bytes.buffer)
     const memory = this.lastMemory ?? new WeakRef(bytes.buffer)
-    this.places.push({ memory, offset: bytes.byteOffset, sizeBytes: bytes.length, check, verified })
+    const held = bytes.length < UNIT_BYTES ? bytes.buffer : undefined
+    this.places.push({ memory, held, offset: bytes.byteOffset, sizeBytes: bytes.length, check, verified })
     this.hasher.update(bytes)
   }
 
