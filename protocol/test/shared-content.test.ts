@@ -110,6 +110,25 @@ describe('ContentShare', () => {
     for (const user of [source, first, second]) user.leave()
   })
 
+  it('takes a short unit that was copied on its way, verified by itself', () => {
+    const bytes = pattern()
+    const units = unitsOf(bytes)
+    const source = new ContentSource(block)
+    for (const unit of units) source.add(unit)
+    const last = units.pop()
+    if (last === undefined) throw new Error('no units')
+    for (let drive = 0; drive < 2; drive++) {
+      const share = ContentShare.join(block, units.slice(0, 1))
+      takeRest(share, units)
+      const copy = { ...last, bytes: Buffer.from(last.bytes) }
+      expect(share.isVerified(copy)).to.equal(false)
+      share.take(copy)
+      expect(Buffer.compare(share.hash(), hashBlock(bytes))).to.equal(0)
+      share.leave()
+    }
+    source.leave()
+  })
+
   it('gives no hash of more units than the drive has taken', () => {
     const units = unitsOf(pattern())
     const source = new ContentSource(block)

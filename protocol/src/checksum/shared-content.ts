@@ -58,6 +58,17 @@ class SharedContent {
     return Buffer.compare(known, bytes) === 0 ? place : undefined
   }
 
+  /** The same, or the place of equal bytes: short units are copied on their way. */
+  findEqual(index: number, unit: Unit): Place | undefined {
+    const same = this.find(index, unit)
+    if (same !== undefined) return same
+    const place = this.places[index]
+    const memory = place?.memory.deref()
+    if (place === undefined || memory === undefined || place.check !== unit.check) return undefined
+    const bytes = Buffer.from(memory as ArrayBuffer, place.offset, place.sizeBytes)
+    return bytes.equals(unit.bytes) ? place : undefined
+  }
+
   add({ bytes, check }: Unit, { verified }: { readonly verified: boolean }): void {
     if (this.lastMemory?.deref() !== bytes.buffer) this.lastMemory = new WeakRef(bytes.buffer)
     const memory = this.lastMemory ?? new WeakRef(bytes.buffer)
@@ -137,7 +148,7 @@ export class ContentShare {
     const { content } = this
     if (this.taken === content.unitCount && !content.isFinal) content.add(unit, { verified: true })
     else {
-      const place = content.find(this.taken, unit)
+      const place = content.findEqual(this.taken, unit)
       if (place === undefined) {
         throw new CairnError('BlockConflict', 'the block is being stored with units of another writer')
       }
