@@ -46,11 +46,11 @@ const ACTIONS: Readonly<Record<FaultClass, readonly FaultAction[]>> = {
 const TRACE_TRIES = 50
 /** How strace names the calls of each class. */
 const TRACED: Readonly<Record<FaultClass, RegExp>> = {
-  sync: /^\d+ (fsync|fdatasync|syncfs|sync_file_range)\(/,
-  write: /^\d+ (write|writev|pwrite64|pwritev|pwritev2|sendfile|copy_file_range|fallocate)\(/,
-  rename: /^\d+ (rename|renameat|renameat2)\(/,
-  unlink: /^\d+ (unlink|unlinkat)\(/,
-  truncate: /^\d+ (truncate|ftruncate)\(/,
+  sync: /^\d+ +(fsync|fdatasync|syncfs|sync_file_range)\(/,
+  write: /^\d+ +(write|writev|pwrite64|pwritev|pwritev2|sendfile|copy_file_range|fallocate)\(/,
+  rename: /^\d+ +(rename|renameat|renameat2)\(/,
+  unlink: /^\d+ +(unlink|unlinkat)\(/,
+  truncate: /^\d+ +(truncate|ftruncate)\(/,
 }
 const TRACED_CALLS =
   'trace=fsync,fdatasync,syncfs,sync_file_range,write,writev,pwrite64,pwritev,pwritev2,sendfile,copy_file_range,' +
@@ -175,7 +175,7 @@ async function proveShim(world: World, report: Report): Promise<void> {
 async function wholeTrace(path: string): Promise<string> {
   for (let left = TRACE_TRIES; ; left--) {
     const text = await readFile(path, 'utf8')
-    if (left === 0 || /^\d+ \+\+\+ exited.*\n$/m.test(text.slice(-200))) return text
+    if (left === 0 || /^\d+ +\+\+\+ exited.*\n$/m.test(text.slice(-200))) return text
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
