@@ -140,8 +140,23 @@ class NodeDiskFile implements DiskFile {
   sync(): Promise<void> {
     return this.use((finish) => {
       if (!this.syncs) finish(undefined, undefined)
-      else fs.fdatasync(this.descriptor, (error) => finish(wrapped('fdatasync', error), undefined))
+      else {
+        fs.fdatasync(this.descriptor, (error) =>
+          finish(wrapped('fdatasync', error) ?? this.removal(), undefined),
+        )
+      }
     })
+  }
+
+  /** An open file takes writes and syncs after its name has gone; what it holds ends with the process. */
+  private removal(): CairnError | undefined {
+    try {
+      if (fs.fstatSync(this.descriptor).nlink > 0) return undefined
+      const cause = Object.assign(new Error('the file has no name any more'), { code: 'ENOENT' })
+      return diskError('fdatasync', cause)
+    } catch (error) {
+      return diskError('fstat', error as NodeJS.ErrnoException)
+    }
   }
 
   size(): Promise<number> {

@@ -152,6 +152,21 @@ describe('NodeDisk', () => {
     expect(((error as CairnError).cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
   })
 
+  it('never calls a file durable whose name has gone', async () => {
+    mkdirSync(join(folder.path, 'drive'))
+    const disk = createNodeDisk(join(folder.path, 'drive'), { durability: 'fsync' })
+    const file = await disk.open('a', 'create')
+    await file?.write([Buffer.from('there')], 0)
+    await file?.sync()
+    rmSync(join(folder.path, 'drive'), { recursive: true })
+    await file?.write([Buffer.from('gone?')], 0)
+    const error = await file?.sync().catch((caught: unknown) => caught)
+    expect(error).to.be.instanceOf(CairnError)
+    expect((error as CairnError).code).to.equal('DriveFailed')
+    expect(((error as CairnError).cause as NodeJS.ErrnoException).code).to.equal('ENOENT')
+    await file?.close()
+  })
+
   it('calls a full device a full drive', async function () {
     if (!existsSync('/dev/full')) this.skip()
     const disk = createNodeDisk('/dev', { durability: 'none' })
