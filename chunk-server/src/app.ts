@@ -10,7 +10,7 @@ import {
 } from '@cairn/protocol'
 import { segmentDrive } from './adapters/segment-drive.js'
 import { BlockCopier } from './core/block-copier.js'
-import { fetchClusterId, fetchPoolEpochs } from './core/cluster-id.js'
+import { fetchClusterId, fetchIsKnown, fetchPoolEpochs } from './core/cluster-id.js'
 import type { DriveSource, DriveStatus, ServedDrive } from './core/drive.js'
 import { type DriveSet, openDriveSet } from './core/drive-set.js'
 import { type Registration, startRegistration } from './core/registration.js'
@@ -101,6 +101,7 @@ export async function createChunkServer(options: ChunkServerOptions): Promise<Ch
     clock,
     random,
     scrubMs: (options.scrubSeconds ?? SCRUB_SECONDS) * 1000,
+    isKnown: (drive) => fetchIsKnown(metadata, drive),
     currentEpochs: () => fetchPoolEpochs(metadata),
     onTrouble: (drive, error) => options.onEvent?.({ kind: 'upkeep failed', drive: drive.name, error }),
     onChange: (drive) => server.current?.driveChanged(drive),

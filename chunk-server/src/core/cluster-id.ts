@@ -1,6 +1,8 @@
 import {
   CairnError,
   type Clock,
+  type ClusterMap,
+  type DriveId,
   getClusterMap,
   METADATA_DEADLINE_MS,
   type Random,
@@ -32,7 +34,18 @@ export async function fetchClusterId(
 
 /** The epochs that all pools have now. */
 export async function fetchPoolEpochs(metadata: RpcPeer): Promise<ReadonlyMap<number, number>> {
+  const { pools } = await fetchMap(metadata)
+  return new Map(pools.map((pool) => [pool.id, pool.epoch]))
+}
+
+/** Whether the cluster has, or had, this drive. */
+export async function fetchIsKnown(metadata: RpcPeer, drive: DriveId): Promise<boolean> {
+  const { drives } = await fetchMap(metadata)
+  return drives.some(({ id }) => id === drive)
+}
+
+async function fetchMap(metadata: RpcPeer): Promise<ClusterMap> {
   const { response } = await metadata.call(getClusterMap, {}, { deadlineMs: METADATA_DEADLINE_MS })
   if (response.map === undefined) throw new CairnError('Internal', 'the metadata service sent no cluster map')
-  return new Map(response.map.pools.map((pool) => [pool.id, pool.epoch]))
+  return response.map
 }

@@ -2,7 +2,8 @@
  * Who a drive is: `drive.json` in its folder. A folder without it is a *new* drive, so that an unmounted disk never
  * poses as a full one. It is the first file ever written to a drive: a folder that holds segments but no
  * `drive.json` has lost it. It is then made anew from the headers of the segments, which all name the drive; if they
- * do not say the same, the folder is refused.
+ * do not say the same, the folder is refused. They do not tell the cluster: a drive that the cluster does not know is
+ * refused too, or the blocks of another one would be taken for orphans.
  */
 import {
   CairnError,
@@ -41,6 +42,8 @@ export interface OpenIdentityOptions {
   readonly clusterId: string
   readonly clock: Clock
   readonly random: Random
+  /** Whether the cluster's map names a drive: asked before a lost `drive.json` is made anew. Any is known if absent. */
+  readonly isKnown?: (drive: DriveId) => Promise<boolean>
 }
 
 /** Reads the identity, or writes one on a new drive. `DriveFailed` if it is damaged, lost or of another cluster. */
@@ -66,7 +69,10 @@ async function findOrRebuild(disk: Disk, options: OpenIdentityOptions): Promise<
     damage = error
   }
   const driveId = options.clusterId === '' ? undefined : await driveOfSegments(disk)
-  if (driveId !== undefined) return writeIdentity(disk, driveId, options)
+  if (driveId !== undefined) {
+    if ((await options.isKnown?.(driveId)) === false) throw unknown(driveId, damage)
+    return writeIdentity(disk, driveId, options)
+  }
   if (damage === undefined) return undefined
   throw damage
 }
@@ -133,6 +139,15 @@ function damaged(cause?: unknown): CairnError {
   return refused(
     'damaged',
     `${DRIVE_FILE} is damaged; restore it, or empty the folder to start a new drive`,
+    cause,
+  )
+}
+
+function unknown(driveId: DriveId, cause: unknown): CairnError {
+  return refused(
+    'unknown',
+    `the folder holds segments of drive ${driveId}, which this cluster does not know, and ${DRIVE_FILE} is lost or ` +
+      'damaged; restore it, or empty the folder to start a new drive',
     cause,
   )
 }

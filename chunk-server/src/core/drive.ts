@@ -70,6 +70,8 @@ export interface OpenDriveOptions {
   readonly random: Random
   /** Time in which every block is read again; 0 or absent: never. */
   readonly scrubMs?: number
+  /** Whether the cluster's map names a drive; see `OpenIdentityOptions`. */
+  readonly isKnown?: (drive: DriveId) => Promise<boolean>
   /** The epochs that the pools have now, for a drive that has lost what it saw. */
   readonly currentEpochs?: () => Promise<ReadonlyMap<number, number>>
   /** Told of a drive's first failure: it needs a look. */

@@ -19,6 +19,8 @@ export interface RecordedMetadata {
   refusing: boolean
   /** What the cluster map says of pools. */
   pools: { readonly id: number; readonly epoch: number }[]
+  /** Drives that the map does not name although they were registered. */
+  readonly unknown: Set<string>
   /** Heartbeats of servers not registered since are refused. */
   forget(): void
 }
@@ -40,9 +42,10 @@ export function recordMetadata(router: RpcRouter): RecordedMetadata {
     heartbeats: [],
     refusing: false,
     pools: [],
+    unknown: new Set(),
     forget: () => known.clear(),
   }
-  router.handle(getClusterMap, async () => ({ response: { map: mapOf(recorded.pools) } }))
+  router.handle(getClusterMap, async () => ({ response: { map: mapOf(recorded) } }))
   router.handle(registerServer, async (request) => {
     recorded.registrations.push(request)
     if (recorded.refusing) throw new CairnError('Busy', 'not now')
@@ -57,8 +60,16 @@ export function recordMetadata(router: RpcRouter): RecordedMetadata {
   return recorded
 }
 
-function mapOf(pools: RecordedMetadata['pools']): ClusterMap {
+function mapOf({ pools, registrations, unknown }: RecordedMetadata): ClusterMap {
+  const registered = registrations.flatMap(({ member, drives }) =>
+    drives.map(({ id, capacityBytes }) => ({ id, server: member.id, capacityBytes, state: 'up' as const })),
+  )
+  const drives = registered.filter(({ id }) => !unknown.has(id))
   const { groups } = computeGroups({ drives: [{ id: 'd', weight: 1, domain: 'd' }], replicas: 1 })
   const rest = { replicas: 1, failureDomain: 'drive', drives: ['d'], groups } as const
-  return { ...emptyMap, pools: pools.map(({ id, epoch }) => ({ id, name: `pool ${id}`, epoch, ...rest })) }
+  return {
+    ...emptyMap,
+    drives,
+    pools: pools.map(({ id, epoch }) => ({ id, name: `pool ${id}`, epoch, ...rest })),
+  }
 }
