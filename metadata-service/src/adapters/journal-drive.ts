@@ -53,6 +53,8 @@ export class JournalDrive {
   private writing: Promise<void> | undefined
   private lostAtMs: number
   private retryAtMs = 0
+  /** Times it was lost: what was begun before counts no more. */
+  private losses = 0
 
   constructor(options: JournalDriveOptions) {
     this.options = options
@@ -111,6 +113,7 @@ export class JournalDrive {
       this.options.onLost(this.folder, error)
     }
     this.state = state
+    this.losses++
     this.retryAtMs = this.options.clock.monotonicMs() + (state === 'failed' ? RETRY_MS : 0)
     void this.closeFile()
   }
@@ -156,6 +159,17 @@ export class JournalDrive {
   }
 
   private async writeAll(): Promise<void> {
+    const { losses } = this
+    try {
+      await this.writeFrames(() => losses === this.losses)
+    } catch (error) {
+      if (losses === this.losses) this.lose('failed', error)
+    }
+    // It was lost meanwhile, and may follow again from another place: this file is none of it.
+    if (losses !== this.losses) await this.closeFile()
+  }
+
+  private async writeFrames(isCurrent: () => boolean): Promise<void> {
     const { queue } = this.options
     // What comes while this is written waits for the next time, unless it is much.
     const until = queue.end
@@ -163,18 +177,14 @@ export class JournalDrive {
       const frames = queue.take(this.place, { bytes: WRITE_BYTES_MAX, frames: WRITE_FRAMES_MAX })
       const first = frames[0]
       if (first === undefined) return
-      try {
-        const journal = this.journal ?? (await this.openFile(first.number))
-        await writeFully(
-          journal.handle,
-          frames.map(({ bytes }) => bytes),
-        )
-        await journal.handle.datasync()
-      } catch (error) {
-        this.lose('failed', error)
-        return
-      }
-      if (this.state === 'follows') this.place += frames.length
+      const journal = this.journal ?? (await this.openFile(first.number))
+      await writeFully(
+        journal.handle,
+        frames.map(({ bytes }) => bytes),
+      )
+      await journal.handle.datasync()
+      if (!isCurrent()) return
+      this.place += frames.length
     }
   }
 
