@@ -6,11 +6,12 @@
 import type { AuthenticationSettings } from '../authentication/authenticate.js'
 import { authorize } from '../authentication/authorize.js'
 import { S3Error } from '../errors.js'
+import { FORM_HEAD_BYTES_MAX } from '../limits.js'
 import { expandFileName, fieldHeaders } from '../operations/form-fields.js'
 import { checkPolicy, type SizeRange } from '../operations/form-policy.js'
 import { authenticateForm, missingField } from '../operations/form-signature.js'
 import type { RequestHeaders } from '../operations/types.js'
-import { type FormPart, openForm } from './form.js'
+import { type FormPart, formTooLarge, type OpenedForm, openForm } from './form.js'
 import type { IncomingBody } from './incoming-body.js'
 import type { Query } from './query.js'
 import type { ContextParts } from './request-context.js'
@@ -44,8 +45,7 @@ export async function openFormRequest(
   if (request.headers.authorization !== undefined || SIGNED_QUERY.some((name) => request.query.has(name))) {
     throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed: a form is signed by its policy.')
   }
-  request.incoming.handOver()
-  const { fileName, file, ...form } = await openForm(request.parts())
+  const { fileName, file, ...form } = await readHead(request)
   const { bucket, nowMs } = request
   const fields = expandFileName(form.fields, fileName)
   const principal = await authenticateForm(fields, settings, nowMs)
@@ -61,6 +61,16 @@ export async function openFormRequest(
     authentication: { principal },
     body: withinRange(file, range),
   }
+}
+
+/** Fields, and the beginning of the file; `MaxPostPreDataLengthExceeded` if that does not come soon enough. */
+function readHead({ incoming, parts }: FormRequest): Promise<OpenedForm> {
+  return new Promise((resolve, reject) => {
+    incoming.handOver((receivedBytes) => {
+      if (receivedBytes > FORM_HEAD_BYTES_MAX) reject(formTooLarge())
+    })
+    openForm(parts()).then(resolve, reject)
+  })
 }
 
 /** The size is not known before the end, as with a chunked PUT. */

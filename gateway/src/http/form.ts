@@ -45,7 +45,7 @@ export async function openForm(parts: AsyncIterator<FormPart>): Promise<OpenedFo
       return { fields, fileName, file: readFile(part.file, parts) }
     }
     sizeBytes += addField(fields, part)
-    if (sizeBytes > FORM_FIELDS_BYTES_MAX) throw tooLarge()
+    if (sizeBytes > FORM_FIELDS_BYTES_MAX) throw formTooLarge()
   }
 }
 
@@ -55,8 +55,8 @@ function addField(fields: Map<string, string>, part: FormPart & { type: 'field' 
   if (typeof part.fieldname !== 'string' || typeof value !== 'string')
     throw new S3Error('MalformedPOSTRequest')
   const nameBytes = Buffer.byteLength(part.fieldname)
-  if (part.valueTruncated || fields.size === FORM_FIELDS_MAX) throw tooLarge()
-  if (nameBytes > FORM_NAME_BYTES_MAX) throw tooLarge()
+  if (part.valueTruncated || fields.size === FORM_FIELDS_MAX) throw formTooLarge()
+  if (nameBytes > FORM_NAME_BYTES_MAX) throw formTooLarge()
   const name = part.fieldname.toLowerCase()
   if (fields.has(name)) {
     throw new S3Error('InvalidArgument', `The form field ${name} was sent more than once.`, {
@@ -99,11 +99,12 @@ async function nextPart(parts: AsyncIterator<FormPart>): Promise<FormPart | unde
 /** Errors of the parser's own limits have codes of their own; the rest is no form. */
 function broken(cause: unknown): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (code === 'FST_FIELDS_LIMIT' || code === 'FST_PARTS_LIMIT') return tooLarge(cause)
+  if (code === 'FST_FIELDS_LIMIT' || code === 'FST_PARTS_LIMIT') return formTooLarge(cause)
   return new S3Error('MalformedPOSTRequest', undefined, { cause })
 }
 
-function tooLarge(cause?: unknown): S3Error {
+/** The refusal of a form with too much before its file. */
+export function formTooLarge(cause?: unknown): S3Error {
   return new S3Error('MaxPostPreDataLengthExceededError', undefined, cause === undefined ? {} : { cause })
 }
 

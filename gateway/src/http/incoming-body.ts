@@ -76,13 +76,14 @@ export class IncomingBody implements ReleasableBody {
 
   /**
    * A parser of its own reads the request itself: here the bytes are only counted, and asked for where the client
-   * waits for that. The parser must begin in the same turn.
+   * waits for that. The parser must begin in the same turn. Calls back with the number of all bytes so far.
    */
-  handOver(): void {
+  handOver(onReceived: (receivedBytes: number) => void): void {
     this.#begin()
     this.#handedOver = true
     this.#request.on('data', (bytes: Uint8Array) => {
       this.#receivedBytes += bytes.length
+      onReceived(this.#receivedBytes)
     })
   }
 

@@ -1,5 +1,6 @@
 /** Fields of a form as the headers that they stand for, so that an upload by form is stored like any other. */
 import { S3Error } from '../errors.js'
+import { FORM_FIELDS_BYTES_MAX } from '../limits.js'
 import type { RequestHeaders } from './types.js'
 
 /** Fields with the meaning of a header of the same name. */
@@ -47,14 +48,21 @@ const FILE_NAME = '${filename}'
 const SAFE = /^[\x20-\x7e\u0080-\u00ff]*$/
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
-/** Puts the name of the file in wherever a field asks for it. Policies are compared with the outcome. */
+/**
+ * Puts the name of the file in wherever a field asks for it. Policies are compared with the outcome, which may be
+ * no longer than what may be sent: `MaxPostPreDataLengthExceeded`.
+ */
 export function expandFileName(
   fields: ReadonlyMap<string, string>,
   fileName: string,
 ): ReadonlyMap<string, string> {
   const expanded = new Map<string, string>()
+  let sizeBytes = 0
   for (const [name, value] of fields) {
-    expanded.set(name, name === 'policy' ? value : value.replaceAll(FILE_NAME, () => fileName))
+    const [first = '', ...rest] = name === 'policy' ? [value] : value.split(FILE_NAME)
+    sizeBytes += Buffer.byteLength(value) + rest.length * Buffer.byteLength(fileName)
+    if (sizeBytes > FORM_FIELDS_BYTES_MAX) throw new S3Error('MaxPostPreDataLengthExceededError')
+    expanded.set(name, [first, ...rest].join(fileName))
   }
   return expanded
 }

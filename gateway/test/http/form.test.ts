@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
+import { FORM_HEAD_BYTES_MAX } from '../../src/limits.js'
 import type { Operation } from '../../src/operations/types.js'
 import { EXAMPLE } from '../authentication/raw-request.js'
 import { RawConnection } from './raw-connection.js'
@@ -76,6 +77,20 @@ describe(`forms (seed ${SEED})`, () => {
       expect((await connection.read()).status).to.equal(status)
     }
     connection.destroy()
+  })
+
+  it('are refused when their file does not begin soon enough, before anybody is asked who he is', async () => {
+    const field = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    for (const beginning of ['', field, '--b\r\nX: ']) {
+      const connection = await RawConnection.open(server.port)
+      connection.send(headOf('b', 10_000_000_000) + beginning)
+      connection.send(Buffer.alloc(FORM_HEAD_BYTES_MAX + 1, 'x'))
+      const response = await connection.read()
+      expect(response.body).to.include('<Code>MaxPostPreDataLengthExceededError</Code>')
+      expect(response.status).to.equal(400)
+      expect(response.headers.connection).to.equal('close')
+      connection.destroy()
+    }
   })
 
   async function sendPieces(connection: RawConnection, body: Buffer): Promise<void> {
