@@ -20,6 +20,7 @@ import { createServe, type Serve, type ServeDependencies } from './http/serve.js
 import type { TlsIdentity } from './http/server.js'
 import { Watchdog } from './http/watchdog.js'
 import {
+  ADDRESS_SHARE_MAX,
   CLOSE_MS,
   FORM_FIELDS_BYTES_MAX,
   FORM_FIELDS_MAX,
@@ -163,7 +164,9 @@ export function createGateway(options: GatewayOptions): Gateway {
 function createAdmission(clock: Clock, limits: GatewayLimits): Admission {
   return new Admission(clock, {
     runningMax: limits.requestsRunningMax,
+    runningPerSenderMax: Math.ceil(limits.requestsRunningMax * ADDRESS_SHARE_MAX),
     waitingMax: limits.requestsWaitingMax,
+    waitingPerSenderMax: Math.ceil(limits.requestsWaitingMax * ADDRESS_SHARE_MAX),
     waitMsMax: limits.requestWaitMsMax,
   })
 }

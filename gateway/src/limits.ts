@@ -90,8 +90,20 @@ export const FORM_PART_HEAD_BYTES_MAX: number = 8 * 1024
 /** Header lines of one part of a form. */
 export const FORM_PART_HEADERS_MAX: number = 16
 
+/**
+ * Received of a form before its file begins: ample for all fields with their heads. Whoever sends more has not said
+ * yet who he is, and may not keep the parser busy.
+ */
+export const FORM_HEAD_BYTES_MAX: number = 256 * 1024
+
 /** Longest time between the signing of a form and its use, as for presigned URLs. */
 export const FORM_AGE_MS_MAX: number = PRESIGNED_SECONDS_MAX * 1000
+
+/**
+ * Share of all turns, running or waiting, that the requests of one address may take, unless it is that of a trusted
+ * proxy: a few hundred slow readers cost their sender nothing, and would stop everybody.
+ */
+export const ADDRESS_SHARE_MAX: number = 3 / 4
 
 /** What a gateway takes on at once; a program may set its own. */
 export interface GatewayLimits {

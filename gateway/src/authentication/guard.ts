@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '@cairn/protocol'
 import type { GatewayConfig } from '../config.js'
 import { S3Error } from '../errors.js'
+import { peerAddressOf } from '../http/peer-address.js'
 import { parseQuery } from '../http/query.js'
 import { readRequestHeaders } from '../http/request-headers.js'
 import { parseRequestTarget } from '../http/request-target.js'
@@ -32,7 +33,7 @@ export function createAccountGuard({ config, credentials, clock }: AccountGuardO
       query: parseQuery(target.rawQuery),
       headers,
       rawHeaders: request.rawHeaders,
-      remoteAddress: request.socket.remoteAddress ?? '',
+      remoteAddress: peerAddressOf(request.socket),
     }
     const { principal } = await authenticate(raw, settings, Math.floor(clock.wallMicros() / 1000))
     if (principal.kind !== 'account') throw new S3Error('AccessDenied')

@@ -1,4 +1,6 @@
-/** How many connections there may be, in all and from one address. */
+import { networkOf } from './peer-address.js'
+
+/** How many connections there may be, in all and from one address; from one /64 network with IPv6. */
 export interface ConnectionLimits {
   readonly connectionsMax: number
   readonly connectionsPerAddressMax: number
@@ -21,19 +23,21 @@ export class ConnectionCounts {
 
   /** False if the connection is one too many; otherwise it counts until it is released. */
   admit(address: string): boolean {
-    const ofAddress = this.#byAddress.get(address) ?? 0
+    const network = networkOf(address)
+    const ofAddress = this.#byAddress.get(network) ?? 0
     const { connectionsMax, connectionsPerAddressMax, trustedAddresses } = this.#limits
     if (this.#total >= connectionsMax) return false
     if (ofAddress >= connectionsPerAddressMax && !trustedAddresses.includes(address)) return false
     this.#total++
-    this.#byAddress.set(address, ofAddress + 1)
+    this.#byAddress.set(network, ofAddress + 1)
     return true
   }
 
   release(address: string): void {
     this.#total--
-    const left = (this.#byAddress.get(address) ?? 1) - 1
-    if (left === 0) this.#byAddress.delete(address)
-    else this.#byAddress.set(address, left)
+    const network = networkOf(address)
+    const left = (this.#byAddress.get(network) ?? 1) - 1
+    if (left === 0) this.#byAddress.delete(network)
+    else this.#byAddress.set(network, left)
   }
 }

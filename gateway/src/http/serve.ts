@@ -13,13 +13,14 @@ import { S3Error, toS3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
 import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
-import type { Admission } from './admission.js'
+import { type Admission, MANY, type Sender } from './admission.js'
 import { addCorsHeaders, answerPreflight } from './cors.js'
 import { errorResponse } from './error-response.js'
 import { ExchangeTransfer } from './exchange-transfer.js'
 import type { FormPart } from './form.js'
 import { openFormRequest } from './form-request.js'
 import { IncomingBody } from './incoming-body.js'
+import { networkOf, peerAddressOf } from './peer-address.js'
 import { parseQuery, type Query } from './query.js'
 import { RequestContext } from './request-context.js'
 import { addPresignedHeaders, readRequestHeaders } from './request-headers.js'
@@ -77,8 +78,8 @@ interface Exchange {
   bucket: string
   operation?: OperationName
   bytesOut: number
-  /** Has a turn, to be left in the end. */
-  isAdmitted: boolean
+  /** Whose turn it has, to be left in the end. */
+  admitted?: Sender
 }
 
 /** Never rejects. */
@@ -98,7 +99,6 @@ export function createServe(dependencies: ServeDependencies): Serve {
       parseForm,
       bucket: '',
       bytesOut: 0,
-      isAdmitted: false,
     }
     const status = await serveWatched(exchange, dependencies)
     dependencies.observe({
@@ -120,15 +120,17 @@ async function serveWatched(exchange: Exchange, dependencies: ServeDependencies)
     return await serveExchange(exchange, dependencies)
   } finally {
     watchdog.remove(transfer)
-    if (exchange.isAdmitted) admission.leave()
+    if (exchange.admitted !== undefined) admission.leave(exchange.admitted)
   }
 }
 
 /** Waits for the turn of a request whose sender is known. */
-async function takeTurn(exchange: Exchange, { admission }: ServeDependencies): Promise<void> {
-  const turn = admission.enter()
+async function takeTurn(exchange: Exchange, { admission, config }: ServeDependencies): Promise<void> {
+  const address = peerAddressOf(exchange.request.socket)
+  const sender = config.trustedProxies.includes(address) ? MANY : networkOf(address)
+  const turn = admission.enter(sender)
   if (turn !== undefined) await turn
-  exchange.isAdmitted = true
+  exchange.admitted = sender
 }
 
 /** The status sent, or that of a client that has gone. */
@@ -171,7 +173,7 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     query,
     headers: wireHeaders,
     rawHeaders: request.rawHeaders,
-    remoteAddress: peerAddress(request),
+    remoteAddress: peerAddressOf(request.socket),
   }
   const authentication = await authenticate(raw, dependencies.authentication, exchange.nowMs)
   if (resolved.name === undefined) throw refuse(resolved.error, authentication.principal.kind === 'anonymous')
@@ -239,7 +241,7 @@ async function serveForm(
 function isSecure({ request, headers }: Exchange, { config }: ServeDependencies): boolean {
   if ('encrypted' in request.socket) return true
   const scheme = headers?.['x-forwarded-proto']
-  return scheme === 'https' && config.trustedProxies.includes(peerAddress(request))
+  return scheme === 'https' && config.trustedProxies.includes(peerAddressOf(request.socket))
 }
 
 async function operate(
@@ -292,12 +294,6 @@ function resolve(facts: {
 function refuse(error: unknown, anonymous: boolean): unknown {
   if (error instanceof S3Error && error.code === 'PreconditionFailed') return error
   return anonymous ? new S3Error('AccessDenied') : error
-}
-
-/** IPv4 peers of a listener for both families come in IPv6's clothes. */
-function peerAddress(request: IncomingMessage): string {
-  const address = request.socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 function notBuilt(operation: OperationName): S3Error {

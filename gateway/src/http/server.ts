@@ -17,6 +17,7 @@ import {
 } from '../limits.js'
 import type { ConnectionCounts } from './connection-limits.js'
 import { errorDocument } from './error-response.js'
+import { peerAddressOf } from './peer-address.js'
 import type { RequestIds } from './request-ids.js'
 import type { RequestTurns } from './request-turns.js'
 
@@ -115,7 +116,7 @@ export function createHttpsServer(options: HttpServerOptions, identity: TlsIdent
 
 /** Counts a connection until it closes; false if there are too many. */
 function isCounted(socket: Socket, connections: ConnectionCounts): boolean {
-  const address = socket.remoteAddress ?? ''
+  const address = peerAddressOf(socket)
   if (!connections.admit(address)) return false
   socket.once('close', () => connections.release(address))
   return true

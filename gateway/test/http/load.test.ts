@@ -34,9 +34,21 @@ describe('load', () => {
     server = await startTestGateway(options)
   }
 
-  async function connect(): Promise<RawConnection> {
-    const connection = await RawConnection.open(server.port)
+  async function connect(address?: string): Promise<RawConnection> {
+    const connection = await RawConnection.open(server.port, address)
     open.push(connection)
+    return connection
+  }
+
+  /** A request that runs until it is released. */
+  async function occupy(): Promise<RawConnection> {
+    const connection = await connect()
+    const isRunning = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    const headers = { 'x-amz-object-attributes': 'ETag' }
+    connection.send(signedHead({ method: 'GET', path: '/bucket/x?attributes', headers }))
+    await isRunning
     return connection
   }
 
@@ -47,18 +59,7 @@ describe('load', () => {
 
   it('answers SlowDown when the queue is full, and serves again afterwards', async () => {
     await start({ operations: [slow], limits: { requestsRunningMax: 1, requestsWaitingMax: 0 } })
-    const first = await connect()
-    const isRunning = new Promise<void>((resolve) => {
-      begun = resolve
-    })
-    first.send(
-      signedHead({
-        method: 'GET',
-        path: '/bucket/x?attributes',
-        headers: { 'x-amz-object-attributes': 'ETag' },
-      }),
-    )
-    await isRunning
+    const first = await occupy()
     const second = await connect()
     second.send(signedHead({ method: 'GET', path: '/bucket/x' }))
     const refused = await second.read()
@@ -69,6 +70,27 @@ describe('load', () => {
     expect((await first.read()).status).to.equal(200)
     second.send(HEAD)
     expect((await second.read('HEAD')).status).to.equal(200)
+  })
+
+  it('serves others while one address has all the turns it may have', async () => {
+    await start({ operations: [slow], limits: { requestsRunningMax: 4, requestsWaitingMax: 0 } })
+    for (let turn = 0; turn < 3; turn++) await occupy()
+    const fourth = await connect()
+    fourth.send(HEAD)
+    expect((await fourth.read('HEAD')).status).to.equal(503)
+    const other = await connect('127.0.0.2')
+    other.send(HEAD)
+    expect((await other.read('HEAD')).status).to.equal(200)
+  })
+
+  it('lets a trusted proxy have all turns, for it brings many', async () => {
+    await start({
+      operations: [slow],
+      limits: { requestsRunningMax: 4, requestsWaitingMax: 0 },
+      config: { trustedProxies: ['127.0.0.1'] },
+    })
+    for (let turn = 0; turn < 4; turn++) await occupy()
+    expect(server.gateway.load().running).to.equal(4)
   })
 
   it('refuses connections beyond the limit of an address, and takes new ones when others end', async () => {
