@@ -204,11 +204,10 @@ function routeS3(
   app.addHook('onRequest', (request, reply, next) => {
     if (request.raw.url === FORM_ROUTE) return next()
     if (request.raw.url !== S3_ROUTE) {
-      // Read in two ways, the end of the body has the next request begin elsewhere: refused here as everywhere.
-      const encoding = request.headers['transfer-encoding'] ?? 'chunked'
-      if (encoding.toLowerCase() === 'chunked') return next()
+      const refused = refuseBody(request.raw)
+      if (refused === undefined) return next()
       reply.raw.setHeader('Connection', 'close')
-      return next(new S3Error('NotImplemented'))
+      return next(refused)
     }
     reply.hijack()
     void serve(request.raw, reply.raw, request.originalUrl)
@@ -253,6 +252,17 @@ function routeOf(request: IncomingMessage): string {
 function isOwnPath(request: IncomingMessage, config: GatewayConfig): boolean {
   if (request.url?.startsWith(OWN_PREFIX) !== true) return false
   return findVirtualBucket(request.headers.host ?? '', config.domain) === undefined
+}
+
+/**
+ * Nothing below `/-/` takes a body: a stranger's would be waited for before anybody asks who he is. One whose end
+ * can be read in two ways would have the next request begin elsewhere.
+ */
+function refuseBody({ headers }: IncomingMessage): S3Error | undefined {
+  const encoding = headers['transfer-encoding']?.toLowerCase()
+  if (encoding !== undefined && encoding !== 'chunked') return new S3Error('NotImplemented')
+  if (encoding === undefined && /^0*$/.test(headers['content-length'] ?? '')) return undefined
+  return new S3Error('BadRequest', 'Requests below /-/ have no body.')
 }
 
 /** Errors below `/-/` that no handler answered. */

@@ -153,7 +153,7 @@ function addHandlers(server: Server, { handler, requestIds, turns }: HttpServerO
     refuse(socket, turns.isBusy(socket) ? undefined : new S3Error(code), requestIds)
   })
   server.on('connect', (_request, socket: Duplex) => {
-    refuse(socket, new S3Error('MethodNotAllowed'), requestIds)
+    refuse(socket, turns.isBusy(socket) ? undefined : new S3Error('MethodNotAllowed'), requestIds)
   })
 }
 

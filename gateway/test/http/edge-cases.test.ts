@@ -223,6 +223,29 @@ describe('HTTP edge cases', () => {
     }
   })
 
+  it('waits for no body below its own paths', async () => {
+    for (const framing of ['Content-Length: 900000', 'Transfer-Encoding: chunked']) {
+      for (const line of ['POST /-/health/live', 'POST /-/nothing', 'GET /-/health/live']) {
+        expectError(await askAlone(plain(line, 'Content-Type: application/json', framing)), 400, 'BadRequest')
+        expect(await connection.closed()).to.equal('')
+      }
+    }
+  })
+
+  it('puts nothing of its own into an answer when a CONNECT follows the request', async () => {
+    server.objects.set('large', Buffer.alloc(4 * 1024 * 1024, 'x'))
+    const read = signedHead({ method: 'GET', path: '/bucket/large' })
+    connection.destroy()
+    connection = await RawConnection.open(server.port)
+    connection.send(`${read}CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n`)
+    expect(await connection.closed()).not.to.include('MethodNotAllowed')
+    expectError(
+      await askAlone('CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n'),
+      405,
+      'MethodNotAllowed',
+    )
+  })
+
   it('does nothing after an answer that closes the connection', async () => {
     const cut = plain('GET /bucket/key', 'Host: other')
     const after = signedHead({ method: 'PUT', path: '/bucket/after-cut', headers: { 'Content-Length': '0' } })
