@@ -33,8 +33,12 @@ export function registerAdminPaths(app: FastifyInstance, { admin, guard, accessK
     async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
       const principal = await guard(request.raw)
       if (principal.accessKey !== accessKey) return reply.code(403).send({ message: 'for the root account' })
+      const query = request.query as Record<string, string | string[]>
+      if (Object.values(query).some((value) => typeof value !== 'string')) {
+        return reply.code(400).send({ message: 'a parameter was sent more than once' })
+      }
       try {
-        return await act(request.query as Query)
+        return await act(query as Query)
       } catch (error) {
         return refuse(reply, error)
       }

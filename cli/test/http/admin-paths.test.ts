@@ -13,6 +13,8 @@ const HOST = 'localhost:9000'
 describe('admin paths', () => {
   let app: FastifyInstance
   let calls: string[]
+  /** Every method and path that was registered. */
+  let routes: { readonly method: string; readonly url: string }[]
 
   beforeEach(() => {
     calls = []
@@ -43,6 +45,10 @@ describe('admin paths', () => {
     const config = DEFAULT_GATEWAY_CONFIG
     const guard = createAccountGuard({ config, credentials, clock: systemClock })
     app = fastify()
+    routes = []
+    app.addHook('onRoute', ({ method, url }) => {
+      for (const one of [method].flat()) routes.push({ method: one, url })
+    })
     registerAdminPaths(app, { admin, guard, accessKey: ROOT.accessKey })
   })
 
@@ -78,6 +84,69 @@ describe('admin paths', () => {
     }
     expect((await ask('GET', 'status', wrong)).statusCode).to.be.at.least(400)
     expect((await ask('GET', 'status', ROOT, 'eu-west-1')).statusCode).to.be.at.least(400)
+    expect(calls).to.deep.equal([])
+  })
+
+  const HOUR_MS = 3_600_000
+  type Sign = (method: string, url: URL) => Record<string, string>
+  const signed =
+    (change: Partial<Parameters<typeof signRequest>[0]>): Sign =>
+    (method, url) =>
+      signRequest({
+        method,
+        url,
+        region: 'us-east-1',
+        credentials: ROOT,
+        nowMs: Date.now(),
+        ...change,
+      })
+  const ATTACKS: Record<string, Sign> = {
+    'without a signature': () => ({ host: HOST }),
+    'with an empty Authorization': () => ({ host: HOST, authorization: '' }),
+    'with a wrong secret': signed({ credentials: { ...ROOT, secretKey: 'wrong' } }),
+    'with an unknown key': signed({ credentials: { ...ROOT, accessKey: 'nobody' } }),
+    'signed by another account': signed({ credentials: OTHER }),
+    'signed for another region': signed({ region: 'eu-west-1' }),
+    'signed an hour ago': signed({ nowMs: Date.now() - HOUR_MS }),
+    'signed for another path': signed({ url: new URL(`http://${HOST}/-/admin/v1/other`) }),
+    'signed for another query': (method, url) => signed({ url: new URL(`${url}?deep=true`) })(method, url),
+    'signed for another method': (method, url) => signed({ method: `X${method}` })(method, url),
+    'signed for another host': (method, url) => ({ ...signed({})(method, url), host: `bucket.${HOST}` }),
+    'signed for another service': (method, url) => {
+      const headers = signed({})(method, url)
+      return { ...headers, authorization: `${headers.authorization}`.replace('/s3/', '/iam/') }
+    },
+    'with an x-amz header that is not signed': (method, url) => ({
+      ...signed({})(method, url),
+      'x-amz-meta-a': '1',
+    }),
+  }
+
+  for (const [attack, sign] of Object.entries(ATTACKS)) {
+    it(`are not reached ${attack}, by any method that is there`, async () => {
+      await app.ready()
+      expect(routes.length).to.be.at.least(5)
+      for (const { method, url } of routes) {
+        const headers = sign(method, new URL(`http://${HOST}${url}`))
+        const answer = await app.inject({ method: method as 'GET', url, headers })
+        expect(answer.statusCode, `${method} ${url}`).to.be.at.least(400)
+      }
+      expect(calls).to.deep.equal([])
+    })
+  }
+
+  it('are reached by the root account by each method that is there', async () => {
+    await app.ready()
+    for (const { method, url } of routes) {
+      calls.length = 0
+      const headers = signed({})(method, new URL(`http://${HOST}${url}`))
+      await app.inject({ method: method as 'GET', url, headers })
+      expect(calls, `${method} ${url}`).to.have.lengthOf(1)
+    }
+  })
+
+  it('refuse a parameter that was sent twice', async () => {
+    expect((await ask('GET', 'check?check=a&check=b')).statusCode).to.equal(400)
     expect(calls).to.deep.equal([])
   })
 
