@@ -33,7 +33,8 @@ export class DriveSlot {
   private readonly options: DriveSlotOptions
   private held: ServedDrive
   private place: DrivePlace | undefined
-  private told: string
+  /** What was told last of the drive that is held; `undefined` while it was not told of at all. */
+  private told: string | undefined
   /** Drives that failed while they were here: another opening would hide it. */
   private readonly tainted = new Set<DriveId>()
   private retryAtMs = 0
@@ -83,6 +84,7 @@ export class DriveSlot {
     const drive = await this.open()
     if (drive === undefined) return
     this.held = drive
+    this.told = undefined
     if (drive.condition === 'failed') return
     this.place = drive.place
     this.retryMs = RETRY_MS
