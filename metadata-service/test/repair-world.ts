@@ -33,6 +33,8 @@ export interface MemoryDrive {
   readonly id: DriveId
   readonly blocks: Map<string, BlockEntry>
   isUp: boolean
+  /** When it was last opened; raised by a test that takes blocks away while nobody looks. */
+  openedMs: number
   /** Copies to it fail with this code. */
   refuses: 'DriveFull' | undefined
 }
@@ -52,7 +54,7 @@ export class MemoryMender implements DriveMender {
   }
 
   add(id: DriveId): MemoryDrive {
-    const drive: MemoryDrive = { id, blocks: new Map(), isUp: true, refuses: undefined }
+    const drive: MemoryDrive = { id, blocks: new Map(), isUp: true, openedMs: 1, refuses: undefined }
     this.drives.set(id, drive)
     return drive
   }
@@ -182,7 +184,8 @@ export class RepairWorld {
       const blockCount = drive.blocks.size
       const damagedBlocks = [...drive.blocks.values()].filter(({ damaged }) => damaged === true).length
       const space = { capacityBytes: 1e9, freeBytes: 1e8, liveBytes: 0, deadBytes: 0 }
-      const report = { drive: id, healthy: true, ...space, blockCount, damagedBlocks }
+      const { openedMs } = drive
+      const report = { drive: id, healthy: true, ...space, blockCount, damagedBlocks, openedMs }
       await this.cluster.report({ server, reports: [report] })
     }
     this.states.look(this.cluster.known)

@@ -125,6 +125,7 @@ export class ServedDrive {
   private store: UpkeptBlockStore | undefined
   private poolEpochs: PoolEpochs | undefined
   private failure: CairnError | undefined
+  private openedMs = 0
   private scrub: Scrub | undefined
   private mending: Promise<void> | undefined
   private mendings = 0
@@ -290,6 +291,7 @@ export class ServedDrive {
       healthy: this.condition === 'up',
       ...space,
       ...this.usage(),
+      ...(this.openedMs === 0 ? {} : { openedMs: this.openedMs }),
       ...(this.reason === undefined ? {} : { reason: this.reason }),
       ...(this.scrub === undefined ? {} : { scrub: this.scrub.report() }),
     }
@@ -335,6 +337,7 @@ export class ServedDrive {
   private use(store: UpkeptBlockStore): void {
     this.store = store
     const { clock, random, scrubMs = 0, onTrouble } = this.options
+    this.openedMs = Math.floor(clock.wallMicros() / 1000)
     const { scrubber, counters } = store
     if (scrubMs === 0 || scrubber === undefined || counters === undefined || this.folder === undefined) return
     this.scrub = new Scrub({

@@ -172,6 +172,21 @@ describe('ChunkServer whose folders go and come while it runs', function () {
     }
   })
 
+  it('goes on with a drive whose drive.json was removed while it ran', async () => {
+    await put(blockId(1, 1))
+    const old = driveId()
+    const openedMs = (): number | undefined =>
+      recorded.heartbeats.at(-1)?.reports.find(({ drive }) => drive === old)?.openedMs
+    await until(() => openedMs() !== undefined)
+    const before = openedMs() ?? 0
+    rmSync(join(driveFolder(), 'drive.json'))
+    await until(() => existsSync(join(driveFolder(), 'drive.json')) && isUp())
+    await until(() => (openedMs() ?? 0) > before)
+    expect(driveId()).to.equal(old)
+    expect(await has(blockId(1, 1))).to.equal(true)
+    await put(blockId(1, 2))
+  })
+
   it('refuses segments of a drive that the cluster does not know, and says whose they are', async () => {
     await put(blockId(1, 1))
     const old = driveId()

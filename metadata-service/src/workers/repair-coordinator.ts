@@ -17,6 +17,7 @@ import type {
 import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { holdersOfGroup, poolOfDrive } from '../core/group-holders.js'
+import type { Heartbeats } from '../core/heartbeats.js'
 import { EVERY_GROUP, parseDirtyKey } from '../core/keys.js'
 import { RepairBudget } from '../core/repair-budget.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
@@ -179,7 +180,7 @@ export class RepairCoordinator {
     map: ClusterMap,
   ): void {
     this.comparedAtMs = startedMs
-    this.comparedDrives = driveNames(map, answering)
+    this.comparedDrives = driveNames(map, answering, this.options.cluster.heartbeats)
     if (allWhole) this.worker.forgetLacking(startedMs)
   }
 
@@ -189,17 +190,15 @@ export class RepairCoordinator {
     this.debtsDueAtMs = nowMs + Math.max(this.retryMs, tookMs * REST_FACTOR)
   }
 
-  /** At the start, when a drive answers again or the map has changed, and after the interval. */
+  /** At the start, when a drive answers again, was opened anew or the map has changed, and after the interval. */
   private isFullDue(map: ClusterMap): boolean {
     const { clock, scrubSeconds } = this.options
     if (this.comparedAtMs === undefined) return true
     const intervalSeconds = scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2
     if (clock.monotonicMs() - this.comparedAtMs >= intervalSeconds * 1000) return true
-    for (const name of driveNames(map, this.answering(map))) {
-      if (!this.comparedDrives.has(name)) return true
-    }
+    const now = driveNames(map, this.answering(map), this.options.cluster.heartbeats)
+    for (const name of now) if (!this.comparedDrives.has(name)) return true
     // A drive that is silent is forgotten, so that its return counts as a change.
-    const now = driveNames(map, this.answering(map))
     for (const name of this.comparedDrives) if (!now.has(name)) this.comparedDrives.delete(name)
     return false
   }
@@ -257,7 +256,14 @@ export class RepairCoordinator {
   }
 }
 
-/** Drives that answer, each with whether it holds groups: a change of either is a reason to compare. */
-function driveNames(map: ClusterMap, answering: readonly DriveId[]): Set<string> {
-  return new Set(answering.map((id) => `${id} ${map.pools.map(({ drives }) => drives.includes(id)).join()}`))
+/**
+ * Drives that answer, each with whether it holds groups and when it was opened: a change of any is a reason to compare.
+ * A drive whose folder was emptied in part, or whose index was made anew, may lack blocks that it had.
+ */
+function driveNames(map: ClusterMap, answering: readonly DriveId[], heartbeats: Heartbeats): Set<string> {
+  const nameOf = (id: DriveId): string => {
+    const holds = map.pools.map(({ drives }) => drives.includes(id)).join()
+    return `${id} ${holds} ${heartbeats.ofDrive(id)?.report.openedMs}`
+  }
+  return new Set(answering.map(nameOf))
 }

@@ -196,6 +196,16 @@ describe('repair', () => {
     expect(world.holders(kept)).to.not.include(idOf(2))
   })
 
+  it('compares everything after a drive was opened anew, however short it was away', async () => {
+    await world.run(world.mend('due'))
+    const block = await world.run(world.put('k'))
+    world.drive(1).blocks.delete(formatId(block))
+    world.drive(1).openedMs++
+    await world.run(world.beat())
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.have.members(ALL)
+  })
+
   it('compares everything when half the scrub interval has passed, and no sooner', async () => {
     await world.run(world.mend('due'))
     const block = await world.run(world.put('k'))

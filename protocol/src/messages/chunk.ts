@@ -256,6 +256,8 @@ export interface DriveReport {
   readonly scrub?: ScrubReport
   /** Why it is not healthy. */
   readonly reason?: string
+  /** When its blocks were read in, ms since 1970: a later time means that it may hold less than it did. */
+  readonly openedMs?: number
 }
 export const DriveReport: Message<DriveReport> = message<DriveReport>('DriveReport', 1, {
   drive: required(1, text),
@@ -268,6 +270,7 @@ export const DriveReport: Message<DriveReport> = message<DriveReport>('DriveRepo
   damagedBlocks: optional(8, integer),
   scrub: optional(9, ScrubReport),
   reason: optional(10, text),
+  openedMs: optional(11, integer),
 })
 
 export interface ReportDrivesRequest {
