@@ -159,7 +159,8 @@ function refused(reason: string, message: string, cause?: unknown): CairnError {
 async function makeIdentity(disk: Disk, options: OpenIdentityOptions): Promise<DriveIdentity> {
   if (options.clusterId === '') throw new CairnError('InvalidArgument', 'a new drive needs a cluster id')
   const names = await disk.list('')
-  if (names.includes(SEGMENT_FOLDER)) {
+  // A folder without any segment is what is left of one that was emptied: it has nothing to lose.
+  if (names.includes(SEGMENT_FOLDER) && (await disk.list(SEGMENT_FOLDER)).length > 0) {
     throw refused('lost', `the folder holds segments but no ${DRIVE_FILE}; restore it, or empty the folder`)
   }
   return writeIdentity(disk, formatId(options.random.bytes(DRIVE_ID_BYTES)), options)

@@ -61,8 +61,15 @@ describe('openDriveIdentity', () => {
 
   it('refuses a folder that holds segments but has lost its file', async () => {
     await disk.makeFolder('segments')
+    disk.poke('segments/strange', Buffer.from('?'))
     expect(await reasonOf(openDriveIdentity(disk, options))).to.equal('lost')
     expect(disk.peek('drive.json')).to.equal(undefined)
+  })
+
+  it('makes a new drive of a folder whose last segment has gone with its file', async () => {
+    await disk.makeFolder('segments')
+    const made = await openDriveIdentity(disk, options)
+    expect(await findDriveIdentity(disk)).to.deep.equal(made)
   })
 
   it('refuses to make a drive of no cluster', async () => {
