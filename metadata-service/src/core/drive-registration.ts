@@ -3,7 +3,8 @@
  *
  * A drive whose id is unknown is a *new* drive, and is only added: an unmounted disk must not pose as an empty one
  * that holds its groups. It takes over the groups of an old drive at once only if it stands at the same path of the
- * same server, on the same device and under the same parent folder: then the old folder was really removed.
+ * same server, on the same device and under the same parent folder: then the old folder was really removed. A drive
+ * that lost its groups in this way, and is back where its replacement no longer is, takes them over just so.
  */
 import {
   type ClusterMap,
@@ -53,10 +54,12 @@ export function planRegistration(
   let pools = state.map.pools
   for (const registration of request.drives) {
     const known = drives.get(registration.id)
-    drives.set(registration.id, toRow(registration, request.member.id, known?.drive))
-    const old =
-      known === undefined ? findPredecessor(drives, registration, request.member.id, present) : undefined
+    const row = toRow(registration, request.member.id, known?.drive)
+    drives.set(registration.id, row)
+    const isUnused = known === undefined || known.drive.state === 'out'
+    const old = isUnused ? findPredecessor(drives, registration, request.member.id, present) : undefined
     if (old === undefined) continue
+    drives.set(registration.id, { ...row, drive: { ...row.drive, state: 'up' } })
     drives.set(old.drive.id, { ...old, drive: { ...old.drive, state: 'out' } })
     pools = pools.map((pool) =>
       pool.drives.includes(old.drive.id) ? replaceDrive(pool, old.drive.id, registration.id) : pool,

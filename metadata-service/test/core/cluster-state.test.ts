@@ -133,6 +133,26 @@ describe('ClusterState', () => {
     expect(cluster.known.drives.find(({ id }) => id.endsWith('0002'))?.state).to.equal('out')
   })
 
+  it('gives a drive that is back its groups again once its replacement has gone', async () => {
+    const cluster = await run(openFilled(openStore()))
+    await run(cluster.register(server(2, ['a2'])))
+    await run(cluster.register(server(2, ['2'])))
+    expect(cluster.known.pools[0]?.drives)
+      .to.include('2'.padStart(16, '0'))
+      .and.not.include('a2'.padStart(16, '0'))
+    expect(cluster.known.pools[0]?.epoch).to.equal(3)
+    const stateOf = (id: string) => cluster.known.drives.find((drive) => drive.id.endsWith(id))?.state
+    expect([stateOf('0002'), stateOf('00a2')]).to.deep.equal(['up', 'out'])
+  })
+
+  it('leaves the groups to the replacement while it is there', async () => {
+    const cluster = await run(openFilled(openStore()))
+    await run(cluster.register(server(2, ['a2'])))
+    await run(cluster.register(server(2, ['a2', '2'])))
+    expect(cluster.known.pools[0]?.drives).to.include('a2'.padStart(16, '0'))
+    expect(cluster.known.drives.find(({ id }) => id.endsWith('0002'))?.state).to.equal('out')
+  })
+
   it('fences writes of an old pool epoch, known or not', async () => {
     const store = openStore()
     const cluster = await run(openFilled(store))
