@@ -51,6 +51,7 @@ export const CHECKPOINTS_KEPT = 2
 
 /**
  * Added to the last known revision when a store is made from copies: whatever was written after the last frame that
- * was found, or on a drive that was not there, lies below it, and so can never be mistaken for what comes later.
+ * was found, or on a drive that was not there, lies below it, and so can never be mistaken for what comes later. More
+ * than a store writes in its life; a number in a file's name and in a double has room for thousands of such jumps.
  */
-export const REVISION_JUMP: number = 1_000_000
+export const REVISION_JUMP: number = 1_000_000_000_000
