@@ -47,15 +47,13 @@ class SharedContent {
     return this.digest !== undefined
   }
 
-  /** The unit's place, if it is this very memory, or a copy of it: short units are copied on their way. */
+  /** The unit's place, if it is this very memory. */
   find(index: number, { bytes, check }: Unit): Place | undefined {
     const place = this.places[index]
-    const memory = place?.memory.deref()
-    if (place === undefined || memory === undefined) return undefined
-    if (place.sizeBytes !== bytes.length || place.check !== check) return undefined
-    if (memory === bytes.buffer && place.offset === bytes.byteOffset) return place
-    const known = new Uint8Array(memory, place.offset, place.sizeBytes)
-    return Buffer.compare(known, bytes) === 0 ? place : undefined
+    if (place === undefined || place.memory.deref() !== bytes.buffer) return undefined
+    const isSame =
+      place.offset === bytes.byteOffset && place.sizeBytes === bytes.length && place.check === check
+    return isSame ? place : undefined
   }
 
   /** The same, or the place of equal bytes: short units are copied on their way. */

@@ -1,62 +1,141 @@
 import { expect } from 'chai'
-import { hashBlock } from '../../src/checksum/block-hash.js'
-import { ContentShare, ContentSource } from '../../src/checksum/shared-content.js'
-import { unitCheck } from '../../src/checksum/unit-check.js'
-import { CairnError } from '../../src/errors.js'
-import type { BlockId } from '../../src/ids.js'
-import { UNIT_BYTES } from '../../src/limits.js'
-import type { Unit } from '../../src/rpc/types.js'
+import {
+  type BlockId,
+  ContentShare,
+  ContentSource,
+  hashBlock,
+  UNIT_BYTES,
+  type Unit,
+  unitCheck,
+} from '../../src/index.js'
 
-const BLOCK = new Uint8Array(16).fill(7) as BlockId
+const block = Buffer.alloc(20, 3) as Uint8Array as BlockId
 
-function unitOf(index: number, bytes: Uint8Array): Unit {
-  return { bytes, check: unitCheck(BLOCK, index, bytes) }
+function unitsOf(bytes: Uint8Array): Unit[] {
+  const units: Unit[] = []
+  for (let at = 0; at < bytes.length; at += UNIT_BYTES) {
+    const unit = bytes.subarray(at, at + UNIT_BYTES)
+    units.push({ bytes: unit, check: unitCheck(block, units.length, unit) })
+  }
+  return units
 }
 
-/** A whole unit and a short one. */
-function units(): [Unit, Unit] {
-  return [unitOf(0, Buffer.alloc(UNIT_BYTES, 'a')), unitOf(1, Buffer.from('end'))]
+function pattern(): Buffer {
+  return Buffer.allocUnsafeSlow(3 * UNIT_BYTES + 100).fill('pattern')
+}
+
+function takeRest(share: ContentShare, units: readonly Unit[]): void {
+  for (const unit of units.slice(1)) share.take(unit)
 }
 
 describe('ContentShare', () => {
-  it('shares what was verified and hashed in the same memory', () => {
-    const [first, last] = units()
-    const source = new ContentSource(BLOCK)
-    source.add(first)
-    source.add(last)
-    const one = ContentShare.join(BLOCK, [first])
-    const other = ContentShare.join(BLOCK, [first])
-    expect(one.isVerified(last)).to.equal(false)
-    one.take(last)
-    expect(other.isVerified(last)).to.equal(true)
-    other.take(last)
-    const whole = hashBlock(Buffer.concat([first.bytes, last.bytes]))
-    for (const share of [one, other]) expect(Buffer.from(share.hash()).equals(whole)).to.equal(true)
-    for (const user of [one, other, source]) user.leave()
+  it('knows units that another drive has verified in the same memory, and gives all the same hash', () => {
+    const bytes = pattern()
+    const units = unitsOf(bytes)
+    const first = ContentShare.join(block, units.slice(0, 1))
+    const second = ContentShare.join(block, unitsOf(bytes).slice(0, 1))
+    const seen = units.slice(1).map((unit) => {
+      const before = [first.isVerified(unit), second.isVerified(unit)]
+      first.take(unit)
+      const after = second.isVerified({ ...unit })
+      second.take({ ...unit })
+      return [...before, after]
+    })
+    expect(seen).to.deep.equal([
+      [false, false, true],
+      [false, false, true],
+      [false, false, true],
+    ])
+    for (const share of [first, second]) {
+      expect(Buffer.compare(share.hash(), hashBlock(bytes))).to.equal(0)
+      share.leave()
+    }
   })
 
-  it('takes a copy of the short unit at the end, as it is made on the way', () => {
-    const [first, last] = units()
-    const source = new ContentSource(BLOCK)
-    source.add(first)
-    source.add(last)
-    const share = ContentShare.join(BLOCK, [first])
-    share.take({ ...last, bytes: Buffer.from(last.bytes) })
-    expect(Buffer.from(share.hash())).to.deep.equal(Buffer.from(source.hash()))
-    share.leave()
+  it('knows nothing of equal bytes elsewhere, of another check or of another place', () => {
+    const bytes = pattern()
+    const units = unitsOf(bytes)
+    const first = ContentShare.join(block, units.slice(0, 1))
+    takeRest(first, units)
+    const second = ContentShare.join(block, unitsOf(bytes).slice(0, 1))
+    const [, unit, later] = units
+    if (unit === undefined || later === undefined) throw new Error('no units')
+    expect(second.isVerified({ ...unit, bytes: Buffer.from(unit.bytes) })).to.equal(false)
+    expect(second.isVerified({ ...unit, check: unit.check ^ 1 })).to.equal(false)
+    expect(second.isVerified(later)).to.equal(false)
+    expect(() => second.take(later)).to.throw('another writer')
+    expect(() => second.hash()).to.throw('another writer')
+    first.leave()
+    second.leave()
+  })
+
+  it('shares nothing with a block of equal bytes in memory of its own', () => {
+    const units = unitsOf(pattern())
+    const others = unitsOf(pattern())
+    const first = ContentShare.join(block, units.slice(0, 1))
+    const second = ContentShare.join(block, others.slice(0, 1))
+    takeRest(first, units)
+    expect(others.slice(1).map((unit) => second.isVerified(unit))).to.deep.equal([false, false, false])
+    takeRest(second, others)
+    expect(Buffer.compare(second.hash(), first.hash())).to.equal(0)
+    first.leave()
+    second.leave()
+  })
+
+  it('forgets a block with the last drive that leaves it', () => {
+    const units = unitsOf(pattern())
+    const first = ContentShare.join(block, units.slice(0, 1))
+    takeRest(first, units)
+    first.leave()
+    const second = ContentShare.join(block, units.slice(0, 1))
+    expect(units.slice(1).map((unit) => second.isVerified(unit))).to.deep.equal([false, false, false])
+    second.leave()
+  })
+
+  it('takes the hash of a writer in this process, but verifies its units once', () => {
+    const bytes = pattern()
+    const units = unitsOf(bytes)
+    const source = new ContentSource(block)
+    for (const unit of units) source.add(unit)
+    const first = ContentShare.join(block, units.slice(0, 1))
+    const second = ContentShare.join(block, units.slice(0, 1))
+    const [, unit] = units
+    if (unit === undefined) throw new Error('no units')
+    expect(first.isVerified(unit)).to.equal(false)
+    takeRest(first, units)
+    expect(second.isVerified(unit)).to.equal(true)
+    takeRest(second, units)
+    expect(Buffer.compare(source.hash(), hashBlock(bytes))).to.equal(0)
+    expect([first.hash(), second.hash()]).to.deep.equal([source.hash(), source.hash()])
+    for (const user of [source, first, second]) user.leave()
+  })
+
+  it('takes a short unit that was copied on its way, verified by itself', () => {
+    const bytes = pattern()
+    const units = unitsOf(bytes)
+    const source = new ContentSource(block)
+    for (const unit of units) source.add(unit)
+    const last = units.pop()
+    if (last === undefined) throw new Error('no units')
+    for (let drive = 0; drive < 2; drive++) {
+      const share = ContentShare.join(block, units.slice(0, 1))
+      takeRest(share, units)
+      const copy = { ...last, bytes: Buffer.from(last.bytes) }
+      expect(share.isVerified(copy)).to.equal(false)
+      share.take(copy)
+      expect(Buffer.compare(share.hash(), hashBlock(bytes))).to.equal(0)
+      share.leave()
+    }
     source.leave()
   })
 
-  it('refuses other bytes under the same id', () => {
-    const [first, last] = units()
-    const source = new ContentSource(BLOCK)
-    source.add(first)
-    source.add(last)
-    const share = ContentShare.join(BLOCK, [first])
-    expect(() => share.take(unitOf(1, Buffer.from('END'))))
-      .to.throw(CairnError)
-      .with.property('code', 'BlockConflict')
-    share.leave()
+  it('gives no hash of more units than the drive has taken', () => {
+    const units = unitsOf(pattern())
+    const source = new ContentSource(block)
+    for (const unit of units) source.add(unit)
+    const share = ContentShare.join(block, units.slice(0, 1))
+    expect(() => share.hash()).to.throw('another writer')
     source.leave()
+    share.leave()
   })
 })
