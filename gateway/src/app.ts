@@ -9,6 +9,7 @@ import { SigningKeys } from './authentication/signing-keys.js'
 import type { GatewayConfig } from './config.js'
 import { S3Error } from './errors.js'
 import { Admission } from './http/admission.js'
+import { AnswerBatch } from './http/answer-batch.js'
 import { ConnectionCounts } from './http/connection-limits.js'
 import { createDateHeader } from './http/dates.js'
 import { errorDocument } from './http/error-response.js'
@@ -198,6 +199,7 @@ function routeS3(
       credentials,
       keys: new SigningKeys(),
     },
+    batch: new AnswerBatch(clock),
     dateHeader: createDateHeader(),
     observe: options.observe ?? (() => undefined),
   })

@@ -14,6 +14,7 @@ import type { OperationName } from '../operations/table.js'
 import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
 import { type Admission, MANY, type Sender } from './admission.js'
+import type { AnswerBatch } from './answer-batch.js'
 import { addCorsHeaders, answerPreflight } from './cors.js'
 import { errorResponse } from './error-response.js'
 import { ExchangeTransfer } from './exchange-transfer.js'
@@ -45,6 +46,7 @@ export interface ServeDependencies {
   /** No connection is kept for a further request. */
   readonly isClosing: () => boolean
   readonly admission: Admission
+  readonly batch: AnswerBatch
   readonly watchdog: Watchdog
 }
 
@@ -309,7 +311,7 @@ function undecodable(method: string): S3Error {
 }
 
 async function send(exchange: Exchange, answer: S3Response, dependencies: ServeDependencies): Promise<void> {
-  const { clock, requestIds, dateHeader, isClosing } = dependencies
+  const { clock, requestIds, dateHeader, isClosing, batch } = dependencies
   const { request, response, incoming } = exchange
   const rest = restOfBody(request, exchange.headers, incoming)
   const baseHeaders = [
@@ -333,8 +335,9 @@ async function send(exchange: Exchange, answer: S3Response, dependencies: ServeD
   const method = request.method ?? ''
   // What is left of a whole body stays in the stream, and with it the socket stopped, unless somebody reads it.
   if (rest === 'drain' || (rest === 'none' && incoming.started)) request.resume()
-  exchange.bytesOut = await writeResponse(response, answer, { method, baseHeaders, keepOpen: rest === 'cut' })
-  if (rest === 'cut') linger(response, incoming, clock)
+  const keepOpen = rest === 'cut'
+  exchange.bytesOut = await writeResponse(response, answer, { method, baseHeaders, keepOpen, batch })
+  if (keepOpen) linger(response, incoming, clock)
 }
 
 async function sendError(

@@ -6,6 +6,7 @@
 import type { ServerResponse } from 'node:http'
 import { CairnError, releasePassing } from '@cairn/protocol'
 import type { S3Response } from '../operations/types.js'
+import type { AnswerBatch } from './answer-batch.js'
 
 export interface WriteOptions {
   readonly method: string
@@ -13,6 +14,8 @@ export interface WriteOptions {
   readonly baseHeaders: readonly string[]
   /** Leaves the answer unfinished, for the caller to end: everything the client waits for is sent, though. */
   readonly keepOpen: boolean
+  /** Where answers are ended. */
+  readonly batch: AnswerBatch
 }
 
 /** Resolves with the number of body bytes sent. Rejects if the stream failed or the client went away. */
@@ -91,7 +94,7 @@ function writeHead(
 
 function finish(response: ServerResponse, bytes: Uint8Array | undefined, options: WriteOptions): void {
   if (!options.keepOpen) {
-    response.end(bytes)
+    options.batch.end(response, bytes)
   } else if (bytes !== undefined) {
     response.write(bytes)
   } else {
