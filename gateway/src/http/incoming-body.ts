@@ -152,7 +152,9 @@ export class IncomingBody implements ReleasableBody {
     this.#waiting = undefined
   }
 
+  /** Every body is told of the end of its connection; most have ended by then, and an error is dear. */
   #fail(cause: unknown): void {
+    if (this.#ended || this.#failure !== undefined) return
     this.#settle(new CairnError('Cancelled', 'the client closed the connection within the body', { cause }))
   }
 
