@@ -167,7 +167,7 @@ function parseCluster(path: string, found: Record<string, unknown>): ClusterFile
 }
 
 /** The cluster of most of the drives that can tell theirs; `undefined` if none can. */
-function clusterOf(drives: readonly string[]): string | undefined {
+export function clusterOf(drives: readonly string[]): string | undefined {
   const votes = new Map<string, number>()
   for (const drive of drives) {
     const id = clusterOfDrive(join(drive, 'drive.json'))

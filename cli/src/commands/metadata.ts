@@ -15,7 +15,7 @@ import {
 } from '@cairn/metadata-service'
 import { CairnError, hasCode, systemClock, systemRandom } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
-import { makeFolder } from '../data-folder.js'
+import { clusterOf, makeFolder } from '../data-folder.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
@@ -171,16 +171,16 @@ function tryLock(config: Config): (() => void) | undefined {
   }
 }
 
-/** The cluster of an all-in-one folder; a metadata service that runs apart learns it from its store. */
+/** The cluster of an all-in-one folder, or of most of the drives: one of another cluster may be among them. */
 function clusterIdOf(config: Config): string | undefined {
   try {
     const content: unknown = JSON.parse(readFileSync(join(config.dataDir, 'cluster.json'), 'utf8'))
     const { clusterId } = content as { clusterId?: unknown }
-    return typeof clusterId === 'string' ? clusterId : undefined
+    if (typeof clusterId === 'string') return clusterId
   } catch {
-    // Not there or damaged: then copies are taken for what they say they are.
-    return undefined
+    // Not there or damaged: the drives know it.
   }
+  return clusterOf(driveFolders(config))
 }
 
 /** What stands against it is told as a message, not as a fault of the program. */

@@ -1,0 +1,50 @@
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { expect } from 'chai'
+import { metadata } from '../../src/commands/metadata.js'
+import { readConfig } from '../../src/config.js'
+import { startCairn } from '../../src/index.js'
+
+function checkpointOf(drive: string): string | undefined {
+  const folder = join(drive, 'metadata')
+  return existsSync(folder) ? readdirSync(folder).find((name) => /^checkpoint-\d+$/.test(name)) : undefined
+}
+
+describe('cairn metadata', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cairn-metadata-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** A cluster that was used and closed; its folder. */
+  async function makeCluster(name: string, count: number): Promise<string> {
+    const dataDir = join(folder, name)
+    const server = await startCairn({ dataDir, port: 0, drives: { count } })
+    for (let at = 1; at <= count; at++) {
+      while (checkpointOf(join(dataDir, 'drives', `${at}`)) === undefined) await setImmediate()
+    }
+    await server.close()
+    return dataDir
+  }
+
+  it('recovers from the copies of most drives when the cluster file is lost with the store', async () => {
+    const ours = await makeCluster('ours', 2)
+    const theirs = await makeCluster('theirs', 1)
+    const foreign = join(theirs, 'drives', '1')
+    const later = join(foreign, 'metadata', 'checkpoint-0000000000999999')
+    renameSync(join(foreign, 'metadata', checkpointOf(foreign) ?? ''), later)
+    rmSync(join(ours, 'metadata'), { recursive: true })
+    rmSync(join(ours, 'cluster.json'))
+    const drives = [foreign, join(ours, 'drives', '1'), join(ours, 'drives', '2')]
+    const env = { CAIRN_DATA_DIR: ours, CAIRN_DRIVES: drives.join(',') }
+    const { config } = readConfig({ argv: [], env })
+    const said: string[] = []
+    const command = { action: 'recover', file: undefined, yes: false }
+    await metadata(config, command, (line) => said.push(line))
+    expect(said[0]).to.match(new RegExp(`^checkpoint ${join(ours, 'drives')}`))
+    expect(existsSync(join(ours, 'metadata', 'store.sqlite'))).to.equal(true)
+  }).timeout(30_000)
+})
