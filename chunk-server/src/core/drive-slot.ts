@@ -6,6 +6,8 @@
  * - A folder that is empty or missing becomes a *new* drive at once if device and parent folder are what they were:
  *   then it was removed. Else a disk is not mounted, and nothing is made in its place.
  *
+ * A drive that misses files of its own, though its folder is there, is opened again with what is left.
+ *
  * A drive that never opened is tried again, less and less often. One that failed while it was there stays suspect.
  */
 import { type Clock, type DriveId, hasCode } from '@cairn/protocol'
@@ -69,7 +71,7 @@ export class DriveSlot {
     const { held } = this
     held.checkIndex()
     await held.checkPresence()
-    if (held.isGone || held.condition === 'failed') await this.openAgain()
+    if (held.isGone || held.isHollow || held.condition === 'failed') await this.openAgain()
     this.tellChange()
   }
 

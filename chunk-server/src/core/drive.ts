@@ -167,6 +167,11 @@ export class ServedDrive {
     return this.failure !== undefined && this.store !== undefined && !isAbsence(this.failure)
   }
 
+  /** Files of it have gone while its folder stayed: what is left is seen when it is opened again. */
+  get isHollow(): boolean {
+    return this.condition === 'suspect' && this.failure !== undefined && isAbsence(this.failure)
+  }
+
   /** Where its folder lay when it was opened. */
   get place(): DrivePlace | undefined {
     return this.folder?.place

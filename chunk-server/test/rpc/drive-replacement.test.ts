@@ -187,6 +187,18 @@ describe('ChunkServer whose folders go and come while it runs', function () {
     await put(blockId(1, 2))
   })
 
+  it('never acknowledges what went to a removed segment, and opens with what is left', async () => {
+    await put(blockId(1, 1))
+    const old = driveId()
+    rmSync(join(driveFolder(), 'segments'), { recursive: true })
+    expect(await codeOf(put(blockId(1, 2)))).to.equal('DriveFailed')
+    await until(() => existsSync(join(driveFolder(), 'segments')) && isUp())
+    expect(driveId()).to.equal(old)
+    expect(await has(blockId(1, 1))).to.equal(false)
+    await put(blockId(1, 3))
+    expect(await has(blockId(1, 3))).to.equal(true)
+  })
+
   it('refuses segments of a drive that the cluster does not know, and says whose they are', async () => {
     await put(blockId(1, 1))
     const old = driveId()
