@@ -2,7 +2,7 @@
  * Who sends a request: SigV4 by header or presigned query, verified against the raw request. Everything that
  * is not proved is refused; without any credentials the principal is anonymous.
  */
-import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
 import { findVirtualBucket, type RequestTarget } from '../http/request-target.js'
@@ -12,7 +12,7 @@ import type { Credential, CredentialStore } from '../ports.js'
 import { canonicalRequest } from './canonical-request.js'
 import { ANONYMOUS, type Principal } from './principal.js'
 import { readSignatureClaim, type SignatureClaim } from './signature-claim.js'
-import { type SigningKeys, sign } from './signing-keys.js'
+import { type SigningKey, type SigningKeys, sign } from './signing-keys.js'
 
 export interface RawRequest {
   readonly method: string
@@ -36,7 +36,7 @@ export interface AuthenticationSettings {
 
 /** What signed chunks continue from. */
 export interface ChunkSigning {
-  readonly key: KeyObject
+  readonly key: SigningKey
   readonly date: string
   readonly scope: string
   readonly seedSignature: string
@@ -78,7 +78,7 @@ export async function authenticate(
   checkSession(claim, credential, nowMs)
   return {
     principal: { kind: 'account', accessKey: claim.accessKey, account: credential.account },
-    signing: { key, date: claim.date, scope: scopeOf(claim), seedSignature: claim.signature },
+    signing: { key, date: claim.date, scope: claim.scope, seedSignature: claim.signature },
     payloadHash: claim.payloadHash,
   }
 }
@@ -153,7 +153,7 @@ function checkSignedHeaders(claim: SignatureClaim, rawHeaders: readonly string[]
 function verify(
   request: RawRequest,
   claim: SignatureClaim,
-  key: KeyObject,
+  key: SigningKey,
   settings: AuthenticationSettings,
 ): boolean {
   const claimed = Buffer.from(claim.signature, 'hex')
@@ -180,20 +180,17 @@ function canonical(request: RawRequest, claim: SignatureClaim, host: string): st
     method: request.method,
     rawPath: request.target.rawPath,
     query: request.query,
-    rawHeaders: request.rawHeaders,
+    headers: request.headers,
     signedHeaders: claim.signedHeaders,
+    signedHeaderList: claim.signedHeaderList,
     host,
     payloadHash: claim.payloadHash,
   })
 }
 
-function scopeOf(claim: SignatureClaim): string {
-  return `${claim.day}/${claim.region}/${claim.service}/aws4_request`
-}
-
 function stringToSign(claim: SignatureClaim, canonicalText: string): string {
   const digest = hash('sha256', Buffer.from(canonicalText, 'latin1'), 'hex')
-  return `AWS4-HMAC-SHA256\n${claim.date}\n${scopeOf(claim)}\n${digest}`
+  return `AWS4-HMAC-SHA256\n${claim.date}\n${claim.scope}\n${digest}`
 }
 
 function unknownAccessKey(claim: SignatureClaim): S3Error {

@@ -1,14 +1,16 @@
 /** The canonical request of SigV4, as S3 makes it: the path is encoded once and never normalised. */
 import type { Query } from '../http/query.js'
+import type { RequestHeaders } from '../operations/types.js'
 
 export interface CanonicalParts {
   readonly method: string
   /** As sent. */
   readonly rawPath: string
   readonly query: Query
-  /** Name, value, name, value … as they came. */
-  readonly rawHeaders: readonly string[]
+  readonly headers: RequestHeaders
   readonly signedHeaders: readonly string[]
+  /** The same as they were sent, with `;` between. */
+  readonly signedHeaderList: string
   /** Stands in for the `Host` header. */
   readonly host: string
   readonly payloadHash: string
@@ -21,18 +23,12 @@ const UNRESERVED = /^[A-Za-z0-9\-._~]*$/
 
 /** A latin1 string: its bytes are what is hashed. */
 export function canonicalRequest(parts: CanonicalParts): string {
-  const values = collectValues(parts.rawHeaders, parts.signedHeaders)
-  values.set('host', parts.host)
-  let lines = ''
-  for (const name of parts.signedHeaders) lines += `${name}:${trim(values.get(name) ?? '')}\n`
-  return [
-    parts.method,
-    canonicalPath(parts.rawPath),
-    canonicalQuery(parts.query),
-    lines,
-    parts.signedHeaders.join(';'),
-    parts.payloadHash,
-  ].join('\n')
+  let text = `${parts.method}\n${canonicalPath(parts.rawPath)}\n${canonicalQuery(parts.query)}\n`
+  for (const name of parts.signedHeaders) {
+    const value = name === 'host' ? parts.host : parts.headers[name]
+    text += `${name}:${value === undefined ? '' : trim(value)}\n`
+  }
+  return `${text}\n${parts.signedHeaderList}\n${parts.payloadHash}`
 }
 
 /** Decodes and encodes again, for clients differ in what they escape on the wire. */
@@ -48,24 +44,13 @@ export function canonicalPath(rawPath: string): string {
 
 /** Sorted by encoded name, then value; without the signature itself. */
 export function canonicalQuery(query: Query): string {
+  if (query.parameters.length === 0) return ''
   const pairs: [string, string][] = []
   for (const { name, value } of query.parameters) {
     if (name !== 'X-Amz-Signature') pairs.push([encode(name), encode(value)])
   }
   if (pairs.length > 1) pairs.sort((a, b) => compare(a[0], b[0]) || compare(a[1], b[1]))
   return pairs.map(([name, value]) => `${name}=${value}`).join('&')
-}
-
-function collectValues(raw: readonly string[], signed: readonly string[]): Map<string, string> {
-  const values = new Map<string, string>()
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = (raw[at] ?? '').toLowerCase()
-    if (!signed.includes(name)) continue
-    const value = trim(raw[at + 1] ?? '')
-    const before = values.get(name)
-    values.set(name, before === undefined ? value : `${before},${value}`)
-  }
-  return values
 }
 
 /** Blanks and tabs only: `trim` would also take a byte A0, which ends many letters of UTF-8. */

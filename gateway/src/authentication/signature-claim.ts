@@ -13,7 +13,11 @@ export interface SignatureClaim {
   readonly day: string
   readonly region: string
   readonly service: string
+  /** All three, as signed: `YYYYMMDD/REGION/SERVICE/aws4_request`. */
+  readonly scope: string
   readonly signedHeaders: readonly string[]
+  /** The same as they were sent, with `;` between. */
+  readonly signedHeaderList: string
   /** 64 lower-case hex digits. */
   readonly signature: string
   /** `YYYYMMDDTHHMMSSZ`, as signed. */
@@ -29,6 +33,8 @@ export interface SignatureClaim {
 const ALGORITHM = 'AWS4-HMAC-SHA256'
 const DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 const SIGNATURE = /^[0-9a-f]{64}$/
+const SIGNATURE_LENGTH = 64
+const SIGNATURE_FIELD = 'Signature='
 
 /** `undefined` for a request without credentials. Throws `S3Error` for mixed, unknown or malformed ones. */
 export function readSignatureClaim(headers: RequestHeaders, query: Query): SignatureClaim | undefined {
@@ -50,7 +56,6 @@ function readHeader(headers: RequestHeaders, authorization: string): SignatureCl
   if (!authorization.startsWith(ALGORITHM)) {
     throw new S3Error('InvalidArgument', 'Unsupported Authorization Type')
   }
-  const { credential, signedHeaders, signature } = readFields(authorization.slice(ALGORITHM.length))
   const payloadHash = headers['x-amz-content-sha256']
   if (payloadHash === undefined) {
     throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256')
@@ -58,8 +63,7 @@ function readHeader(headers: RequestHeaders, authorization: string): SignatureCl
   const sessionToken = headers['x-amz-security-token']
   return {
     kind: 'header',
-    ...readCredential(credential, malformed),
-    ...readSigned(signedHeaders, signature, malformed),
+    ...readAuthorization(authorization, malformed),
     ...readHeaderDate(headers),
     payloadHash,
     ...(sessionToken === undefined ? {} : { sessionToken }),
@@ -121,13 +125,37 @@ function splitField(field: string): [name: string, value: string] {
   return equals < 0 ? [field, ''] : [field.slice(0, equals), field.slice(equals + 1)]
 }
 
-type Scope = Pick<SignatureClaim, 'accessKey' | 'day' | 'region' | 'service'>
+type Scope = Pick<SignatureClaim, 'accessKey' | 'day' | 'region' | 'service' | 'scope'>
+type Signed = Pick<SignatureClaim, 'signedHeaders' | 'signedHeaderList'>
 type SigningDate = Pick<SignatureClaim, 'date' | 'dateMs'>
 
 /** What clients repeat with every request, parsed once: well-formed texts only, forgotten when they are many. */
 const scopes = new Memory<Scope>()
-const headerLists = new Memory<readonly string[]>()
+const headerLists = new Memory<Signed>()
+const authorizations = new Memory<Scope & Signed>()
 const dates = new Memory<SigningDate>()
+
+/** The header where it ends in the signature, as everybody writes it: what stands before it seldom changes. */
+function readAuthorization(
+  authorization: string,
+  malformed: S3ErrorCode,
+): Scope & Signed & Pick<SignatureClaim, 'signature'> {
+  const end = authorization.length - SIGNATURE_LENGTH
+  const signature = authorization.slice(end)
+  if (!authorization.endsWith(SIGNATURE_FIELD, end) || !SIGNATURE.test(signature)) {
+    return parseAuthorization(authorization, malformed)
+  }
+  const text = authorization.slice(0, end)
+  return { ...authorizations.get(text, () => parseAuthorization(authorization, malformed)), signature }
+}
+
+function parseAuthorization(
+  authorization: string,
+  malformed: S3ErrorCode,
+): Scope & Signed & Pick<SignatureClaim, 'signature'> {
+  const { credential, signedHeaders, signature } = readFields(authorization.slice(ALGORITHM.length))
+  return { ...readCredential(credential, malformed), ...readSigned(signedHeaders, signature, malformed) }
+}
 
 /** Access keys may contain slashes; the scope is the last four fields. Throws `malformed`. */
 export function readCredential(credential: string, malformed: S3ErrorCode): Scope {
@@ -144,27 +172,27 @@ function parseCredential(credential: string, malformed: S3ErrorCode): Scope {
       'The Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
     )
   }
-  return { accessKey, day, region, service }
+  return { accessKey, day, region, service, scope: `${day}/${region}/${service}/${terminator}` }
 }
 
 function readSigned(
   list: string,
   signature: string,
   malformed: S3ErrorCode,
-): Pick<SignatureClaim, 'signedHeaders' | 'signature'> {
-  const signedHeaders = headerLists.get(list, () => parseSignedHeaders(list, malformed))
+): Signed & Pick<SignatureClaim, 'signature'> {
+  const signed = headerLists.get(list, () => parseSignedHeaders(list, malformed))
   if (!SIGNATURE.test(signature)) throw new S3Error('SignatureDoesNotMatch')
-  return { signedHeaders, signature }
+  return { ...signed, signature }
 }
 
-function parseSignedHeaders(list: string, malformed: S3ErrorCode): readonly string[] {
+function parseSignedHeaders(list: string, malformed: S3ErrorCode): Signed {
   const signedHeaders = list.split(';')
   const distinct = new Set(signedHeaders)
   const wellFormed =
     list === list.toLowerCase() && !distinct.has('') && distinct.size === signedHeaders.length
   if (!wellFormed) throw new S3Error(malformed, 'The list of signed headers is malformed.')
   if (!distinct.has('host')) throw new S3Error(malformed, 'The Host header must be signed.')
-  return signedHeaders
+  return { signedHeaders, signedHeaderList: list }
 }
 
 function readHeaderDate(headers: RequestHeaders): Pick<SignatureClaim, 'date' | 'dateMs'> {

@@ -62,7 +62,7 @@ export function readRequestHeaders(raw: readonly string[]): Record<string, strin
     if (before !== undefined && SINGLE.has(name)) {
       throw new S3Error('InvalidRequest', `The ${name} header was sent more than once.`)
     }
-    headers[name] = before === undefined ? value : `${before},${value}`
+    headers[name] = before === undefined ? value : `${trimBlanks(before)},${trimBlanks(value)}`
   }
   if (sizeBytes > HEADER_BYTES_MAX) throw tooLarge()
   checkFraming(headers)
@@ -88,6 +88,11 @@ export function addPresignedHeaders(headers: Record<string, string | undefined>,
     }
     headers[lower] = text
   }
+}
+
+/** As SigV4 joins them. */
+function trimBlanks(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, '')
 }
 
 function checkFraming(headers: RequestHeaders): void {

@@ -1,22 +1,22 @@
 /** A signer of aws-chunked bodies, written from AWS's description, apart from the code under test. */
-import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 
 export const DATE = '20130524T000000Z'
 export const SCOPE = '20130524/us-east-1/s3/aws4_request'
 export const EMPTY_SHA256: string = createHash('sha256').update('').digest('hex')
 
-export function signingKey(secret: string): KeyObject {
+export function signingKey(secret: string): Buffer {
   let key: Buffer = Buffer.from(`AWS4${secret}`)
   for (const step of ['20130524', 'us-east-1', 's3', 'aws4_request']) {
     key = createHmac('sha256', key).update(step).digest()
   }
-  return createSecretKey(key)
+  return key
 }
 
 export interface FrameOptions {
   readonly chunks: readonly Uint8Array[]
   /** Signs chunks and trailer, continuing from this signature. */
-  readonly signed?: { readonly key: KeyObject; readonly seed: string }
+  readonly signed?: { readonly key: Buffer; readonly seed: string }
   readonly trailers?: Readonly<Record<string, string>>
 }
 

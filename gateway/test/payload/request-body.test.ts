@@ -3,6 +3,7 @@ import type { Digests } from '@cairn/client'
 import { createDigest } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
+import { SigningKey } from '../../src/authentication/signing-keys.js'
 import { S3Error } from '../../src/errors.js'
 import type { OpenBodyOptions } from '../../src/operations/types.js'
 import { openRequestBody } from '../../src/payload/request-body.js'
@@ -47,7 +48,7 @@ async function store(upload: Upload, options?: OpenBodyOptions, presigned = fals
       headers,
       bytes: source(),
       payloadHash: upload.payloadHash,
-      signing: { key: KEY, date: DATE, scope: SCOPE, seedSignature: SEED_SIGNATURE },
+      signing: { key: new SigningKey(KEY), date: DATE, scope: SCOPE, seedSignature: SEED_SIGNATURE },
       presigned,
       strictChunkedPut: false,
       strictPresignedChecksum: false,
