@@ -48,12 +48,8 @@ export function createMetrics(): Metrics {
   const labelOf = createBucketLabels()
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const requests = new Counter({
-    name: 's3_requests_total',
-    help: 'S3 requests by bucket, operation and HTTP status.',
-    labelNames: ['bucket', 'operation', 'status'],
-    registers: [registry],
-  })
+  const tallies = new Map<string, BucketTally>()
+  addRequestCounters(registry, tallies)
   const durations = new Histogram({
     name: 's3_request_duration_seconds',
     help: 'Time from the request head to the end of the answer.',
@@ -61,25 +57,80 @@ export function createMetrics(): Metrics {
     buckets: DURATION_BUCKETS,
     registers: [registry],
   })
-  const bytes = new Counter({
-    name: 's3_bytes_total',
-    help: 'Body bytes by bucket and direction (in: from clients, out: to clients).',
-    labelNames: ['bucket', 'direction'],
-    registers: [registry],
-  })
+  const durationsOf = new Map<string, { observe(seconds: number): void }>()
   return {
     observeRequest(sample: RequestSample): void {
       const { operation } = sample
-      const bucket = labelOf(sample.bucket, sample.status)
-      requests.inc({ bucket, operation, status: String(sample.status) })
-      durations.observe({ operation }, sample.durationMs / 1000)
-      if (sample.bytesIn > 0) bytes.inc({ bucket, direction: 'in' }, sample.bytesIn)
-      if (sample.bytesOut > 0) bytes.inc({ bucket, direction: 'out' }, sample.bytesOut)
+      count(tallies, labelOf(sample.bucket, sample.status), sample)
+      let duration = durationsOf.get(operation)
+      if (duration === undefined) {
+        duration = durations.labels(operation)
+        durationsOf.set(operation, duration)
+      }
+      duration.observe(sample.durationMs / 1000)
     },
     add: (source) => addSource(registry, source),
     render: () => registry.metrics(),
     contentType: registry.contentType,
   }
+}
+
+/** Requests of one bucket since the last scrape: a labelled counter would cost each of them some microseconds. */
+interface BucketTally {
+  /** By operation, then by status. */
+  readonly requests: Map<string, Map<number, number>>
+  bytesIn: number
+  bytesOut: number
+}
+
+function count(tallies: Map<string, BucketTally>, bucket: string, sample: RequestSample): void {
+  let tally = tallies.get(bucket)
+  if (tally === undefined) {
+    tally = { requests: new Map(), bytesIn: 0, bytesOut: 0 }
+    tallies.set(bucket, tally)
+  }
+  let statuses = tally.requests.get(sample.operation)
+  if (statuses === undefined) {
+    statuses = new Map()
+    tally.requests.set(sample.operation, statuses)
+  }
+  statuses.set(sample.status, (statuses.get(sample.status) ?? 0) + 1)
+  tally.bytesIn += sample.bytesIn
+  tally.bytesOut += sample.bytesOut
+}
+
+/** Counters that take over what was tallied when somebody scrapes. */
+function addRequestCounters(registry: Registry, tallies: ReadonlyMap<string, BucketTally>): void {
+  new Counter({
+    name: 's3_requests_total',
+    help: 'S3 requests by bucket, operation and HTTP status.',
+    labelNames: ['bucket', 'operation', 'status'],
+    registers: [registry],
+    collect(): void {
+      for (const [bucket, { requests }] of tallies) {
+        for (const [operation, statuses] of requests) {
+          for (const [status, value] of statuses) {
+            this.inc({ bucket, operation, status: String(status) }, value)
+          }
+        }
+        requests.clear()
+      }
+    },
+  })
+  new Counter({
+    name: 's3_bytes_total',
+    help: 'Body bytes by bucket and direction (in: from clients, out: to clients).',
+    labelNames: ['bucket', 'direction'],
+    registers: [registry],
+    collect(): void {
+      for (const [bucket, tally] of tallies) {
+        if (tally.bytesIn > 0) this.inc({ bucket, direction: 'in' }, tally.bytesIn)
+        if (tally.bytesOut > 0) this.inc({ bucket, direction: 'out' }, tally.bytesOut)
+        tally.bytesIn = 0
+        tally.bytesOut = 0
+      }
+    },
+  })
 }
 
 function addSource(registry: Registry, source: GaugeSource): void {
