@@ -102,9 +102,7 @@ const FORM_LIMITS = {
 
 /** Own paths begin with this on path-style hosts, which no bucket name can. */
 const OWN_PREFIX = '/-/'
-/** Stands for every S3 request in Fastify's router, which must not see or judge a key. */
-const S3_ROUTE = '/s3'
-/** The same for bodies that are forms: only what stands behind this route has a parser for them. */
+/** Stands for every form in Fastify's router, which must not see or judge a key; its part has a parser for them. */
 const FORM_ROUTE = '/s3-form'
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -116,22 +114,19 @@ export function createGateway(options: GatewayOptions): Gateway {
   const listeners = new Listeners({ requestIds, connections, tls: options.tls })
   const watchdog = createWatchdog(clock, limits)
   let closing = false
+  const serve = serveS3(options, { requestIds, isClosing: () => closing, admission, watchdog })
   const app = fastify({
     logger: false,
     return503OnClosing: false,
     exposeHeadRoutes: true,
-    rewriteUrl: (request) => (isOwnPath(request, config) ? (request.url ?? S3_ROUTE) : routeOf(request)),
+    rewriteUrl: (request) => (isOwnPath(request, config) ? (request.url ?? OWN_PREFIX) : FORM_ROUTE),
     frameworkErrors: (error, _request, reply) => {
       sendOwnError(reply.raw, error, requestIds)
     },
-    serverFactory: (handler) => listeners.open(handler as RequestListener),
+    serverFactory: (handler) => listeners.open(splitRequests(handler as RequestListener, serve, config)),
   })
-  routeS3(app, options, {
-    requestIds,
-    isClosing: () => closing,
-    admission,
-    watchdog,
-  })
+  routeOwnPaths(app, requestIds)
+  routeForms(app, serve)
   options.registerOwnPaths?.(app)
   const close = async (): Promise<void> => {
     closing = true
@@ -176,20 +171,29 @@ function createWatchdog(clock: Clock, { bytesPerSecondMin, rateWindowMs }: Gatew
   return new Watchdog(clock, { bytesPerSecondMin, windowMs: rateWindowMs, intervalMs: rateWindowMs / 6 })
 }
 
-/** S3 requests leave Fastify at its first hook: before it parses a body, judges a type or answers in JSON. */
-function routeS3(
-  app: FastifyInstance,
+/** S3 requests pass Fastify by, which would cost and judge them; it has Cairn's own paths, and forms. */
+function splitRequests(
+  fastifyHandler: RequestListener,
+  serve: Serve,
+  config: GatewayConfig,
+): RequestListener {
+  return (request, response) => {
+    if (isForm(request) || isOwnPath(request, config)) fastifyHandler(request, response)
+    else void serve(request, response, request.url ?? '')
+  }
+}
+
+function serveS3(
   options: GatewayOptions,
-  { requestIds, ...running }: Pick<ServeDependencies, 'requestIds' | 'isClosing' | 'admission' | 'watchdog'>,
-): void {
+  running: Pick<ServeDependencies, 'requestIds' | 'isClosing' | 'admission' | 'watchdog'>,
+): Serve {
   const { client, config, clock, log, credentials } = options
-  const serve = createServe({
+  return createServe({
     client,
     operations: options.operations ?? REGISTRY,
     config,
     clock,
     log,
-    requestIds,
     ...running,
     authentication: {
       region: config.region,
@@ -203,18 +207,15 @@ function routeS3(
     dateHeader: createDateHeader(),
     observe: options.observe ?? (() => undefined),
   })
+}
+
+function routeOwnPaths(app: FastifyInstance, requestIds: RequestIds): void {
   app.addHook('onRequest', (request, reply, next) => {
-    if (request.raw.url === FORM_ROUTE) return next()
-    if (request.raw.url !== S3_ROUTE) {
-      const refused = refuseBody(request.raw)
-      if (refused === undefined) return next()
-      reply.raw.setHeader('Connection', 'close')
-      return next(refused)
-    }
-    reply.hijack()
-    void serve(request.raw, reply.raw, request.originalUrl)
+    const refused = request.raw.url === FORM_ROUTE ? undefined : refuseBody(request.raw)
+    if (refused === undefined) return next()
+    reply.raw.setHeader('Connection', 'close')
+    return next(refused)
   })
-  routeForms(app, serve)
   app.setErrorHandler((error, _request, reply) => {
     reply.hijack()
     sendOwnError(reply.raw, error, requestIds)
@@ -246,9 +247,8 @@ function routeForms(app: FastifyInstance, serve: Serve): void {
   })
 }
 
-function routeOf(request: IncomingMessage): string {
-  const isForm = request.method === 'POST' && FORM_TYPE.test(request.headers['content-type'] ?? '')
-  return isForm ? FORM_ROUTE : S3_ROUTE
+function isForm(request: IncomingMessage): boolean {
+  return request.method === 'POST' && FORM_TYPE.test(request.headers['content-type'] ?? '')
 }
 
 function isOwnPath(request: IncomingMessage, config: GatewayConfig): boolean {
