@@ -3,6 +3,7 @@ import {
   BLOCK_BYTES_MAX,
   type BlockId,
   CairnError,
+  sameBytes,
   UNIT_BYTES,
   type Unit,
   type UnitSource,
@@ -16,6 +17,17 @@ export interface UnitFollower {
   isVerified(unit: Unit): boolean
   /** The next unit, verified. */
   take(unit: Unit): void
+}
+
+/**
+ * The unit that was verified last in this process, and where. A writer hands the same unit to each of its replicas:
+ * what the first drive has verified in this memory, the others need not verify again (see `ContentShare`).
+ */
+let verifiedLast: { readonly unit: Unit; readonly block: BlockId; readonly index: number } | undefined
+
+function isVerified(block: BlockId, index: number, unit: Unit): boolean {
+  const last = verifiedLast
+  return last?.unit === unit && last.index === index && sameBytes(last.block, block)
 }
 
 type Pollable = Required<Pick<UnitStream, 'poll'>>
@@ -114,9 +126,12 @@ export class UnitIntake {
     if (this.sizeBytes + bytes.length > BLOCK_BYTES_MAX) {
       throw new CairnError('InvalidArgument', `a block has at most ${BLOCK_BYTES_MAX} bytes`)
     }
-    const isKnown = this.follower?.isVerified(unit) === true
-    if (!isKnown && unitCheck(this.block, this.unitCount, bytes) !== check) {
-      throw new CairnError('BlockCorrupt', `unit ${this.unitCount} does not match its check`)
+    const isKnown = this.follower?.isVerified(unit) === true || isVerified(this.block, this.unitCount, unit)
+    if (!isKnown) {
+      if (unitCheck(this.block, this.unitCount, bytes) !== check) {
+        throw new CairnError('BlockCorrupt', `unit ${this.unitCount} does not match its check`)
+      }
+      verifiedLast = { unit, block: this.block, index: this.unitCount }
     }
     this.follower?.take(unit)
     this.sizeBytes += bytes.length
