@@ -3,7 +3,7 @@
  * is known by the highest counter it had when it was first met, and by which of the counters above that were
  * stored since. Nearly every put is of a new block: it is spared a look into SQLite (6 µs).
  */
-import { type BlockId, type SessionId, sessionOf } from '@cairn/protocol'
+import { BLOCK_ID_BYTES, type BlockId, type SessionId, sessionOf } from '@cairn/protocol'
 
 /** Counters remembered behind the highest of a session: how far out of order blocks may come. A power of two. */
 const WINDOW = 65_536
@@ -24,6 +24,8 @@ export class RecentIds {
   private readonly highestOf: (session: SessionId) => BlockId | undefined
   /** In order of first meeting. */
   private readonly sessions = new Map<string, KnownSession>()
+  /** The session met last, most blocks are of one writer. */
+  private last: { readonly session: Uint8Array; readonly known: KnownSession } | undefined
 
   /** `highestOf` gives a session's highest block in the index and in what is not written there yet. */
   constructor(highestOf: (session: SessionId) => BlockId | undefined) {
@@ -55,6 +57,14 @@ export class RecentIds {
   }
 
   private session(block: BlockId): KnownSession {
+    const { last } = this
+    if (last !== undefined && isOfSession(block, last.session)) return last.known
+    const known = this.find(block)
+    this.last = { session: Uint8Array.from(sessionOf(block)), known }
+    return known
+  }
+
+  private find(block: BlockId): KnownSession {
     const id = sessionOf(block)
     const key = Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')
     const known = this.sessions.get(key)
@@ -75,8 +85,15 @@ export class RecentIds {
 
 /** `undefined` above 2^48: no writer counts that far, and such ids are simply asked for. */
 function counterOf(block: BlockId): number | undefined {
-  const view = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
-  return view.readUInt16BE(COUNTER_AT) === 0 ? view.readUIntBE(COUNTER_AT + 2, 6) : undefined
+  if (block[COUNTER_AT] !== 0 || block[COUNTER_AT + 1] !== 0) return undefined
+  let counter = 0
+  for (let at = COUNTER_AT + 2; at < BLOCK_ID_BYTES; at++) counter = counter * 0x100 + (block[at] ?? 0)
+  return counter
+}
+
+function isOfSession(block: BlockId, session: Uint8Array): boolean {
+  for (let at = 0; at < COUNTER_AT; at++) if (block[at] !== session[at]) return false
+  return true
 }
 
 function clear(stored: Uint8Array, counter: number): void {
