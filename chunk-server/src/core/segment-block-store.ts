@@ -107,7 +107,7 @@ class OpenStore implements SegmentBlockStore {
   readonly scrubber: SegmentScrubber
   private readonly compactor: Compactor
   /** Puts under way, by block: a second one waits for the first. */
-  private readonly putting = new Map<string, Promise<void>>()
+  private readonly putting = new Map<string, Put>()
   private readonly deletions: Deletions
   private readonly closing = new AbortController()
 
@@ -167,23 +167,39 @@ class OpenStore implements SegmentBlockStore {
     this.usage()
   }
 
-  async put(
+  put(
     block: BlockId,
     owner: BlockOwner,
     units: UnitSource,
     control: { signal: AbortSignal },
   ): Promise<StoredBlock> {
-    this.assertOpen()
     const key = keyOf(block)
-    for (let other = this.putting.get(key); other !== undefined; other = this.putting.get(key)) await other
-    const intake = new UnitIntake(block, units, control)
-    const work = this.store({ block, owner, intake, key })
-    const settled = (): void => {
-      intake.leave()
-      this.putting.delete(key)
+    const begin = (): Promise<StoredBlock> =>
+      this.begin({ block, owner, key, intake: new UnitIntake(block, units, control), ended: undefined })
+    return this.putting.has(key) ? this.whenFree(key).then(begin) : begin()
+  }
+
+  private async whenFree(key: string): Promise<void> {
+    for (let other = this.putting.get(key); other !== undefined; other = this.putting.get(key)) {
+      await other.ended?.catch(() => undefined)
     }
-    this.putting.set(key, work.then(settled, settled))
-    return work
+  }
+
+  /** No other put of this block is under way. */
+  private begin(put: Put): Promise<StoredBlock> {
+    this.putting.set(put.key, put)
+    try {
+      put.ended = this.start(put)
+      return put.ended
+    } catch (error) {
+      this.leave(put)
+      return Promise.reject(error)
+    }
+  }
+
+  private leave(put: Put): void {
+    put.intake.leave()
+    if (this.putting.get(put.key) === put) this.putting.delete(put.key)
   }
 
   get(
@@ -253,7 +269,7 @@ class OpenStore implements SegmentBlockStore {
   async close(): Promise<void> {
     if (this.closing.signal.aborted) return
     this.closing.abort()
-    await Promise.all(this.putting.values())
+    await Promise.allSettled([...this.putting.values()].map(({ ended }) => ended))
     await this.compactor.idle()
     await this.log.roll()
     await this.streams.sealIdle(() => true)
@@ -272,62 +288,88 @@ class OpenStore implements SegmentBlockStore {
     if (this.closing.signal.aborted) throw new CairnError('ShuttingDown', 'the block store is closing')
   }
 
-  /** Awaits only what is not at hand: most blocks are small, and came with their call. */
-  private async store(put: {
-    block: BlockId
-    owner: BlockOwner
-    intake: UnitIntake
-    key: string
-  }): Promise<StoredBlock> {
+  /** Most blocks are new and small, and came with their call: then there is nothing to wait for but the log. */
+  private start(put: Put): Promise<StoredBlock> {
+    this.assertOpen()
+    if (this.table.find(put.block, put.key) !== undefined || this.mustLook()) {
+      return this.leaveAfter(put, this.store(put))
+    }
+    this.assertRoom()
+    const taken = put.intake.take(this.limits.smallBlockBytesMax)
+    if (taken instanceof Promise || !put.intake.ended)
+      return this.leaveAfter(put, this.storeTaken(put, taken))
+    return this.append(put, ownerBytesOf(put), taken)
+  }
+
+  private async leaveAfter(put: Put, work: Promise<StoredBlock>): Promise<StoredBlock> {
+    try {
+      return await work
+    } finally {
+      this.leave(put)
+    }
+  }
+
+  private async store(put: Put): Promise<StoredBlock> {
     const { block, intake, key } = put
     const known = this.table.find(block, key)
     if (known !== undefined && !known.damaged) return compareContent(known, intake)
-    const looking = this.assertRoom()
-    if (looking !== undefined) await looking
-    const owner = BlockOwner.encode(put.owner)
-    if (owner.length > OWNER_BYTES_MAX) throw new CairnError('InvalidArgument', 'the owner is too long')
+    this.assertRoom()
+    if (this.mustLook()) await this.state.assertRoom(0)
+    return this.storeTaken(put, intake.take(this.limits.smallBlockBytesMax))
+  }
+
+  private async storeTaken(put: Put, taken: Unit[] | Promise<Unit[]>): Promise<StoredBlock> {
+    const { block, intake, key } = put
     const { smallBlockBytesMax } = this.limits
-    const taken = intake.take(smallBlockBytesMax)
-    const first = taken instanceof Promise ? await taken : taken
+    const first = await taken
+    const owner = ownerBytesOf(put)
     // A body that fills the small limit exactly may have ended: one more unit tells.
     const more = intake.ended || first.length * UNIT_BYTES < smallBlockBytesMax ? [] : await intake.take(1)
-    if (more.length === 0) return this.append(block, key, owner, first)
+    if (more.length === 0) return this.append(put, owner, first)
     return this.stream(block, key, owner, { intake, first: [...first, ...more] })
   }
 
-  private assertRoom(): Promise<void> | undefined {
+  private assertRoom(): void {
     this.state.assertWritable()
     if (this.table.overloaded) throw new CairnError('DriveFull', 'the index cannot be written')
-    return this.state.mustLook(this.limits.segmentBytes) ? this.state.assertRoom(0) : undefined
   }
 
-  private append(
-    block: BlockId,
-    key: string,
-    owner: Uint8Array,
-    units: readonly Unit[],
-  ): Promise<StoredBlock> {
+  private mustLook(): boolean {
+    return this.state.mustLook(this.limits.segmentBytes)
+  }
+
+  private append(put: Put, owner: Uint8Array, units: readonly Unit[]): Promise<StoredBlock> {
+    const { block, key } = put
     const { sizeBytes, hash } = hashUnits(units)
     const storedAtMs = this.nowMs()
     const ownerBytes = owner.length
     const recordBytes = blockRecordBytes(ownerBytes, sizeBytes)
     return new Promise((resolve, reject) => {
-      this.log.append({
-        kind: 'block',
-        block,
-        owner,
-        units,
-        sizeBytes,
-        hash,
-        storedAtMs,
-        recordBytes,
-        settle: (outcome) => {
-          if (outcome instanceof CairnError) return reject(outcome)
+      const settle = (outcome: Placement | CairnError): void => {
+        if (outcome instanceof CairnError) reject(outcome)
+        else {
           this.warm.touch(outcome.segment, outcome.offset, recordBytes)
           this.table.put(entryAt(outcome, { block, ownerBytes, sizeBytes, hash, storedAtMs }), key)
           resolve({ sizeBytes, hash })
-        },
-      })
+        }
+        this.leave(put)
+      }
+      try {
+        this.log.append({
+          kind: 'block',
+          block,
+          owner,
+          units,
+          sizeBytes,
+          hash,
+          storedAtMs,
+          recordBytes,
+          settle,
+        })
+      } catch (error) {
+        this.leave(put)
+        reject(error)
+      }
     })
   }
 
@@ -378,6 +420,21 @@ class OpenStore implements SegmentBlockStore {
   private nowMs(): number {
     return Math.floor(this.options.clock.wallMicros() / 1000)
   }
+}
+
+/** One put under way. */
+interface Put {
+  readonly block: BlockId
+  readonly owner: BlockOwner
+  readonly key: string
+  readonly intake: UnitIntake
+  ended: Promise<StoredBlock> | undefined
+}
+
+function ownerBytesOf({ owner }: Put): Uint8Array {
+  const bytes = BlockOwner.encode(owner)
+  if (bytes.length <= OWNER_BYTES_MAX) return bytes
+  throw new CairnError('InvalidArgument', 'the owner is too long')
 }
 
 function entryAt(
