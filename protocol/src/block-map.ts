@@ -5,6 +5,7 @@
  */
 import type { BlockId, OpId, SpaceId } from './ids.js'
 import { boolean, bytes, integer, list, type Message, message, optional, required, text } from './message.js'
+import { repeated } from './repeated-message.js'
 
 /** `length` bytes of a block from `offset` on. `hash` is the BLAKE3-256 of the *whole* block of `blockBytes`. */
 export interface BlockSlice {
@@ -66,12 +67,14 @@ export interface BlockOwner {
   readonly map: OpId
 }
 
-export const BlockOwner: Message<BlockOwner> = message<BlockOwner>('BlockOwner', 1, {
-  space: required(1, bytes<SpaceId>()),
-  bucket: required(2, text),
-  key: required(3, text),
-  map: required(4, bytes<OpId>()),
-})
+export const BlockOwner: Message<BlockOwner> = repeated(
+  message<BlockOwner>('BlockOwner', 1, {
+    space: required(1, bytes<SpaceId>()),
+    bucket: required(2, text),
+    key: required(3, text),
+    map: required(4, bytes<OpId>()),
+  }),
+)
 
 /** A block with its owner and size, as a drive reports it. */
 export interface BlockEntry {
