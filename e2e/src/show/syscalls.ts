@@ -11,6 +11,8 @@ const PUTS = 6400
 const CONNECTIONS = 64
 const PUTS_PER_SYNC_MIN = 16
 const DRIVES = 3
+/** The copies of the metadata may lag by a second; they are synced twice in it. */
+const JOURNAL_SYNCS_PER_SECOND = 2
 
 /** `npm run show -- syscalls`. */
 export async function showSyscalls(report: Report): Promise<void> {
@@ -31,11 +33,15 @@ export async function showSyscalls(report: Report): Promise<void> {
       String(server.pid),
     ])
     await waitForTracer(server)
-    await runLoadTool(server, { objects: PUTS, sizeBytes: 4096, connections: CONNECTIONS })
+    const { seconds } = await runLoadTool(server, {
+      objects: PUTS,
+      sizeBytes: 4096,
+      connections: CONNECTIONS,
+    })
     await runOk('pkill', ['-INT', '-f', `strace .*-p ${server.pid}$`])
     await tracing
     const after = await readMetrics(server)
-    reportCounts(report, await countSyncs(summary), { before, after })
+    reportCounts(report, await countSyncs(summary), { before, after, seconds })
   } finally {
     await server.stop()
     await removeFolder(folder)
@@ -60,8 +66,11 @@ async function countSyncs(summary: string): Promise<number> {
 
 type Samples = ReadonlyMap<string, number>
 
-function reportCounts(report: Report, traced: number, metrics: { before: Samples; after: Samples }): void {
-  const { before, after } = metrics
+function reportCounts(
+  report: Report,
+  traced: number,
+  { before, after, seconds }: { before: Samples; after: Samples; seconds: number },
+): void {
   let driveSyncs = 0
   for (const [name, value] of after) {
     if (name.startsWith('cairn_drive_fsyncs_total')) driveSyncs += value - (before.get(name) ?? 0)
@@ -73,6 +82,12 @@ function reportCounts(report: Report, traced: number, metrics: { before: Samples
   report.figure('metadata batches', batches)
   report.atLeast('PUTs that share one metadata batch', PUTS / batches, PUTS_PER_SYNC_MIN)
   report.atLeast('PUTs that share one sync of a drive', PUTS / (driveSyncs / DRIVES), PUTS_PER_SYNC_MIN)
-  // Index write-behind and checkpoints sync on their own, off the acknowledgement path: a tenth is allowed for them.
-  report.atMost('syncs per drive batch and metadata batch', traced / (driveSyncs + batches), 1.1)
+  // Off the acknowledgement path: index write-behind and checkpoints, for which a tenth is allowed, and the copies of
+  // the metadata on each drive, which are synced more than once a second but not with every batch.
+  const others = traced - driveSyncs - batches
+  report.atMost(
+    'other syncs',
+    others,
+    (driveSyncs + batches) / 10 + DRIVES * JOURNAL_SYNCS_PER_SECOND * seconds,
+  )
 }
