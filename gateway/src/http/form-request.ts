@@ -69,8 +69,22 @@ function readHead({ incoming, parts }: FormRequest): Promise<OpenedForm> {
     incoming.handOver((receivedBytes) => {
       if (receivedBytes > FORM_HEAD_BYTES_MAX) reject(formTooLarge())
     })
-    openForm(parts()).then(resolve, reject)
+    openForm(awaitingParts(parts(), incoming)).then(resolve, reject)
   })
+}
+
+/** Tells the body when a part is waited for, so that the watchdog ends forms that give none. */
+function awaitingParts(parts: AsyncIterator<FormPart>, incoming: IncomingBody): AsyncIterator<FormPart> {
+  return {
+    async next() {
+      incoming.awaitPart(true)
+      try {
+        return await parts.next()
+      } finally {
+        incoming.awaitPart(false)
+      }
+    },
+  }
 }
 
 /** The size is not known before the end, as with a chunked PUT. */

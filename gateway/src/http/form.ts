@@ -16,7 +16,7 @@ export type FormPart =
     }
   | {
       readonly type: 'file'
-      readonly fieldname: string
+      readonly fieldname: string | undefined
       readonly filename: string | undefined
       readonly file: AsyncIterable<Uint8Array>
     }
@@ -40,7 +40,7 @@ export async function openForm(parts: AsyncIterator<FormPart>): Promise<OpenedFo
     const part = await nextPart(parts)
     if (part === undefined) throw wrongFileCount(0)
     if (part.type === 'file') {
-      if (part.fieldname.toLowerCase() !== FILE_FIELD) throw wrongFileCount(0)
+      if (part.fieldname?.toLowerCase() !== FILE_FIELD) throw wrongFileCount(0)
       const fileName = (part.filename ?? '').replace(/^.*[/\\]/s, '')
       return { fields, fileName, file: readFile(part.file, parts) }
     }

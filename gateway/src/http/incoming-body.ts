@@ -23,6 +23,7 @@ export class IncomingBody implements ReleasableBody {
   #ended = false
   #left = false
   #handedOver = false
+  #awaitsPart = false
   #failure: Error | undefined
   #waiting: Waiting | undefined
 
@@ -53,7 +54,8 @@ export class IncomingBody implements ReleasableBody {
 
   /** Bytes are wanted now, and the client has not sent them. */
   get isStarved(): boolean {
-    return this.#started && !this.#ended && !this.#request.complete && !this.#request.isPaused()
+    if (!this.#started || this.#ended) return false
+    return this.#awaitsPart || (!this.#request.complete && !this.#request.isPaused())
   }
 
   /** Gives the body up, as if the client had gone but with an error that it may still be told. */
@@ -85,6 +87,14 @@ export class IncomingBody implements ReleasableBody {
       this.#receivedBytes += bytes.length
       onReceived(this.#receivedBytes)
     })
+  }
+
+  /**
+   * A part of the form is waited for, or no longer. This is the client's to give even while the parser keeps the
+   * request stopped: the one we use never goes on after some parts that it skips.
+   */
+  awaitPart(awaited: boolean): void {
+    this.#awaitsPart = awaited
   }
 
   /** A parser of its own has read some of it, and is off again when the answer is written. */

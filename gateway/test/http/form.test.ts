@@ -1,5 +1,6 @@
 /** Forms through a real gateway, cut into pieces at random, against a parser-free model of what was sent. */
 import { createHmac } from 'node:crypto'
+import { type Clock, systemClock } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { FORM_HEAD_BYTES_MAX } from '../../src/limits.js'
@@ -10,6 +11,14 @@ import { DATE, HOST, NOW_MS, startTestGateway, type TestGateway } from './test-g
 
 const SEED = Number(process.env.CAIRN_TEST_SEED ?? 1)
 const FORMS = 60
+
+/** Timers run a thousand times faster: windows of a minute pass in milliseconds. */
+const FAST: Clock = {
+  ...systemClock,
+  wallMicros: () => NOW_MS * 1000,
+  monotonicMs: () => systemClock.monotonicMs() * 1000,
+  setTimer: (delayMs, task) => systemClock.setTimer(delayMs / 1000, task),
+}
 
 describe(`forms (seed ${SEED})`, () => {
   const random = createSeededRandom(SEED)
@@ -91,6 +100,38 @@ describe(`forms (seed ${SEED})`, () => {
       expect(response.headers.connection).to.equal('close')
       connection.destroy()
     }
+  })
+
+  it('are refused when their file has no name', async () => {
+    const connection = await RawConnection.open(server.port)
+    const body = '--b\r\nContent-Disposition: form-data; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    connection.send(headOf('b', body.length) + body)
+    expect((await connection.read()).status).to.equal(400)
+    connection.destroy()
+  })
+
+  it('are ended when the parser stops for ever at a part that it skips', async () => {
+    const fast = await startTestGateway({ operations: [store], clock: FAST })
+    const skipped = Buffer.concat([
+      Buffer.from('--b\r\nX: y\r\n\r\n'),
+      Buffer.alloc(150_000, 'x'),
+      Buffer.from('\r\n--b--\r\n'),
+    ])
+    const whole = makeForm('b', Buffer.from('x'))
+    const file = whole.indexOf('--b\r\nContent-Disposition: form-data; name="file"')
+    const bodies = [
+      Buffer.concat([whole.subarray(0, file), skipped]),
+      Buffer.concat([whole.subarray(0, -'--b--\r\n'.length), skipped]),
+    ]
+    for (const body of bodies) {
+      stored.bytes = Buffer.from('not stored')
+      const connection = await RawConnection.open(fast.port)
+      connection.send(Buffer.concat([Buffer.from(headOf('b', body.length)), body]))
+      await connection.closed()
+      expect(stored.bytes.toString()).to.equal('not stored')
+      expect(fast.gateway.load().running).to.equal(0)
+    }
+    await fast.gateway.close()
   })
 
   async function sendPieces(connection: RawConnection, body: Buffer): Promise<void> {
