@@ -1,9 +1,10 @@
 /** A drive in a folder of a real file system: made if missing, locked, with its place in the machine. */
-import { mkdir, open, realpath, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import type { DriveGround, DrivePlace } from '../core/drive.js'
 import { DRIVE_FILE } from '../core/drive-identity.js'
+import { SEGMENT_FOLDER } from '../core/segment-header.js'
 import type { Disk } from '../ports.js'
 import { type FolderLock, lockFolder } from './folder-lock.js'
 import { createNodeDisk, type NodeDiskOptions } from './node-disk.js'
@@ -44,15 +45,25 @@ export async function lookAt(folder: string): Promise<DriveGround | undefined> {
   const path = resolve(folder)
   try {
     const { device, parent } = await placeOf(path)
-    return { device, parent, hasDrive: await isFile(join(path, DRIVE_FILE)) }
+    const hasDrive = await isFile(join(path, DRIVE_FILE))
+    return { device, parent, hasDrive, segments: await countFiles(join(path, SEGMENT_FOLDER)) }
   } catch (error) {
     if (!isMissing(error)) throw error
   }
   try {
     const parent = await stat(await realpath(dirname(path)), { bigint: true })
-    return { device: String(parent.dev), parent: `${parent.dev}:${parent.ino}`, hasDrive: false }
+    return { device: String(parent.dev), parent: `${parent.dev}:${parent.ino}`, hasDrive: false, segments: 0 }
   } catch (error) {
     if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function countFiles(folder: string): Promise<number> {
+  try {
+    return (await readdir(folder)).length
+  } catch (error) {
+    if (isMissing(error)) return 0
     throw error
   }
 }

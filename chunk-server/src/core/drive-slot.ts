@@ -6,12 +6,14 @@
  * - A folder that is empty or missing becomes a *new* drive at once if device and parent folder are what they were:
  *   then it was removed. Else a disk is not mounted, and nothing is made in its place.
  *
- * A drive that misses files of its own, though its folder is there, is opened again with what is left.
+ * A drive that misses files of its own, though its folder is there, is opened again with what is left. Nothing is
+ * opened while segments still go.
  *
  * A drive that never opened is tried again, less and less often. One that failed while it was there stays suspect.
  */
 import { type Clock, type DriveId, hasCode } from '@cairn/protocol'
 import {
+  type DriveGround,
   type DrivePlace,
   type DriveSource,
   type OpenDriveOptions,
@@ -41,6 +43,8 @@ export class DriveSlot {
   private readonly tainted = new Set<DriveId>()
   private retryAtMs = 0
   private retryMs = RETRY_MS
+  /** Segments that were there at the last look; 0 while the drive is open. */
+  private segmentsSeen = 0
   private running: Promise<void> | undefined
 
   constructor(options: DriveSlotOptions, drive: ServedDrive) {
@@ -91,6 +95,7 @@ export class DriveSlot {
     this.place = drive.place
     this.retryMs = RETRY_MS
     this.retryAtMs = 0
+    this.segmentsSeen = 0
     if (drive.id !== undefined && this.tainted.has(drive.id)) drive.distrust()
   }
 
@@ -106,12 +111,19 @@ export class DriveSlot {
     if (source.look === undefined) return !this.held.isGone
     try {
       const ground = await source.look()
-      if (ground === undefined) return false
+      if (ground === undefined || this.isChanging(ground)) return false
       if (ground.hasDrive || this.place === undefined) return true
       return ground.device === this.place.device && ground.parent === this.place.parent
     } catch {
       return false
     }
+  }
+
+  /** A large folder takes a while to be removed: what is half gone is not opened until it stays as it is. */
+  private isChanging({ segments }: DriveGround): boolean {
+    const isChanging = segments > 0 && segments !== this.segmentsSeen
+    this.segmentsSeen = segments
+    return isChanging
   }
 
   /** `undefined` if someone else has the folder now, or a newer version wrote it: the next look sees more. */

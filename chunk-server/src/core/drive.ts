@@ -12,6 +12,7 @@ import {
 } from '@cairn/protocol'
 import type { BlockStore, Disk, StoreUsage } from '../ports.js'
 import type { CompactionControl, CompactionResult } from './compaction.js'
+import { absence, isAbsence } from './drive-absence.js'
 import { findDriveIdentity, isDamagedIdentity, openDriveIdentity, writeIdentity } from './drive-identity.js'
 import { openPoolEpochs, type PoolEpochs } from './pool-epochs.js'
 import { Scrub, type StoreScrubber } from './scrub.js'
@@ -28,6 +29,8 @@ export interface DrivePlace {
 export interface DriveGround extends Pick<DrivePlace, 'device' | 'parent'> {
   /** A `drive.json` is there: a disk that was away has come back. */
   readonly hasDrive: boolean
+  /** Files in its folder of segments. */
+  readonly segments: number
 }
 
 /** A block store with the upkeep that the server drives. */
@@ -38,6 +41,8 @@ export interface UpkeptBlockStore extends BlockStore {
   readonly indexDamaged?: boolean
   /** One bounded run that gives space of deleted blocks back. */
   compactOnce?(control?: Partial<CompactionControl>): Promise<CompactionResult | undefined>
+  /** A segment with live blocks whose file is not there any more: somebody has removed it. */
+  findMissingSegment?(): Promise<number | undefined>
   /** What it did since it was opened. */
   readonly counters?: Readonly<StoreCounters>
 }
@@ -251,20 +256,23 @@ export class ServedDrive {
     if (this.store?.indexDamaged === true) this.mend()
   }
 
-  /** Notes if the folder has gone or is another's: a disk was pulled, or a folder removed. */
+  /** Notes if the folder, or a file of it, has gone or is another's: a disk was pulled, or a folder removed. */
   async checkPresence(): Promise<void> {
     if (this.folder === undefined || this.condition === 'failed' || this.gone) return
     try {
       const found = await this.findIdentity(this.folder.disk)
-      if (found === this.driveId) return
+      if (found === this.driveId) return await this.checkSegments()
       const reason = found === undefined ? 'its drive.json has gone' : `it is drive ${found} now`
       this.gone = true
-      this.fail(
-        new CairnError('DriveFailed', `drive ${this.driveId}: ${reason}`, { details: { reason: 'gone' } }),
-      )
+      this.fail(absence(`drive ${this.driveId}: ${reason}`))
     } catch (error) {
       if (!hasCode(error, 'Busy')) this.fail(error)
     }
+  }
+
+  private async checkSegments(): Promise<void> {
+    const missing = await this.store?.findMissingSegment?.()
+    if (missing !== undefined) this.fail(absence(`drive ${this.driveId}: segment ${missing} has gone`))
   }
 
   /** Counters of the store since it was opened; `undefined` if it never was, or keeps none. */
@@ -389,12 +397,4 @@ export class ServedDrive {
       cause: this.failure,
     })
   }
-}
-
-/** True if the error comes of a file or folder that is not there. */
-function isAbsence(error: CairnError): boolean {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return true
-  }
-  return error.details.reason === 'gone'
 }

@@ -68,6 +68,8 @@ export interface SegmentBlockStore extends BlockStore {
   /** One bounded run that gives space of deleted blocks back; `signal` ends it between two segments. */
   compactOnce(options?: Partial<CompactionControl>): Promise<CompactionResult>
   readonly scrubber: StoreScrubber
+  /** A segment with live blocks whose file is not there any more. */
+  findMissingSegment(): Promise<number | undefined>
   readonly indexDamaged: boolean
   /** Since the store was opened. */
   readonly counters: Readonly<StoreCounters>
@@ -260,6 +262,10 @@ class OpenStore implements SegmentBlockStore {
     const closing = this.closing.signal
     const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal])
     return this.compactor.run({ ...options, signal })
+  }
+
+  findMissingSegment(): Promise<number | undefined> {
+    return this.segments.findMissing()
   }
 
   flushIndex(): Promise<void> {

@@ -6,7 +6,13 @@
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import type { Disk, DiskFile, IndexedBlock, IndexedSegment, SegmentCheckpoint } from '../ports.js'
 import { blockRecordBytes, SALT_BYTES } from './record.js'
-import { encodeSegmentHeader, SEGMENT_FOLDER, SEGMENT_HEADER_BYTES, segmentPath } from './segment-header.js'
+import {
+  encodeSegmentHeader,
+  parseSegmentName,
+  SEGMENT_FOLDER,
+  SEGMENT_HEADER_BYTES,
+  segmentPath,
+} from './segment-header.js'
 import type { WriteState } from './write-state.js'
 
 /** One segment file. */
@@ -150,6 +156,15 @@ export class SegmentSet {
       if (sequence !== except && sequence < lowest) lowest = sequence
     }
     return lowest
+  }
+
+  /** A segment with live blocks whose file is not there any more. */
+  async findMissing(): Promise<number | undefined> {
+    const known = [...this.all.values()]
+    const present = new Set((await this.options.disk.list(SEGMENT_FOLDER)).map(parseSegmentName))
+    // Compaction removes a file only once nothing lives in it.
+    const isMissing = ({ sequence, liveBlocks }: Segment): boolean => liveBlocks > 0 && !present.has(sequence)
+    return known.find(isMissing)?.sequence
   }
 
   /** Fills `into` from a segment; `undefined` if its file is gone, fewer bytes at its end. */

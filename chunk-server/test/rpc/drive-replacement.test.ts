@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   BLOCK_DEADLINE_MS,
@@ -197,6 +197,21 @@ describe('ChunkServer whose folders go and come while it runs', function () {
     expect(await has(blockId(1, 1))).to.equal(false)
     await put(blockId(1, 3))
     expect(await has(blockId(1, 3))).to.equal(true)
+  })
+
+  it('notices a sealed segment that was removed, and opens with what is left', async () => {
+    await put(blockId(1, 1))
+    await close()
+    await open()
+    await put(blockId(1, 2))
+    const old = driveId()
+    const segments = join(driveFolder(), 'segments')
+    const [sealed = ''] = readdirSync(segments).sort()
+    rmSync(join(segments, sealed))
+    await until(() => server.status().drives[0]?.condition !== 'up')
+    await until(isUp)
+    expect(driveId()).to.equal(old)
+    expect([await has(blockId(1, 1)), await has(blockId(1, 2))]).to.deep.equal([false, true])
   })
 
   it('refuses segments of a drive that the cluster does not know, and says whose they are', async () => {
