@@ -178,13 +178,15 @@ class OpenStore implements SegmentBlockStore {
     const key = keyOf(block)
     const begin = (): Promise<StoredBlock> =>
       this.begin({ block, owner, key, intake: new UnitIntake(block, units, control), ended: undefined })
-    return this.putting.has(key) ? this.whenFree(key).then(begin) : begin()
+    return this.putting.has(key) ? this.whenFree(key, begin) : begin()
   }
 
-  private async whenFree(key: string): Promise<void> {
+  /** Begins in the turn in which it finds the block free: others may be waiting for it too. */
+  private async whenFree(key: string, begin: () => Promise<StoredBlock>): Promise<StoredBlock> {
     for (let other = this.putting.get(key); other !== undefined; other = this.putting.get(key)) {
       await other.ended?.catch(() => undefined)
     }
+    return begin()
   }
 
   /** No other put of this block is under way. */

@@ -176,6 +176,25 @@ export function describeBlockStore(name: string, open: () => Promise<BlockStoreF
       expect(read.equals(bodies[winner] ?? Buffer.alloc(0))).to.equal(true)
     })
 
+    it('lets one of two contents win that wait for a put which fails', async () => {
+      const block = blockId(1, 7)
+      const [good, other] = [random.bytes(5000), random.bytes(5000)] as const
+      const broken = unitsOf(block, good).map((unit) => ({ ...unit, check: unit.check ^ 1 }))
+      async function* late(): AsyncGenerator<Unit> {
+        await new Promise<void>((resolve) => setImmediate(resolve))
+        yield* broken
+      }
+      const failing = store.put(block, ownerOf('k'), late(), { signal: never })
+      const waiting = [good, other].map((body) => put(block, body))
+      expect(await codeOf(failing)).to.equal('BlockCorrupt')
+      const results = await Promise.allSettled(waiting)
+      const refused = results.filter((result) => result.status === 'rejected')
+      expect(refused.map(({ reason }) => hasCode(reason, 'BlockConflict'))).to.deep.equal([true])
+      const winner = results[0]?.status === 'fulfilled' ? good : other
+      const read = await readRange(store, block, { offset: 0, length: 5000 })
+      expect(read.equals(winner)).to.equal(true)
+    })
+
     it('takes the same content twice at once', async () => {
       const block = blockId(1, 6)
       const body = random.bytes(300_000)
