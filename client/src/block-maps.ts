@@ -25,6 +25,11 @@ import { type StoredBlock, storeUnits, type WriteScope, wholeSlice } from './sto
 /** An encoded slice has at most 80 bytes, so that so many always fit and need not be encoded to know it. */
 const SLICES_SURELY_INLINE = 16
 
+/** The map of so few slices that it needs no pages; `undefined` for more. */
+export function shortMap(pool: number, slices: readonly BlockSlice[]): BlockMap | undefined {
+  return slices.length <= SLICES_SURELY_INLINE ? { pool, slices, pages: [] } : undefined
+}
+
 /** A builder that holds these slices. */
 export async function mapOf(
   parts: ClientParts,

@@ -98,8 +98,13 @@ export class ClusterView {
   }
 
   /** The pool for new blocks; asks again before it says that there is none. */
-  async defaultPool(): Promise<Pool> {
-    if (this.map?.defaultPool === undefined) await this.refresh()
+  defaultPool(): Pool | Promise<Pool> {
+    const id = this.map?.defaultPool
+    return id === undefined ? this.askDefaultPool() : this.pool(id)
+  }
+
+  private async askDefaultPool(): Promise<Pool> {
+    await this.refresh()
     const id = this.map?.defaultPool
     if (id === undefined) throw new CairnError('InsufficientReplicas', 'the cluster has no pool yet')
     return this.pool(id)

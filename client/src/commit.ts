@@ -42,8 +42,11 @@ export async function commitWrite<Result>(
 ): Promise<Result> {
   let stored = blocks
   for (let attempt = 1; ; attempt++) {
-    stored = await fitAll(parts, scope, stored)
-    const pool = parts.view.pool(scope.pool)
+    let pool = parts.view.pool(scope.pool)
+    if (!fits(stored, pool.epoch)) {
+      stored = await fitAll(parts, scope, stored)
+      pool = parts.view.pool(scope.pool)
+    }
     throwIfCancelled(scope.signal)
     parts.sessions.assertAlive(scope.session)
     const dirtyGroups = dirtyGroupsOf(stored, pool.replicas)
@@ -57,6 +60,11 @@ export async function commitWrite<Result>(
   }
 }
 
+function fits(blocks: readonly StoredBlock[], epoch: number): boolean {
+  for (const block of blocks) if (block.epoch !== epoch) return false
+  return true
+}
+
 /** Leaves the blocks alone while the pool has the epoch by which they were placed. */
 async function fitAll(
   parts: ClientParts,
@@ -65,7 +73,7 @@ async function fitAll(
 ): Promise<readonly StoredBlock[]> {
   let epoch = parts.view.pool(scope.pool).epoch
   let stored = blocks
-  while (stored.some((block) => block.epoch !== epoch)) {
+  while (!fits(stored, epoch)) {
     const fitted: StoredBlock[] = []
     for (const block of stored) fitted.push(await fitToPool(parts, scope, block))
     stored = fitted

@@ -12,6 +12,7 @@ import {
   type Random,
   type RpcMethod,
   type RpcPeer,
+  type RpcReply,
   toCairnError,
 } from '@cairn/protocol'
 import {
@@ -96,8 +97,12 @@ export class MetadataCaller {
     const untilMs = this.options.clock.monotonicMs() + attempts.deadlineMs
     let wasSent = false
     for (let count = 1; ; count++) {
-      const outcome = await this.call(method, request, untilMs, attempts.signal).catch(toCairnError)
-      if (!(outcome instanceof CairnError)) return outcome
+      let outcome: CairnError
+      try {
+        return (await this.call(method, request, untilMs, attempts.signal)).response
+      } catch (error) {
+        outcome = toCairnError(error)
+      }
       wasSent ||= attempts.change && mayHaveHappened(outcome)
       const again = await this.mayRepeat(outcome, count, untilMs, attempts.signal)
       if (!again) throw wasSent ? afterLostAnswer(method.name, outcome) : outcome
@@ -105,22 +110,17 @@ export class MetadataCaller {
     }
   }
 
-  private async call<Request, Response>(
+  private call<Request, Response>(
     method: RpcMethod<Request, Response>,
     request: Request,
     untilMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<Response> {
+  ): Promise<RpcReply<Response>> {
     const peer = this.peers[this.current]
     if (peer === undefined || this.closed) throw new CairnError('Cancelled', 'the client is closed')
     const leftMs = Math.max(1, untilMs - this.options.clock.monotonicMs())
     const deadlineMs = Math.min(leftMs, this.peers.length > 1 ? METADATA_ATTEMPT_MS : METADATA_DEADLINE_MS)
-    const reply = await peer.call(
-      method,
-      request,
-      signal === undefined ? { deadlineMs } : { deadlineMs, signal },
-    )
-    return reply.response
+    return peer.call(method, request, signal === undefined ? { deadlineMs } : { deadlineMs, signal })
   }
 
   /** Waits before the next attempt; false if there must be none. */

@@ -1,6 +1,7 @@
 /** Object methods: put, open, head, delete, copy. */
 import {
   type BlockMap,
+  type BlockSlice,
   type BucketInfo,
   CairnError,
   type CopyObjectResponse,
@@ -30,7 +31,7 @@ import type {
   PutObjectOptions,
   PutObjectResult,
 } from './api.js'
-import { mapOf } from './block-maps.js'
+import { mapOf, shortMap } from './block-maps.js'
 import { etagOf } from './body-digests.js'
 import { writeBody } from './body-writer.js'
 import { fetchBucket } from './buckets.js'
@@ -39,7 +40,8 @@ import { type BodyHead, readHead } from './cut.js'
 import type { FactCache } from './fact-cache.js'
 import type { ClientParts } from './parts.js'
 import { readAtOnce, readRange } from './range-reader.js'
-import { wholeSlice } from './stored-block.js'
+import type { WriterSession } from './session.js'
+import { type StoredBlock, type WriteScope, wholeSlice } from './stored-block.js'
 import { throwIfCancelled } from './waiting.js'
 
 /** A delete marker has no bytes. */
@@ -106,32 +108,71 @@ async function refetch({ parts, buckets, bucket, options }: Put, head: BodyHead)
   }
 }
 
-function putHead(put: Put, { space }: BucketInfo, head: BodyHead): Promise<PutObjectResult> {
+function putHead(put: Put, bucket: BucketInfo, head: BodyHead): Promise<PutObjectResult> {
+  return underSession(put.parts, (session) => putUnder(session, put, bucket, head))
+}
+
+async function putUnder(
+  session: WriterSession,
+  put: Put,
+  { space }: BucketInfo,
+  head: BodyHead,
+): Promise<PutObjectResult> {
   const { parts, bucket, key, options } = put
-  return underSession(parts, async (session) => {
-    const pool = (await parts.view.defaultPool()).id
-    const op = session.nextOp()
-    const owner = { space, bucket, key, map: op }
-    const scope = { session, owner, pool, op, ...control(options) }
-    const written = await writeBody(parts, scope, head, options)
-    const seal = options.seal?.(written.digests, written.sizeBytes) ?? {}
-    const builder = await mapOf(parts, scope, written.blocks.map(wholeSlice))
-    const { map } = await builder.finish()
-    const { attributes = {}, preconditions } = options
-    const { sizeBytes, digests } = written
-    const content = { bucket, space, key, map, sizeBytes, etag: etagOf(digests), attributes }
-    const request = {
-      ...content,
-      ...seal,
-      owner: options.owner ?? '',
-      ...(preconditions && { preconditions }),
-    }
-    const blocks = [...written.blocks, ...builder.pageBlocks]
-    const answer = await commitWrite(parts, scope, blocks, (context) =>
-      parts.metadata.change(putObject, { context, ...request }),
-    )
-    return { etag: content.etag, sizeBytes, ...answer, ...seal }
-  })
+  const pool = (await parts.view.defaultPool()).id
+  const op = session.nextOp()
+  const owner = { space, bucket, key, map: op }
+  const scope = { session, owner, pool, op, ...control(options) }
+  const { blocks, sizeBytes, digests } = await writeBody(parts, scope, head, options)
+  const seal = options.seal?.(digests, sizeBytes) ?? {}
+  const { map, pageBlocks } = await mapOfBlocks(parts, scope, blocks)
+  const etag = etagOf(digests)
+  const { attributes = {}, preconditions, owner: named = '' } = options
+  const answer = await commitWrite(
+    parts,
+    scope,
+    pageBlocks.length === 0 ? blocks : [...blocks, ...pageBlocks],
+    (context) =>
+      parts.metadata.change(putObject, {
+        context,
+        bucket,
+        space,
+        key,
+        map,
+        sizeBytes,
+        etag,
+        owner: named,
+        attributes,
+        ...seal,
+        ...(preconditions && { preconditions }),
+      }),
+  )
+  return { etag, sizeBytes, ...answer, ...seal }
+}
+
+function mapOfBlocks(
+  parts: ClientParts,
+  scope: WriteScope,
+  blocks: readonly StoredBlock[],
+): MapOfBlocks | Promise<MapOfBlocks> {
+  const slices = blocks.map(wholeSlice)
+  const map = shortMap(scope.pool, slices)
+  return map === undefined ? pagedMap(parts, scope, slices) : { map, pageBlocks: [] }
+}
+
+interface MapOfBlocks {
+  readonly map: BlockMap
+  readonly pageBlocks: readonly StoredBlock[]
+}
+
+async function pagedMap(
+  parts: ClientParts,
+  scope: WriteScope,
+  slices: readonly BlockSlice[],
+): Promise<MapOfBlocks> {
+  const builder = await mapOf(parts, scope, slices)
+  const { map } = await builder.finish()
+  return { map, pageBlocks: builder.pageBlocks }
 }
 
 function control({ signal }: CallControl): CallControl {

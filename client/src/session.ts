@@ -79,7 +79,14 @@ export class SessionKeeper {
   }
 
   /** A session for one write; opens a new one if the current one is lost. Give it back with `release`. */
-  async acquire(): Promise<WriterSession> {
+  acquire(): WriterSession | Promise<WriterSession> {
+    const session = this.alive()
+    if (session instanceof Promise || session.retired) return this.acquireLater()
+    session.writers++
+    return session
+  }
+
+  private async acquireLater(): Promise<WriterSession> {
     // Rotation may retire the session while we wait for it; counting in the turn that looks keeps it open.
     for (;;) {
       const session = await this.alive()
