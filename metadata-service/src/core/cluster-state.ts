@@ -138,8 +138,15 @@ export class ClusterState {
    */
   async poolCompare(pool: number, epoch: number): Promise<Compare> {
     if (this.poolEpoch(pool) !== epoch) await this.current()
+    const compare = this.knownPoolCompare(pool, epoch)
+    if (compare === undefined) throw this.staleMap(pool)
+    return compare
+  }
+
+  /** The same without a read; `undefined` if the pool is not known to be at this epoch. */
+  knownPoolCompare(pool: number, epoch: number): Compare | undefined {
     const revision = this.snapshot.poolRevisions.get(pool)
-    if (this.poolEpoch(pool) !== epoch || revision === undefined) throw this.staleMap(pool)
+    if (this.poolEpoch(pool) !== epoch || revision === undefined) return undefined
     return { kind: 'revision', key: poolKey(pool), revision }
   }
 

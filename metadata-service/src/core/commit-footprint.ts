@@ -30,7 +30,9 @@ export function footprintOf(commit: Commit): Footprint {
     if (compare.kind === 'empty') readRanges.push(textRange(compare.range))
     else reads.push(textOf(compare.key))
   }
-  const writes = [...(commit.puts ?? []).map((put) => textOf(put.key)), ...(commit.deletes ?? []).map(textOf)]
+  const writes: string[] = []
+  for (const put of commit.puts ?? []) writes.push(textOf(put.key))
+  for (const key of commit.deletes ?? []) writes.push(textOf(key))
   const writeRanges = (commit.deleteRanges ?? []).map(textRange)
   const footprint = { reads, writes, readRanges, writeRanges }
   assertWrites(footprint)
@@ -118,5 +120,6 @@ function textRange(range: StoreRange): TextRange {
 }
 
 function textOf(key: StoreKey): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+  const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength)
+  return bytes.toString('latin1')
 }

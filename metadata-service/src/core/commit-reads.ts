@@ -22,17 +22,19 @@ export class ReadBatcher {
   }
 
   /** See `KeyValueStore.read`. */
-  async read(reads: readonly Read[]): Promise<ReadResult> {
+  read(reads: readonly Read[]): Promise<ReadResult> {
     if (this.inFlight >= READS_IN_FLIGHT_MAX) {
       return new Promise((resolve, reject) => this.waiting.push({ reads, resolve, reject }))
     }
     this.inFlight++
-    try {
-      return await this.store.read(reads)
-    } finally {
-      this.inFlight--
-      if (this.waiting.length > 0) void this.sendWaiting()
-    }
+    const result = this.store.read(reads)
+    result.then(this.leave, this.leave)
+    return result
+  }
+
+  private readonly leave = (): void => {
+    this.inFlight--
+    if (this.waiting.length > 0) void this.sendWaiting()
   }
 
   private async sendWaiting(): Promise<void> {

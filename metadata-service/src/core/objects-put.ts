@@ -7,7 +7,7 @@ import { olderNullOf, readState, writtenAt, writtenId } from './objects-state.js
 import { createWriter } from './objects-writer.js'
 import { checkPreconditions, hasPreconditions } from './preconditions.js'
 import { checkKey } from './resolve.js'
-import { planVersionWrite } from './version-write.js'
+import { planVersionWrite, replacedOlderNull } from './version-write.js'
 import { dirtyPuts } from './version-write-extras.js'
 import { hasBlocks } from './version-write-maps.js'
 import type { KeyState, PlannedVersion, VersionContent } from './version-write-state.js'
@@ -46,12 +46,12 @@ function putAttempts(
     async plan(state) {
       checkPreconditions(preconditions, state.current?.version)
       const step = { kind: 'put', op: context.op, nowMicros: world.clock.wallMicros() } as const
-      const plan = planVersionWrite(state, step, contentOf(request), {
+      const extras = {
         compares: await writer.compares(),
         puts: dirtyPuts(map.pool, context.dirtyGroups, step),
-        ...(await olderNullOf(world, state)),
-      })
-      return { plan }
+      }
+      const older = replacedOlderNull(state) === undefined ? {} : await olderNullOf(world, state)
+      return { plan: planVersionWrite(state, step, contentOf(request), { ...extras, ...older }) }
     },
     result: ({ version }, state) => ({ ...writtenId(version, state), modifiedMs: version.modifiedMs }),
   }
@@ -64,7 +64,7 @@ function claimOf({ context, map }: PutObjectRequest): WriterClaim {
 
 function contentOf(request: PutObjectRequest): VersionContent {
   const { sizeBytes, etag, owner, attributes, checksum, map, context } = request
-  return {
+  const content: { -readonly [Name in keyof VersionContent]: VersionContent[Name] } = {
     deleteMarker: false,
     sizeBytes,
     etag,
@@ -73,9 +73,10 @@ function contentOf(request: PutObjectRequest): VersionContent {
     parts: [],
     references: [],
     map,
-    ...(checksum === undefined ? {} : { checksum }),
-    ...(hasBlocks(map) ? { mapId: context.op } : {}),
   }
+  if (checksum !== undefined) content.checksum = checksum
+  if (hasBlocks(map)) content.mapId = context.op
+  return content
 }
 
 /** A bucket of the same name, made after the blocks were written, is another one. */

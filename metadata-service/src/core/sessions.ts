@@ -44,8 +44,8 @@ const KNOWN_SESSIONS_MAX = 10_000
 
 interface KnownSession {
   readonly lease: LeaseId
-  /** Revision that made the row: never changes while the row is there. */
-  readonly created: number
+  /** By the revision that made the row, which never changes while the row is there. */
+  readonly compare: Compare
 }
 
 export interface SessionsOptions {
@@ -99,8 +99,12 @@ export class Sessions {
 
   /** The compare that every commit of this writer carries. `SessionExpired` if the row is gone already. */
   async compare(session: SessionId): Promise<Compare> {
-    const { created } = await this.lookUp(session)
-    return { kind: 'creation', key: sessionKey(session), created }
+    return (await this.lookUp(session)).compare
+  }
+
+  /** The same without a read; `undefined` if the session is not remembered. */
+  knownCompare(session: SessionId): Compare | undefined {
+    return this.known.get(formatId(session))?.compare
   }
 
   /** After a failed compare: the session has ended. */
@@ -113,10 +117,12 @@ export class Sessions {
     const known = this.known.get(formatId(session))
     if (known !== undefined) return known
     if (session.length !== SESSION_ID_BYTES) throw new CairnError('InvalidArgument', 'not a session id')
-    const { results } = await this.options.store.read([{ kind: 'get', key: sessionKey(session) }])
+    const key = sessionKey(session)
+    const { results } = await this.options.store.read([{ kind: 'get', key }])
     const row: StoreRow | undefined = results[0]?.[0]
     if (row === undefined) throw sessionExpired(session)
-    const found = { lease: SessionRow.decode(row.value).lease, created: row.created }
+    const compare: Compare = { kind: 'creation', key, created: row.created }
+    const found = { lease: SessionRow.decode(row.value).lease, compare }
     this.remember(session, found)
     return found
   }

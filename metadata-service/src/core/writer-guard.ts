@@ -41,8 +41,10 @@ export function createWriterGuard(
 ): WriterGuard {
   async function compares({ session, pool }: WriterClaim): Promise<Compare[]> {
     if (isShort()) throw new CairnError('DriveFull', 'the disk of the metadata is full')
-    const ofSession = await sessions.compare(session)
-    return pool === undefined ? [ofSession] : [ofSession, await cluster.poolCompare(pool.id, pool.epoch)]
+    const ofSession = sessions.knownCompare(session) ?? (await sessions.compare(session))
+    if (pool === undefined) return [ofSession]
+    const { id, epoch } = pool
+    return [ofSession, cluster.knownPoolCompare(id, epoch) ?? (await cluster.poolCompare(id, epoch))]
   }
 
   async function explain(
