@@ -9,13 +9,14 @@ const NETWORK_GROUPS = 4
 /** IPv4 peers of a listener for both families come in IPv6's clothes. Empty for a socket that is gone. */
 export function peerAddressOf(socket: { readonly remoteAddress?: string | undefined }): string {
   const address = socket.remoteAddress ?? ''
-  const bare = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address
+  if (!address.startsWith(MAPPED)) return address
+  const bare = address.slice(MAPPED.length)
   return isIPv4(bare) ? bare : address
 }
 
 /** What a limit for one address counts: an IPv6 customer has a whole network of 2^64 addresses to come from. */
 export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
+  if (!address.includes(':') || !isIPv6(address)) return address
   const [head = '', tail] = address.replace(/%.*$/, '').split('::')
   const [before, after] = [groupsOf(head), groupsOf(tail ?? '')]
   const zeros = tail === undefined ? 0 : GROUPS - before.length - after.length

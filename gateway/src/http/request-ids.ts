@@ -7,6 +7,11 @@ export interface RequestIds {
   readonly hostId: string
 }
 
+/** 00 to FF. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).toUpperCase().padStart(2, '0'),
+)
+
 /** Costs no entropy for each request. */
 export function createRequestIds(random: Random): RequestIds {
   const prefix = Buffer.from(random.bytes(4)).toString('hex').toUpperCase()
@@ -16,7 +21,8 @@ export function createRequestIds(random: Random): RequestIds {
     hostId,
     next(): string {
       count = (count + 1) >>> 0
-      return prefix + count.toString(16).toUpperCase().padStart(8, '0')
+      const high = `${HEX[count >>> 24]}${HEX[(count >>> 16) & 0xff]}`
+      return `${prefix}${high}${HEX[(count >>> 8) & 0xff]}${HEX[count & 0xff]}`
     },
   }
 }

@@ -83,10 +83,12 @@ function writeHead(
   contentLength: number | undefined,
 ): void {
   const head = [...options.baseHeaders]
-  for (const [name, value] of Object.entries(answer.headers ?? {})) {
+  const headers = answer.headers ?? {}
+  for (const name in headers) {
+    const value = headers[name]
     if (value !== undefined) head.push(name, String(value))
   }
-  const declared = answer.headers?.['Content-Length'] !== undefined
+  const declared = headers['Content-Length'] !== undefined
   if (contentLength !== undefined && !declared) head.push('Content-Length', String(contentLength))
   response.sendDate = false
   response.writeHead(answer.status, head)

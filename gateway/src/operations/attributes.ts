@@ -1,6 +1,7 @@
 /** Request headers to what is kept with an object, and back to response headers. */
 import type { ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
+import type { Query } from '../http/query.js'
 import { readTagHeader } from './tag-set.js'
 import type { RequestHeaders, ResponseHeaders } from './types.js'
 
@@ -20,14 +21,14 @@ const HEADER_OF = {
 } as const
 
 /** Overrides of a signed GET, by query parameter. */
-const OVERRIDES: Readonly<Record<string, string>> = {
+const OVERRIDES = Object.entries({
   'response-content-type': 'Content-Type',
   'response-cache-control': 'Cache-Control',
   'response-content-disposition': 'Content-Disposition',
   'response-content-encoding': 'Content-Encoding',
   'response-content-language': 'Content-Language',
   'response-expires': 'Expires',
-}
+})
 
 /** What S3 answers for an object that was stored without a content type. */
 const CONTENT_TYPE_DEFAULT = 'binary/octet-stream'
@@ -156,10 +157,13 @@ export function checksumHeaders(checksum: ObjectChecksum | undefined): ResponseH
   }
 }
 
+const NO_HEADERS: ResponseHeaders = {}
+
 /** `response-*` overrides of a GET. Values that could break the response head are refused. */
-export function overrideHeaders(query: { find(name: string): string | undefined }): Record<string, string> {
+export function overrideHeaders(query: Query): ResponseHeaders {
+  if (query.parameters.length === 0) return NO_HEADERS
   const headers: Record<string, string> = {}
-  for (const [parameter, header] of Object.entries(OVERRIDES)) {
+  for (const [parameter, header] of OVERRIDES) {
     const value = query.find(parameter)
     if (value === undefined) continue
     if (!/^[\x20-\x7e\u0080-\u00ff]*$/.test(value)) {

@@ -1,6 +1,7 @@
 /** Headers that describe one version, shared by GET, HEAD and their conditional answers. */
 import type { ObjectVersion, VersioningState } from '@cairn/protocol'
 import type { Compatibility } from '../config.js'
+import { formatHttpDate } from '../http/dates.js'
 import { attributeHeaders } from './attributes.js'
 import type { ResponseHeaders } from './types.js'
 
@@ -19,7 +20,7 @@ export function writtenVersionHeader(
 
 /** RFC 1123 time of the version, whole seconds. */
 export function lastModified(object: { readonly modifiedMs: number }): string {
-  return new Date(object.modifiedMs).toUTCString()
+  return formatHttpDate(object.modifiedMs)
 }
 
 export function quoted(etag: string): string {
