@@ -137,9 +137,9 @@ export class IncomingBody implements ReleasableBody {
   #start(): void {
     this.#begin()
     this.#request.on('data', (bytes: Uint8Array) => this.#take(bytes))
-    this.#request.once('end', () => this.#end())
-    this.#request.once('error', (cause) => this.#fail(cause))
-    this.#request.once('close', () => this.#fail(undefined))
+    this.#request.on('end', () => this.#end())
+    this.#request.on('error', (cause) => this.#fail(cause))
+    this.#request.on('close', () => this.#fail(undefined))
   }
 
   #take(bytes: Uint8Array): void {

@@ -81,7 +81,7 @@ export class RequestContext implements OperationContext {
 
   openBody(options?: OpenBodyOptions): RequestBody {
     const { authentication, headers, body: received, query, config } = this.#parts
-    const { body, seal, ...rest } = openRequestBody(
+    const opened = openRequestBody(
       {
         headers,
         bytes: received,
@@ -94,8 +94,9 @@ export class RequestContext implements OperationContext {
       },
       options,
     )
+    const { body, seal } = opened
     return {
-      ...rest,
+      ...opened,
       body: body === received && this.operation !== 'PostObject' ? body : this.#rememberFailure(body),
       seal: (digests, sizeBytes) => {
         try {

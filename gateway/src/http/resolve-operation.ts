@@ -48,8 +48,8 @@ interface NamedForm extends OperationForm {
   readonly name: OperationName
 }
 
-/** Forms by level and sub-resource; those that demand more come first. */
-const FORMS: ReadonlyMap<string, readonly NamedForm[]> = indexForms()
+/** Forms by level and sub-resource, empty for none; those that demand more come first. */
+const FORMS: Readonly<Record<Level, ReadonlyMap<string, readonly NamedForm[]>>> = indexForms()
 
 /**
  * Throws `NotImplemented` for a sub-resource nobody knows, `MethodNotAllowed` for a known one with a method it
@@ -61,17 +61,19 @@ export function resolveOperation(facts: OperationFacts): OperationName {
   const level: Level = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object'
   if (method === 'POST' && level === 'bucket' && bucket === 'WriteGetObjectResponse') return bucket
   const sub = findSubResource(facts, level)
-  const forms = FORMS.get(`${level} ${sub ?? ''}`) ?? []
-  const form = forms.find((candidate) => matches(candidate, facts))
-  if (form === undefined) throw methodNotAllowed(forms, facts)
-  checkParameters(form.name, facts)
-  return form.name
+  const forms = FORMS[level].get(sub ?? '') ?? []
+  for (const form of forms) {
+    if (!matches(form, facts)) continue
+    checkParameters(form.name, facts)
+    return form.name
+  }
+  throw methodNotAllowed(forms, facts)
 }
 
 function findSubResource(facts: OperationFacts, level: Level): string | undefined {
   let found: string | undefined
   for (const { name, value } of facts.query.parameters) {
-    if (FORMS.has(`${level} ${name}`)) {
+    if (FORMS[level].has(name)) {
       if (found !== undefined && found !== name) throw conflict(found, name)
       found = name
     } else if (!isPlain(name)) {
@@ -131,16 +133,22 @@ function methodNotAllowed(forms: readonly NamedForm[], facts: OperationFacts): S
   })
 }
 
-function indexForms(): Map<string, NamedForm[]> {
-  const index = new Map<string, NamedForm[]>()
+function indexForms(): Record<Level, Map<string, NamedForm[]>> {
+  const index: Record<Level, Map<string, NamedForm[]>> = {
+    service: new Map(),
+    bucket: new Map(),
+    object: new Map(),
+  }
   for (const [name, form] of Object.entries(OPERATION_FORMS) as [OperationName, OperationForm][]) {
     if (form.aliasOf !== undefined) continue
-    const place = `${form.on} ${form.sub ?? ''}`
-    const forms = index.get(place)
-    if (forms === undefined) index.set(place, [{ ...form, name }])
+    const place = form.sub ?? ''
+    const forms = index[form.on].get(place)
+    if (forms === undefined) index[form.on].set(place, [{ ...form, name }])
     else forms.push({ ...form, name })
   }
-  for (const forms of index.values()) forms.sort((a, b) => demands(b) - demands(a))
+  for (const level of Object.values(index)) {
+    for (const forms of level.values()) forms.sort((a, b) => demands(b) - demands(a))
+  }
   return index
 }
 

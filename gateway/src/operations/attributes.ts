@@ -2,6 +2,7 @@
 import type { ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
+import { checksumHeader } from '../payload/checksum.js'
 import { readTagHeader } from './tag-set.js'
 import type { RequestHeaders, ResponseHeaders } from './types.js'
 
@@ -152,7 +153,7 @@ export function attributeHeaders(attributes: ObjectAttributes, rawMetadata: bool
 export function checksumHeaders(checksum: ObjectChecksum | undefined): ResponseHeaders {
   if (checksum === undefined) return {}
   return {
-    [`x-amz-checksum-${checksum.algorithm.toLowerCase()}`]: checksum.value,
+    [checksumHeader(checksum.algorithm)]: checksum.value,
     'x-amz-checksum-type': checksum.type,
   }
 }

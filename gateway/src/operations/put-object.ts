@@ -10,12 +10,14 @@ export const putObject: Operation = { name: 'PutObject', handle }
 async function handle(context: OperationContext): Promise<S3Response> {
   const attributes = readAttributes(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
-  const { body, ...sealing } = context.openBody()
+  const { body, sizeBytes, digests, seal } = context.openBody()
   const result = await context.client.putObject(context.bucket, context.key, body, {
-    ...sealing,
+    digests,
+    seal,
     attributes,
     owner: canonicalIdOf(context.principal),
     signal: context.signal,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(preconditions === undefined ? {} : { preconditions }),
   })
   return {

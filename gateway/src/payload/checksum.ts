@@ -32,6 +32,10 @@ const SIZE_BYTES: Readonly<Record<ChecksumAlgorithm, number>> = {
   XXHASH128: 16,
 }
 
+const HEADERS: ReadonlyMap<ChecksumAlgorithm, string> = new Map(
+  CHECKSUM_ALGORITHMS.map((algorithm) => [algorithm, PREFIX + algorithm.toLowerCase()]),
+)
+
 /**
  * `undefined` if the request declares none. Throws `InvalidRequest` for several, for values that are no digest
  * of their algorithm and for contradicting algorithm names; `NotImplemented` for algorithms that S3 does not have.
@@ -62,7 +66,7 @@ export function readDeclaredChecksum(
 
 /** The header, and the trailer, that carries a checksum of that algorithm. */
 export function checksumHeader(algorithm: ChecksumAlgorithm): string {
-  return PREFIX + algorithm.toLowerCase()
+  return HEADERS.get(algorithm) ?? PREFIX + algorithm.toLowerCase()
 }
 
 /** Raw bytes of a base64 checksum; `InvalidRequest` unless it has exactly the algorithm's size. */
