@@ -100,7 +100,7 @@ export class ClientCall implements Timed, DirectCall {
   private sendBody(source: UnitSource): void {
     try {
       this.outgoing = new OutgoingBody(this.place.connection, this.place.stream, source, {
-        moved: this.moved,
+        moved: () => this.moved(),
         finished: () => undefined,
         failed: (error) => this.cancel(error),
       })
@@ -123,7 +123,7 @@ export class ClientCall implements Timed, DirectCall {
     this.state = 'answered'
     this.moved()
     this.incoming = new IncomingBody(this.place.connection, this.place.stream, {
-      moved: this.moved,
+      moved: () => this.moved(),
       left: () => this.cancel(new CairnError('Cancelled', `${this.place.method.name}: its body was left`)),
     })
     this.task.resolve({ response: response.value, body: this.incoming })
@@ -200,7 +200,7 @@ export class ClientCall implements Timed, DirectCall {
   }
 
   /** A body that keeps moving keeps its call alive. */
-  private readonly moved = (): void => {
+  private moved(): void {
     this.deadlineAtMs = this.place.connection.clock.monotonicMs() + this.task.options.deadlineMs
   }
 }

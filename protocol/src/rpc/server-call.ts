@@ -18,7 +18,7 @@ export interface ServerCallPlace {
   readonly deadlineMs: number
   readonly hasBody: boolean
   /** The caller's own end of a call that came without frames. */
-  readonly direct?: DirectCall
+  readonly direct: DirectCall | undefined
   /** Called once, when the call needs its stream no more. */
   finished(): void
 }
@@ -43,7 +43,7 @@ export class ServerCall implements IncomingCall, Timed {
     const units = place.direct?.units
     if (place.hasBody && units === undefined) {
       this.incoming = new IncomingBody(place.connection, place.stream, {
-        moved: this.moved,
+        moved: () => this.moved(),
         left: () => undefined,
       })
     }
@@ -146,7 +146,7 @@ export class ServerCall implements IncomingCall, Timed {
 
   private sendBody(source: NonNullable<RpcAnswer<unknown>['body']>): void {
     this.outgoing = new OutgoingBody(this.place.connection, this.place.stream, source, {
-      moved: this.moved,
+      moved: () => this.moved(),
       finished: () => this.finish(undefined),
       failed: (error) => this.fail(error),
     })
@@ -163,7 +163,7 @@ export class ServerCall implements IncomingCall, Timed {
     this.place.finished()
   }
 
-  private readonly moved = (): void => {
+  private moved(): void {
     this.deadline = this.place.connection.clock.monotonicMs() + this.place.deadlineMs
   }
 }

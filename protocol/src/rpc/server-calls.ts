@@ -136,7 +136,7 @@ export class ServerCalls implements CallSide, DirectEnd {
       peer: this.peer,
       deadlineMs,
       hasBody,
-      ...(direct && { direct }),
+      direct,
       finished: () => {
         this.calls.delete(stream)
         this.closeWhenIdle()
