@@ -59,8 +59,9 @@ export class BlockTable {
   }
 
   find(block: BlockId, key: string = keyOf(block)): IndexedBlock | undefined {
-    const change = this.tail.get(key) ?? this.flushing?.get(key)
-    return change === undefined ? this.indexed(block) : change.current
+    if (!this.recent.mayHold(block)) return undefined
+    const change = this.changeOf(key)
+    return change === undefined ? this.index.get(block) : change.current
   }
 
   /** The block lives where `entry` says; whatever it had before is dead. */
@@ -137,9 +138,10 @@ export class BlockTable {
   }
 
   private change(block: BlockId, key: string, current: IndexedBlock | undefined): void {
-    const known = this.tail.get(key)
-    const before = known ?? this.flushing?.get(key)
-    const old = before === undefined ? this.indexed(block) : before.current
+    // Of a block that was never stored there is nothing to find: most are such.
+    const mayHold = this.recent.mayHold(block)
+    const known = mayHold ? this.tail.get(key) : undefined
+    const old = mayHold ? this.find(block, key) : undefined
     if (current !== undefined) this.recent.note(current.block)
     this.count(old, -1)
     this.count(current, 1)
@@ -148,8 +150,8 @@ export class BlockTable {
     else this.tail.set(key, { block: current?.block ?? block, key, current, persisted: old })
   }
 
-  private indexed(block: BlockId): IndexedBlock | undefined {
-    return this.recent.mayHold(block) ? this.index.get(block) : undefined
+  private changeOf(key: string): Change | undefined {
+    return this.tail.get(key) ?? this.flushing?.get(key)
   }
 
   private highestOf(session: SessionId): BlockId | undefined {
