@@ -10,7 +10,8 @@ export interface SigningScope {
   readonly service: string
 }
 
-interface CachedKey {
+interface CachedKey extends SigningScope {
+  readonly accessKey: string
   readonly secretKey: string
   readonly key: SigningKey
 }
@@ -18,15 +19,28 @@ interface CachedKey {
 /** A bounded cache of derived keys; a secret that has changed is noticed and derived anew. */
 export class SigningKeys {
   readonly #keys = new Map<string, CachedKey>()
+  /** Most requests are signed as the one before. */
+  #last: CachedKey | undefined
 
   get(accessKey: string, secretKey: string, scope: SigningScope): SigningKey {
-    const name = `${scope.day}/${scope.region}/${scope.service}/${accessKey}`
+    const { day, region, service } = scope
+    const last = this.#last
+    if (last !== undefined && last.accessKey === accessKey && last.secretKey === secretKey) {
+      if (last.day === day && last.region === region && last.service === service) return last.key
+    }
+    this.#last = this.#find(accessKey, secretKey, scope)
+    return this.#last.key
+  }
+
+  #find(accessKey: string, secretKey: string, { day, region, service }: SigningScope): CachedKey {
+    const name = `${day}/${region}/${service}/${accessKey}`
     const cached = this.#keys.get(name)
-    if (cached !== undefined && cached.secretKey === secretKey) return cached.key
-    const key = deriveSigningKey(secretKey, scope)
+    if (cached !== undefined && cached.secretKey === secretKey) return cached
+    const key = deriveSigningKey(secretKey, { day, region, service })
+    const made = { accessKey, secretKey, day, region, service, key }
     if (this.#keys.size >= SIGNING_KEYS_MAX) this.#keys.clear()
-    this.#keys.set(name, { secretKey, key })
-    return key
+    this.#keys.set(name, made)
+    return made
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { SigningKey, sign } from '../../src/authentication/signing-keys.js'
+import { deriveSigningKey, SigningKey, SigningKeys, sign } from '../../src/authentication/signing-keys.js'
 
 describe('signing keys', () => {
   it('sign as HMAC-SHA256 does, whatever the length of key and text', () => {
@@ -21,5 +21,25 @@ describe('signing keys', () => {
     const first = sign(one, 'text')
     expect(sign(other, 'text')).not.to.deep.equal(first)
     expect(sign(one, 'text')).to.deep.equal(first)
+  })
+
+  it('are other ones for another access key, secret, day, region or service', () => {
+    const keys = new SigningKeys()
+    const scope = { day: '20260203', region: 'us-east-1', service: 's3' }
+    const asked = [
+      ['access', 'secret', scope],
+      ['access', 'other', scope],
+      ['other', 'other', scope],
+      ['access', 'secret', { ...scope, day: '20260204' }],
+      ['access', 'secret', { ...scope, region: 'eu-west-1' }],
+      ['access', 'secret', { ...scope, service: 'sts' }],
+    ] as const
+    for (let round = 0; round < 2; round++) {
+      for (const [accessKey, secretKey, at] of asked) {
+        const derived = sign(deriveSigningKey(secretKey, at), 'text')
+        expect(sign(keys.get(accessKey, secretKey, at), 'text')).to.deep.equal(derived)
+        expect(sign(keys.get(accessKey, secretKey, at), 'text')).to.deep.equal(derived)
+      }
+    }
   })
 })
