@@ -1,6 +1,7 @@
 /** A seeded sample of each acceptance run; `npm run show -- NAME` repeats it in full. */
 import { expect } from 'chai'
 import { hasTool } from '../src/harness/tools.js'
+import { showBackups } from '../src/show/backups.js'
 import { showBadInput } from '../src/show/bad-input.js'
 import { showClients } from '../src/show/clients.js'
 import { showDamage } from '../src/show/damage.js'
@@ -51,5 +52,10 @@ describe('a running server', function () {
   it('serves aws-cli, s3cmd, rclone and the AWS SDK, and gives the space back', async function () {
     for (const tool of ['aws', 's3cmd', 'rclone', 'curl']) if (!(await hasTool(tool))) this.skip()
     await sample((report) => showClients(report, 200))
+  })
+
+  it('holds the backups of restic and the old versions of rclone, over HTTPS', async function () {
+    for (const tool of ['restic', 'rclone', 'openssl']) if (!(await hasTool(tool))) this.skip()
+    await sample((report) => showBackups(report, { files: 60, schemes: ['https'] }))
   })
 })
