@@ -1,7 +1,7 @@
 /**
  * The scrub of one drive: pass after pass, each spread over a part of the interval, so that no block goes unread for
- * longer than that. A pass that a restart broke off goes on where it was. It yields to foreground calls, but not for
- * ever: a drive that is always busy is scrubbed too.
+ * longer than that. A pass that a restart broke off goes on where it was. It yields to foreground calls as long as it
+ * keeps to its time; a pass that is late hardly does: a drive that is always busy keeps its interval too.
  */
 import { type Clock, hasCode, type Random, type ScrubReport } from '@cairn/protocol'
 import type { Disk } from '../ports.js'
@@ -14,9 +14,11 @@ const PASS_SHARE = 0.9
 const PASS_JITTER = 0.3
 /** Most that a drive reads for its scrub, however short the interval. */
 const BYTES_PER_SECOND_MAX = 96 * 1024 * 1024
-/** Pause while foreground calls are in flight, and how long one read may be put off by them. */
+/** Pause while foreground calls are in flight, and how long they may put off one read: of a late pass one pause. */
 const YIELD_MS = 5
 const YIELD_MS_MAX = 100
+/** Share of the interval by which a pass may be behind its pace before it counts as late. */
+const LATE_SHARE = 0.05
 /** Shortest time between two passes, and between two writes of the state. */
 const PASS_PAUSE_MS = 50
 const SAVE_MS = 60_000
@@ -104,7 +106,8 @@ export class Scrub {
   private async pass(state: ScrubState): Promise<void> {
     const { clock, random, intervalMs, store } = this.options
     const startedAtMs = state.startedAtMs === 0 ? this.nowMs() : state.startedAtMs
-    const passMs = Math.min(intervalMs, INTERVAL_MS_MAX) * (PASS_SHARE - PASS_JITTER * random.fraction())
+    const longestMs = Math.min(intervalMs, INTERVAL_MS_MAX)
+    const passMs = longestMs * (PASS_SHARE - PASS_JITTER * random.fraction())
     const spentMs = Math.max(0, this.nowMs() - startedAtMs)
     const endsAtMs = clock.monotonicMs() + Math.max(0, passMs - spentMs)
     this.passLeftBytes = store.bytesFrom(state.position)
@@ -113,6 +116,7 @@ export class Scrub {
       startMs: clock.monotonicMs(),
       endsAtMs,
       totalBytes: this.passLeftBytes,
+      slackMs: longestMs * LATE_SHARE,
     })
     const isDone = await store.pass(state.position, {
       signal: this.stop.signal,
@@ -177,20 +181,25 @@ export class Scrub {
   }
 }
 
+/** When a pass reads how much. */
+interface PacePlan {
+  readonly startMs: number
+  readonly endsAtMs: number
+  readonly totalBytes: number
+  /** Delay that foreground calls may cause. */
+  readonly slackMs: number
+}
+
 /** Spreads the bytes of a pass over its time. */
 class Pace {
   private readonly options: Pick<ScrubOptions, 'clock' | 'isBusy'>
   private readonly signal: AbortSignal
-  private readonly plan: { readonly startMs: number; readonly endsAtMs: number; readonly totalBytes: number }
+  private readonly plan: PacePlan
   private doneBytes = 0
   /** Before this the cap allows no further read. */
   private freeAtMs = 0
 
-  constructor(
-    options: Pick<ScrubOptions, 'clock' | 'isBusy'>,
-    signal: AbortSignal,
-    plan: { readonly startMs: number; readonly endsAtMs: number; readonly totalBytes: number },
-  ) {
+  constructor(options: Pick<ScrubOptions, 'clock' | 'isBusy'>, signal: AbortSignal, plan: PacePlan) {
     this.options = options
     this.signal = signal
     this.plan = plan
@@ -198,11 +207,13 @@ class Pace {
 
   async admit(sizeBytes: number): Promise<void> {
     const { clock, isBusy } = this.options
-    const { startMs, endsAtMs, totalBytes } = this.plan
+    const { startMs, endsAtMs, totalBytes, slackMs } = this.plan
     const dueMs = startMs + (endsAtMs - startMs) * Math.min(1, this.doneBytes / Math.max(1, totalBytes))
     const waitMs = Math.max(dueMs, this.freeAtMs) - clock.monotonicMs()
     if (waitMs > 1) await pause(clock, waitMs, this.signal)
-    for (let spentMs = 0; isBusy() && spentMs < YIELD_MS_MAX; spentMs += YIELD_MS) {
+    const spareMs = dueMs + slackMs - clock.monotonicMs()
+    const yieldMs = Math.min(YIELD_MS_MAX, Math.max(YIELD_MS, spareMs))
+    for (let spentMs = 0; isBusy() && spentMs < yieldMs; spentMs += YIELD_MS) {
       await pause(clock, YIELD_MS, this.signal)
     }
     this.doneBytes += sizeBytes

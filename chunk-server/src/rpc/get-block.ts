@@ -28,6 +28,8 @@ export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
       return { response, body: isStream(found.units) ? notingFailure(found.units, drive) : found.units }
     } catch (error) {
       throw drive.noted(error)
+    } finally {
+      drive.foreground--
     }
   })
 }

@@ -206,6 +206,17 @@ describe('Scrub', () => {
     await world.run(world.scrub?.close() ?? Promise.resolve())
   })
 
+  it('keeps the interval of a drive that is always busy', async () => {
+    const worlds = [await filled(), await filled()]
+    for (const [at, world] of worlds.entries()) {
+      world.busy = at === 1
+      world.begin(500)
+      await world.clock.advance(20 * 500)
+      expect(world.scrub?.report().passesDone, `drive ${at}`).to.be.at.least(19)
+      await world.run(world.scrub?.close() ?? Promise.resolve())
+    }
+  })
+
   it('finds no damage and loses nothing while blocks come, go and are compacted', async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const world = await filled(seed)
