@@ -142,7 +142,7 @@ export class BlockReader {
   ): Promise<Buffer> {
     const filled = await this.options.segments.read(entry.segment, into, entry.offset + at)
     if (filled !== length)
-      throw this.corrupt(entry, filled === undefined ? 'its segment is gone' : 'it is cut off')
+      throw this.lost(entry, filled === undefined ? 'its segment is gone' : 'it is cut off')
     if (length <= READ_NOW_BYTES_MAX) this.options.warm.touch(entry.segment, entry.offset, length)
     return into
   }
@@ -168,6 +168,12 @@ export class BlockReader {
       onDamage({ kind: 'block', message: `a block is corrupt: ${what}`, block, segment, offset })
     }
     return new CairnError('BlockCorrupt', `the block is corrupt on this drive: ${what}`)
+  }
+
+  /** The same for bytes that are not on the disk: `details.reason` is `lost`. */
+  private lost(entry: IndexedBlock, what: string): CairnError {
+    const { message } = this.corrupt(entry, what)
+    return new CairnError('BlockCorrupt', message, { details: { reason: 'lost' } })
   }
 
   private async piece(block: BlockId, footer: RecordFooter, range: UnitRange): Promise<Unit[]> {

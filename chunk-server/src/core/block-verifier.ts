@@ -8,6 +8,14 @@ import type { BlockReader } from './block-reader.js'
 import type { BlockTable } from './block-table.js'
 import { cancelled } from './unit-intake.js'
 
+/** `lost`: damaged, for its bytes are not on the disk; `absent`: it was deleted meanwhile. */
+export type VerifyOutcome = 'right' | 'damaged' | 'lost' | 'absent'
+
+/** Whether the block was read from the disk. */
+export function wasRead(outcome: VerifyOutcome): boolean {
+  return outcome === 'right' || outcome === 'damaged'
+}
+
 /** What a verifier works on. */
 export interface BlockVerifierOptions {
   readonly table: BlockTable
@@ -32,14 +40,14 @@ export class BlockVerifier {
       const entry = this.table.find(block)
       if (entry === undefined) continue
       const outcome = await this.verifyOne(entry, signal)
-      if (outcome === 'damaged') damaged.push(block)
-      if (outcome !== 'absent') readBytes += entry.sizeBytes
+      if (outcome === 'damaged' || outcome === 'lost') damaged.push(block)
+      if (wasRead(outcome)) readBytes += entry.sizeBytes
     }
     return { damaged, readBytes }
   }
 
-  /** `absent` if the block was deleted meanwhile. */
-  async verifyOne(entry: IndexedBlock, signal: AbortSignal): Promise<'right' | 'damaged' | 'absent'> {
+  /** Compares one block, wherever it lies by the end. */
+  async verifyOne(entry: IndexedBlock, signal: AbortSignal): Promise<VerifyOutcome> {
     try {
       await this.compare(entry, signal)
     } catch (error) {
@@ -48,7 +56,8 @@ export class BlockVerifier {
       // Compaction, or a copy, may have taken it elsewhere while it was read.
       const current = this.table.find(entry.block)
       if (current === undefined) return 'absent'
-      return isSamePlace(current, entry) ? 'damaged' : this.verifyOne(current, signal)
+      if (!isSamePlace(current, entry)) return this.verifyOne(current, signal)
+      return error.details.reason === 'lost' ? 'lost' : 'damaged'
     }
     this.absolve(entry)
     return 'right'

@@ -6,11 +6,15 @@
  * Rows and segments must agree both ways. A segment counts its live blocks, in the transactions of their rows; if a
  * walk over it meets fewer, either a record cannot be found any more or a row is lost. So the rows of such segments
  * are walked at the end of the pass: a row without a record is a damaged block, too few rows are a damaged index.
+ *
+ * A block counts as scrubbed once in a pass, right or damaged, if it was read: not when its bytes are gone, and not
+ * again when its row is walked. One that moves while the pass goes on (compaction, repair) is read at both places and
+ * counts twice; so does a segment that is begun anew after an error.
  */
 import { type BlockId, CairnError, type Clock } from '@cairn/protocol'
 import type { BlockIndex, DamageEvent, Disk, DiskFile, IndexedBlock } from '../ports.js'
 import type { BlockTable } from './block-table.js'
-import type { BlockVerifier } from './block-verifier.js'
+import { type BlockVerifier, wasRead } from './block-verifier.js'
 import { segmentPath } from './segment-header.js'
 import { type ScanResult, scanSegment } from './segment-scan.js'
 import type { Segment, SegmentSet } from './segment-set.js'
@@ -27,6 +31,19 @@ export interface ScrubPosition {
   readonly segment: number
   /** Segments whose rows must be walked at the end. */
   readonly suspects: readonly number[]
+}
+
+/** Blocks read, and their bytes. */
+interface Tally {
+  blocks: number
+  bytes: number
+}
+
+/** The rows of a segment, and the blocks that it counted before they were walked. */
+interface Walk {
+  readonly before: number
+  rows: number
+  readonly read: Tally
 }
 
 /** How a pass goes on. */
@@ -73,16 +90,21 @@ export class SegmentScrubber {
   /** Reads on from `position` to the end of the pass; false if `signal` ended it before. */
   async pass(position: ScrubPosition, control: ScrubControl): Promise<boolean> {
     const suspects = new Set(position.suspects)
+    const counted = new Map<number, Tally>()
     let next = position.segment
     for (;;) {
       const segment = this.firstFrom(next)
       if (segment === undefined) break
-      if (!(await this.segment(segment, control))) suspects.add(segment.sequence)
+      const tally = { blocks: 0, bytes: 0 }
+      if (!(await this.segment(segment, control, tally))) {
+        suspects.add(segment.sequence)
+        counted.set(segment.sequence, tally)
+      }
       if (control.signal.aborted) return false
       next = segment.sequence + 1
       control.passed({ segment: next, suspects: [...suspects] })
     }
-    return suspects.size === 0 || this.walkRows(suspects, control)
+    return suspects.size === 0 || this.walkRows(suspects, control, counted)
   }
 
   private firstFrom(sequence: number): Segment | undefined {
@@ -95,12 +117,12 @@ export class SegmentScrubber {
   }
 
   /** False if rows and records of the segment may not agree. */
-  private async segment(segment: Segment, control: ScrubControl): Promise<boolean> {
+  private async segment(segment: Segment, control: ScrubControl, tally: Tally): Promise<boolean> {
     if (segment.liveBlocks === 0 && segment.tombstoneBytes === 0) return true
     const file = await this.options.disk.open(segmentPath(segment.sequence), 'read')
     if (file === undefined) return !this.isThere(segment)
     try {
-      return await this.scan(segment, this.paced(file, segment, control), control)
+      return await this.scan({ segment, file: this.paced(file, segment, control), tally }, control)
     } catch (error) {
       if (error instanceof Interrupted) return true
       throw error
@@ -109,7 +131,10 @@ export class SegmentScrubber {
     }
   }
 
-  private async scan(segment: Segment, file: DiskFile, control: ScrubControl): Promise<boolean> {
+  private async scan(
+    { segment, file, tally }: { segment: Segment; file: DiskFile; tally: Tally },
+    control: ScrubControl,
+  ): Promise<boolean> {
     const broken: IndexedBlock[] = []
     const end = segment.appliedTo
     let found = 0
@@ -123,7 +148,7 @@ export class SegmentScrubber {
         const row = this.living(entry.block, segment, entry.offset)
         if (row === undefined) return
         found++
-        if (intact && isSame(entry, row)) this.right(row)
+        if (intact && isSame(entry, row)) this.right(row, tally)
         else broken.push(row)
       },
       tombstones: (_, { sizeBytes }) => {
@@ -131,7 +156,7 @@ export class SegmentScrubber {
       },
       rest: () => (++records % RECORDS_PER_TURN === 0 ? this.turn() : undefined),
     })
-    for (const row of broken) await this.lookAgain(row, control)
+    for (const row of broken) if (await this.lookAgain(row, control)) this.count(row, tally)
     if (!this.isThere(segment)) return true
     this.tellOfRanges(segment, result, tombstoneBytes)
     if (result.fileBytes < end || isOther(result, segment)) return false
@@ -139,21 +164,27 @@ export class SegmentScrubber {
     return found >= segment.liveBlocks || (!segment.sealed && result.gaps.length === 0)
   }
 
-  /** Reads a block that seemed damaged once more, from its place alone; this marks it if it is. */
-  private async lookAgain(row: IndexedBlock, control: ScrubControl): Promise<void> {
+  /** Reads a block from its place alone, which marks it if it is damaged; false if there was nothing to read. */
+  private async lookAgain(row: IndexedBlock, control: ScrubControl): Promise<boolean> {
     await control.admit(row.sizeBytes)
-    const outcome = await this.options.verifier.verifyOne(row, control.signal)
-    if (outcome !== 'absent') this.count(row)
+    return wasRead(await this.options.verifier.verifyOne(row, control.signal))
   }
 
-  private right(row: IndexedBlock): void {
+  private right(row: IndexedBlock, tally: Tally): void {
     this.options.verifier.absolve(row)
-    this.count(row)
+    this.count(row, tally)
   }
 
-  private count(row: IndexedBlock): void {
+  private count({ sizeBytes }: IndexedBlock, tally: Tally): void {
+    add(tally, sizeBytes)
     this.options.counters.blocksScrubbed++
-    this.options.counters.bytesScrubbed += row.sizeBytes
+    this.options.counters.bytesScrubbed += sizeBytes
+  }
+
+  /** Counts what a walk over rows has read and the scan of their segment had not. */
+  private countRest(walked: Tally, scanned: Tally = { blocks: 0, bytes: 0 }): void {
+    this.options.counters.blocksScrubbed += Math.max(0, walked.blocks - scanned.blocks)
+    this.options.counters.bytesScrubbed += Math.max(0, walked.bytes - scanned.bytes)
   }
 
   /** Of what is not a block only that matters which the next start would miss: tombstones and the header page. */
@@ -173,34 +204,55 @@ export class SegmentScrubber {
     this.options.onDamage({ kind: 'segment', message, segment, ...range })
   }
 
-  /** Verifies every row of these segments, and counts them. */
-  private async walkRows(suspects: ReadonlySet<number>, control: ScrubControl): Promise<boolean> {
+  /** Verifies every row of these segments, and counts them; `scanned`: what was counted of them before. */
+  private async walkRows(
+    suspects: ReadonlySet<number>,
+    control: ScrubControl,
+    scanned: ReadonlyMap<number, Tally>,
+  ): Promise<boolean> {
     const { index, table, segments } = this.options
     await table.flush()
-    const before = new Map([...suspects].map((one) => [one, segments.all.get(one)?.liveBlocks ?? 0]))
-    const met = new Map<number, number>()
+    const walks = new Map<number, Walk>()
+    for (const sequence of suspects) {
+      const before = segments.all.get(sequence)?.liveBlocks ?? 0
+      walks.set(sequence, { before, rows: 0, read: { blocks: 0, bytes: 0 } })
+    }
     let after: BlockId | undefined
     for (;;) {
       const rows = index.range(after, ROWS_PER_TURN)
-      for (const row of rows.filter(({ segment }) => suspects.has(segment))) {
-        if (control.signal.aborted) return false
-        met.set(row.segment, (met.get(row.segment) ?? 0) + 1)
-        await this.lookAgain(row, control)
-      }
+      if (!(await this.walkPage(rows, walks, control))) return false
       after = rows.at(-1)?.block
       if (rows.length < ROWS_PER_TURN) break
       await this.turn()
     }
-    for (const [sequence, count] of before) this.compareRows(sequence, count, met.get(sequence) ?? 0)
+    for (const [sequence, walk] of walks) {
+      this.countRest(walk.read, scanned.get(sequence))
+      this.compareRows(sequence, walk)
+    }
+    return true
+  }
+
+  private async walkPage(
+    rows: readonly IndexedBlock[],
+    walks: ReadonlyMap<number, Walk>,
+    control: ScrubControl,
+  ): Promise<boolean> {
+    for (const row of rows) {
+      const walk = walks.get(row.segment)
+      if (walk === undefined) continue
+      if (control.signal.aborted) return false
+      walk.rows++
+      if (await this.lookAgain(row, control)) add(walk.read, row.sizeBytes)
+    }
     return true
   }
 
   /** Only what did not change meanwhile can be judged; the next pass sees the rest. */
-  private compareRows(sequence: number, before: number, met: number): void {
+  private compareRows(sequence: number, { before, rows }: Walk): void {
     const segment = this.options.segments.all.get(sequence)
-    if (segment === undefined || !segment.sealed || segment.liveBlocks !== before || met >= before) return
+    if (segment === undefined || !segment.sealed || segment.liveBlocks !== before || rows >= before) return
     this.indexDamaged = true
-    const message = `the block index lacks ${before - met} blocks of a segment`
+    const message = `the block index lacks ${before - rows} blocks of a segment`
     this.options.onDamage({ kind: 'index', message, segment: sequence })
   }
 
@@ -235,6 +287,11 @@ export class SegmentScrubber {
       close: () => file.close(),
     }
   }
+}
+
+function add(tally: Tally, sizeBytes: number): void {
+  tally.blocks++
+  tally.bytes += sizeBytes
 }
 
 /** The file is another segment's, or was written by another version: nothing of it was read. */

@@ -16,7 +16,7 @@ export interface StoreCounters {
   batches: number
   records: number
   blocksCorrupt: number
-  /** Live blocks, and their bytes, that scrub has read from the disk. */
+  /** Live blocks, and their bytes, that scrub has read from the disk: each once in a pass, right or damaged. */
   blocksScrubbed: number
   bytesScrubbed: number
   /** Damaged ranges of segments that recovery or compaction skipped. */

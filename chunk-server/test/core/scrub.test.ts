@@ -148,6 +148,44 @@ describe('Scrub', () => {
     })
   }
 
+  it('counts each block that it could read once in a pass, damaged or not', async () => {
+    const world = await filled()
+    const { path, offset } = await world.placeOf(3)
+    for (const at of [1, 140]) world.disk.flip(path, offset + at)
+    world.begin(500)
+    await world.until(() => world.scrub?.report().passesDone === 2)
+    expect(world.scrub?.report()).to.include({ blocksScrubbed: 2 * SIZES.length, damageFound: 1 })
+    await world.run(world.scrub?.close() ?? Promise.resolve())
+  })
+
+  it('counts no block whose segment has gone', async () => {
+    const world = await filled()
+    world.disk.poke((await world.placeOf(1)).path, undefined)
+    world.begin(500)
+    await world.until(() => world.scrub?.report().passesDone === 2)
+    const { length: lost } = await world.damaged()
+    expect(lost).to.be.within(1, SIZES.length - 1)
+    expect(world.scrub?.report().blocksScrubbed).to.equal(2 * (SIZES.length - lost))
+    await world.run(world.scrub?.close() ?? Promise.resolve())
+  })
+
+  it('counts a block that is repaired in its pass at both places, and once from then on', async () => {
+    const world = await filled()
+    const { path, offset } = await world.placeOf(1)
+    world.disk.flip(path, offset + 140)
+    world.begin(500)
+    await world.until(() => world.damage.length === 1)
+    const units = unitsOf(blockId(1, 1), createSeededRandom(SIZES[1] ?? 0).bytes(SIZES[1] ?? 0))
+    await world.run(world.store.put(blockId(1, 1), ownerOf('k'), units, { signal: never }))
+    await world.until(() => world.scrub?.report().passesDone === 1)
+    const { blocksScrubbed: first = 0 } = world.scrub?.report() ?? {}
+    expect(first).to.be.within(SIZES.length, SIZES.length + 1)
+    await world.until(() => world.scrub?.report().passesDone === 3)
+    expect(world.scrub?.report().blocksScrubbed).to.equal(first + 2 * SIZES.length)
+    expect(await world.damaged()).to.deep.equal([])
+    await world.run(world.scrub?.close() ?? Promise.resolve())
+  })
+
   it('takes rot in what is deleted for no fault', async () => {
     const world = await filled()
     const { path, offset } = await world.placeOf(3)
