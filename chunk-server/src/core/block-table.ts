@@ -15,6 +15,7 @@ import {
   sessionOf,
 } from '@cairn/protocol'
 import type { BlockIndex, IndexBatch, IndexedBlock, LiveDelta } from '../ports.js'
+import { KnownPlaces } from './known-places.js'
 import { RecentIds } from './recent-ids.js'
 import type { SegmentLimits } from './segment-limits.js'
 import { recordBytesOf, type SegmentSet } from './segment-set.js'
@@ -39,6 +40,8 @@ export class BlockTable {
   private readonly clock: Clock
   private readonly limits: SegmentLimits
   private readonly recent: RecentIds = new RecentIds((session) => this.highestOf(session))
+  /** Rows of the index; none of a block with a change in memory. */
+  private readonly places: KnownPlaces = new KnownPlaces()
   private tail = new Map<string, Change>()
   /** Changes being written; older than `tail`. */
   private flushing: Map<string, Change> | undefined
@@ -61,7 +64,7 @@ export class BlockTable {
   find(block: BlockId, key: string = keyOf(block)): IndexedBlock | undefined {
     if (!this.recent.mayHold(block)) return undefined
     const change = this.changeOf(key)
-    return change === undefined ? this.index.get(block) : change.current
+    return change === undefined ? (this.places.find(key) ?? this.lookUp(block, key)) : change.current
   }
 
   /** The block lives where `entry` says; whatever it had before is dead. */
@@ -146,8 +149,16 @@ export class BlockTable {
     this.count(old, -1)
     this.count(current, 1)
     this.countMark(old, current)
+    // Until the index has it, the change stands before the place; then the index is asked anew.
+    if (old !== undefined) this.places.forget(key)
     if (known !== undefined) known.current = current
     else this.tail.set(key, { block: current?.block ?? block, key, current, persisted: old })
+  }
+
+  private lookUp(block: BlockId, key: string): IndexedBlock | undefined {
+    const entry = this.index.get(block)
+    if (entry !== undefined) this.places.note(key, entry)
+    return entry
   }
 
   private changeOf(key: string): Change | undefined {
