@@ -3,17 +3,20 @@
 /** Rows of one scan: a page of 1,000 keys needs at most a few times as many rows; more would stall the loop. */
 export const SCAN_ROWS_MAX: number = 10_000
 
-/** Events kept for watchers: some seconds of full load, so that a short pause needs no new scan. */
-export const WATCH_EVENTS_MAX: number = 65_536
+/** Events kept for watchers: about a second of full load, so that a short pause needs no new scan. */
+export const WATCH_EVENTS_MAX: number = 8_192
 
 /** Bytes of keys and values kept for watchers, whatever their number. */
-export const WATCH_BYTES_MAX: number = 16 * 1024 * 1024
+export const WATCH_BYTES_MAX: number = 4 * 1024 * 1024
 
 /** SQLite page cache in KiB: the upper levels of a tree of ten million rows. */
 export const PAGE_CACHE_KIB: number = 32 * 1024
 
-/** Rows kept as they are, in bytes: those of buckets, sessions and pools, and of the keys in use just now. */
-export const ROW_CACHE_BYTES: number = 32 * 1024 * 1024
+/**
+ * Rows kept as they are, in bytes: those of buckets, sessions and pools, and of the keys in use just now. Each may hold
+ * on to the 8 KiB of memory that it was cut from, so the process grows by several times as much.
+ */
+export const ROW_CACHE_BYTES: number = 8 * 1024 * 1024
 
 /**
  * WAL pages (4 KiB) after which a checkpoint is due; it runs after the answers of its turn have gone out. Twice as
