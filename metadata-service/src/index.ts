@@ -11,11 +11,11 @@ export {
   type JournalDriveStatus,
   type JournaledEntryStore,
   type JournaledEntryStoreOptions,
-  type JournalLog,
   type JournalStatus,
   openJournaledEntryStore,
 } from './adapters/journal-entry-store.js'
 export { copiesFolder, listCopies } from './adapters/journal-files.js'
+export type { JournalLog } from './adapters/journal-log.js'
 export { createMemoryEntryStore, type MemoryEntryStoreOptions } from './adapters/memory-entry-store.js'
 export {
   type RecoverOptions,

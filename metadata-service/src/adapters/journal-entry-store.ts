@@ -23,27 +23,15 @@ import type {
   StoreEvent,
   StoreRange,
 } from '../ports.js'
-import { runCheckpoint } from './checkpoint-run.js'
+import { JournalCheckpoints } from './journal-checkpoints.js'
 import { JournalDrive, type JournalState } from './journal-drive.js'
 import { listCopies, readClean, removeClean, writeClean } from './journal-files.js'
 import { FrameEncoder, LINEAGE_BYTES } from './journal-frame.js'
-import {
-  BEHIND_BYTES_MAX,
-  CHECKPOINT_JOURNAL_BYTES,
-  FLUSH_MS,
-  LOOK_AT_START_MS,
-  LOOK_MS,
-  LOOKS_AT_START,
-} from './journal-limits.js'
+import { BEHIND_BYTES_MAX, FLUSH_MS, LOOK_AT_START_MS, LOOK_MS, LOOKS_AT_START } from './journal-limits.js'
 import { clusterRowIn, lineageOf, readFacts } from './journal-lineage.js'
+import type { JournalLog } from './journal-log.js'
 import { JournalQueue } from './journal-queue.js'
 import { findLastFrame } from './journal-scan.js'
-
-/** Where the journal tells what happens to it; a pino logger fits. */
-export interface JournalLog {
-  info(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
 
 export interface JournaledEntryStoreOptions {
   /** Closed by `close`. */
@@ -99,13 +87,7 @@ class JournaledStore implements JournaledEntryStore {
   private last = 0
   private isFlushDue = false
   private looking: Promise<void> | undefined
-  private checkpoint: { readonly aborter: AbortController; readonly done: Promise<void> } | undefined
-  /** Frames for the checkpoint under way. */
-  private tap: Buffer[] | undefined
-  private checkpoints = 0
-  private checkpointBytes = 0
-  /** `queue.bytes` at the last checkpoint of all drives. */
-  private checkpointedAt = 0
+  private readonly checkpoints: JournalCheckpoints
   private frames = 0
   private waiters: { readonly place: number; readonly resolve: () => void }[] = []
   private closing: Promise<void> | undefined
@@ -117,7 +99,17 @@ class JournaledStore implements JournaledEntryStore {
     this.clock = clock
     const onLost = (folder: string, err: unknown): void =>
       log?.error({ folder, err }, 'the journal of the metadata no longer follows on this drive')
-    this.drives = drives.map((folder) => new JournalDrive({ folder, clock, queue: this.queue, onLost }))
+    const { queue } = this
+    this.drives = drives.map((folder) => new JournalDrive({ folder, clock, queue, onLost }))
+    this.checkpoints = new JournalCheckpoints({
+      store,
+      clock,
+      queue,
+      drives: this.drives,
+      log,
+      last: () => ({ number: this.last, lineage: this.lineage, clusterId: this.clusterId }),
+      isHurried: () => options.mode === 'sync' && this.frames === 0,
+    })
   }
 
   async open(): Promise<void> {
@@ -129,7 +121,7 @@ class JournaledStore implements JournaledEntryStore {
       await Promise.all(this.drives.map((drive) => this.resume(drive, head)))
     }
     await this.look()
-    if (this.options.mode === 'sync') await this.checkpoint?.done
+    if (this.options.mode === 'sync') await this.checkpoints.idle()
     this.lookLater()
   }
 
@@ -184,7 +176,7 @@ class JournaledStore implements JournaledEntryStore {
         state: drive.state,
         lagSeconds: drive.lagMs() / 1000,
       })),
-      checkpoints: this.checkpoints,
+      checkpoints: this.checkpoints.made,
       frames: this.frames,
       frameBytes: this.queue.bytes,
     }
@@ -192,7 +184,7 @@ class JournaledStore implements JournaledEntryStore {
 
   async settle(): Promise<void> {
     await this.look()
-    await this.checkpoint?.done
+    await this.checkpoints.idle()
     await this.drain()
   }
 
@@ -242,7 +234,7 @@ class JournaledStore implements JournaledEntryStore {
     this.last = number
     this.frames++
     this.queue.push({ number, bytes }, this.clock.monotonicMs())
-    this.tap?.push(bytes)
+    this.checkpoints.take(bytes)
     this.flushLater()
   }
 
@@ -257,7 +249,7 @@ class JournaledStore implements JournaledEntryStore {
 
   /** Frames are missing from here on: only a checkpoint helps. */
   private breakRow(): void {
-    this.checkpoint?.aborter.abort()
+    this.checkpoints.abort()
     for (const drive of this.drives) {
       if (drive.neededFrom === undefined) continue
       drive.lose('waits', new Error('an entry without a clear outcome'))
@@ -279,7 +271,7 @@ class JournaledStore implements JournaledEntryStore {
       (drive) => drive.neededFrom !== undefined && drive.neededFrom < this.queue.end,
     )
     if (needed && this.closing === undefined) this.flushLater()
-    if (this.isCheckpointDue()) this.startCheckpoint(this.drives.filter(({ state }) => state === 'follows'))
+    if (this.checkpoints.isDue) this.checkpoints.start(this.drives.filter(({ state }) => state === 'follows'))
   }
 
   /** Flushes until all that is queued is on every drive that follows. */
@@ -301,11 +293,6 @@ class JournaledStore implements JournaledEntryStore {
       else needed = Math.min(needed, from)
     }
     this.queue.dropBefore(needed)
-  }
-
-  private isCheckpointDue(): boolean {
-    const since = this.queue.bytes - this.checkpointedAt
-    return since > Math.max(CHECKPOINT_JOURNAL_BYTES, this.checkpointBytes / 2)
   }
 
   /** Resolves once more than half of the drives have everything before `place`; those in error do not count. */
@@ -349,70 +336,12 @@ class JournaledStore implements JournaledEntryStore {
     this.wake()
     this.dropOld()
     const waiting = this.drives.filter(({ state }) => state === 'waits')
-    if (waiting.length > 0) this.startCheckpoint(waiting)
-  }
-
-  private startCheckpoint(drives: readonly JournalDrive[]): void {
-    if (this.checkpoint !== undefined || this.closing !== undefined || drives.length === 0) return
-    const aborter = new AbortController()
-    const done = this.makeCheckpoint(drives, aborter.signal)
-      .catch((err: unknown) => this.options.log?.error({ err }, 'a checkpoint of the metadata failed'))
-      .finally(() => {
-        this.tap = undefined
-        this.checkpoint = undefined
-      })
-    this.checkpoint = { aborter, done }
-  }
-
-  private async makeCheckpoint(drives: readonly JournalDrive[], signal: AbortSignal): Promise<void> {
-    const { store, clock, log } = this.options
-    this.tap = []
-    const outcome = await runCheckpoint({
-      store,
-      clock,
-      signal,
-      folders: drives.map(({ copies }) => copies),
-      head: {
-        lineage: formatId(this.lineage),
-        clusterId: this.clusterId,
-        after: this.last,
-        wallMicros: clock.wallMicros(),
-      },
-      takeFrames: () => this.tap?.splice(0) ?? [],
-      lastNumber: () => this.last,
-      onCut: () => {
-        this.tap = undefined
-        const cut = this.queue.end
-        // From here on the queue keeps what they need.
-        for (const drive of drives) if (drive.state === 'waits') drive.follow(cut, 'joins')
-      },
-      isHurried: this.options.mode === 'sync' && this.frames === 0,
-    })
-    if (outcome === undefined) return
-    this.checkpoints++
-    this.checkpointBytes = outcome.bytes
-    if (drives.length === this.drives.length) this.checkpointedAt = this.queue.bytes
-    await Promise.all(drives.map((drive, at) => this.install(drive, outcome.targets[at]?.failure)))
-    log?.info(
-      { number: outcome.number, bytes: outcome.bytes, drives: drives.length },
-      'metadata checkpoint made',
-    )
-  }
-
-  private async install(drive: JournalDrive, failure: unknown): Promise<void> {
-    if (failure !== undefined) return drive.lose('failed', failure)
-    try {
-      drive.joined()
-      await drive.rotate()
-      await drive.removeOld()
-    } catch (error) {
-      drive.lose('failed', error)
-    }
+    this.checkpoints.start(waiting)
   }
 
   private async closeAll(): Promise<void> {
-    this.checkpoint?.aborter.abort()
-    await this.checkpoint?.done
+    this.checkpoints.close()
+    await this.checkpoints.idle()
     await this.looking
     await this.store.close()
     await this.drain()
