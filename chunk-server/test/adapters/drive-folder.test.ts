@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { openDriveFolder, placeOf } from '../../src/adapters/drive-folder.js'
-import { codeOf } from '../conformance/block-store.js'
+import { codeOf } from '../conformance/blocks.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
 describe('openDriveFolder', () => {

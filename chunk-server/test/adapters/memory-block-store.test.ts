@@ -1,14 +1,8 @@
 import { systemClock } from '@cairn/protocol'
 import { expect } from 'chai'
 import { createMemoryBlockStore, type MemoryBlocks } from '../../src/adapters/memory-block-store.js'
-import {
-  blockId,
-  codeOf,
-  describeBlockStore,
-  ownerOf,
-  readRange,
-  unitsOf,
-} from '../conformance/block-store.js'
+import { describeBlockStore } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/blocks.js'
 
 describeBlockStore('MemoryBlockStore', async () => {
   const blocks: MemoryBlocks = new Map()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
 import { createNodeDisk } from '../../src/adapters/node-disk.js'
-import { codeOf } from '../conformance/block-store.js'
+import { codeOf } from '../conformance/blocks.js'
 import { describeDisk } from '../conformance/disk.js'
 import { temporaryFolder } from '../temporary-folder.js'
 

@@ -1,7 +1,7 @@
 /** What every `Disk` promises (see ports.ts). */
 import { expect } from 'chai'
 import type { Disk } from '../../src/ports.js'
-import { codeOf } from './block-store.js'
+import { codeOf } from './blocks.js'
 
 export function describeDisk(
   name: string,

@@ -9,7 +9,7 @@ import { createNodeDisk } from '../../src/adapters/node-disk.js'
 import { openSqliteBlockIndex } from '../../src/adapters/sqlite-block-index.js'
 import { openSegmentBlockStore, type SegmentBlockStore } from '../../src/core/segment-block-store.js'
 import type { BlockIndex, DamageEvent, IndexBatch, IndexedBlock } from '../../src/ports.js'
-import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/blocks.js'
 import { temporaryFolder } from '../temporary-folder.js'
 
 const never = new AbortController().signal

@@ -9,7 +9,7 @@ import { SegmentSet } from '../../src/core/segment-set.js'
 import { WriteState } from '../../src/core/write-state.js'
 import type { IndexedBlock } from '../../src/ports.js'
 import { createSimulatedDisk } from '../../src/simulation/index.js'
-import { blockId } from '../conformance/block-store.js'
+import { blockId } from '../conformance/blocks.js'
 
 function entryOf(counter: number, offset: number): IndexedBlock {
   const hash = Buffer.alloc(32, counter)

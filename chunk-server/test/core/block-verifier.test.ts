@@ -1,7 +1,7 @@
 import { formatId } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { blockId, ownerOf, readRange, unitsOf } from '../conformance/block-store.js'
+import { blockId, ownerOf, readRange, unitsOf } from '../conformance/blocks.js'
 import { World } from './segment-world.js'
 
 const never = new AbortController().signal

@@ -1,7 +1,7 @@
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { createSimulatedDisk } from '../../src/simulation/index.js'
-import { blockId, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { TIGHT, World } from './segment-world.js'
 
 const never = new AbortController().signal

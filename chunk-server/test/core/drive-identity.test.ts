@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { findDriveIdentity, openDriveIdentity } from '../../src/core/drive-identity.js'
 import { openPoolEpochs } from '../../src/core/pool-epochs.js'
 import { createSimulatedDisk, type SimulatedDisk } from '../../src/simulation/index.js'
-import { codeOf } from '../conformance/block-store.js'
+import { codeOf } from '../conformance/blocks.js'
 
 const random = createSeededRandom(3)
 const options = { clusterId: 'c1', clock: systemClock, random }

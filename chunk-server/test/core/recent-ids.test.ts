@@ -2,7 +2,7 @@ import { type BlockId, formatId } from '@cairn/protocol'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { RecentIds } from '../../src/core/recent-ids.js'
-import { blockId } from '../conformance/block-store.js'
+import { blockId } from '../conformance/blocks.js'
 
 /** Near each other, near the edges of the window, and far away. */
 const counter = fc.oneof(

@@ -2,7 +2,7 @@ import { formatId } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { Scrub } from '../../src/core/scrub.js'
-import { blockId, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { World } from './segment-world.js'
 
 const never = new AbortController().signal

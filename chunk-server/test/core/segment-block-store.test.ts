@@ -1,7 +1,7 @@
 import { crc32c, type UnitStream } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/blocks.js'
 import { TIGHT, World } from './segment-world.js'
 
 const never = new AbortController().signal

@@ -3,7 +3,7 @@ import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { CrashChoice } from '../../src/simulation/index.js'
-import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, readRange, unitsOf } from '../conformance/blocks.js'
 import { World } from './segment-world.js'
 
 const KiB = 1024

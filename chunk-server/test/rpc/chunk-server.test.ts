@@ -20,7 +20,7 @@ import { type ChunkServer, createChunkServer } from '../../src/app.js'
 import type { DriveSource } from '../../src/core/drive.js'
 import type { BlockStore } from '../../src/ports.js'
 import { createSimulatedDisk, type SimulatedDisk, simulatedDrive } from '../../src/simulation/index.js'
-import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { type RecordedMetadata, recordMetadata } from './metadata-stub.js'
 import { createTestNetwork, identity, type TestNetwork } from './network.js'
 
@@ -350,36 +350,7 @@ describe('ChunkServer', () => {
       expect(server.status().drives[0]?.condition).to.equal('up')
     }))
 
-  it('compacts its drives in the background and goes on after a failure', () =>
-    run(async () => {
-      const rounds: string[] = []
-      const told: string[] = []
-      const upkept = (at: number): DriveSource => {
-        const source = drive(at)
-        const openStore = async () =>
-          Object.assign(createMemoryBlockStore({ clock }), {
-            compactOnce: async () => {
-              rounds.push(source.name)
-              if (rounds.length === 1) throw new CairnError('DriveFull', 'full')
-              return undefined
-            },
-          })
-        return { name: source.name, open: async () => ({ ...(await source.open()), openStore }) }
-      }
-      server = await createOther([upkept(0), upkept(1)], 'c1', (event) => told.push(event.kind))
-      await server.start()
-      await waitFor(() => rounds.length >= 4)
-      expect(rounds.slice(0, 4)).to.deep.equal(['drive 0', 'drive 1', 'drive 0', 'drive 1'])
-      expect(told).to.include('upkeep failed')
-      await server.close()
-      expect(stores.every((store) => store !== undefined)).to.equal(true)
-    }))
-
-  function createOther(
-    drives: DriveSource[],
-    clusterId = 'c1',
-    onEvent: (event: { kind: string }) => void = () => undefined,
-  ): Promise<ChunkServer> {
+  function createOther(drives: DriveSource[], clusterId = 'c1'): Promise<ChunkServer> {
     return createChunkServer({
       id: 'chunk-2',
       drives,
@@ -390,7 +361,6 @@ describe('ChunkServer', () => {
       clock,
       random,
       durability: 'fsync',
-      onEvent,
     })
   }
 

@@ -15,7 +15,7 @@ import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@
 import { expect } from 'chai'
 import { type ChunkServer, createChunkServer } from '../../src/app.js'
 import { createSimulatedDisk, type SimulatedDisk, simulatedSegmentDrive } from '../../src/simulation/index.js'
-import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { TIGHT } from '../core/segment-world.js'
 import { recordMetadata } from './metadata-stub.js'
 import { createTestNetwork, identity, type TestNetwork } from './network.js'

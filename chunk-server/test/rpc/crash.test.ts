@@ -19,7 +19,7 @@ import {
   type SimulatedDisk,
   simulatedSegmentDrive,
 } from '../../src/simulation/index.js'
-import { blockId, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { recordMetadata } from './metadata-stub.js'
 import { createTestNetwork, identity } from './network.js'
 

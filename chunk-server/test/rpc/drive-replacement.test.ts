@@ -17,7 +17,7 @@ import {
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { type ChunkServer, type ChunkServerEvent, createChunkServer } from '../../src/app.js'
-import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { temporaryFolder } from '../temporary-folder.js'
 import { type RecordedMetadata, recordMetadata } from './metadata-stub.js'
 import { identity } from './network.js'

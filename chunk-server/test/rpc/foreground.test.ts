@@ -14,7 +14,7 @@ import { handleDeleteBlocks } from '../../src/rpc/delete-blocks.js'
 import { handleGetBlock } from '../../src/rpc/get-block.js'
 import { handlePutBlock } from '../../src/rpc/put-block.js'
 import { createSimulatedDisk, simulatedSegmentDrive } from '../../src/simulation/index.js'
-import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/block-store.js'
+import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
 import { createTestNetwork, identity, type TestNetwork } from './network.js'
 
 const call = { deadlineMs: BLOCK_DEADLINE_MS }

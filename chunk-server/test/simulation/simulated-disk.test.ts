@@ -3,7 +3,7 @@ import { createSeededRandom, createSimulatedClock } from '@cairn/protocol/simula
 import { expect } from 'chai'
 import type { DiskFile } from '../../src/ports.js'
 import { type CrashChoice, createSimulatedDisk, type SimulatedDisk } from '../../src/simulation/index.js'
-import { codeOf } from '../conformance/block-store.js'
+import { codeOf } from '../conformance/blocks.js'
 import { describeDisk } from '../conformance/disk.js'
 
 describeDisk('SimulatedDisk', async () => ({
