@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url'
 /** The command as it stands in the checkout. */
 export const CAIRN: string = fileURLToPath(new URL('../../../../cli/bin/cairn.js', import.meta.url))
 
+/** The flags of `npm start` and of the command's first line. */
+const NODE_FLAGS = ['--max-semi-space-size=64']
+
 const READY_TIMEOUT_MS = 60_000
 
 export interface StartOptions {
@@ -47,7 +50,8 @@ export interface Server {
 /** Starts `cairn start` and waits until it says that it is ready. */
 export async function startServer(options: StartOptions): Promise<Server> {
   const started = performance.now()
-  const command = [...(options.wrapper ?? []), process.execPath, CAIRN, 'start', ...(options.args ?? [])]
+  const node = [process.execPath, ...NODE_FLAGS]
+  const command = [...(options.wrapper ?? []), ...node, CAIRN, 'start', ...(options.args ?? [])]
   const child = spawn(command[0] as string, command.slice(1), {
     env: {
       ...process.env,
