@@ -44,3 +44,26 @@ export function repeated<T extends object>(inner: Message<T>): Message<T> {
     read: (reader) => decode(reader.bytes()),
   }
 }
+
+/** A message whose sender may keep values, to be encoded once however often they are sent. */
+export interface KeptMessage<T> extends Message<T> {
+  /** Encodes the value now; `encode` then gives the same bytes for as long as the value lives. It must not change. */
+  keep(value: T): T
+}
+
+/** The same message for a sender that keeps some of its values. */
+export function kept<T extends object>(inner: Message<T>): KeptMessage<T> {
+  const known = new WeakMap<T, Uint8Array>()
+  return {
+    ...inner,
+    encode: (value) => known.get(value) ?? inner.encode(value),
+    keep(value) {
+      const encoded = inner.encode(value)
+      // Outside the pool that small buffers share: one that is kept would keep all of them.
+      const copy = Buffer.allocUnsafeSlow(encoded.length)
+      copy.set(encoded)
+      known.set(value, copy)
+      return value
+    },
+  }
+}

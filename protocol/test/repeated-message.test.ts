@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { bytes, message, required, text } from '../src/message.js'
-import { repeated } from '../src/repeated-message.js'
+import { kept, repeated } from '../src/repeated-message.js'
 
 interface Name {
   readonly name: string
@@ -58,5 +58,24 @@ describe('repeated', () => {
     expect(remembered.decode(Name.encode(a)).name).to.equal('a')
     expect(() => remembered.encode({ name: 'c' } as Name)).to.throw()
     expect(Buffer.compare(remembered.encode(b), Name.encode(b))).to.equal(0)
+  })
+})
+
+describe('kept', () => {
+  const value = { name: 'n', id: Buffer.from([1, 2]) }
+
+  it('gives the same bytes each time for a value that is kept, and what they say is the value', () => {
+    const Kept = kept(Name)
+    const encoded = Kept.encode(Kept.keep(value))
+    expect(Kept.encode(value)).to.equal(encoded)
+    expect(Kept.decode(encoded)).to.deep.equal(value)
+  })
+
+  it('encodes an equal value that is not kept on its own', () => {
+    const Kept = kept(Name)
+    Kept.keep(value)
+    const other = { ...value, name: 'm' }
+    expect(Kept.decode(Kept.encode(other))).to.deep.equal(other)
+    expect(Kept.encode(other)).not.to.equal(Kept.encode(other))
   })
 })

@@ -13,6 +13,7 @@ import {
   required,
   text,
 } from '../message.js'
+import { type KeptMessage, kept } from '../repeated-message.js'
 import {
   ObjectAttributes,
   ObjectChecksum,
@@ -94,13 +95,11 @@ export interface GetObjectResponse {
   readonly object: ObjectVersion
   readonly versioning: VersioningState
 }
-export const GetObjectResponse: Message<GetObjectResponse> = message<GetObjectResponse>(
-  'GetObjectResponse',
-  1,
-  {
+export const GetObjectResponse: KeptMessage<GetObjectResponse> = kept(
+  message<GetObjectResponse>('GetObjectResponse', 1, {
     object: required(1, ObjectVersion),
     versioning: required(2, oneOf<VersioningState>('unset', 'enabled', 'suspended')),
-  },
+  }),
 )
 
 export interface DeleteItem {
