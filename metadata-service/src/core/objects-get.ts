@@ -1,9 +1,17 @@
 /** Finds one version of an object for a reader: with one request of the store, at one revision. */
-import { CairnError, type GetObjectRequest, type GetObjectResponse } from '@cairn/protocol'
+import {
+  CairnError,
+  type GetObjectRequest,
+  GetObjectResponse,
+  type SpaceId,
+  sameBytes,
+} from '@cairn/protocol'
 import type { ObjectWorld } from './objects-attempts.js'
 import { noSuchKey } from './preconditions.js'
 import { checkKey, resolve } from './resolve.js'
+import { RowMemory } from './row-memory.js'
 import type { VersionRow } from './rows.js'
+import type { KeyState } from './version-write-state.js'
 import { type FoundVersion, readKey, showVersion } from './versions.js'
 
 /**
@@ -16,11 +24,35 @@ export async function getObject(
 ): Promise<GetObjectResponse> {
   checkKey(key)
   const { state, found } = await readKey(world.resolver, bucket, key, versionId)
-  const { version, isCurrent } = requireVersion(found, versionId)
-  return {
-    object: showVersion(version, resolve(state.bucket, key), isCurrent),
-    versioning: state.bucket.row.versioning,
+  return answerFor(state, requireVersion(found, versionId))
+}
+
+/** An answer, and what it follows from besides the row's bytes, which may stand in several places. */
+interface KnownAnswer {
+  readonly space: SpaceId
+  readonly key: string
+  readonly isCurrent: boolean
+  readonly answer: GetObjectResponse
+}
+
+const answers = new RowMemory<KnownAnswer>()
+
+/** Made and encoded once while row and bucket do not change. */
+function answerFor({ bucket, key }: KeyState, { version, isCurrent, row }: FoundVersion): GetObjectResponse {
+  const { versioning, space } = bucket.row
+  const known = answers.find(row.value)
+  if (
+    known !== undefined &&
+    known.answer.versioning === versioning &&
+    known.isCurrent === isCurrent &&
+    known.key === key &&
+    sameBytes(known.space, space)
+  ) {
+    return known.answer
   }
+  const answer = { object: showVersion(version, resolve(bucket, key), isCurrent), versioning }
+  if (answers.note(row.value, { space, key, isCurrent, answer })) GetObjectResponse.keep(answer)
+  return answer
 }
 
 /** The version itself, or the error for one that is not there or is a marker, as of `getObject`. */

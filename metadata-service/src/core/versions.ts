@@ -5,6 +5,7 @@ import { currentKey, olderKey, olderRange } from './keys.js'
 import { NULL_VERSION_ID, parseVersionId } from './keys-version-id.js'
 import { shownVersionId } from './preconditions.js'
 import type { Resolver } from './resolve.js'
+import { RowMemory } from './row-memory.js'
 import { type OlderPlace, VersionRow } from './rows.js'
 import { birthplaceOf, type KeyPlace } from './version-write-maps.js'
 import type { KeyState, StoredVersion } from './version-write-state.js'
@@ -112,8 +113,18 @@ function placeReads({ space, key }: KeyPlace, older: OlderPlace | undefined): Re
   return reads
 }
 
+const decoded = new RowMemory<VersionRow>()
+
+function decodeVersion(value: Uint8Array): VersionRow {
+  const known = decoded.find(value)
+  if (known !== undefined) return known
+  const version = VersionRow.decode(value)
+  decoded.note(value, version)
+  return version
+}
+
 function foundVersion(row: StoreRow | undefined, isCurrent: boolean): FoundVersion | undefined {
-  return row === undefined ? undefined : { version: VersionRow.decode(row.value), isCurrent, row }
+  return row === undefined ? undefined : { version: decodeVersion(row.value), isCurrent, row }
 }
 
 /** A null version is not found by its sequence number and op id. */
