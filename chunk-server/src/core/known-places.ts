@@ -1,13 +1,13 @@
 /**
- * Where the blocks lie that were looked up last, in front of the index on disk: a look into SQLite costs 6 µs, one
- * here a quarter. Holds only what the index holds: whoever changes a block must `forget` it before the index changes.
+ * Where the blocks lie that were looked up last, in front of the index on disk: a look into SQLite costs
+ * 6 µs. Holds only what the index holds: whoever changes a block must `forget` it before the index changes.
  */
 import type { IndexedBlock } from '../ports.js'
 
 /** Memory of one drive's places. */
 const PLACES_BYTES_MAX = 8 * 1024 * 1024
 
-/** Memory of one: the key and its place in the map, the entry, its id and its hash. */
+/** Memory of one, estimated: the key and its place in the map, the entry, its id and its hash. */
 const PLACE_BYTES = 400
 
 const PLACES_PER_GENERATION = Math.floor(PLACES_BYTES_MAX / PLACE_BYTES / 2)

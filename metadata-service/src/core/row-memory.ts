@@ -3,7 +3,7 @@
  * until a row changes, and other bytes after that. So nothing here is ever out of date: it is not asked for any more.
  */
 
-/** Rows remembered: with all that is made of them, 4 KiB each at most. */
+/** Rows remembered: with all that is made of them, an estimated 4 KiB each at most. */
 const ROWS_PER_GENERATION = 2048
 
 /** Larger rows, of objects in many blocks, cost too much memory, and are read for more than their reading costs. */
