@@ -52,6 +52,11 @@ function say(line: string): void {
 const copies = Number(values.copies)
 const rounds = Number(values.rounds)
 
+/** As a shell takes it. */
+function quoted(word: string): string {
+  return /[\s,]/.test(word) ? `'${word}'` : word
+}
+
 function tell(cells: readonly Cell[]): Figures[] {
   const figures = cells.map((cell) => figuresOf(cell, cells[0] ?? cell, copies))
   for (const each of figures) for (const line of textLines(each)) say(line)
@@ -76,7 +81,10 @@ async function measure(targets: readonly Target[], folder: string): Promise<void
   if (values.write === undefined) return
   const command = [
     'npm run bench --',
-    ...process.argv.slice(2).filter((word) => !word.includes('secret-key')),
+    ...process.argv
+      .slice(2)
+      .filter((word) => !word.includes('secret-key'))
+      .map(quoted),
   ]
   const date = new Date().toISOString().slice(0, 10)
   const facts = { figures: all, probes, targets, command: command.join(' '), rounds, date }
