@@ -1,7 +1,7 @@
 /** Backup tools on a real tree, over HTTP and HTTPS: restic in full, and rclone with old versions. */
 import { appendFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Certificate, makeCertificate } from '../harness/certificate.js'
+import { makeAuthority } from '../harness/certificates.js'
 import { compareTrees, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
 import { makeTree } from '../harness/real-tree.js'
 import { run, runOk } from '../harness/run.js'
@@ -17,7 +17,8 @@ interface World {
   readonly folder: string
   readonly server: Server
   readonly scheme: string
-  readonly certificate: Certificate
+  /** PEM of the authority that clients are to trust. */
+  readonly caFile: string
 }
 
 export interface BackupOptions {
@@ -32,15 +33,16 @@ export async function showBackups(
   { files = FILES, schemes = ['http', 'https'] }: BackupOptions = {},
 ): Promise<void> {
   const folder = await temporaryFolder('backups')
-  const certificate = await makeCertificate(folder)
-  const tls = { CAIRN_TLS_CERT: certificate.certPath, CAIRN_TLS_KEY: certificate.keyPath }
+  const { caFile, issue } = await makeAuthority(folder)
+  const { certFile, keyFile } = await issue('server')
+  const tls = { CAIRN_TLS_CERT: certFile, CAIRN_TLS_KEY: keyFile }
   try {
     for (const scheme of schemes) {
       const env = scheme === 'https' ? tls : {}
       const dataDir = join(folder, `data-${scheme}`)
       const server = await startServer({ dataDir, env: { CAIRN_GC_GRACE_SECONDS: '1', ...env } })
       report.holds(`the endpoint is ${scheme}`, server.endpoint.startsWith(`${scheme}://`), server.endpoint)
-      const world: World = { report, folder, server, scheme, certificate }
+      const world: World = { report, folder, server, scheme, caFile }
       try {
         await restic(world, files)
         await rcloneVersions(world, files)
@@ -53,7 +55,7 @@ export async function showBackups(
   }
 }
 
-async function restic({ report, folder, server, scheme, certificate }: World, files: number): Promise<void> {
+async function restic({ report, folder, server, scheme, caFile }: World, files: number): Promise<void> {
   const tree = join(folder, `restic-${scheme}`)
   const env = {
     ...server.awsEnv,
@@ -62,7 +64,7 @@ async function restic({ report, folder, server, scheme, certificate }: World, fi
     RESTIC_CACHE_DIR: join(folder, `cache-${scheme}`),
   }
   const restic = (...args: string[]): Promise<unknown> =>
-    runOk('restic', [...args, '--quiet', '--cacert', certificate.caPath], { env, cwd: folder })
+    runOk('restic', [...args, '--quiet', '--cacert', caFile], { env, cwd: folder })
   report.step((await run('restic', ['version'])).stdout.toString().trim())
   await makeTree(tree, files)
   await restic('init')
@@ -99,7 +101,7 @@ async function changeTree(tree: string): Promise<void> {
 }
 
 async function rcloneVersions(world: World, files: number): Promise<void> {
-  const { report, folder, server, scheme, certificate } = world
+  const { report, folder, server, scheme, caFile } = world
   const tree = join(folder, `rclone-${scheme}`)
   const env = {
     RCLONE_CONFIG_CAIRN_TYPE: 's3',
@@ -109,7 +111,7 @@ async function rcloneVersions(world: World, files: number): Promise<void> {
     RCLONE_CONFIG_CAIRN_ENDPOINT: server.endpoint,
     RCLONE_CONFIG_CAIRN_REGION: 'us-east-1',
     RCLONE_CONFIG: '/dev/null',
-    RCLONE_CA_CERT: certificate.caPath,
+    RCLONE_CA_CERT: caFile,
     AWS_CA_BUNDLE: undefined,
   }
   const rclone = async (...args: string[]): Promise<string> =>
