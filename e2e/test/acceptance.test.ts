@@ -1,5 +1,4 @@
 /** A seeded sample of each acceptance run; `npm run show -- NAME` repeats it in full. */
-import { expect } from 'chai'
 import { hasTool } from '../src/harness/tools.js'
 import { showBackups } from '../src/show/backups.js'
 import { showBadInput } from '../src/show/bad-input.js'
@@ -10,17 +9,10 @@ import { showKill } from '../src/show/kill.js'
 import { showLargeFile } from '../src/show/large-file.js'
 import { showPause } from '../src/show/pause.js'
 import { RACES_SAMPLE, showRaces } from '../src/show/races.js'
-import { createReport, type Report } from '../src/show/report.js'
 import { showSyscalls } from '../src/show/syscalls.js'
+import { sample } from './acceptance/sample.js'
 
 const TIMEOUT_MS = 300_000
-
-async function sample(run: (report: Report) => Promise<void>): Promise<void> {
-  const lines: string[] = []
-  const report = createReport((line) => lines.push(line))
-  await run(report)
-  expect(report.failures, `\n${lines.join('\n')}`).to.equal(0)
-}
 
 describe('a running server', function () {
   this.timeout(TIMEOUT_MS)

@@ -1,21 +1,13 @@
 /** A seeded sample of the runs that break disks; `npm run show -- NAME` repeats each in full. */
-import { expect } from 'chai'
 import { canMountLoop } from '../../src/harness/loop-mount.js'
 import { hasTool } from '../../src/harness/tools.js'
 import { showBitRot } from '../../src/show/bit-rot.js'
 import { showFaults } from '../../src/show/faults.js'
 import { showFullDriveSample } from '../../src/show/full-drive.js'
 import { showPowerCut } from '../../src/show/power-cut.js'
-import { createReport, type Report } from '../../src/show/report.js'
+import { sample } from './sample.js'
 
 const TIMEOUT_MS = 300_000
-
-async function sample(run: (report: Report) => Promise<void>): Promise<void> {
-  const lines: string[] = []
-  const report = createReport((line) => lines.push(line))
-  await run(report)
-  expect(report.failures, `\n${lines.join('\n')}`).to.equal(0)
-}
 
 describe('a server on a disk that fails', function () {
   this.timeout(TIMEOUT_MS)

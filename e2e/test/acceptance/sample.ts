@@ -1,0 +1,10 @@
+import { expect } from 'chai'
+import { createReport, type Report } from '../../src/show/report.js'
+
+/** Runs an acceptance run, or a smaller one; fails with all it has printed if a line is below its floor. */
+export async function sample(run: (report: Report) => Promise<void>): Promise<void> {
+  const lines: string[] = []
+  const report = createReport((line) => lines.push(line))
+  await run(report)
+  expect(report.failures, `\n${lines.join('\n')}`).to.equal(0)
+}
