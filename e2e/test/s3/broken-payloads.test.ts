@@ -2,59 +2,35 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { base64Digest } from './support/digests.js'
-import { putFramed as sendFramed } from './support/framed.js'
+import { SIGNED, SIGNED_TRAILER, putFramed as sendFramed, UNSIGNED_TRAILER } from './support/framed.js'
 import {
-  type Identity,
   type RequestOptions,
   type SignedRequest,
   signedFrames,
   signRequest,
   unsignedFrames,
 } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { send, WireConnection, type WireResponse } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { expectError, text } from './support/xml.js'
 
-const SIGNED = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'
-const SIGNED_TRAILER = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'
-const UNSIGNED_TRAILER = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER'
 /** Larger than one verification unit, so that several frames and reads are needed. */
 const CONTENT = randomBytes(70_000)
 const CHUNKS = [CONTENT.subarray(0, 65_536), CONTENT.subarray(65_536)]
 
 describe('broken payloads', () => {
-  let world: World
-  let server: Identity
-  let bucket: string
-  let keys = 0
-
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('broken-payloads')
-    server = world.server
-    bucket = freshName()
-    expect((await send(server, { method: 'PUT', path: `/${bucket}` })).status).to.equal(200)
-  })
-
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
-  })
-
-  function freshPath(): string {
-    keys += 1
-    return `/${bucket}/key-${keys}`
-  }
+  const suite = useSuite('broken-payloads')
+  const { freshPath } = suite
 
   function putFramed(
     options: RequestOptions & { readonly decodedBytes?: number; readonly pieceBytes?: number },
     frame: (request: SignedRequest) => Buffer,
   ): Promise<WireResponse> {
-    return sendFramed(server, { decodedBytes: CONTENT.length, ...options }, frame)
+    return sendFramed(suite.server, { decodedBytes: CONTENT.length, ...options }, frame)
   }
 
   async function expectNothing(path: string): Promise<void> {
-    expectError(await send(server, { path }), 404, 'NoSuchKey')
+    expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
   }
 
   /** Flips one bit of the byte at the place of `marker`, plus an offset. */
@@ -201,47 +177,47 @@ describe('broken payloads', () => {
   it('refuses a declared length without framing, framing without one, and unknown kinds', async () => {
     const path = freshPath()
     const headers = { 'x-amz-decoded-content-length': '3' }
-    const unframed = await send(server, { method: 'PUT', path, headers, body: 'abc' })
+    const unframed = await send(suite.server, { method: 'PUT', path, headers, body: 'abc' })
     expect(unframed.status).to.be.oneOf([400, 501])
-    const undeclared = await send(server, { method: 'PUT', path, body: 'abc', payload: SIGNED })
+    const undeclared = await send(suite.server, { method: 'PUT', path, body: 'abc', payload: SIGNED })
     expectError(undeclared, 411, 'MissingContentLength')
-    const unknown = await send(server, { method: 'PUT', path, body: 'abc', payload: 'STREAMING-OTHER' })
+    const unknown = await send(suite.server, { method: 'PUT', path, body: 'abc', payload: 'STREAMING-OTHER' })
     expect(unknown.status).to.equal(400)
     await expectNothing(path)
   })
 
   it('leaves the object before untouched when an overwrite fails', async () => {
     const path = freshPath()
-    await send(server, { method: 'PUT', path, body: 'first' })
+    await send(suite.server, { method: 'PUT', path, body: 'first' })
     const put = await putFramed({ path, payload: SIGNED }, ({ signing }) =>
       flip(signedFrames(signing, CHUNKS), 70_000),
     )
     expectError(put, 403, 'SignatureDoesNotMatch')
-    expect((await send(server, { path })).text).to.equal('first')
+    expect((await send(suite.server, { path })).text).to.equal('first')
   })
 
   it('stores nothing when the connection ends within the body', async () => {
     const path = freshPath()
-    await send(server, { method: 'PUT', path, body: 'first' })
+    await send(suite.server, { method: 'PUT', path, body: 'first' })
     for (const keptBytes of [0, 1, 65_536, 69_999]) {
-      const request = signRequest(server, {
+      const request = signRequest(suite.server, {
         method: 'PUT',
         path,
         body: CONTENT,
         payload: 'UNSIGNED-PAYLOAD',
       })
-      const connection = await WireConnection.open(server)
+      const connection = await WireConnection.open(suite.server)
       await connection.write(request.head)
       await connection.write(CONTENT.subarray(0, keptBytes))
       connection.destroy()
-      expect((await send(server, { path })).text).to.equal('first')
+      expect((await send(suite.server, { path })).text).to.equal('first')
     }
   })
 
   it('judges Content-MD5 by its shape first, then by its value', async () => {
     const path = freshPath()
     const put = (md5: string): Promise<WireResponse> =>
-      send(server, { method: 'PUT', path, headers: { 'content-md5': md5 }, body: CONTENT })
+      send(suite.server, { method: 'PUT', path, headers: { 'content-md5': md5 }, body: CONTENT })
     const right = createHash('md5').update(CONTENT).digest('base64')
     for (const invalid of ['', 'no base64!', 'AAAA', right.slice(0, -4)]) {
       expectError(await put(invalid), 400, 'InvalidDigest')

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import { md5Hex, multipartEtag } from './support/digests.js'
-import type { Identity } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { createUpload, type ListedPart, putPart, uploadCalls } from './support/uploads.js'
 import { send, type WireResponse } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { freshName } from './support/world.js'
 import { expectError, text } from './support/xml.js'
 
 const PART_BYTES = 5 * 1024 * 1024
@@ -15,32 +15,13 @@ const SECOND = randomBytes(PART_BYTES)
 const LAST = randomBytes(1234)
 
 describe('copied parts', () => {
-  let world: World
-  let server: Identity
-  const bucket = freshName()
-  let keys = 0
+  const suite = useSuite('multipart-copy')
+  const { bucket, freshPath } = suite
 
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('multipart-copy')
-    server = world.server
-    await world.s3.send(new CreateBucketCommand({ Bucket: bucket }))
-  })
-
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
-  })
-
-  function freshPath(): string {
-    keys += 1
-    return `/${bucket}/upload-${keys}`
-  }
-
-  const { complete } = uploadCalls(() => server)
+  const { complete } = uploadCalls(() => suite.server)
 
   async function bytesOf(path: string): Promise<Buffer> {
-    const response = await send(server, { path })
+    const response = await send(suite.server, { path })
     expect(response.status, response.text.slice(0, 300)).to.equal(200)
     return response.body
   }
@@ -49,7 +30,7 @@ describe('copied parts', () => {
   const content = Buffer.concat([FIRST, SECOND, LAST])
 
   before(async () => {
-    await send(server, { method: 'PUT', path: source, body: content, payload: 'UNSIGNED-PAYLOAD' })
+    await send(suite.server, { method: 'PUT', path: source, body: content, payload: 'UNSIGNED-PAYLOAD' })
   })
 
   function copy(
@@ -59,12 +40,17 @@ describe('copied parts', () => {
     headers: Record<string, string>,
   ): Promise<WireResponse> {
     const all = { 'x-amz-copy-source': source, ...headers }
-    return send(server, { method: 'PUT', path, query: `partNumber=${number}&uploadId=${id}`, headers: all })
+    return send(suite.server, {
+      method: 'PUT',
+      path,
+      query: `partNumber=${number}&uploadId=${id}`,
+      headers: all,
+    })
   }
 
   it('hold exactly the range, whatever blocks it crosses, and mix with uploaded parts', async () => {
     const path = freshPath()
-    const id = await createUpload(server, path)
+    const id = await createUpload(suite.server, path)
     const ranges = [
       [3, PART_BYTES + 2],
       [PART_BYTES - 7, 2 * PART_BYTES + 10],
@@ -83,7 +69,7 @@ describe('copied parts', () => {
       parts.push({ number: index + 1, etag })
       expected.push(bytes)
     }
-    parts.push(await putPart(server, { path, id, number: 3, content: LAST }))
+    parts.push(await putPart(suite.server, { path, id, number: 3, content: LAST }))
     expected.push(LAST)
     const done = await complete(path, id, parts)
     expect(text(done.text, 'ETag')).to.equal(`"${multipartEtag(expected)}"`)
@@ -92,19 +78,19 @@ describe('copied parts', () => {
 
   it('hold the whole source without a range, and outlive it', async () => {
     const mortal = freshPath()
-    await send(server, { method: 'PUT', path: mortal, body: LAST })
+    await send(suite.server, { method: 'PUT', path: mortal, body: LAST })
     const path = freshPath()
-    const id = await createUpload(server, path)
+    const id = await createUpload(suite.server, path)
     const response = await copy(path, id, 1, { 'x-amz-copy-source': mortal })
     const etag = text(response.text, 'ETag') ?? ''
-    await send(server, { method: 'DELETE', path: mortal })
+    await send(suite.server, { method: 'DELETE', path: mortal })
     expect((await complete(path, id, [{ number: 1, etag }])).status).to.equal(200)
     expect((await bytesOf(path)).equals(LAST)).to.equal(true)
   })
 
   it('refuse ranges that are malformed, open, or beyond the source', async () => {
     const path = freshPath()
-    const id = await createUpload(server, path)
+    const id = await createUpload(suite.server, path)
     for (const range of ['bytes=0-', 'bytes=-5', 'bytes=5-2', '0-5', 'bytes=a-b', 'bytes=0-1,3-4']) {
       expectError(await copy(path, id, 1, { 'x-amz-copy-source-range': range }), 400, 'InvalidArgument')
     }
@@ -115,7 +101,7 @@ describe('copied parts', () => {
 
   it('refuse sources that are missing or fail a condition', async () => {
     const path = freshPath()
-    const id = await createUpload(server, path)
+    const id = await createUpload(suite.server, path)
     expectError(await copy(path, id, 1, { 'x-amz-copy-source': `/${bucket}/absent` }), 404, 'NoSuchKey')
     expectError(
       await copy(path, id, 1, { 'x-amz-copy-source-if-match': '"other"' }),
@@ -129,14 +115,14 @@ describe('copied parts', () => {
 
   it('come from versions by their id', async () => {
     const Bucket = freshName()
-    await world.s3.send(new CreateBucketCommand({ Bucket }))
+    await suite.world.s3.send(new CreateBucketCommand({ Bucket }))
     const VersioningConfiguration = { Status: 'Enabled' } as const
-    await world.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
-    const first = await send(server, { method: 'PUT', path: `/${Bucket}/k`, body: 'first' })
-    await send(server, { method: 'PUT', path: `/${Bucket}/k`, body: 'second' })
+    await suite.world.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
+    const first = await send(suite.server, { method: 'PUT', path: `/${Bucket}/k`, body: 'first' })
+    await send(suite.server, { method: 'PUT', path: `/${Bucket}/k`, body: 'second' })
     const version = first.headers['x-amz-version-id'] ?? ''
     const path = freshPath()
-    const id = await createUpload(server, path)
+    const id = await createUpload(suite.server, path)
     const headers = { 'x-amz-copy-source': `/${Bucket}/k?versionId=${version}` }
     const response = await copy(path, id, 1, headers)
     expect(response.headers['x-amz-copy-source-version-id']).to.equal(version)

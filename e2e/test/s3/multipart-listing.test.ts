@@ -2,41 +2,22 @@
 import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
-import type { Identity } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { createUpload, putPart, uploadCalls } from './support/uploads.js'
 import { send } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { freshName } from './support/world.js'
 import { blocks, text, texts } from './support/xml.js'
 
 const LAST = randomBytes(1234)
 
 describe('multipart listings', () => {
-  let world: World
-  let server: Identity
-  const bucket = freshName()
-  let keys = 0
+  const suite = useSuite('multipart-listing')
+  const { bucket, freshPath } = suite
 
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('multipart-listing')
-    server = world.server
-    await world.s3.send(new CreateBucketCommand({ Bucket: bucket }))
-  })
-
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
-  })
-
-  function freshPath(): string {
-    keys += 1
-    return `/${bucket}/upload-${keys}`
-  }
-
-  const { complete, putParts } = uploadCalls(() => server)
+  const { complete, putParts } = uploadCalls(() => suite.server)
 
   async function listUploads(Bucket: string, query: string): Promise<string> {
-    const response = await send(server, { path: `/${Bucket}`, query: `uploads&${query}` })
+    const response = await send(suite.server, { path: `/${Bucket}`, query: `uploads&${query}` })
     expect(response.status, response.text).to.equal(200)
     return response.text
   }
@@ -61,12 +42,12 @@ describe('multipart listings', () => {
 
   it('show parts with number, ETag, size, time and checksum, page by page', async () => {
     const path = freshPath()
-    const id = await createUpload(server, path, {
+    const id = await createUpload(suite.server, path, {
       'x-amz-checksum-algorithm': 'CRC32',
       'x-amz-checksum-type': 'FULL_OBJECT',
     })
-    for (const number of [2, 4, 7, 9]) await putPart(server, { path, id, number, content: LAST })
-    const all = (await send(server, { path, query: `uploadId=${id}` })).text
+    for (const number of [2, 4, 7, 9]) await putPart(suite.server, { path, id, number, content: LAST })
+    const all = (await send(suite.server, { path, query: `uploadId=${id}` })).text
     expect(texts(all, 'PartNumber')).to.deep.equal(['2', '4', '7', '9'])
     expect(texts(all, 'Size')).to.deep.equal(Array(4).fill(String(LAST.length)))
     expect(texts(all, 'ChecksumCRC32')).to.have.length(4)
@@ -79,21 +60,22 @@ describe('multipart listings', () => {
     ])
     expect(text(all, 'IsTruncated')).to.equal('false')
     expect(texts(all, 'ID')).to.have.length(2)
-    const first = (await send(server, { path, query: `max-parts=2&uploadId=${id}` })).text
+    const first = (await send(suite.server, { path, query: `max-parts=2&uploadId=${id}` })).text
     expect(texts(first, 'PartNumber')).to.deep.equal(['2', '4'])
     expect([text(first, 'IsTruncated'), text(first, 'NextPartNumberMarker')]).to.deep.equal(['true', '4'])
-    const second = (await send(server, { path, query: `max-parts=2&part-number-marker=4&uploadId=${id}` }))
-      .text
+    const second = (
+      await send(suite.server, { path, query: `max-parts=2&part-number-marker=4&uploadId=${id}` })
+    ).text
     expect(texts(second, 'PartNumber')).to.deep.equal(['7', '9'])
     expect(text(second, 'IsTruncated')).to.equal('false')
   })
 
   it('come by key, those of one key as they were begun, in pages, by prefix and delimiter', async () => {
     const Bucket = freshName()
-    await world.s3.send(new CreateBucketCommand({ Bucket }))
+    await suite.world.s3.send(new CreateBucketCommand({ Bucket }))
     const ids: [string, string][] = []
     for (const key of ['b', 'a', 'b', 'c/1', 'c/2', 'b'])
-      ids.push([key, await createUpload(server, `/${Bucket}/${key}`)])
+      ids.push([key, await createUpload(suite.server, `/${Bucket}/${key}`)])
     const sorted = [...ids].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     const list = (query: string): Promise<string> => listUploads(Bucket, query)
     const all = await list('')
@@ -112,12 +94,15 @@ describe('multipart listings', () => {
 
   it('are gone after Complete and Abort', async () => {
     const Bucket = freshName()
-    await world.s3.send(new CreateBucketCommand({ Bucket }))
+    await suite.world.s3.send(new CreateBucketCommand({ Bucket }))
     const [done, aborted] = [`/${Bucket}/done`, `/${Bucket}/aborted`]
-    const [first, second] = [await createUpload(server, done), await createUpload(server, aborted)]
+    const [first, second] = [
+      await createUpload(suite.server, done),
+      await createUpload(suite.server, aborted),
+    ]
     await complete(done, first, await putParts(done, first, [LAST]))
-    await send(server, { method: 'DELETE', path: aborted, query: `uploadId=${second}` })
-    const listed = await send(server, { path: `/${Bucket}`, query: 'uploads' })
+    await send(suite.server, { method: 'DELETE', path: aborted, query: `uploadId=${second}` })
+    const listed = await send(suite.server, { path: `/${Bucket}`, query: 'uploads' })
     expect(blocks(listed.text, 'Upload')).to.deep.equal([])
   })
 })

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import { md5Hex, multipartEtag } from './support/digests.js'
-import type { Identity } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { createUpload, type ListedPart, putPart, uploadCalls } from './support/uploads.js'
 import { send } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { freshName } from './support/world.js'
 import { expectError, text } from './support/xml.js'
 
 const PART_BYTES = 5 * 1024 * 1024
@@ -15,32 +15,13 @@ const SECOND = randomBytes(PART_BYTES)
 const LAST = randomBytes(1234)
 
 describe('multipart uploads', () => {
-  let world: World
-  let server: Identity
-  const bucket = freshName()
-  let keys = 0
+  const suite = useSuite('multipart')
+  const { bucket, freshPath } = suite
 
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('multipart')
-    server = world.server
-    await world.s3.send(new CreateBucketCommand({ Bucket: bucket }))
-  })
-
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
-  })
-
-  function freshPath(): string {
-    keys += 1
-    return `/${bucket}/upload-${keys}`
-  }
-
-  const { complete, putParts } = uploadCalls(() => server)
+  const { complete, putParts } = uploadCalls(() => suite.server)
 
   async function bytesOf(path: string): Promise<Buffer> {
-    const response = await send(server, { path })
+    const response = await send(suite.server, { path })
     expect(response.status, response.text.slice(0, 300)).to.equal(200)
     return response.body
   }
@@ -49,21 +30,21 @@ describe('multipart uploads', () => {
     it('become one object of the parts in order, with the ETag of their MD5s', async () => {
       const path = freshPath()
       const headers = { 'content-type': 'text/own', 'x-amz-meta-color': 'red' }
-      const id = await createUpload(server, path, headers)
-      expectError(await send(server, { path }), 404, 'NoSuchKey')
+      const id = await createUpload(suite.server, path, headers)
+      expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
       const parts = await putParts(path, id, [FIRST, SECOND, LAST])
       expect(parts.map((part) => part.etag)).to.deep.equal(
         [FIRST, SECOND, LAST].map((part) => `"${md5Hex(part)}"`),
       )
-      expectError(await send(server, { path }), 404, 'NoSuchKey')
+      expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
       const response = await complete(path, id, parts)
       expect(response.status, response.text).to.equal(200)
       const etag = `"${multipartEtag([FIRST, SECOND, LAST])}"`
       expect(text(response.text, 'ETag')).to.equal(etag)
       expect(text(response.text, 'Bucket')).to.equal(bucket)
       expect(`/${bucket}/${text(response.text, 'Key')}`).to.equal(path)
-      expect(text(response.text, 'Location')).to.equal(`${server.endpoint}${path}`)
-      const got = await send(server, { path })
+      expect(text(response.text, 'Location')).to.equal(`${suite.server.endpoint}${path}`)
+      const got = await send(suite.server, { path })
       expect(got.body.equals(Buffer.concat([FIRST, SECOND, LAST]))).to.equal(true)
       expect(got.headers.etag).to.equal(etag)
       expect(got.headers['content-type']).to.equal('text/own')
@@ -73,38 +54,38 @@ describe('multipart uploads', () => {
 
     it('show each part by its number, and ranges across parts', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const parts: ListedPart[] = []
       for (const [number, content] of [
         [3, FIRST],
         [5, SECOND],
         [9, LAST],
       ] as const) {
-        parts.push(await putPart(server, { path, id, number, content }))
+        parts.push(await putPart(suite.server, { path, id, number, content }))
       }
       expect((await complete(path, id, parts)).status).to.equal(200)
-      const whole = await send(server, { method: 'HEAD', path })
+      const whole = await send(suite.server, { method: 'HEAD', path })
       for (const [number, content] of [
         [3, FIRST],
         [9, LAST],
       ] as const) {
-        const part = await send(server, { path, query: `partNumber=${number}` })
+        const part = await send(suite.server, { path, query: `partNumber=${number}` })
         expect(part.status).to.equal(206)
         expect(part.body.equals(content)).to.equal(true)
         expect(part.headers['x-amz-mp-parts-count']).to.equal('3')
         expect(part.headers.etag).to.equal(whole.headers.etag)
-        const head = await send(server, { method: 'HEAD', path, query: `partNumber=${number}` })
+        const head = await send(suite.server, { method: 'HEAD', path, query: `partNumber=${number}` })
         expect(head.headers['content-length']).to.equal(String(content.length))
       }
-      expectError(await send(server, { path, query: 'partNumber=10' }), 416, 'InvalidPartNumber')
+      expectError(await send(suite.server, { path, query: 'partNumber=10' }), 416, 'InvalidPartNumber')
       const headers = { range: `bytes=${PART_BYTES - 2}-${PART_BYTES + 1}` }
-      const ranged = await send(server, { path, headers })
+      const ranged = await send(suite.server, { path, headers })
       expect(ranged.body.equals(Buffer.concat([FIRST.subarray(-2), SECOND.subarray(0, 2)]))).to.equal(true)
     })
 
     it('answer a repeat with the same list by the same result', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const parts = await putParts(path, id, [LAST])
       const first = await complete(path, id, parts)
       const second = await complete(path, id, parts)
@@ -115,7 +96,7 @@ describe('multipart uploads', () => {
 
     it('give concurrent completers one result', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const parts = await putParts(path, id, [FIRST, LAST])
       const answers = await Promise.all(Array.from({ length: 8 }, () => complete(path, id, parts)))
       for (const answer of answers) expect(answer.status, answer.text).to.equal(200)
@@ -125,9 +106,9 @@ describe('multipart uploads', () => {
 
     it('take the part uploaded last under a number, and drop parts that are not listed', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const [before] = await putParts(path, id, [SECOND, LAST])
-      const again = await putPart(server, { path, id, number: 1, content: FIRST })
+      const again = await putPart(suite.server, { path, id, number: 1, content: FIRST })
       expectError(await complete(path, id, [before as ListedPart]), 400, 'InvalidPart')
       expect((await complete(path, id, [again])).status).to.equal(200)
       expect((await bytesOf(path)).equals(FIRST)).to.equal(true)
@@ -135,19 +116,19 @@ describe('multipart uploads', () => {
 
     it('replace an object, and appear although it was deleted meanwhile', async () => {
       const path = freshPath()
-      await send(server, { method: 'PUT', path, body: 'before' })
-      const id = await createUpload(server, path)
+      await send(suite.server, { method: 'PUT', path, body: 'before' })
+      const id = await createUpload(suite.server, path)
       const parts = await putParts(path, id, [LAST])
       expect((await bytesOf(path)).toString()).to.equal('before')
-      await send(server, { method: 'DELETE', path })
+      await send(suite.server, { method: 'DELETE', path })
       expect((await complete(path, id, parts)).status).to.equal(200)
       expect((await bytesOf(path)).equals(LAST)).to.equal(true)
     })
 
     it('obey conditions', async () => {
       const path = freshPath()
-      await send(server, { method: 'PUT', path, body: 'before' })
-      const id = await createUpload(server, path)
+      await send(suite.server, { method: 'PUT', path, body: 'before' })
+      const id = await createUpload(suite.server, path)
       const parts = await putParts(path, id, [LAST])
       expectError(await complete(path, id, parts, { 'if-none-match': '*' }), 412, 'PreconditionFailed')
       expectError(await complete(path, id, parts, { 'if-match': '"other"' }), 412, 'PreconditionFailed')
@@ -158,7 +139,7 @@ describe('multipart uploads', () => {
 
     it('check the size that is expected', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const parts = await putParts(path, id, [LAST])
       const wrong = await complete(path, id, parts, { 'x-amz-mp-object-size': '1' })
       expectError(wrong, 400, 'InvalidRequest')
@@ -168,15 +149,17 @@ describe('multipart uploads', () => {
 
     it('show a version id in a versioned bucket', async () => {
       const Bucket = freshName()
-      await world.s3.send(new CreateBucketCommand({ Bucket }))
+      await suite.world.s3.send(new CreateBucketCommand({ Bucket }))
       const VersioningConfiguration = { Status: 'Enabled' } as const
-      await world.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
+      await suite.world.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }))
       const path = `/${Bucket}/k`
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const response = await complete(path, id, await putParts(path, id, [LAST]))
       const version = response.headers['x-amz-version-id']
       expect(version).to.be.a('string').and.not.equal('null')
-      expect((await send(server, { method: 'HEAD', path })).headers['x-amz-version-id']).to.equal(version)
+      expect((await send(suite.server, { method: 'HEAD', path })).headers['x-amz-version-id']).to.equal(
+        version,
+      )
     })
   })
 
@@ -187,7 +170,7 @@ describe('multipart uploads', () => {
 
     beforeEach(async () => {
       path = freshPath()
-      id = await createUpload(server, path)
+      id = await createUpload(suite.server, path)
       parts = await putParts(path, id, [LAST, LAST])
     })
 
@@ -216,54 +199,67 @@ describe('multipart uploads', () => {
     it('when the list is empty or no XML', async () => {
       for (const body of ['', '<CompleteMultipartUpload/>', '<CompleteMultipartUpload>', '<Other/>', 'x']) {
         const query = `uploadId=${id}`
-        expectError(await send(server, { method: 'POST', path, query, body }), 400, 'MalformedXML')
+        expectError(await send(suite.server, { method: 'POST', path, query, body }), 400, 'MalformedXML')
       }
     })
 
     it('when a part number is outside 1 to 10,000', async () => {
       for (const number of ['0', '10001', '-1', 'x', '1.5']) {
         const query = `partNumber=${number}&uploadId=${id}`
-        expectError(await send(server, { method: 'PUT', path, query, body: 'x' }), 400, 'InvalidArgument')
+        expectError(
+          await send(suite.server, { method: 'PUT', path, query, body: 'x' }),
+          400,
+          'InvalidArgument',
+        )
       }
-      const first = await putPart(server, { path, id, number: 10_000, content: LAST })
+      const first = await putPart(suite.server, { path, id, number: 10_000, content: LAST })
       expect(first.etag).to.equal(`"${md5Hex(LAST)}"`)
     })
 
     it('when uploadId stands without partNumber, and the other way round', async () => {
       for (const query of [`uploadId=${id}`, 'partNumber=1']) {
-        const response = await send(server, { method: 'PUT', path, query, body: 'x' })
+        const response = await send(suite.server, { method: 'PUT', path, query, body: 'x' })
         expect(response.status, response.text).to.equal(400)
       }
-      expectError(await send(server, { path }), 404, 'NoSuchKey')
+      expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
     })
   })
 
   describe('that are not there', () => {
     it('answer NoSuchUpload to every operation', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
-      const aborted = await send(server, { method: 'DELETE', path, query: `uploadId=${id}` })
+      const id = await createUpload(suite.server, path)
+      const aborted = await send(suite.server, { method: 'DELETE', path, query: `uploadId=${id}` })
       expect(aborted.status).to.equal(204)
-      const [part] = await putParts(path, await createUpload(server, path), [LAST])
+      const [part] = await putParts(path, await createUpload(suite.server, path), [LAST])
       for (const unknown of [id, 'nonsense', '0'.repeat(48)]) {
         const query = `uploadId=${unknown}`
-        const put = await send(server, { method: 'PUT', path, query: `partNumber=1&${query}`, body: 'x' })
+        const put = await send(suite.server, {
+          method: 'PUT',
+          path,
+          query: `partNumber=1&${query}`,
+          body: 'x',
+        })
         expectError(put, 404, 'NoSuchUpload')
-        expectError(await send(server, { path, query }), 404, 'NoSuchUpload')
-        expectError(await send(server, { method: 'DELETE', path, query }), 404, 'NoSuchUpload')
+        expectError(await send(suite.server, { path, query }), 404, 'NoSuchUpload')
+        expectError(await send(suite.server, { method: 'DELETE', path, query }), 404, 'NoSuchUpload')
         expectError(await complete(path, unknown, [part as ListedPart]), 404, 'NoSuchUpload')
       }
     })
 
     it('are not found under another key', async () => {
       const path = freshPath()
-      const id = await createUpload(server, path)
+      const id = await createUpload(suite.server, path)
       const other = { method: 'PUT', path: freshPath(), query: `partNumber=1&uploadId=${id}`, body: 'x' }
-      expectError(await send(server, other), 404, 'NoSuchUpload')
+      expectError(await send(suite.server, other), 404, 'NoSuchUpload')
     })
 
     it('cannot be made in a missing bucket', async () => {
-      const response = await send(server, { method: 'POST', path: '/absent-bucket/k', query: 'uploads' })
+      const response = await send(suite.server, {
+        method: 'POST',
+        path: '/absent-bucket/k',
+        query: 'uploads',
+      })
       expectError(response, 404, 'NoSuchBucket')
     })
   })

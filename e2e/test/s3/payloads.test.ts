@@ -2,73 +2,49 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { ALGORITHMS, base64Digest, digest, md5Hex } from './support/digests.js'
-import { putFramed as sendFramed } from './support/framed.js'
+import { SIGNED, SIGNED_TRAILER, putFramed as sendFramed, UNSIGNED_TRAILER } from './support/framed.js'
 import {
-  type Identity,
   type RequestOptions,
   type SignedRequest,
   signedFrames,
   signRequest,
   unsignedFrames,
 } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { send, WireConnection, type WireResponse } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { expectError } from './support/xml.js'
 
-const SIGNED = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'
-const SIGNED_TRAILER = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'
-const UNSIGNED_TRAILER = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER'
 /** Larger than one verification unit, so that several frames and reads are needed. */
 const CONTENT = randomBytes(70_000)
 const CHUNKS = [CONTENT.subarray(0, 65_536), CONTENT.subarray(65_536)]
 
 describe('payload kinds', () => {
-  let world: World
-  let server: Identity
-  let bucket: string
-  let keys = 0
-
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('payloads')
-    server = world.server
-    bucket = freshName()
-    expect((await send(server, { method: 'PUT', path: `/${bucket}` })).status).to.equal(200)
-  })
-
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
-  })
-
-  function freshPath(): string {
-    keys += 1
-    return `/${bucket}/key-${keys}`
-  }
+  const suite = useSuite('payloads')
+  const { freshPath } = suite
 
   function putFramed(
     options: RequestOptions & { readonly decodedBytes?: number; readonly pieceBytes?: number },
     frame: (request: SignedRequest) => Buffer,
   ): Promise<WireResponse> {
-    return sendFramed(server, { decodedBytes: CONTENT.length, ...options }, frame)
+    return sendFramed(suite.server, { decodedBytes: CONTENT.length, ...options }, frame)
   }
 
   async function expectStored(path: string, content: Uint8Array = CONTENT): Promise<WireResponse> {
-    const response = await send(server, { path, headers: { 'x-amz-checksum-mode': 'ENABLED' } })
+    const response = await send(suite.server, { path, headers: { 'x-amz-checksum-mode': 'ENABLED' } })
     expect(response.status, response.text.slice(0, 300)).to.equal(200)
     expect(response.body.equals(content)).to.equal(true)
     return response
   }
 
   async function expectNothing(path: string): Promise<void> {
-    expectError(await send(server, { path }), 404, 'NoSuchKey')
+    expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
   }
 
   it('takes a literal hash and an unsigned payload', async () => {
     for (const payload of [undefined, 'UNSIGNED-PAYLOAD']) {
       const path = freshPath()
       const options = { method: 'PUT', path, body: CONTENT, ...(payload === undefined ? {} : { payload }) }
-      const put = await send(server, options)
+      const put = await send(suite.server, options)
       expect(put.status, put.text).to.equal(200)
       expect(put.headers.etag).to.equal(`"${md5Hex(CONTENT)}"`)
       await expectStored(path)
@@ -113,7 +89,7 @@ describe('payload kinds', () => {
     it(`takes ${algorithm} in a header, and refuses a wrong, a broken and a second one`, async () => {
       const path = freshPath()
       const put = (headers: Record<string, string>): Promise<WireResponse> =>
-        send(server, { method: 'PUT', path, headers, body: CONTENT })
+        send(suite.server, { method: 'PUT', path, headers, body: CONTENT })
       const wrong = { [name]: base64Digest(algorithm, CONTENT.subarray(1)) }
       expectError(await put(wrong), 400, 'BadDigest')
       expectError(await put({ [name]: 'no digest' }), 400, 'InvalidRequest')
@@ -127,7 +103,7 @@ describe('payload kinds', () => {
       const stored = await expectStored(path)
       expect(stored.headers[name]).to.equal(trailers[name])
       expect(stored.headers['x-amz-checksum-type']).to.equal('FULL_OBJECT')
-      const plain = await send(server, { path })
+      const plain = await send(suite.server, { path })
       expect(plain.headers[name]).to.equal(undefined)
     })
   }
@@ -142,7 +118,7 @@ describe('payload kinds', () => {
   it('computes CRC64NVME where nothing is sent, also for a trailer that is announced nowhere', async () => {
     const crc = base64Digest('CRC64NVME', CONTENT)
     const plain = freshPath()
-    await send(server, { method: 'PUT', path: plain, body: CONTENT })
+    await send(suite.server, { method: 'PUT', path: plain, body: CONTENT })
     expect((await expectStored(plain)).headers['x-amz-checksum-crc64nvme']).to.equal(crc)
     const framed = freshPath()
     const put = await putFramed({ path: framed, payload: UNSIGNED_TRAILER }, () => unsignedFrames(CHUNKS))
@@ -184,9 +160,9 @@ describe('payload kinds', () => {
       'x-amz-decoded-content-length': String(CONTENT.length),
       'transfer-encoding': 'chunked',
     }
-    const request = signRequest(server, { method: 'PUT', path, headers, payload: SIGNED })
+    const request = signRequest(suite.server, { method: 'PUT', path, headers, payload: SIGNED })
     const frames = signedFrames(request.signing, CHUNKS)
-    const connection = await WireConnection.open(server)
+    const connection = await WireConnection.open(suite.server)
     await connection.write(request.head)
     for (let at = 0; at < frames.length; at += 5000) {
       const piece = frames.subarray(at, at + 5000)

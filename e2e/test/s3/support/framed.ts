@@ -2,6 +2,11 @@
 import { type Identity, type RequestOptions, type SignedRequest, signRequest } from './signing.js'
 import { WireConnection, type WireResponse } from './wire.js'
 
+/** Values of `x-amz-content-sha256` for framed bodies. */
+export const SIGNED = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'
+export const SIGNED_TRAILER = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'
+export const UNSIGNED_TRAILER = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER'
+
 export interface FramedPut extends RequestOptions {
   readonly decodedBytes: number
   /** Largest single write on the socket. */
