@@ -17,6 +17,7 @@ import {
 import { expect } from 'chai'
 import { type Authority, makeAuthority } from '../src/harness/certificates.js'
 import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
+import { rcloneEnv } from '../src/harness/rclone.js'
 import { type RunResult, run, runOk } from '../src/harness/run.js'
 import { CAIRN, type Server, startServer } from '../src/harness/server.js'
 import { hasTool } from '../src/harness/tools.js'
@@ -162,17 +163,8 @@ describe('HTTPS', function () {
     const file = join(folder, 'rclone-file')
     await writeFile(file, randomBytes(7_000_000))
     const rclone = (...args: string[]): Promise<RunResult> =>
-      runOk('rclone', ['--ca-cert', authority.caFile, ...args], {
-        env: {
-          RCLONE_CONFIG_CAIRN_TYPE: 's3',
-          RCLONE_CONFIG_CAIRN_PROVIDER: 'Other',
-          RCLONE_CONFIG_CAIRN_ACCESS_KEY_ID: server.accessKey,
-          RCLONE_CONFIG_CAIRN_SECRET_ACCESS_KEY: server.secretKey,
-          RCLONE_CONFIG_CAIRN_ENDPOINT: server.endpoint,
-          RCLONE_CONFIG_CAIRN_REGION: 'us-east-1',
-          RCLONE_CONFIG: '/dev/null',
-          AWS_CA_BUNDLE: '',
-        },
+      runOk('rclone', args, {
+        env: rcloneEnv(server, authority.caFile),
       })
     await rclone('mkdir', 'cairn:by-rclone')
     await rclone('copyto', file, 'cairn:by-rclone/file')

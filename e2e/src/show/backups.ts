@@ -3,6 +3,7 @@ import { appendFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeAuthority } from '../harness/certificates.js'
 import { compareTrees, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
+import { rcloneEnv } from '../harness/rclone.js'
 import { makeTree } from '../harness/real-tree.js'
 import { run, runOk } from '../harness/run.js'
 import { type Server, startServer } from '../harness/server.js'
@@ -103,17 +104,7 @@ async function changeTree(tree: string): Promise<void> {
 async function rcloneVersions(world: World, files: number): Promise<void> {
   const { report, folder, server, scheme, caFile } = world
   const tree = join(folder, `rclone-${scheme}`)
-  const env = {
-    RCLONE_CONFIG_CAIRN_TYPE: 's3',
-    RCLONE_CONFIG_CAIRN_PROVIDER: 'Other',
-    RCLONE_CONFIG_CAIRN_ACCESS_KEY_ID: server.accessKey,
-    RCLONE_CONFIG_CAIRN_SECRET_ACCESS_KEY: server.secretKey,
-    RCLONE_CONFIG_CAIRN_ENDPOINT: server.endpoint,
-    RCLONE_CONFIG_CAIRN_REGION: 'us-east-1',
-    RCLONE_CONFIG: '/dev/null',
-    RCLONE_CA_CERT: caFile,
-    AWS_CA_BUNDLE: undefined,
-  }
+  const env = rcloneEnv(server, caFile)
   const rclone = async (...args: string[]): Promise<string> =>
     (await runOk('rclone', args, { env })).stdout.toString()
   report.step((await run('rclone', ['--version'])).stdout.toString().split('\n')[0] ?? '')

@@ -11,6 +11,7 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
 import { compareTrees, diskBytes, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
+import { rcloneEnv } from '../harness/rclone.js'
 import { makeTree } from '../harness/real-tree.js'
 import { run, runOk } from '../harness/run.js'
 import { connectS3 } from '../harness/s3.js'
@@ -113,17 +114,7 @@ async function s3cmd(world: World, down: string): Promise<void> {
 
 async function rclone(world: World, down: string): Promise<void> {
   const { server, tree } = world
-  const env = {
-    RCLONE_CONFIG_CAIRN_TYPE: 's3',
-    RCLONE_CONFIG_CAIRN_PROVIDER: 'Other',
-    RCLONE_CONFIG_CAIRN_ACCESS_KEY_ID: server.accessKey,
-    RCLONE_CONFIG_CAIRN_SECRET_ACCESS_KEY: server.secretKey,
-    RCLONE_CONFIG_CAIRN_ENDPOINT: server.endpoint,
-    RCLONE_CONFIG_CAIRN_REGION: 'us-east-1',
-    RCLONE_CONFIG: '/dev/null',
-    // Its HTTP client refuses a bundle given in the AWS way.
-    AWS_CA_BUNDLE: undefined,
-  }
+  const env = rcloneEnv(server)
   world.report.step((await run('rclone', ['--version'])).stdout.toString().split('\n')[0] ?? '')
   await runOk('rclone', ['mkdir', 'cairn:rclone'], { env })
   await runOk('rclone', ['copy', '--transfers', '8', tree, 'cairn:rclone/tree'], { env })

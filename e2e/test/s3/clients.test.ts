@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import { compareTrees, hashTree } from '../../src/harness/folders.js'
+import { rcloneEnv } from '../../src/harness/rclone.js'
 import { type RunResult, run, runOk } from '../../src/harness/run.js'
 import { hasTool } from '../../src/harness/tools.js'
 import { START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
@@ -205,22 +206,12 @@ describe('clients', function () {
   })
 
   describe('rclone', () => {
-    let env: Record<string, string>
+    let env: Record<string, string | undefined>
 
     before(async function () {
       if (!(await hasTool('rclone'))) this.skip()
       say((await run('rclone', ['--version'])).stdout.toString().split('\n')[0] ?? '')
-      env = {
-        RCLONE_CONFIG_CAIRN_TYPE: 's3',
-        RCLONE_CONFIG_CAIRN_PROVIDER: 'Other',
-        RCLONE_CONFIG_CAIRN_ACCESS_KEY_ID: world.server.accessKey,
-        RCLONE_CONFIG_CAIRN_SECRET_ACCESS_KEY: world.server.secretKey,
-        RCLONE_CONFIG_CAIRN_ENDPOINT: world.server.endpoint,
-        RCLONE_CONFIG_CAIRN_REGION: 'us-east-1',
-        RCLONE_CONFIG: '/dev/null',
-        // Its SDK cannot take one, and refuses to start where the environment names one.
-        AWS_CA_BUNDLE: '',
-      }
+      env = rcloneEnv(world.server)
     })
 
     function rclone(...args: string[]): Promise<RunResult> {
