@@ -1,27 +1,17 @@
 /** Buckets: names, creation, location, listing and removal. */
 import { expect } from 'chai'
-import type { Identity } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { send } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
+import { freshName } from './support/world.js'
 import { expectError, text } from './support/xml.js'
 
 describe('buckets', () => {
-  let world: World
-  let server: Identity
-  const bucket = freshName()
+  const suite = useSuite('buckets')
+  const { bucket } = suite
 
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('buckets')
-    server = world.server
-    await send(server, { method: 'PUT', path: `/${bucket}` })
-    const put = await send(server, { method: 'PUT', path: `/${bucket}/key`, body: 'content' })
+  before(async () => {
+    const put = await send(suite.server, { method: 'PUT', path: `/${bucket}/key`, body: 'content' })
     expect(put.status).to.equal(200)
-  })
-
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
   })
 
   it('refuses names that S3 does not allow', async () => {
@@ -35,71 +25,71 @@ describe('buckets', () => {
       '192.168.1.1',
       'a.-b',
     ]) {
-      const response = await send(server, { method: 'PUT', path: `/${name}` })
+      const response = await send(suite.server, { method: 'PUT', path: `/${name}` })
       expectError(response, 400, 'InvalidBucketName')
     }
   })
 
   it('makes ones own bucket again without touching it', async () => {
-    const again = await send(server, { method: 'PUT', path: `/${bucket}` })
+    const again = await send(suite.server, { method: 'PUT', path: `/${bucket}` })
     expect(again.status).to.equal(200)
-    expect((await send(server, { path: `/${bucket}/key` })).text).to.equal('content')
+    expect((await send(suite.server, { path: `/${bucket}/key` })).text).to.equal('content')
   })
 
   it('refuses an unknown location and malformed XML', async () => {
     const unknown = `<CreateBucketConfiguration><LocationConstraint>mars-1</LocationConstraint></CreateBucketConfiguration>`
     const path = `/${freshName()}`
-    const located = await send(server, { method: 'PUT', path, body: unknown })
+    const located = await send(suite.server, { method: 'PUT', path, body: unknown })
     expectError(located, 400, 'InvalidLocationConstraint')
     for (const body of ['<CreateBucketConfiguration>', '<Other/>', 'no xml']) {
-      expectError(await send(server, { method: 'PUT', path, body }), 400, 'MalformedXML')
+      expectError(await send(suite.server, { method: 'PUT', path, body }), 400, 'MalformedXML')
     }
-    expectError(await send(server, { path }), 404, 'NoSuchBucket')
+    expectError(await send(suite.server, { path }), 404, 'NoSuchBucket')
   })
 
   it('answers HEAD with the region, GET ?location with an empty constraint', async () => {
-    const head = await send(server, { method: 'HEAD', path: `/${bucket}` })
+    const head = await send(suite.server, { method: 'HEAD', path: `/${bucket}` })
     expect(head.status).to.equal(200)
     expect(head.headers['x-amz-bucket-region']).to.equal('us-east-1')
-    const location = await send(server, { path: `/${bucket}`, query: 'location' })
+    const location = await send(suite.server, { path: `/${bucket}`, query: 'location' })
     expect(location.status).to.equal(200)
     expect(text(location.text, 'LocationConstraint')).to.equal('')
     expect(location.text).to.contain('http://s3.amazonaws.com/doc/2006-03-01/')
   })
 
   it('refuses to delete a bucket that is missing or not empty', async () => {
-    expectError(await send(server, { method: 'DELETE', path: '/absent-bucket' }), 404, 'NoSuchBucket')
-    expectError(await send(server, { method: 'DELETE', path: `/${bucket}` }), 409, 'BucketNotEmpty')
+    expectError(await send(suite.server, { method: 'DELETE', path: '/absent-bucket' }), 404, 'NoSuchBucket')
+    expectError(await send(suite.server, { method: 'DELETE', path: `/${bucket}` }), 409, 'BucketNotEmpty')
   })
 
   it('deletes an empty bucket with pending uploads', async () => {
     const path = `/${freshName()}`
-    await send(server, { method: 'PUT', path })
-    const upload = await send(server, { method: 'POST', path: `${path}/k`, query: 'uploads' })
+    await send(suite.server, { method: 'PUT', path })
+    const upload = await send(suite.server, { method: 'POST', path: `${path}/k`, query: 'uploads' })
     expect(upload.status).to.equal(200)
-    expect((await send(server, { method: 'DELETE', path })).status).to.equal(204)
-    expectError(await send(server, { path }), 404, 'NoSuchBucket')
+    expect((await send(suite.server, { method: 'DELETE', path })).status).to.equal(204)
+    expectError(await send(suite.server, { path }), 404, 'NoSuchBucket')
   })
 
   it('lists buckets by name, in pages, by prefix and by region', async () => {
     const names = ['list-a', 'list-b', 'list-c']
-    for (const name of names) await send(server, { method: 'PUT', path: `/${name}` })
-    const all = await send(server, { path: '/', query: 'prefix=list-' })
+    for (const name of names) await send(suite.server, { method: 'PUT', path: `/${name}` })
+    const all = await send(suite.server, { path: '/', query: 'prefix=list-' })
     expect(all.text.match(/<Name>[^<]*/g)).to.deep.equal(names.map((name) => `<Name>${name}`))
     expect(text(all.text, 'ContinuationToken')).to.equal(undefined)
-    const first = await send(server, { path: '/', query: 'max-buckets=2&prefix=list-' })
+    const first = await send(suite.server, { path: '/', query: 'max-buckets=2&prefix=list-' })
     expect(first.text.match(/<Name>/g)).to.have.length(2)
     const token = text(first.text, 'ContinuationToken') ?? ''
     const query = `continuation-token=${encodeURIComponent(token)}&max-buckets=2&prefix=list-`
-    const second = await send(server, { path: '/', query })
+    const second = await send(suite.server, { path: '/', query })
     expect(text(second.text, 'Name')).to.equal('list-c')
     expect(text(second.text, 'ContinuationToken')).to.equal(undefined)
     const created = (page: string): string[] => page.match(/<CreationDate>[^<]*/g) ?? []
     expect(created(second.text)[0]).to.equal(created(all.text)[2])
-    const elsewhere = await send(server, { path: '/', query: 'bucket-region=eu-west-1&prefix=list-' })
+    const elsewhere = await send(suite.server, { path: '/', query: 'bucket-region=eu-west-1&prefix=list-' })
     expect(elsewhere.text.match(/<Name>/g)).to.equal(null)
-    const here = await send(server, { path: '/', query: 'bucket-region=us-east-1&prefix=list-' })
+    const here = await send(suite.server, { path: '/', query: 'bucket-region=us-east-1&prefix=list-' })
     expect(here.text.match(/<Name>/g)).to.have.length(3)
-    expect((await send(server, { path: '/' })).text.match(/<Name>list-/g)).to.have.length(3)
+    expect((await send(suite.server, { path: '/' })).text.match(/<Name>list-/g)).to.have.length(3)
   })
 })

@@ -1,54 +1,47 @@
 /** Presigned URLs: what they allow, how long, and what must not be changed about them. */
 import { expect } from 'chai'
-import { type Identity, presignQuery } from './support/signing.js'
+import { presignQuery } from './support/signing.js'
+import { useSuite } from './support/suite.js'
 import { send, sendPresigned, sendUnsigned } from './support/wire.js'
-import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { expectError } from './support/xml.js'
 
 const MINUTE_MS = 60_000
 
 describe('presigned URLs', () => {
-  let world: World
-  let server: Identity
-  const bucket = freshName()
+  const suite = useSuite('presigned')
+  const { bucket } = suite
 
-  before(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    world = await startWorld('presigned')
-    server = world.server
-    await send(server, { method: 'PUT', path: `/${bucket}` })
-    const put = await send(server, { method: 'PUT', path: `/${bucket}/key`, body: 'content' })
+  before(async () => {
+    const put = await send(suite.server, { method: 'PUT', path: `/${bucket}/key`, body: 'content' })
     expect(put.status).to.equal(200)
   })
 
-  after(async function () {
-    this.timeout(START_TIMEOUT_MS)
-    await world?.stop()
-  })
-
   it('serves a GET, and ranges of it by a header that was not signed', async () => {
-    expect((await sendPresigned(server, { path: `/${bucket}/key` })).text).to.equal('content')
-    const ranged = await sendPresigned(server, { path: `/${bucket}/key`, extra: { range: 'bytes=1-3' } })
+    expect((await sendPresigned(suite.server, { path: `/${bucket}/key` })).text).to.equal('content')
+    const ranged = await sendPresigned(suite.server, {
+      path: `/${bucket}/key`,
+      extra: { range: 'bytes=1-3' },
+    })
     expect(ranged.status).to.equal(206)
     expect(ranged.text).to.equal('ont')
   })
 
   it('stores a PUT', async () => {
     const path = `/${bucket}/presigned`
-    expect((await sendPresigned(server, { method: 'PUT', path, body: 'by URL' })).status).to.equal(200)
-    expect((await send(server, { path })).text).to.equal('by URL')
+    expect((await sendPresigned(suite.server, { method: 'PUT', path, body: 'by URL' })).status).to.equal(200)
+    expect((await send(suite.server, { path })).text).to.equal('by URL')
   })
 
   it('stores a PUT whose metadata stands in the signed query or in signed headers', async () => {
     const path = `/${bucket}/presigned-metadata`
     const parameters = { 'x-amz-meta-color': 'red', 'x-amz-acl': 'private' }
-    const byQuery = await sendPresigned(server, { method: 'PUT', path, parameters, body: 'x' })
+    const byQuery = await sendPresigned(suite.server, { method: 'PUT', path, parameters, body: 'x' })
     expect(byQuery.status, byQuery.text).to.equal(200)
-    expect((await send(server, { path })).headers['x-amz-meta-color']).to.equal('red')
+    expect((await send(suite.server, { path })).headers['x-amz-meta-color']).to.equal('red')
     const headers = { 'x-amz-meta-color': 'blue' }
-    const byHeader = await sendPresigned(server, { method: 'PUT', path, headers, body: 'x' })
+    const byHeader = await sendPresigned(suite.server, { method: 'PUT', path, headers, body: 'x' })
     expect(byHeader.status, byHeader.text).to.equal(200)
-    expect((await send(server, { path })).headers['x-amz-meta-color']).to.equal('blue')
+    expect((await send(suite.server, { path })).headers['x-amz-meta-color']).to.equal('blue')
   })
 
   it('overrides response headers', async () => {
@@ -60,7 +53,7 @@ describe('presigned URLs', () => {
       'response-content-language': 'tlh',
       'response-expires': 'Thu, 01 Jan 2099 00:00:00 GMT',
     }
-    const { headers } = await sendPresigned(server, { path: `/${bucket}/key`, parameters })
+    const { headers } = await sendPresigned(suite.server, { path: `/${bucket}/key`, parameters })
     for (const [name, value] of Object.entries(parameters)) {
       expect(headers[name.slice('response-'.length)]).to.equal(value)
     }
@@ -68,28 +61,32 @@ describe('presigned URLs', () => {
 
   it('refuses a life of nothing, less, or more than a week', async () => {
     for (const expires of ['0', '-1', '604801']) {
-      const response = await sendPresigned(server, { path: `/${bucket}/key`, expires })
+      const response = await sendPresigned(suite.server, { path: `/${bucket}/key`, expires })
       expectError(response, 400, 'AuthorizationQueryParametersError')
     }
-    const week = await sendPresigned(server, { path: `/${bucket}/key`, expires: '604800' })
+    const week = await sendPresigned(suite.server, { path: `/${bucket}/key`, expires: '604800' })
     expect(week.status).to.equal(200)
   })
 
   it('refuses an expired one, and one from the future', async () => {
     const path = `/${bucket}/key`
     const old = { path, expires: '60', atMs: Date.now() - 2 * MINUTE_MS }
-    expectError(await sendPresigned(server, old), 403, 'AccessDenied')
+    expectError(await sendPresigned(suite.server, old), 403, 'AccessDenied')
     const future = { path, atMs: Date.now() + 16 * MINUTE_MS }
-    expectError(await sendPresigned(server, future), 403, 'AccessDenied')
+    expectError(await sendPresigned(suite.server, future), 403, 'AccessDenied')
   })
 
   it('refuses a changed parameter, an added header and another method', async () => {
     const path = `/${bucket}/key`
-    const query = presignQuery(server, { path, parameters: { 'response-content-type': 'text/a' } })
+    const query = presignQuery(suite.server, { path, parameters: { 'response-content-type': 'text/a' } })
     const changed = { path, query: query.replace('text%2Fa', 'text%2Fb') }
-    expectError(await sendUnsigned(server, changed), 403, 'SignatureDoesNotMatch')
+    expectError(await sendUnsigned(suite.server, changed), 403, 'SignatureDoesNotMatch')
     const added = { path, query, headers: { 'x-amz-meta-a': '1' } }
-    expectError(await sendUnsigned(server, added), 403, 'AccessDenied')
-    expectError(await sendUnsigned(server, { method: 'DELETE', path, query }), 403, 'SignatureDoesNotMatch')
+    expectError(await sendUnsigned(suite.server, added), 403, 'AccessDenied')
+    expectError(
+      await sendUnsigned(suite.server, { method: 'DELETE', path, query }),
+      403,
+      'SignatureDoesNotMatch',
+    )
   })
 })
