@@ -1,6 +1,8 @@
 /** A chart in SVG: CPU time of one request beside the least that it can cost on the same machine. */
 import type { Figures } from './figures.js'
 
+/** Shown, and read out where the chart cannot be seen. */
+const TITLE = 'CPU time of one request, all server processes'
 const LEFT = 250
 const WIDTH = 900
 const ROW = 24
@@ -26,9 +28,10 @@ export function cpuChart(all: readonly Figures[]): string {
   const bars = rows.map((figures, index) => rowOf(figures, TOP + index * ROW, at))
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<title>${TITLE}</title>`,
     '<style>text{fill:#333}.axis{fill:#777;font-size:11px}.grid{stroke:#ddd}.least{fill:#9bbcd6}.measured{fill:#2b6a99}' +
       '@media (prefers-color-scheme: dark){text{fill:#ddd}.axis{fill:#999}.grid{stroke:#444}}</style>',
-    '<text x="0" y="16" font-size="14" font-weight="600">CPU time of one request, all server processes</text>',
+    `<text x="0" y="16" font-size="14" font-weight="600">${TITLE}</text>`,
     '<text class="axis" x="0" y="32">dark: measured · light: the least that this machine allows (docs/benchmarks.md)</text>',
     ...lines,
     ...bars,
