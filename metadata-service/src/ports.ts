@@ -125,6 +125,11 @@ export interface EntryStore {
   /** Linearizable: sees every entry that was applied before the call. All reads at one revision. */
   read(reads: readonly Read[]): Promise<ReadResult>
   /**
+   * The same, answered by the store itself where `read` may be answered by a copy of it. Without it `read` is as good.
+   * ● Whoever destroys something because a row is absent reads here: a copy may prove presence, never absence.
+   */
+  readAuthority?(reads: readonly Read[]): Promise<ReadResult>
+  /**
    * Events after `fromRevision` in order, then new ones as they come. Rejects with `Busy` when events after
    * `fromRevision` are no longer kept: the watcher then re-reads the range and watches from that revision.
    * Ends when `signal` aborts; rejects with `ShuttingDown` when the store closes.
@@ -150,6 +155,8 @@ export interface EntryStore {
 export interface KeyValueStore {
   commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult>
   read(reads: readonly Read[]): Promise<ReadResult>
+  /** Never answered by a copy of the store. ● For whoever destroys something because a row is absent. */
+  readAuthority(reads: readonly Read[]): Promise<ReadResult>
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent>
   grantLease(ttlMs: number): Promise<LeaseId>
   renewLease(lease: LeaseId): Promise<void>

@@ -30,7 +30,7 @@ import { FootprintSet, footprintOf } from './commit-footprint.js'
 import { Lane, type LaneStep, type Verdict } from './commit-lane.js'
 import { COMMIT_DEADLINE_MS } from './commit-limits.js'
 import { CommitQueue, type PendingCommit } from './commit-queue.js'
-import { ReadBatcher } from './commit-reads.js'
+import { authorityOf, ReadBatcher } from './commit-reads.js'
 import { Backoff } from './commit-retry.js'
 import { ChangeKeys, laneKey } from './commit-rows.js'
 import { sizeOf } from './commit-size.js'
@@ -70,6 +70,7 @@ class Batcher implements KeyValueStore {
   private readonly options: BatcherOptions
   private readonly queue = new CommitQueue()
   private readonly reads: ReadBatcher
+  private readonly authorityReads: ReadBatcher
   private readonly changeKeys: ChangeKeys
   private readonly slots: readonly Slot[]
   private isScheduled = false
@@ -80,6 +81,7 @@ class Batcher implements KeyValueStore {
     const { store, clock, random, service } = options
     this.options = options
     this.reads = new ReadBatcher(store)
+    this.authorityReads = store.readAuthority === undefined ? this.reads : new ReadBatcher(authorityOf(store))
     this.changeKeys = new ChangeKeys(clock, service)
     const { changeKeys } = this
     const run = random.bytes(8)
@@ -104,6 +106,10 @@ class Batcher implements KeyValueStore {
 
   read(reads: readonly Read[]): Promise<ReadResult> {
     return this.reads.read(reads)
+  }
+
+  readAuthority(reads: readonly Read[]): Promise<ReadResult> {
+    return this.authorityReads.read(reads)
   }
 
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
@@ -273,7 +279,7 @@ class Batcher implements KeyValueStore {
   }
 
   private async readRows({ keys }: CommitProof): Promise<ProofRows> {
-    const { revision, results } = await this.reads.read(keys.map((key) => ({ kind: 'get', key })))
+    const { revision, results } = await this.authorityReads.read(keys.map((key) => ({ kind: 'get', key })))
     return { revision, rows: results.map((found) => found[0]) }
   }
 }

@@ -14,6 +14,7 @@
  */
 import { CairnError, type Clock, hasCode, type Random, sameBytes } from '@cairn/protocol'
 import type { EntryFence, EntryStore, Put, StoreKey, StoreRow } from '../ports.js'
+import { authorityOf } from './commit-reads.js'
 import { Backoff } from './commit-retry.js'
 import { type ChangeKeys, HEAD_KEY } from './commit-rows.js'
 
@@ -133,7 +134,7 @@ export class Lane {
 
   private async readRow(): Promise<StoreRow | undefined> {
     const { store, key, changeKeys } = this.options
-    const { results } = await store.read([{ kind: 'get', key }])
+    const { results } = await authorityOf(store).read([{ kind: 'get', key }])
     const row = results[0]?.[0]
     if (row !== undefined) changeKeys.raise(lastMicrosOf(row.value))
     return row

@@ -12,12 +12,17 @@ interface WaitingRead {
   reject(error: CairnError): void
 }
 
+/** Where the requests go. */
+export interface Readable {
+  read(reads: readonly Read[]): Promise<ReadResult>
+}
+
 export class ReadBatcher {
-  private readonly store: EntryStore
+  private readonly store: Readable
   private readonly waiting: WaitingRead[] = []
   private inFlight = 0
 
-  constructor(store: EntryStore) {
+  constructor(store: Readable) {
     this.store = store
   }
 
@@ -77,5 +82,12 @@ export class ReadBatcher {
   /** One of them was at fault: the others do not suffer for it. */
   private async sendApart(batch: readonly WaitingRead[]): Promise<void> {
     for (const one of batch) await this.sendJointly([one])
+  }
+}
+
+/** Reads that no copy of the store answers. */
+export function authorityOf(store: EntryStore): Readable {
+  return {
+    read: (reads) => (store.readAuthority === undefined ? store.read(reads) : store.readAuthority(reads)),
   }
 }

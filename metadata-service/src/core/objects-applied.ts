@@ -35,7 +35,9 @@ export class AppliedOperations {
     let to: StoreKey | undefined = garbageRange().to
     while (to !== undefined && newestFirst.length < APPLIED_OPERATIONS_MAX) {
       const range = { from, to }
-      const { results } = await store.read([{ kind: 'scan', range, limit: RECALLED_PER_READ, reverse: true }])
+      const { results } = await store.readAuthority([
+        { kind: 'scan', range, limit: RECALLED_PER_READ, reverse: true },
+      ])
       const rows = results[0] ?? []
       for (const row of rows) newestFirst.push(...appliedIn(row))
       to = rows.length < RECALLED_PER_READ ? undefined : rows.at(-1)?.key

@@ -29,6 +29,6 @@ export async function acceptRestore(store: KeyValueStore): Promise<void> {
 }
 
 async function readHold(store: KeyValueStore): Promise<StoreRow | undefined> {
-  const { results } = await store.read([{ kind: 'get', key: RESTORED_KEY }])
+  const { results } = await store.readAuthority([{ kind: 'get', key: RESTORED_KEY }])
   return results[0]?.[0]
 }

@@ -3,6 +3,7 @@
  * (after their sender was told that the outcome is unknown, between or after its next calls), and reads fail.
  */
 import { CairnError, type Random } from '@cairn/protocol'
+import { authorityOf } from '../core/commit-reads.js'
 import type {
   CommitResult,
   Entry,
@@ -94,13 +95,22 @@ class BadLine implements FaultyEntryStore {
   }
 
   async read(reads: readonly Read[]): Promise<ReadResult> {
+    await this.meetFault()
+    return this.store.read(reads)
+  }
+
+  async readAuthority(reads: readonly Read[]): Promise<ReadResult> {
+    await this.meetFault()
+    return authorityOf(this.store).read(reads)
+  }
+
+  private async meetFault(): Promise<void> {
     await this.deliverLate()
     if (this.failingReads > 0 || this.random.fraction() < this.rate) {
       this.failingReads = Math.max(0, this.failingReads - 1)
       this.faults++
       throw new CairnError('ConnectionLost', 'the read is lost')
     }
-    return this.store.read(reads)
   }
 
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {

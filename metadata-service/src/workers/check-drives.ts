@@ -87,7 +87,7 @@ class DriveCheck {
   private async judge(batch: readonly Listed[]): Promise<OrphanVerdict[]> {
     const owners = batch.map(({ copies }) => [...copies.values()].find(({ owner }) => owner)?.owner)
     const known = owners.flatMap((owner) => owner ?? [])
-    const { results } = await this.work.store.read([
+    const { results } = await this.work.store.readAuthority([
       ...known.flatMap(orphanReads),
       ...batch.map(({ block }) => ({ kind: 'get' as const, key: sessionKey(sessionOf(block)) })),
     ])

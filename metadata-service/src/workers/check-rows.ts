@@ -198,7 +198,7 @@ class RowCheck {
     const still: boolean[] = []
     for (let at = 0; at < batch.length; at += ROWS_PER_READ) {
       const some = batch.slice(at, at + ROWS_PER_READ)
-      const { results } = await this.work.store.read(
+      const { results } = await this.work.store.readAuthority(
         some.map(({ row }) => ({ kind: 'get', key: row.storeRow.key })),
       )
       still.push(...some.map(({ row }, index) => results[index]?.[0]?.revision === row.storeRow.revision))

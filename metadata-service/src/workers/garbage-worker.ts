@@ -162,7 +162,7 @@ export class GarbageWorker {
     const liveness: MapLiveness[] = []
     for (let at = 0; at < maps.length; at += MAPS_PER_READ) {
       const some = maps.slice(at, at + MAPS_PER_READ)
-      const { results } = await this.options.store.read(some.flatMap(livenessReads))
+      const { results } = await this.options.store.readAuthority(some.flatMap(livenessReads))
       some.forEach(({ map }, index) => {
         liveness.push(judgeMap(map, results[index * 2] ?? [], results[index * 2 + 1] ?? []))
       })

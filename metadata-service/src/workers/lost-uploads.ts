@@ -40,7 +40,7 @@ export async function abortLostUploads(
 async function lostAmong(store: KeyValueStore, rows: readonly StoreRow[]): Promise<StoredUploadRow[]> {
   const uploads = rows.map(uploadOfRow).filter(({ row }) => isLive(row))
   if (uploads.length === 0) return []
-  const { results } = await store.read(
+  const { results } = await store.readAuthority(
     uploads.map(({ row }) => ({ kind: 'get', key: bucketKey(row.bucket) })),
   )
   return uploads.filter(({ place }, at) => {

@@ -138,7 +138,7 @@ export class OrphanWorker {
     const gone: SessionId[] = []
     for (let at = 0; at < sessions.length; at += 100) {
       const some = sessions.slice(at, at + 100)
-      const { results } = await this.options.store.read(
+      const { results } = await this.options.store.readAuthority(
         some.map((session) => ({ kind: 'get', key: sessionKey(session) })),
       )
       gone.push(...some.filter((_, index) => results[index]?.length === 0))
@@ -184,7 +184,7 @@ export class OrphanWorker {
     owners: readonly BlockOwner[],
     verdicts: Map<string, OrphanVerdict>,
   ): Promise<void> {
-    const { results } = await this.options.store.read(owners.flatMap(orphanReads))
+    const { results } = await this.options.store.readAuthority(owners.flatMap(orphanReads))
     owners.forEach((owner, at) => {
       verdicts.set(nameOf(owner), judgeOwner(owner, answersOf(results, at)))
     })
@@ -208,7 +208,7 @@ export async function readGarbageMaps(store: KeyValueStore, clock: Clock): Promi
   const maps = new Set<string>()
   let range = garbageRange()
   for (;;) {
-    const { results } = await store.read([{ kind: 'scan', range, limit: GARBAGE_ROWS_PER_READ }])
+    const { results } = await store.readAuthority([{ kind: 'scan', range, limit: GARBAGE_ROWS_PER_READ }])
     const rows = results[0] ?? []
     for (const map of mapsInGarbage(rows)) maps.add(map)
     const last = rows.at(-1)

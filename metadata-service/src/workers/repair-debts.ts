@@ -25,7 +25,7 @@ export async function readDebts(store: KeyValueStore): Promise<Debts> {
   const byPool = new Map<number, StoreRow[]>()
   let range = dirtyRange()
   for (;;) {
-    const { results } = await store.read([{ kind: 'scan', range, limit: ROWS_PER_READ }])
+    const { results } = await store.readAuthority([{ kind: 'scan', range, limit: ROWS_PER_READ }])
     const rows = results[0] ?? []
     for (const row of rows) {
       const { pool } = parseDirtyKey(row.key)

@@ -264,7 +264,9 @@ export class RepairWorker {
 
   /** ● Whether rows name these blocks: read in the store, at one revision. */
   private async confirm(tasks: readonly Task[]): Promise<BlockLiveness[]> {
-    const { results } = await this.options.store.read(tasks.flatMap(({ facts }) => orphanReads(facts.owner)))
+    const { results } = await this.options.store.readAuthority(
+      tasks.flatMap(({ facts }) => orphanReads(facts.owner)),
+    )
     return tasks.map(({ suspect, facts }, at) =>
       judgeBlock(suspect.block, facts.owner, results.slice(at * READS_PER_OWNER, (at + 1) * READS_PER_OWNER)),
     )

@@ -79,7 +79,7 @@ async function sweep(
 ): Promise<FreedMaps> {
   let result: FreedMaps = { freedBytes: 0, complete: true }
   while (!signal.aborted) {
-    const { results } = await store.read([{ kind: 'scan', range, limit: ROWS_PER_STEP }])
+    const { results } = await store.readAuthority([{ kind: 'scan', range, limit: ROWS_PER_STEP }])
     const rows = results[0] ?? []
     if (rows.length === 0) return result
     result = join(result, await handle(rows))

@@ -11,7 +11,7 @@ const UPLOADS_OF_KEY_MAX = 10_000
 /** True once the upload that this clean-up row is about has no row any more. */
 export async function removeUploadRow(store: KeyValueStore, garbage: GarbageRow): Promise<boolean> {
   const range = uploadRange(garbage.space, garbage.key)
-  const { results } = await store.read([{ kind: 'scan', range, limit: UPLOADS_OF_KEY_MAX }])
+  const { results } = await store.readAuthority([{ kind: 'scan', range, limit: UPLOADS_OF_KEY_MAX }])
   const rows = results[0] ?? []
   const found = rows.find(({ value }) => isEnded(UploadRow.decode(value), garbage))
   if (found === undefined) return true

@@ -41,6 +41,7 @@ function batcherOf(store: KeyValueStore): KeyValueStore {
   return {
     commit: (commit) => store.commit(commit),
     read: (reads) => store.read(reads),
+    readAuthority: (reads) => store.readAuthority(reads),
     watch: (range, from, signal) => store.watch(range, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),

@@ -125,6 +125,7 @@ export function withoutBatcher(store: EntryStore): KeyValueStore {
       return result
     },
     read: (reads: readonly Read[]): Promise<ReadResult> => store.read(reads),
+    readAuthority: (reads: readonly Read[]): Promise<ReadResult> => store.read(reads),
     watch: (within, from, signal): AsyncIterable<StoreEvent> => store.watch(within, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),
@@ -149,6 +150,7 @@ export function withIsolationCheck(store: EntryStore): EntryStore {
       return store.apply(entry)
     },
     read: (reads) => store.read(reads),
+    readAuthority: (reads) => store.readAuthority?.(reads) ?? store.read(reads),
     watch: (within, from, signal) => store.watch(within, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),

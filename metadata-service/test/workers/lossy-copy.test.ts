@@ -1,0 +1,82 @@
+import { expect } from 'chai'
+import { isGarbageHeld, RESTORED_KEY } from '../../src/core/restore-hold.js'
+import { abortUpload } from '../../src/core/uploads.js'
+import { putPart } from '../../src/core/uploads-parts.js'
+import type { KeyValueStore, Read, ReadResult } from '../../src/ports.js'
+import { GarbageWorker } from '../../src/workers/garbage-worker.js'
+import { abortLostUploads } from '../../src/workers/lost-uploads.js'
+import { OrphanWorker } from '../../src/workers/orphan-worker.js'
+import { UploadWorld } from '../core/upload-world.js'
+
+/** A store whose copy, which answers `read`, has lost every row but those of garbage and uploads. */
+function withLossyCopy(store: KeyValueStore): KeyValueStore {
+  const keeps = (key: Uint8Array): boolean => key[0] === 0x67 || key[0] === 0x75
+  return {
+    commit: (commit) => store.commit(commit),
+    async read(reads: readonly Read[]): Promise<ReadResult> {
+      const { revision, results } = await store.read(reads)
+      return { revision, results: results.map((rows) => rows.filter(({ key }) => keeps(key))) }
+    },
+    readAuthority: (reads) => store.readAuthority(reads),
+    watch: (range, from, signal) => store.watch(range, from, signal),
+    grantLease: (ttlMs) => store.grantLease(ttlMs),
+    renewLease: (lease) => store.renewLease(lease),
+    revokeLease: (lease) => store.revokeLease(lease),
+    close: () => store.close(),
+  }
+}
+
+async function open() {
+  const world = await UploadWorld.open(43)
+  const space = await world.run(world.bucket())
+  return { world, space, store: withLossyCopy(world.store) }
+}
+
+describe('A copy of the store that has lost rows', () => {
+  it('does not make the orphan worker delete blocks that rows name, nor those of a live writer', async () => {
+    const { world, space, store } = await open()
+    const writer = await world.run(world.sessions.open({ role: 'gateway', name: 'other' }))
+    await world.run(world.put(space, 'kept', { session: writer }))
+    await world.run(world.put(space, 'alive'))
+    world.blockMap({ space, bucket: 'b', key: 'k', map: world.op() })
+    await world.run(world.sessions.close(writer))
+    const worker = new OrphanWorker({ store, clock: world.clock, inspector: world.drives, graceSeconds: 0 })
+    expect(await world.run(worker.runOnce())).to.include({ orphansDeleted: 0 })
+    expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
+  it('does not make the garbage worker free blocks that a copied object shares', async () => {
+    const { world, space, store } = await open()
+    await world.run(world.put(space, 's'))
+    const { etag } = (await world.run(world.namespace.getObject({ bucket: 'b', key: 's' }))).object
+    const context = { session: world.session, op: world.op(), poolEpoch: 1, dirtyGroups: [] }
+    const source = { bucket: 'b', key: 's', etag }
+    await world.run(world.namespace.copyObject({ context, source, bucket: 'b', key: 'copy', owner: 'o' }))
+    await world.run(world.delete('s'))
+    const worker = new GarbageWorker({ store, clock: world.clock, reclaimer: world.drives, graceSeconds: 0 })
+    expect(await world.run(worker.runOnce())).to.include({ freedBytes: 0 })
+    expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
+  it('does not make a clean-up believe that the parts of an upload are gone', async () => {
+    const { world, space, store } = await open()
+    const upload = await world.run(world.create('k'))
+    await world.run(putPart(world.world, world.partRequest(upload, space, 1, world.session)))
+    await world.run(abortUpload(world.world, { ...upload, bucket: 'b', op: world.op() }))
+    const worker = new GarbageWorker({ store, clock: world.clock, reclaimer: world.drives, graceSeconds: 0 })
+    expect(await world.run(worker.runOnce())).to.include({ freedBytes: 10 })
+  })
+
+  it('does not abort uploads of a bucket that is there', async () => {
+    const { world, store } = await open()
+    await world.run(world.create('k'))
+    expect(await world.run(abortLostUploads(store, world.clock))).to.equal(0)
+  })
+
+  it('does not end the hold on garbage after a restore', async () => {
+    const { world, store } = await open()
+    const puts = [{ key: RESTORED_KEY, value: Buffer.from('x') }]
+    await world.run(world.store.commit({ compares: [], puts, proof: { keys: [], carries: () => false } }))
+    expect(await world.run(isGarbageHeld(store))).to.equal(true)
+  })
+})
