@@ -153,6 +153,7 @@ export const S3_CODE_OF: Readonly<Record<ErrorCode, S3ErrorCode>> = {
   ConditionalConflict: 'ConditionalRequestConflict',
   SessionExpired: 'ServiceUnavailable',
   StaleClusterMap: 'ServiceUnavailable',
+  SessionMoved: 'ServiceUnavailable',
   OutcomeUnknown: 'InternalError',
   InvalidArgument: 'InvalidArgument',
   NoSuchBlock: 'InternalError',

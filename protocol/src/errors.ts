@@ -28,6 +28,8 @@ export const ERROR_CODES = {
   StaleClusterMap: 33,
   OutcomeUnknown: 34,
   InvalidArgument: 35,
+  /** The session is bound to another service, or by another route: this attempt has done nothing. */
+  SessionMoved: 36,
   // Blocks.
   NoSuchBlock: 50,
   BlockCorrupt: 51,

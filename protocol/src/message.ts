@@ -99,6 +99,23 @@ export function oneOf<T extends string>(...words: readonly T[]): FieldCodec<T> {
   }
 }
 
+/** A list of texts as one optional field: unlike `list`, it may be absent. */
+export const texts: FieldCodec<readonly string[]> = {
+  wire: WIRE_BYTES,
+  write(writer, value) {
+    const mark = writer.beginDelimited()
+    for (const content of value) writer.text(content)
+    writer.endDelimited(mark)
+  },
+  read(reader) {
+    const outer = reader.enter()
+    const value: string[] = []
+    while (!reader.done) value.push(reader.text())
+    reader.leave(outer)
+    return value
+  },
+}
+
 /** A map of text to text, in insertion order. */
 export const textMap: FieldCodec<Record<string, string>> = {
   wire: WIRE_BYTES,

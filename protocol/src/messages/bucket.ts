@@ -12,9 +12,10 @@ import {
   required,
   text,
 } from '../message.js'
+import { ATTEMPT_FIELD, Attempt, type Attempted } from './attempt.js'
 import { BucketInfo, type VersioningState } from './object.js'
 
-export interface CreateBucketRequest {
+export interface CreateBucketRequest extends Attempted {
   readonly op: OpId
   readonly bucket: string
   readonly owner: string
@@ -28,6 +29,7 @@ export const CreateBucketRequest: Message<CreateBucketRequest> = message<CreateB
     bucket: required(2, text),
     owner: required(3, text),
     region: required(4, text),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
 export interface BucketRequest {
@@ -36,7 +38,7 @@ export interface BucketRequest {
 export const BucketRequest: Message<BucketRequest> = message<BucketRequest>('BucketRequest', 1, {
   bucket: required(1, text),
 })
-export interface DeleteBucketRequest {
+export interface DeleteBucketRequest extends Attempted {
   readonly op: OpId
   readonly bucket: string
 }
@@ -46,9 +48,10 @@ export const DeleteBucketRequest: Message<DeleteBucketRequest> = message<DeleteB
   {
     op: required(1, bytes<OpId>()),
     bucket: required(2, text),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
-export interface SetBucketVersioningRequest {
+export interface SetBucketVersioningRequest extends Attempted {
   readonly op: OpId
   readonly bucket: string
   readonly versioning: VersioningState
@@ -58,6 +61,7 @@ export const SetBucketVersioningRequest: Message<SetBucketVersioningRequest> =
     op: required(1, bytes<OpId>()),
     bucket: required(2, text),
     versioning: required(3, oneOf<VersioningState>('unset', 'enabled', 'suspended')),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   })
 export interface ListBucketsRequest {
   readonly prefix: string
@@ -111,7 +115,7 @@ export const GetBucketConfigurationResponse: Message<GetBucketConfigurationRespo
     document: optional(1, bytes()),
   })
 /** Replaces a document, or removes it when none is given. It goes with the bucket. */
-export interface SetBucketConfigurationRequest {
+export interface SetBucketConfigurationRequest extends Attempted {
   readonly op: OpId
   readonly bucket: string
   readonly kind: BucketConfigurationKind
@@ -123,4 +127,5 @@ export const SetBucketConfigurationRequest: Message<SetBucketConfigurationReques
     bucket: required(2, text),
     kind: required(3, bucketConfigurationKind),
     document: optional(4, bytes()),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   })

@@ -1,6 +1,6 @@
 /** Messages of the cluster map: chunk servers announce themselves, everybody reads the map. */
 import { ClusterMap, Member } from '../cluster-map.js'
-import { integer, list, type Message, message, optional, required, text } from '../message.js'
+import { integer, list, type Message, message, optional, required, text, texts } from '../message.js'
 import { DriveReport } from './chunk.js'
 
 export interface GetClusterMapRequest {
@@ -14,11 +14,13 @@ export const GetClusterMapRequest: Message<GetClusterMapRequest> = message<GetCl
 )
 export interface GetClusterMapResponse {
   readonly map?: ClusterMap
+  /** Addresses of the metadata services that live. */
+  readonly services?: readonly string[]
 }
 export const GetClusterMapResponse: Message<GetClusterMapResponse> = message<GetClusterMapResponse>(
   'GetClusterMapResponse',
   1,
-  { map: optional(1, ClusterMap) },
+  { map: optional(1, ClusterMap), services: optional(2, texts) },
 )
 
 /** A drive as its server found it. The place decides whether a new drive may take over an old one's groups. */

@@ -41,7 +41,13 @@ import {
   SetObjectTagsRequest,
   SetObjectTagsResponse,
 } from './object-write.js'
-import { OpenSessionRequest, OpenSessionResponse, SessionRequest } from './session.js'
+import {
+  MoveSessionRequest,
+  MoveSessionResponse,
+  OpenSessionRequest,
+  OpenSessionResponse,
+  SessionRequest,
+} from './session.js'
 import {
   AcceptRestoreRequest,
   CheckReport,
@@ -89,6 +95,12 @@ export const openSession: RpcMethod<OpenSessionRequest, OpenSessionResponse> = m
 )
 export const renewSession: RpcMethod<SessionRequest, Done> = method(2, 'RenewSession', SessionRequest, Done)
 export const closeSession: RpcMethod<SessionRequest, Done> = method(3, 'CloseSession', SessionRequest, Done)
+export const moveSession: RpcMethod<MoveSessionRequest, MoveSessionResponse> = method(
+  4,
+  'MoveSession',
+  MoveSessionRequest,
+  MoveSessionResponse,
+)
 export const getClusterMap: RpcMethod<GetClusterMapRequest, GetClusterMapResponse> = method(
   10,
   'GetClusterMap',

@@ -14,6 +14,7 @@ import {
   text,
 } from '../message.js'
 import { type KeptMessage, kept } from '../repeated-message.js'
+import { ATTEMPT_FIELD, Attempt, type Attempted } from './attempt.js'
 import {
   ObjectAttributes,
   ObjectChecksum,
@@ -39,7 +40,7 @@ export const WriteContext: Message<WriteContext> = message<WriteContext>('WriteC
   dirtyGroups: list(4, integer),
 })
 
-export interface PutObjectRequest {
+export interface PutObjectRequest extends Attempted {
   readonly context: WriteContext
   readonly bucket: string
   /** The space the blocks were written for; a bucket made again meanwhile is `NoSuchBucket`. */
@@ -65,6 +66,7 @@ export const PutObjectRequest: Message<PutObjectRequest> = message<PutObjectRequ
   attributes: required(9, ObjectAttributes),
   checksum: optional(10, ObjectChecksum),
   preconditions: optional(11, WritePreconditions),
+  attempt: optional(ATTEMPT_FIELD, Attempt),
 })
 /** `versionId` is absent in a bucket that was never versioned. */
 export interface PutObjectResponse {
@@ -116,7 +118,7 @@ export const DeleteItem: Message<DeleteItem> = message<DeleteItem>('DeleteItem',
   preconditions: optional(4, WritePreconditions),
 })
 /** At most LIST_PAGE_MAX items. */
-export interface DeleteObjectsRequest {
+export interface DeleteObjectsRequest extends Attempted {
   readonly bucket: string
   readonly owner: string
   readonly items: readonly DeleteItem[]
@@ -124,7 +126,12 @@ export interface DeleteObjectsRequest {
 export const DeleteObjectsRequest: Message<DeleteObjectsRequest> = message<DeleteObjectsRequest>(
   'DeleteObjectsRequest',
   1,
-  { bucket: required(1, text), owner: required(2, text), items: list(3, DeleteItem) },
+  {
+    bucket: required(1, text),
+    owner: required(2, text),
+    items: list(3, DeleteItem),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
+  },
 )
 /** One for each item, in order. A missing key or version is a success without a version id. */
 export interface DeleteOutcome {
@@ -171,7 +178,7 @@ export const ObjectSource: Message<ObjectSource> = message<ObjectSource>('Object
   mapId: optional(5, bytes<OpId>()),
 })
 /** Copies by reference: the new row names the same map, and an `r/` row keeps that map alive. */
-export interface CopyObjectRequest {
+export interface CopyObjectRequest extends Attempted {
   readonly context: WriteContext
   readonly source: ObjectSource
   readonly bucket: string
@@ -198,6 +205,7 @@ export const CopyObjectRequest: Message<CopyObjectRequest> = message<CopyObjectR
     checksum: optional(7, ObjectChecksum),
     preconditions: optional(8, WritePreconditions),
     etag: optional(9, text),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
 export interface CopyObjectResponse {
@@ -220,7 +228,7 @@ export const CopyObjectResponse: Message<CopyObjectResponse> = message<CopyObjec
 )
 
 /** Replaces the tags of a version that exists; changes neither its id nor its time. Empty removes them. */
-export interface SetObjectTagsRequest {
+export interface SetObjectTagsRequest extends Attempted {
   readonly op: OpId
   readonly bucket: string
   readonly key: string
@@ -237,6 +245,7 @@ export const SetObjectTagsRequest: Message<SetObjectTagsRequest> = message<SetOb
     key: required(3, text),
     versionId: optional(4, text),
     tags: list(5, Tag),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
 /** `versionId` is absent in a bucket that was never versioned. */

@@ -2,6 +2,7 @@
 import { BlockMap } from '../block-map.js'
 import type { OpId, SpaceId } from '../ids.js'
 import { bytes, integer, list, type Message, message, optional, required, text } from '../message.js'
+import { ATTEMPT_FIELD, Attempt, type Attempted } from './attempt.js'
 import { ObjectChecksum, PartRun, WritePreconditions } from './object.js'
 import { WriteContext } from './object-write.js'
 import { UploadInfo, type UploadRequest } from './upload.js'
@@ -11,7 +12,7 @@ import { UploadInfo, type UploadRequest } from './upload.js'
  * takes the freeze over, and the attempt before can then no longer commit. If the upload is complete already,
  * `completed` holds its result.
  */
-export interface FreezeUploadRequest extends UploadRequest {
+export interface FreezeUploadRequest extends UploadRequest, Attempted {
   readonly op: OpId
 }
 export const FreezeUploadRequest: Message<FreezeUploadRequest> = message<FreezeUploadRequest>(
@@ -22,6 +23,7 @@ export const FreezeUploadRequest: Message<FreezeUploadRequest> = message<FreezeU
     key: required(2, text),
     uploadId: required(3, text),
     op: required(4, bytes<OpId>()),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
 export interface CompletedUpload {
@@ -54,7 +56,7 @@ export const FreezeUploadResponse: Message<FreezeUploadResponse> = message<Freez
   },
 )
 /** Second step of Complete, by the same op as the freeze. O(1) whatever the number of parts. */
-export interface CompleteUploadRequest {
+export interface CompleteUploadRequest extends Attempted {
   readonly context: WriteContext
   readonly bucket: string
   readonly key: string
@@ -85,9 +87,10 @@ export const CompleteUploadRequest: Message<CompleteUploadRequest> = message<Com
     listHash: required(10, text),
     preconditions: optional(11, WritePreconditions),
     partChecksums: optional(12, bytes()),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
-export interface AbortUploadRequest extends UploadRequest {
+export interface AbortUploadRequest extends UploadRequest, Attempted {
   readonly op: OpId
 }
 export const AbortUploadRequest: Message<AbortUploadRequest> = message<AbortUploadRequest>(
@@ -98,5 +101,6 @@ export const AbortUploadRequest: Message<AbortUploadRequest> = message<AbortUplo
     key: required(2, text),
     uploadId: required(3, text),
     op: required(4, bytes<OpId>()),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )

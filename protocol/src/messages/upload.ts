@@ -2,6 +2,7 @@
 import { BlockMap } from '../block-map.js'
 import type { OpId, SpaceId } from '../ids.js'
 import { boolean, bytes, integer, list, type Message, message, optional, required, text } from '../message.js'
+import { ATTEMPT_FIELD, Attempt, type Attempted } from './attempt.js'
 import {
   type ChecksumAlgorithm,
   type ChecksumType,
@@ -31,7 +32,7 @@ export const UploadInfo: Message<UploadInfo> = message<UploadInfo>('UploadInfo',
   checksumAlgorithm: optional(6, checksumAlgorithm),
   checksumType: optional(7, checksumType),
 })
-export interface CreateUploadRequest {
+export interface CreateUploadRequest extends Attempted {
   readonly op: OpId
   readonly bucket: string
   readonly key: string
@@ -51,6 +52,7 @@ export const CreateUploadRequest: Message<CreateUploadRequest> = message<CreateU
     attributes: required(5, ObjectAttributes),
     checksumAlgorithm: optional(6, checksumAlgorithm),
     checksumType: optional(7, checksumType),
+    attempt: optional(ATTEMPT_FIELD, Attempt),
   },
 )
 /** Names an upload; `NoSuchUpload` unless bucket, key and id all fit and it is open. */
@@ -77,7 +79,7 @@ export const GetUploadResponse: Message<GetUploadResponse> = message<GetUploadRe
   },
 )
 /** Stores one part; the one that commits last wins its number. `NoSuchUpload` once the upload is frozen. */
-export interface PutPartRequest {
+export interface PutPartRequest extends Attempted {
   readonly context: WriteContext
   readonly bucket: string
   readonly key: string
@@ -101,6 +103,7 @@ export const PutPartRequest: Message<PutPartRequest> = message<PutPartRequest>('
   etag: required(8, text),
   checksum: optional(9, ObjectChecksum),
   source: optional(10, ObjectSource),
+  attempt: optional(ATTEMPT_FIELD, Attempt),
 })
 export interface PartInfo {
   readonly partNumber: number
