@@ -7,6 +7,13 @@ export {
   restoreBackup,
 } from './adapters/backup.js'
 export type { CheckpointFacts } from './adapters/checkpoint-file.js'
+export type { EtcdLog } from './adapters/etcd-connection.js'
+export type { EtcdTls } from './adapters/etcd-endpoint.js'
+export {
+  type EtcdEntryStore,
+  type EtcdEntryStoreOptions,
+  openEtcdEntryStore,
+} from './adapters/etcd-entry-store.js'
 export {
   type JournalDriveStatus,
   type JournaledEntryStore,

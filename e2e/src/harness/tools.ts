@@ -15,6 +15,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   losetup: 'mount',
   'mkfs.ext4': 'e2fsprogs',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
 }
 
 export type Tool = keyof typeof PACKAGES

@@ -1,0 +1,218 @@
+/**
+ * Real members of etcd, each a process with a folder and ports of its own. `CAIRN_ETCD_BIN` names another binary than
+ * the one on PATH. Data lies below TMPDIR, which must not be a tmpfs where durability is tested.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeFolder, temporaryFolder } from './folders.js'
+import { freeLowPort } from './free-port.js'
+import { runOk } from './run.js'
+import { hasTool } from './tools.js'
+
+const BINARY = process.env.CAIRN_ETCD_BIN ?? 'etcd'
+const READY_TIMEOUT_MS = 60_000
+const POLL_MS = 20
+
+/** Paths of PEM files. */
+export interface EtcdCertificates {
+  readonly caFile: string
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+export interface EtcdOptions {
+  /** One member unless given. */
+  readonly members?: number
+  /** For members and clients alike, which then must show one of the same authority. */
+  readonly certificates?: EtcdCertificates
+  /** Further flags of every member, for example `--quota-backend-bytes=…`. */
+  readonly flags?: readonly string[]
+}
+
+export interface EtcdMember {
+  /** `host:port` for clients. */
+  readonly endpoint: string
+  readonly pid: number
+  signal(name: NodeJS.Signals): void
+  /** SIGKILL, then waits for the end. */
+  kill(): Promise<void>
+  /** Starts again on the same data and ports; resolves when the process runs. */
+  restart(): void
+  /** Samples of the metrics page by name, with labels. */
+  metrics(): Promise<Map<string, number>>
+}
+
+export interface EtcdCluster {
+  readonly members: readonly EtcdMember[]
+  readonly endpoints: readonly string[]
+  /** Resolves when every member answers and there is a leader. */
+  ready(): Promise<void>
+  leader(): Promise<EtcdMember>
+  /** Runs etcdctl; its stdout. */
+  control(...args: string[]): Promise<string>
+  /** Ends all members and removes their data. */
+  stop(): Promise<void>
+}
+
+/** Whether there is a binary to start. */
+export function hasEtcd(): Promise<boolean> {
+  return hasTool(BINARY)
+}
+
+/** Starts the members of a new cluster and waits until they serve. */
+export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdCluster> {
+  const folder = await temporaryFolder('etcd')
+  const places = await Promise.all(
+    Array.from({ length: options.members ?? 1 }, (_, at) => choosePlace(folder, `member-${at + 1}`)),
+  )
+  const initialCluster = places.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',')
+  const members = places.map((place) => startMember(place, options, initialCluster))
+  const cluster = describeCluster(members, options, folder)
+  try {
+    await cluster.ready()
+    return cluster
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
+}
+
+interface Place {
+  readonly name: string
+  readonly folder: string
+  readonly endpoint: string
+  readonly peerUrl: string
+  readonly metricsUrl: string
+}
+
+async function choosePlace(parent: string, name: string): Promise<Place> {
+  const folder = join(parent, name)
+  await mkdir(folder, { mode: 0o700 })
+  return {
+    name,
+    folder,
+    endpoint: `127.0.0.1:${await freeLowPort()}`,
+    peerUrl: `http://127.0.0.1:${await freeLowPort()}`,
+    metricsUrl: `http://127.0.0.1:${await freeLowPort()}`,
+  }
+}
+
+function flagsOf(place: Place, { certificates, flags = [] }: EtcdOptions, initialCluster: string): string[] {
+  const clientUrl = `${certificates === undefined ? 'http' : 'https'}://${place.endpoint}`
+  const plain = [
+    `--name=${place.name}`,
+    `--data-dir=${place.folder}`,
+    `--listen-client-urls=${clientUrl}`,
+    `--advertise-client-urls=${clientUrl}`,
+    `--listen-peer-urls=${place.peerUrl}`,
+    `--initial-advertise-peer-urls=${place.peerUrl}`,
+    `--listen-metrics-urls=${place.metricsUrl}`,
+    `--initial-cluster=${initialCluster}`,
+    '--logger=zap',
+    '--log-level=error',
+  ]
+  if (certificates === undefined) return [...plain, ...flags]
+  const { caFile, certFile, keyFile } = certificates
+  const secure = [`--trusted-ca-file=${caFile}`, `--cert-file=${certFile}`, `--key-file=${keyFile}`]
+  return [...plain, ...secure, '--client-cert-auth', ...flags]
+}
+
+interface RunningMember extends EtcdMember {
+  isHealthy(): Promise<boolean>
+  said(): string
+}
+
+function startMember(place: Place, options: EtcdOptions, initialCluster: string): RunningMember {
+  let child: ChildProcess
+  let ended: Promise<void>
+  let said = ''
+
+  function restart(): void {
+    const env = { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch }
+    const flags = flagsOf(place, options, initialCluster)
+    child = spawn(BINARY, flags, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-20_000)
+    })
+    ended = new Promise((resolve) => child.on('close', () => resolve()))
+  }
+
+  async function page(path: string): Promise<string> {
+    const response = await fetch(`${place.metricsUrl}${path}`, { signal: AbortSignal.timeout(2_000) })
+    return response.text()
+  }
+
+  restart()
+  return {
+    endpoint: place.endpoint,
+    get pid() {
+      return child.pid ?? 0
+    },
+    signal: (name) => void child.kill(name),
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
+    restart,
+    metrics: async () => readSamples(await page('/metrics')),
+    isHealthy: async () => (await page('/health').catch(() => '')).includes('"true"'),
+    said: () => said,
+  }
+}
+
+function describeCluster(
+  members: readonly RunningMember[],
+  { certificates }: EtcdOptions,
+  folder: string,
+): EtcdCluster {
+  const endpoints = members.map(({ endpoint }) => endpoint)
+  async function ready(): Promise<void> {
+    const until = performance.now() + READY_TIMEOUT_MS
+    for (const member of members) {
+      while (!(await member.isHealthy())) {
+        if (performance.now() > until) throw new Error(`etcd is not ready: ${member.said()}`)
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
+    }
+  }
+  return {
+    members,
+    endpoints,
+    ready,
+    async leader() {
+      for (;;) {
+        for (const member of members) {
+          const samples = await member.metrics().catch(() => undefined)
+          if (samples?.get('etcd_server_is_leader') === 1) return member
+        }
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
+    },
+    async control(...args) {
+      const secure =
+        certificates === undefined
+          ? []
+          : [
+              `--cacert=${certificates.caFile}`,
+              `--cert=${certificates.certFile}`,
+              `--key=${certificates.keyFile}`,
+            ]
+      const all = [`--endpoints=${endpoints.join(',')}`, ...secure, ...args]
+      return (await runOk('etcdctl', all, { env: { ETCDCTL_API: '3' } })).stdout.toString()
+    },
+    async stop() {
+      await Promise.all(members.map((member) => member.kill()))
+      await removeFolder(folder)
+    },
+  }
+}
+
+function readSamples(page: string): Map<string, number> {
+  const samples = new Map<string, number>()
+  for (const line of page.split('\n')) {
+    const at = line.lastIndexOf(' ')
+    if (at > 0 && !line.startsWith('#')) samples.set(line.slice(0, at), Number(line.slice(at + 1)))
+  }
+  return samples
+}

@@ -1,0 +1,182 @@
+/**
+ * The way to etcd: calls with deadlines of our own to one member, and to the next one when it does not answer.
+ *
+ * ● What may have reached etcd is sent again only if the caller says that a second time does no harm; what has certainly
+ *   not been decided on is, within the total deadline.
+ */
+import { CairnError, type Clock, hasCode, type Random, toCairnError } from '@cairn/protocol'
+import type { Metadata } from '@grpc/grpc-js'
+import { EtcdEndpoint, type EtcdStream, type EtcdTls } from './etcd-endpoint.js'
+import { closedError, hasReason, notReached } from './etcd-errors.js'
+import type { EtcdLibrary } from './etcd-library.js'
+import { ROUND_PAUSE_MS } from './etcd-limits.js'
+import { EtcdLogin } from './etcd-login.js'
+import type { EtcdMethod, EtcdRequest, EtcdResponse } from './etcd-messages.js'
+
+/** Where the adapter tells what happens to it; a pino logger fits. */
+export interface EtcdLog {
+  info(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface EtcdConnectionOptions {
+  /** `host:port`, or with `http://` or `https://` in front; any number of members of one cluster. */
+  readonly endpoints: readonly string[]
+  readonly tls?: EtcdTls
+  readonly user?: string
+  readonly password?: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log?: EtcdLog
+  readonly attemptMs: number
+  readonly totalMs: number
+}
+
+export class EtcdConnection {
+  private readonly options: EtcdConnectionOptions
+  private readonly library: EtcdLibrary
+  private readonly login: EtcdLogin
+  private endpoints: readonly EtcdEndpoint[]
+  /** Counts up; the member in use is the one at its remainder. */
+  private turn: number
+  private isClosed = false
+
+  constructor(library: EtcdLibrary, options: EtcdConnectionOptions) {
+    this.library = library
+    this.options = options
+    this.endpoints = this.connectAll(options.tls)
+    this.turn = Math.floor(options.random.fraction() * this.endpoints.length)
+    this.login = new EtcdLogin(library, options)
+  }
+
+  /** A call that may be made twice without harm. `Busy` when no member answers within the total deadline. */
+  ask<M extends EtcdMethod>(method: M, request: EtcdRequest<M>): Promise<EtcdResponse<M>> {
+    return this.call(method, this.encode(method, request), true)
+  }
+
+  /** A call that is made once, encoded by `encode`. `OutcomeUnknown` when its answer is lost, `Busy` if it was not sent. */
+  send<M extends EtcdMethod>(method: M, request: Buffer): Promise<EtcdResponse<M>> {
+    return this.call(method, request, false)
+  }
+
+  encode<M extends EtcdMethod>(method: M, request: EtcdRequest<M>): Buffer {
+    return this.library.methods[method].encode(request)
+  }
+
+  /** A stream to the member in use. `Busy` if there is none. */
+  async openStream<M extends EtcdMethod>(method: M): Promise<EtcdStream<M>> {
+    return this.repeat(true, async () => {
+      const { endpoint, metadata } = await this.reach()
+      return endpoint.stream(method, metadata)
+    })
+  }
+
+  /** The member in use did not keep its word: others are asked from now on. */
+  rotate(): void {
+    if (this.endpoints.length > 1) this.turn++
+  }
+
+  /** Further connections use these certificates. */
+  replaceTls(tls: EtcdTls): void {
+    for (const endpoint of this.endpoints) endpoint.retire()
+    this.endpoints = this.connectAll(tls)
+  }
+
+  assertOpen(): void {
+    if (this.isClosed) throw closedError()
+  }
+
+  close(): void {
+    this.isClosed = true
+    for (const endpoint of this.endpoints) endpoint.close()
+  }
+
+  private connectAll(tls: EtcdTls | undefined): readonly EtcdEndpoint[] {
+    return this.options.endpoints.map((name) => {
+      const address = name.replace(/^https?:\/\//, '').replace(/\/$/, '')
+      const isSecure = name.startsWith('https://') || (tls !== undefined && !name.startsWith('http://'))
+      return new EtcdEndpoint(this.library, this.options.clock, {
+        address,
+        tls: isSecure ? (tls ?? {}) : undefined,
+      })
+    })
+  }
+
+  private call<M extends EtcdMethod>(
+    method: M,
+    request: Buffer,
+    isHarmless: boolean,
+  ): Promise<EtcdResponse<M>> {
+    return this.repeat(isHarmless, async () => {
+      try {
+        return await this.callOnce(method, request)
+      } catch (error) {
+        if (!hasReason(error, 'token') || !this.login.isUsed) throw error
+        // With a new token, once: the old one has expired, or the member has forgotten it.
+        return await this.callOnce(method, request)
+      }
+    })
+  }
+
+  private async callOnce<M extends EtcdMethod>(method: M, request: Buffer): Promise<EtcdResponse<M>> {
+    const { attemptMs: timeoutMs } = this.options
+    const { endpoint, metadata } = await this.reach()
+    try {
+      return await endpoint.call(method, request, { metadata, timeoutMs })
+    } catch (error) {
+      if (hasCode(error, 'OutcomeUnknown', 'ConnectionLost')) this.leave(endpoint, error)
+      if (hasReason(error, 'token')) this.login.forget(metadata)
+      throw error
+    }
+  }
+
+  /** The member in use, with a connection to it. */
+  private async reach(): Promise<{ endpoint: EtcdEndpoint; metadata: Metadata }> {
+    const endpoint = this.endpoints[this.turn % this.endpoints.length]
+    if (endpoint === undefined) throw new CairnError('InvalidArgument', 'no member of etcd is named')
+    if (!endpoint.isReady && !(await endpoint.connect(this.options.attemptMs))) {
+      const error = notReached(`${endpoint.address} cannot be reached`)
+      this.leave(endpoint, error)
+      throw error
+    }
+    return { endpoint, metadata: await this.login.metadata(endpoint) }
+  }
+
+  private leave(endpoint: EtcdEndpoint, cause: CairnError): void {
+    if (this.isClosed || this.endpoints[this.turn % this.endpoints.length] !== endpoint) return
+    this.rotate()
+    this.options.log?.info({ endpoint: endpoint.address, err: cause }, 'etcd: another member is asked')
+  }
+
+  private async repeat<T>(isHarmless: boolean, attempt: () => Promise<T>): Promise<T> {
+    const { clock, totalMs } = this.options
+    const untilMs = clock.monotonicMs() + totalMs
+    for (let round = 1; ; round++) {
+      this.assertOpen()
+      try {
+        return await attempt()
+      } catch (error) {
+        this.assertRepeatable(toCairnError(error), isHarmless)
+        if (clock.monotonicMs() >= untilMs) throw noAnswer(error)
+      }
+      if (round % this.endpoints.length === 0) await this.pause()
+    }
+  }
+
+  /** Throws what must not, or need not, be tried again. */
+  private assertRepeatable(error: CairnError, isHarmless: boolean): void {
+    if (!hasCode(error, 'ConnectionLost') && !(isHarmless && hasCode(error, 'OutcomeUnknown'))) throw error
+    this.assertOpen()
+  }
+
+  private pause(): Promise<void> {
+    const { clock, random } = this.options
+    return new Promise((resolve) => {
+      clock.setTimer(ROUND_PAUSE_MS * (0.5 + random.fraction()), resolve)
+    })
+  }
+}
+
+function noAnswer(cause: unknown): CairnError {
+  return new CairnError('Busy', 'no member of etcd answers', { cause })
+}

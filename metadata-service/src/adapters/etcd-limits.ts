@@ -1,0 +1,47 @@
+/** Limits of the etcd adapter, with unit and reason. */
+
+/** Longest wait for one answer, in ms: etcd commits in milliseconds, and elects a new leader within 2.5 s. */
+export const ATTEMPT_MS: number = 1_500
+
+/** Longest time in ms in which a call may be tried at one member after another. */
+export const TOTAL_MS: number = 6_000
+
+/** Pause in ms before the members are tried anew, when none could be reached. */
+export const ROUND_PAUSE_MS: number = 50
+
+/** Time in ms after which an idle connection with calls under way is probed; etcd closes it if asked more often. */
+export const KEEPALIVE_MS: number = 5_000
+
+/** First and longest time in ms between two attempts to connect to a member. */
+export const RECONNECT_MS: number = 100
+export const RECONNECT_MS_MAX: number = 1_000
+
+/** Operations on one path of a transaction: etcd's own limit (`--max-txn-ops`). */
+export const OPERATIONS_MAX: number = 128
+
+/** Bytes of a request: etcd's own limit (`--max-request-bytes`). */
+export const REQUEST_BYTES_MAX: number = 1.5 * 1024 * 1024
+
+/** Bytes of a request that etcd's envelope of it may take. */
+export const ENVELOPE_BYTES_MAX: number = 512
+
+/** Time in ms without a word after which a follower compares its place with the head of the store. */
+export const SILENCE_MS: number = 2_000
+
+/** Time in ms in which a follower must have reached the head that was seen, before it counts as lost. */
+export const CATCH_UP_MS: number = 5_000
+
+/** Time in ms between two compactions of history; long ones stall writers. */
+export const COMPACT_EVERY_MS: number = 60_000
+
+/** How much history is kept, in ms: as long as a follower may be away without a new start. */
+export const HISTORY_MS: number = 600_000
+
+/** Keys of a range above which its scans are cut into narrow ranges: etcd counts up to the end of each. */
+export const WIDE_KEYS: number = 5_000
+
+/** Ranges whose density of keys is remembered. */
+export const RANGES_KNOWN_MAX: number = 1_000
+
+/** Leases whose time is remembered; further ones are left to etcd's clock alone. */
+export const LEASES_KNOWN_MAX: number = 10_000
