@@ -57,7 +57,8 @@ export function describeRaces(current: () => Subject): void {
         },
         { compares: [atRevision('b/x', revision)], puts: [put('o/x/1', 'object')] },
       )
-      expect(committed(results)).to.deep.equal([true, false])
+      // A store that is asked for both at once may also put the object before it deletes the range.
+      expect(results[0]?.committed).to.equal(true)
       expect(await find(subject, 'o/x/1')).to.equal(undefined)
     })
 

@@ -41,6 +41,15 @@ async function reopen(subject: Subject, how: 'after a clean close' | 'after a ki
   return again
 }
 
+export interface KeyValueStoreTraits {
+  /** `Subject.reopen` works. */
+  readonly outlivesProcess: boolean
+  /** For a store that counts the time of leases by itself: how long tests have theirs, in ms, and how late they end. */
+  readonly leases?: { readonly longMs: number; readonly shortMs: number; readonly lateMs: number }
+}
+
+const SIMULATED_LEASES = { longMs: 10_000, shortMs: 1_000, lateMs: 1 }
+
 /**
  * Runs the suite; `open` gives a fresh, empty store in a world of its own. A proof in these tests is the first value
  * put, so no two commits of a test put the same one.
@@ -48,7 +57,7 @@ async function reopen(subject: Subject, how: 'after a clean close' | 'after a ki
 export function describeKeyValueStore(
   name: string,
   open: (worldSeed?: number) => Promise<Subject>,
-  { outlivesProcess }: { outlivesProcess: boolean },
+  { outlivesProcess, leases = SIMULATED_LEASES }: KeyValueStoreTraits,
 ): void {
   describe(`${name} as a KeyValueStore`, () => {
     let subject: Subject
@@ -247,11 +256,11 @@ export function describeKeyValueStore(
 
     describe('leases', () => {
       it('deletes the rows of a lease that ends, and fails commits that compare their creation', async () => {
-        const lease = await settle(subject, subject.store.grantLease(10_000))
+        const lease = await settle(subject, subject.store.grantLease(leases.longMs))
         const created = await write(subject, put('s/1', 'session', lease), put('t', 'stays'))
         const one = { compares: [createdAt('s/1', created)], puts: [put('a', '1')] }
         expect((await commit(subject, one)).committed).to.equal(true)
-        await subject.world.clock.advance(10_001)
+        await subject.world.clock.advance(leases.longMs + leases.lateMs)
         expect((await commit(subject, { ...one, puts: [put('a', '2')] })).committed).to.equal(false)
         expect(await find(subject, 's/1')).to.equal(undefined)
         expect(text((await find(subject, 't'))?.value)).to.equal('stays')
@@ -259,28 +268,28 @@ export function describeKeyValueStore(
       })
 
       it('lives as long as it is renewed', async () => {
-        const lease = await settle(subject, subject.store.grantLease(10_000))
+        const lease = await settle(subject, subject.store.grantLease(leases.longMs))
         await write(subject, put('s/1', 'session', lease))
         for (let round = 0; round < 5; round++) {
-          await subject.world.clock.advance(8_000)
+          await subject.world.clock.advance(0.6 * leases.longMs)
           await settle(subject, subject.store.renewLease(lease))
         }
         expect(text((await find(subject, 's/1'))?.value)).to.equal('session')
-        await subject.world.clock.advance(10_001)
+        await subject.world.clock.advance(leases.longMs + leases.lateMs)
         expect(await find(subject, 's/1')).to.equal(undefined)
         expect(await codeOf(settle(subject, subject.store.renewLease(lease)))).to.equal('SessionExpired')
       })
 
       it('deletes the rows at once when it is revoked', async () => {
-        const lease = await settle(subject, subject.store.grantLease(10_000))
+        const lease = await settle(subject, subject.store.grantLease(leases.longMs))
         await write(subject, put('s/1', 'session', lease))
         await settle(subject, subject.store.revokeLease(lease))
         expect(await find(subject, 's/1')).to.equal(undefined)
       })
 
       it('refuses to put a row under a lease that has ended, and only that commit', async () => {
-        const lease = await settle(subject, subject.store.grantLease(1_000))
-        await subject.world.clock.advance(1_001)
+        const lease = await settle(subject, subject.store.grantLease(leases.shortMs))
+        await subject.world.clock.advance(leases.shortMs + leases.lateMs)
         const late: Commit = { compares: [], puts: [put('s/1', 'late', lease)] }
         const refused = codeOf(subject.store.commit({ ...late, proof: { keys: [], carries: () => false } }))
         const neighbour = write(subject, put('n', '1'))
@@ -291,10 +300,10 @@ export function describeKeyValueStore(
       })
 
       it('frees a row that is put again without the lease', async () => {
-        const lease = await settle(subject, subject.store.grantLease(1_000))
+        const lease = await settle(subject, subject.store.grantLease(leases.shortMs))
         await write(subject, put('s/1', 'session', lease))
         await write(subject, put('s/1', 'free'))
-        await subject.world.clock.advance(1_001)
+        await subject.world.clock.advance(leases.shortMs + leases.lateMs)
         expect(text((await find(subject, 's/1'))?.value)).to.equal('free')
       })
     })
@@ -331,10 +340,10 @@ export function describeKeyValueStore(
       })
 
       it('tells of rows that went with their lease', async () => {
-        const lease = await settle(subject, subject.store.grantLease(1_000))
+        const lease = await settle(subject, subject.store.grantLease(leases.shortMs))
         const from = await write(subject, put('w/1', '1', lease))
         const seen = take(subject.store.watch(range('w/', 'w0'), from, new AbortController().signal), 1)
-        await subject.world.clock.advance(1_001)
+        await subject.world.clock.advance(leases.shortMs + leases.lateMs)
         expect(await seen).to.deep.equal(['w/1=deleted'])
       })
     })

@@ -1,6 +1,6 @@
 /** What the suites run on: a store in a simulated world, and short ways to speak to it. */
 
-import type { Random } from '@cairn/protocol'
+import { type Random, systemClock } from '@cairn/protocol'
 import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
 import type {
   Commit,
@@ -31,6 +31,15 @@ export interface World {
 export function createWorld(ownSeed: number = seed): World {
   const random = createSeededRandom(ownSeed)
   return { random, clock: createSimulatedClock(random) }
+}
+
+/** A world whose time is real, for stores that are processes of their own. */
+export function createRealWorld(ownSeed: number = seed): World {
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+  return {
+    random: createSeededRandom(ownSeed),
+    clock: { ...systemClock, runUntil: (done) => done, advance: wait, jumpWall: () => undefined },
+  }
 }
 
 /** A store under test in its world. */
