@@ -3,6 +3,13 @@ import type { Database, Statement } from 'better-sqlite3'
 import { successorOfPrefix } from '../core/keys.js'
 import type { LeaseId, Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowTable, RowVersion } from './row-table.js'
+import {
+  PACKED_ROWS_MAX,
+  PACKED_ROWS_MIN,
+  type PackedRows,
+  packedRows,
+  unpackRows,
+} from './sqlite-packed-rows.js'
 import { openValue, sealValue } from './sqlite-row-check.js'
 
 /** What a rolled-up scan is told. */
@@ -47,7 +54,8 @@ class SqliteRows implements RowTable {
   private readonly selectVersion: Statement<[StoreKey], RowVersion>
   private readonly selectAscending: Statement<[StoreKey, StoreKey, number], RowTuple>
   private readonly selectDescending: Statement<[StoreKey, StoreKey, number], RowTuple>
-  private readonly selectRolledUp: Statement<[RolledUpScan], RowTuple>
+  private readonly selectPacked: Statement<[StoreKey, StoreKey, number], PackedRows>
+  private readonly selectRolledUp: Statement<[RolledUpScan], PackedRows>
   private readonly selectKeys: Statement<[StoreKey, StoreKey], Buffer>
   private readonly selectLeased: Statement<[number], Buffer>
   private readonly upsert: Statement<[StoreKey, Uint8Array, number, number, number | null]>
@@ -65,7 +73,10 @@ class SqliteRows implements RowTable {
     this.selectDescending = database
       .prepare<[StoreKey, StoreKey, number], RowTuple>(`${row} ${between} ORDER BY key DESC LIMIT ?`)
       .raw()
-    this.selectRolledUp = database.prepare<[RolledUpScan], RowTuple>(ROLLED_UP).raw()
+    this.selectPacked = database
+      .prepare<[StoreKey, StoreKey, number], PackedRows>(packedRows(`${row} ${between} ORDER BY key LIMIT ?`))
+      .raw()
+    this.selectRolledUp = database.prepare<[RolledUpScan], PackedRows>(packedRows(ROLLED_UP)).raw()
     this.selectKeys = database
       .prepare<[StoreKey, StoreKey], Buffer>(`SELECT key FROM rows WHERE ${between} ORDER BY key`)
       .pluck()
@@ -95,8 +106,9 @@ class SqliteRows implements RowTable {
 
   scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
     const { range, limit, reverse, rollUp } = read
-    if (rollUp !== undefined && reverse !== true) {
-      return this.scanRolledUp(read, rollUp)
+    if (reverse !== true && limit <= PACKED_ROWS_MAX) {
+      if (rollUp !== undefined) return this.scanRolledUp(read, rollUp)
+      if (limit >= PACKED_ROWS_MIN) return unpack(this.selectPacked.get(range.from, range.to, limit))
     }
     const statement = reverse === true ? this.selectDescending : this.selectAscending
     return statement.all(range.from, range.to, limit).map(toRow)
@@ -107,7 +119,7 @@ class SqliteRows implements RowTable {
     { from, delimiter }: RollUp,
   ): StoreRow[] {
     const behind = successorOfPrefix(delimiter)
-    return this.selectRolledUp.all({ ...range, place: from + 1, delimiter, behind, limit }).map(toRow)
+    return unpack(this.selectRolledUp.get({ ...range, place: from + 1, delimiter, behind, limit }))
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
@@ -135,6 +147,10 @@ class SqliteRows implements RowTable {
     for (const key of keys) this.deleteOne.run(key)
     return keys
   }
+}
+
+function unpack(rows: PackedRows | undefined): StoreRow[] {
+  return rows === undefined ? [] : unpackRows(rows)
 }
 
 function toRow([key, value, revision, created]: RowTuple): StoreRow {

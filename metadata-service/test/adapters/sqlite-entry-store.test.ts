@@ -151,6 +151,10 @@ describe('SqliteEntryStore', () => {
     writeFileSync(path, content)
     const store = open()
     expect(await codeOf(() => store.read([{ kind: 'get', key: bytes('row/2') }]))).to.equal('MessageCorrupt')
+    for (const limit of [10, 1000]) {
+      const scan = { kind: 'scan', range: range('row/', 'row0'), limit } as const
+      expect(await codeOf(() => store.read([scan]))).to.equal('MessageCorrupt')
+    }
     expect((await store.read([{ kind: 'get', key: bytes('row/1') }])).results[0]).to.have.length(1)
     await store.apply({ commits: [], always: [put('row/3', 'three')] })
   })

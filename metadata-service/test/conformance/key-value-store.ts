@@ -2,7 +2,7 @@
 
 import { hasCode } from '@cairn/protocol'
 import { expect } from 'chai'
-import type { Commit, CommitResult, StoreEvent } from '../../src/ports.js'
+import type { Commit, CommitResult, Read, StoreEvent, StoreRow } from '../../src/ports.js'
 import { describeRaces } from './key-value-races.js'
 import { describeAgainstModel } from './model.js'
 import {
@@ -203,6 +203,24 @@ export function describeKeyValueStore(
         expect(await scan(subject, ['s/b', 's/a'])).to.deep.equal([])
       })
 
+      it('gives the same rows in long scans as in short ones, byte by byte', async () => {
+        const rows = Array.from({ length: 100 }, (_, at) => ({
+          key: Buffer.concat([bytes('s/'), Buffer.from([at, 0, 255 - at]), Buffer.alloc(at, 0xff)]),
+          value: Buffer.from(Array.from({ length: at * 3 }, (__, place) => (at + place) % 256)),
+        }))
+        await write(subject, ...rows.slice(0, 50))
+        await write(subject, ...rows.slice(50))
+        const single = rows.map(({ key }): Read => ({ kind: 'get', key }))
+        const one = await settle(subject, subject.store.read(single))
+        const within = range('s/', 's0')
+        const long = await settle(subject, subject.store.read([{ kind: 'scan', range: within, limit: 1000 }]))
+        expect(long.results[0]?.map(contentOf)).to.deep.equal(one.results.map(([row]) => contentOf(row)))
+        const some = await settle(subject, subject.store.read([{ kind: 'scan', range: within, limit: 40 }]))
+        expect(some.results[0]?.map(contentOf)).to.deep.equal(long.results[0]?.slice(0, 40).map(contentOf))
+        const none = { kind: 'scan', range: range('t/', 't0'), limit: 1000 } as const
+        expect((await settle(subject, subject.store.read([none]))).results[0]).to.deep.equal([])
+      })
+
       it('gives the first row of every group, and every row that stands alone, when it may roll up', async () => {
         const groups = Array.from({ length: 40 }, (_, at) => String.fromCharCode(0x30 + at))
         const grouped = groups.flatMap((name) => [`s/${name}x/1`, `s/${name}x/2`, `s/${name}x/3`])
@@ -380,4 +398,9 @@ export function describeKeyValueStore(
   })
 
   describeAgainstModel(name, open)
+}
+
+function contentOf(row: StoreRow | undefined): unknown {
+  const { key, value, revision, created } = row ?? { key: [], value: [] }
+  return { key: [...key], value: [...value], revision, created }
 }
