@@ -1,6 +1,6 @@
 /** What must be true once all faults have ended: see `checkCluster`. */
 import type { ConnectedClient } from '@cairn/client'
-import { hasCode, listBlocks, type ObjectVersion, type RpcPeer } from '@cairn/protocol'
+import { hasCode, type ListedVersion, listBlocks, type RpcPeer } from '@cairn/protocol'
 import type { SimulatedCluster } from './cluster.js'
 import type { Ledger } from './history.js'
 import { explainKey } from './linearize.js'
@@ -116,7 +116,7 @@ async function checkVersions(ledger: Ledger, worker: Worker): Promise<void> {
 }
 
 /** Every version and marker; the listing is complete in one page. */
-async function allVersions(client: ConnectedClient): Promise<readonly ObjectVersion[]> {
+async function allVersions(client: ConnectedClient): Promise<readonly ListedVersion[]> {
   return (await client.listVersions(BUCKET)).versions
 }
 
@@ -182,7 +182,7 @@ async function checkStored(
 
 async function deleteEverything(
   cluster: SimulatedCluster,
-  versions: readonly ObjectVersion[],
+  versions: readonly ListedVersion[],
 ): Promise<void> {
   const client = cluster.clients[0]?.client
   const targets = versions.map(({ key, versionId }) => ({ key, versionId }))
@@ -209,7 +209,7 @@ interface References {
 
 async function referencedBlocks(
   client: ConnectedClient,
-  versions: readonly ObjectVersion[],
+  versions: readonly ListedVersion[],
 ): Promise<References> {
   const referenced = new Map<string, string>()
   const maps = new Set<string>()

@@ -158,7 +158,12 @@ export class FakeMetadata {
     handle(listObjects, ({ bucket, prefix, after, limit }) => {
       const all = [...this.objects.entries()].filter(([name]) => name.startsWith(`${bucket}/${prefix}`))
       const keys = all.map(([, object]) => object).filter(({ key }) => key > after)
-      const objects = keys.sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, limit)
+      const page = keys.sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, limit)
+      const objects = page.map((object) => ({
+        ...object,
+        storageClass: undefined,
+        checksum: object.checksum,
+      }))
       const truncated = keys.length > limit
       return { objects, commonPrefixes: [], truncated, next: objects.at(-1)?.key ?? '' }
     })

@@ -1,5 +1,5 @@
 /** Checksums as they stand in XML documents. */
-import type { ChecksumAlgorithm, ObjectChecksum } from '@cairn/protocol'
+import type { ChecksumAlgorithm, ChecksumKind, ObjectChecksum } from '@cairn/protocol'
 import { element } from '../xml/writer.js'
 
 /** `ChecksumCRC32`, `ChecksumCRC64NVME`, … */
@@ -14,7 +14,7 @@ export function checksumXml(checksum: ObjectChecksum | undefined): string {
 }
 
 /** Algorithm and type, as listings name them. */
-export function checksumKindXml(checksum: ObjectChecksum | undefined): string {
+export function checksumKindXml(checksum: ChecksumKind | undefined): string {
   if (checksum === undefined) return ''
   return element('ChecksumAlgorithm', checksum.algorithm) + element('ChecksumType', checksum.type)
 }

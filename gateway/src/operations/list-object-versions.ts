@@ -1,6 +1,6 @@
 import { S3Error } from '../errors.js'
 import { document, element } from '../xml/writer.js'
-import { commonPrefixesXml, versionXml } from './listing-xml.js'
+import { commonPrefixesXml, versionsXml } from './listing-xml.js'
 import { readEncoding, readPageSize } from './parameters.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
@@ -38,7 +38,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     (delimiter === '' ? '' : element('Delimiter', encoding.encode(delimiter))) +
     element('EncodingType', encoding.name) +
     element('IsTruncated', page.truncated) +
-    page.versions.map((version) => versionXml(version, encoding)).join('') +
+    versionsXml(page.versions, encoding) +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListVersionsResult', content))
 }

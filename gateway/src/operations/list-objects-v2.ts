@@ -1,6 +1,6 @@
 import { S3Error } from '../errors.js'
 import { document, element } from '../xml/writer.js'
-import { commonPrefixesXml, contentsXml } from './listing-xml.js'
+import { commonPrefixesXml, objectsXml } from './listing-xml.js'
 import { readEncoding, readPageSize } from './parameters.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
@@ -41,7 +41,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     (delimiter === '' ? '' : element('Delimiter', encoding.encode(delimiter))) +
     element('EncodingType', encoding.name) +
     element('IsTruncated', page.truncated) +
-    page.objects.map((object) => contentsXml(object, encoding, withOwner)).join('') +
+    objectsXml(page.objects, encoding, withOwner) +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListBucketResult', content))
 }

@@ -1,9 +1,8 @@
 /** Entries of listings, by string building: a thousand of them stand in one answer. */
-import type { ObjectVersion } from '@cairn/protocol'
+import type { ListedObject, ListedVersion } from '@cairn/protocol'
 import type { Principal } from '../authentication/principal.js'
 import { element, escapeXml, formatTime, parent } from '../xml/writer.js'
 import { checksumKindXml } from './checksum-xml.js'
-import { quoted } from './object-headers.js'
 import type { KeyEncoding } from './parameters.js'
 
 export function ownerXml(canonicalId: string): string {
@@ -18,37 +17,63 @@ export function initiatorXml(canonicalId: string, principal: Principal): string 
   return parent('Initiator', content) + parent('Owner', content)
 }
 
-/** One object of ListObjects and ListObjectsV2. */
-export function contentsXml(object: ObjectVersion, encoding: KeyEncoding, withOwner: boolean): string {
-  return parent(
-    'Contents',
-    element('Key', encoding.encode(object.key)) +
-      element('LastModified', formatTime(object.modifiedMs)) +
-      element('ETag', quoted(object.etag)) +
-      checksumKindXml(object.checksum) +
-      element('Size', object.sizeBytes) +
-      (withOwner ? ownerXml(object.owner) : '') +
-      element('StorageClass', object.attributes.storageClass ?? 'STANDARD'),
-  )
+/** The objects of ListObjects and ListObjectsV2. */
+export function objectsXml(
+  objects: readonly ListedObject[],
+  encoding: KeyEncoding,
+  withOwner: boolean,
+): string {
+  const owners = withOwner ? rememberLast(ownerXml) : noOwner
+  let xml = ''
+  for (const object of objects) {
+    const { key, modifiedMs, etag, checksum, sizeBytes, owner, storageClass } = object
+    xml += `<Contents><Key>${escapeXml(encoding.encode(key))}</Key><LastModified>${formatTime(modifiedMs)}</LastModified>${etagXml(etag)}${checksumKindXml(checksum)}<Size>${sizeBytes}</Size>${owners(owner)}${storageClassXml(storageClass)}</Contents>`
+  }
+  return xml
 }
 
-/** One version or delete marker of ListObjectVersions. */
-export function versionXml(version: ObjectVersion, encoding: KeyEncoding): string {
-  const head =
-    element('Key', encoding.encode(version.key)) +
-    element('VersionId', version.versionId) +
-    element('IsLatest', version.isLatest) +
-    element('LastModified', formatTime(version.modifiedMs))
-  if (version.deleteMarker) return parent('DeleteMarker', head + ownerXml(version.owner))
-  return parent(
-    'Version',
-    head +
-      element('ETag', quoted(version.etag)) +
-      checksumKindXml(version.checksum) +
-      element('Size', version.sizeBytes) +
-      element('StorageClass', version.attributes.storageClass ?? 'STANDARD') +
-      ownerXml(version.owner),
-  )
+/** The versions and delete markers of ListObjectVersions. */
+export function versionsXml(versions: readonly ListedVersion[], encoding: KeyEncoding): string {
+  const owners = rememberLast(ownerXml)
+  let xml = ''
+  for (const version of versions) {
+    const { key, versionId, isLatest, modifiedMs, deleteMarker, owner } = version
+    const head = `<Key>${escapeXml(encoding.encode(key))}</Key><VersionId>${versionId}</VersionId><IsLatest>${isLatest}</IsLatest><LastModified>${formatTime(modifiedMs)}</LastModified>`
+    xml += deleteMarker
+      ? `<DeleteMarker>${head}${owners(owner)}</DeleteMarker>`
+      : `<Version>${head}${contentXml(version)}${owners(owner)}</Version>`
+  }
+  return xml
+}
+
+function contentXml({ etag, checksum, sizeBytes, storageClass }: ListedVersion): string {
+  return `${etagXml(etag)}${checksumKindXml(checksum)}<Size>${sizeBytes}</Size>${storageClassXml(storageClass)}`
+}
+
+function etagXml(etag: string): string {
+  return `<ETag>&quot;${escapeXml(etag)}&quot;</ETag>`
+}
+
+function storageClassXml(storageClass: string | undefined): string {
+  return storageClass === undefined ? STANDARD : element('StorageClass', storageClass)
+}
+
+const STANDARD = element('StorageClass', 'STANDARD')
+
+function noOwner(): string {
+  return ''
+}
+
+/** Most entries of a page have the owner of the one before. */
+function rememberLast(make: (text: string) => string): (text: string) => string {
+  let last = ''
+  let made = make(last)
+  return (text) => {
+    if (text === last) return made
+    last = text
+    made = make(text)
+    return made
+  }
 }
 
 export function commonPrefixesXml(prefixes: readonly string[], encoding: KeyEncoding): string {

@@ -43,10 +43,18 @@ export function plainDocument(name: string, content: string): string {
   return `${DECLARATION}<${name}>${content}</${name}>`
 }
 
-/** ISO 8601 with milliseconds: how times stand in S3's XML. */
+/** ISO 8601 with milliseconds: how times stand in S3's XML. What lies in the second asked for last is not made anew. */
 export function formatTime(timeMs: number): string {
-  return new Date(timeMs).toISOString()
+  const second = Math.floor(timeMs / 1000)
+  if (second !== lastSecond) {
+    lastText = new Date(second * 1000).toISOString().slice(0, -4)
+    lastSecond = second
+  }
+  return `${lastText}${String(timeMs - second * 1000).padStart(3, '0')}Z`
 }
+
+let lastSecond = Number.NaN
+let lastText = ''
 
 function escapeCharacter(character: string): string {
   if (character === '\u0000') return '\ufffd'

@@ -1,10 +1,11 @@
 /** Decodes of a version's row only what a listing shows: a page has a thousand of them. */
 import {
   CairnError,
-  CHECKSUM_ALGORITHMS,
+  type ChecksumKind,
   type ChecksumType,
-  type ObjectChecksum,
-  type ObjectVersion,
+  checksumKind,
+  type ListedObject,
+  type ListedVersion,
 } from '@cairn/protocol'
 import { NULL_VERSION_ID } from './keys-version-id.js'
 import { Cursor } from './listing-cursor.js'
@@ -13,7 +14,7 @@ import { VERSION_FIELDS } from './rows.js'
 /** The part of a `VersionRow` that listings use. */
 export interface ListedRow {
   seq: number
-  /** In hex. */
+  /** In hex; empty where it was not asked for. */
   op: string
   isNull: boolean
   deleteMarker: boolean
@@ -22,7 +23,7 @@ export interface ListedRow {
   etag: string
   owner: string
   storageClass: string | undefined
-  checksum: ObjectChecksum | undefined
+  checksum: ChecksumKind | undefined
 }
 
 const FORMAT = 1
@@ -32,11 +33,20 @@ const STORAGE_CLASS_TAG = 8 * 8 + 2
 /** Fields 1 to 3 of `ObjectChecksum`. */
 const ALGORITHM_TAG = 8
 const TYPE_TAG = 2 * 8
-const VALUE_TAG = 3 * 8 + 2
 const CHECKSUM_TYPES: readonly ChecksumType[] = ['FULL_OBJECT', 'COMPOSITE']
 
+/** Reads a row with all that tells a version from the others of its key. */
+export function readListedVersion(value: Uint8Array): ListedRow {
+  return readRow(value, readVersionField)
+}
+
+/** Reads a row for a listing of objects, which shows no version ids: without `seq`, `op` and `isNull`. */
+export function readListedObject(value: Uint8Array): ListedRow {
+  return readRow(value, readField)
+}
+
 /** Reads up to the last field shown: the codec writes fields in the order of their numbers. */
-export function readListedRow(value: Uint8Array): ListedRow {
+function readRow(value: Uint8Array, read: (cursor: Cursor, row: ListedRow, tag: number) => void): ListedRow {
   const cursor = new Cursor(value)
   cursor.format(FORMAT, 'VersionRow')
   const row: ListedRow = {
@@ -56,37 +66,37 @@ export function readListedRow(value: Uint8Array): ListedRow {
     const tag = cursor.varint()
     field = tag >>> 3
     if (field > LAST_FIELD) break
-    readField(cursor, row, tag)
+    read(cursor, row, tag)
   }
   if (field < VERSION_FIELDS.attributes) throw new CairnError('MessageCorrupt', 'a VersionRow ends early')
   return row
 }
 
-/** The version as a listing shows it, without its block map. */
-export function showListedRow(row: ListedRow, key: string, isLatest: boolean): ObjectVersion {
+/** The object as a listing shows it. */
+export function showListedObject(row: ListedRow, key: string): ListedObject {
+  const { modifiedMs, sizeBytes, etag, owner, storageClass, checksum } = row
+  return { key, modifiedMs, sizeBytes, etag, owner, storageClass, checksum }
+}
+
+/** The version as a listing shows it. The row was read with its stamp. */
+export function showListedVersion(row: ListedRow, key: string, isLatest: boolean): ListedVersion {
   const { deleteMarker, modifiedMs, sizeBytes, etag, owner, storageClass, checksum } = row
   const versionId = row.isNull ? NULL_VERSION_ID : row.seq.toString(16).padStart(16, '0') + row.op
-  const attributes = storageClass === undefined ? NO_ATTRIBUTES : { storageClass }
-  const parts = NO_PARTS
-  const shown = {
+  return {
     key,
-    versionId,
-    isLatest,
-    deleteMarker,
     modifiedMs,
     sizeBytes,
     etag,
     owner,
-    attributes,
-    parts,
+    storageClass,
+    checksum,
+    versionId,
+    isLatest,
+    deleteMarker,
   }
-  return checksum === undefined ? shown : Object.assign(shown, { checksum })
 }
 
-const NO_ATTRIBUTES: ObjectVersion['attributes'] = {}
-const NO_PARTS: ObjectVersion['parts'] = []
-
-function readField(cursor: Cursor, row: ListedRow, tag: number): void {
+function readVersionField(cursor: Cursor, row: ListedRow, tag: number): void {
   switch (tag >>> 3) {
     case VERSION_FIELDS.seq:
       row.seq = cursor.varint()
@@ -97,6 +107,13 @@ function readField(cursor: Cursor, row: ListedRow, tag: number): void {
     case VERSION_FIELDS.isNull:
       row.isNull = cursor.varint() !== 0
       break
+    default:
+      readField(cursor, row, tag)
+  }
+}
+
+function readField(cursor: Cursor, row: ListedRow, tag: number): void {
+  switch (tag >>> 3) {
     case VERSION_FIELDS.deleteMarker:
       row.deleteMarker = cursor.varint() !== 0
       break
@@ -136,28 +153,19 @@ function readStorageClass(cursor: Cursor): string | undefined {
   return storageClass
 }
 
-function readChecksum(cursor: Cursor): ObjectChecksum {
+function readChecksum(cursor: Cursor): ChecksumKind {
   const outerEnd = cursor.enter()
   cursor.format(FORMAT, 'ObjectChecksum')
   let algorithm = -1
   let type = -1
-  let value = ''
   while (!cursor.done) {
     const tag = cursor.varint()
     if (tag === ALGORITHM_TAG) algorithm = cursor.varint()
     else if (tag === TYPE_TAG) type = cursor.varint()
-    else if (tag === VALUE_TAG) value = cursor.text()
     else cursor.skip(tag & 7)
   }
   cursor.leave(outerEnd)
-  return checksumOf(algorithm, type, value)
-}
-
-function checksumOf(algorithm: number, type: number, value: string): ObjectChecksum {
-  const algorithmName = CHECKSUM_ALGORITHMS[algorithm]
   const typeName = CHECKSUM_TYPES[type]
-  if (algorithmName === undefined || typeName === undefined) {
-    throw new CairnError('MessageCorrupt', 'an ObjectChecksum is of no known kind')
-  }
-  return { algorithm: algorithmName, type: typeName, value }
+  if (typeName === undefined) throw new CairnError('MessageCorrupt', 'a checksum is of no known kind')
+  return checksumKind(algorithm, typeName)
 }

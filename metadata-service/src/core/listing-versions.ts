@@ -5,9 +5,9 @@
 import {
   CairnError,
   formatId,
+  type ListedVersion,
   type ListVersionsRequest,
   type ListVersionsResponse,
-  type ObjectVersion,
   OP_ID_BYTES,
   type OpId,
   parseId,
@@ -23,7 +23,7 @@ import {
   type VersionStamp,
 } from './keys-version-id.js'
 import { checkListing, keyOfName, ListingNames, nameOf, viewOf } from './listing-names.js'
-import { type ListedRow, readListedRow, showListedRow } from './listing-row.js'
+import { type ListedRow, readListedVersion, showListedVersion } from './listing-row.js'
 import type { Resolver } from './resolve.js'
 import { readKey } from './versions.js'
 
@@ -74,7 +74,7 @@ class VersionPage {
   private readonly space: SpaceId
   private readonly names: ListingNames
   private readonly limit: number
-  private readonly versions: ObjectVersion[] = []
+  private readonly versions: ListedVersion[] = []
   private readonly commonPrefixes: string[] = []
   private from: Uint8Array
   /** Versions of the name `from` up to this one are done. */
@@ -119,7 +119,7 @@ class VersionPage {
     const isLast = current.length < this.scanRows && older.length < this.scanRows
     const scans = new MergedScans(current, older, this.scanRows)
     for (let entry = scans.next(); entry !== undefined; entry = scans.next()) {
-      const listed = readListedRow(entry.row.value)
+      const listed = readListedVersion(entry.row.value)
       if (this.isSeen(entry, listed)) continue
       if (this.count === this.limit) {
         this.isTruncated = true
@@ -167,7 +167,7 @@ class VersionPage {
       this.after = undefined
       return
     }
-    const shown = showListedRow(listed, keyOfName(name), isCurrent)
+    const shown = showListedVersion(listed, keyOfName(name), isCurrent)
     this.versions.push(shown)
     this.next = { key: shown.key, versionId: shown.versionId }
     this.from = name

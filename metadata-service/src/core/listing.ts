@@ -4,11 +4,11 @@
  * somebody must look for an object behind it. Each page of rows is of one revision; so what has been written before the
  * call began is listed, and what is written meanwhile may be.
  */
-import type { ListObjectsRequest, ListObjectsResponse, ObjectVersion, SpaceId } from '@cairn/protocol'
+import type { ListedObject, ListObjectsRequest, ListObjectsResponse, SpaceId } from '@cairn/protocol'
 import type { KeyValueStore, Read, StoreRow } from '../ports.js'
 import { orderedBytes } from './keys-version-id.js'
 import { afterName, checkListing, keyOfName, ListingNames, viewOf } from './listing-names.js'
-import { type ListedRow, readListedRow, showListedRow } from './listing-row.js'
+import { type ListedRow, readListedObject, showListedObject } from './listing-row.js'
 import type { Resolver } from './resolve.js'
 
 /** Rows that one call looks at: some 0.2 s. Behind so many delete markers a page ends early, truncated. */
@@ -40,7 +40,7 @@ export async function listObjects(
 class ObjectPage {
   private readonly names: ListingNames
   private readonly limit: number
-  private readonly objects: ObjectVersion[] = []
+  private readonly objects: ListedObject[] = []
   private readonly commonPrefixes: string[] = []
   private from: Uint8Array
   private scanRows: number
@@ -95,7 +95,7 @@ class ObjectPage {
     for (const row of rows) {
       const name = viewOf(row.key, 2)
       if (Buffer.compare(name, this.from) < 0) continue
-      const listed = readListedRow(row.value)
+      const listed = readListedObject(row.value)
       if (listed.deleteMarker) {
         this.enterGroup(name)
         if (this.isInGroup && mayLackRows) return 'group'
@@ -124,7 +124,7 @@ class ObjectPage {
     const end = this.names.groupEnd(name)
     if (end < 0) {
       this.next = keyOfName(name)
-      this.objects.push(showListedRow(listed, this.next, true))
+      this.objects.push(showListedObject(listed, this.next))
     } else {
       this.next = keyOfName(name, end)
       this.commonPrefixes.push(this.next)

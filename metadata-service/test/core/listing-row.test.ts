@@ -1,7 +1,7 @@
 import { CairnError, type OpId } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { readListedRow } from '../../src/core/listing-row.js'
+import { readListedObject, readListedVersion } from '../../src/core/listing-row.js'
 import { VersionRow } from '../../src/core/rows.js'
 
 const random = createSeededRandom(5)
@@ -21,10 +21,10 @@ const row: VersionRow = {
   applied: [],
 }
 
-describe('readListedRow', () => {
+describe('a listed row', () => {
   it('reads the same as the whole decoder', () => {
-    const { seq, isNull, deleteMarker, modifiedMs, sizeBytes, etag, owner, checksum } = row
-    expect(readListedRow(VersionRow.encode(row))).to.deep.equal({
+    const { seq, isNull, deleteMarker, modifiedMs, sizeBytes, etag, owner } = row
+    expect(readListedVersion(VersionRow.encode(row))).to.deep.equal({
       seq,
       op: Buffer.from(row.op).toString('hex'),
       isNull,
@@ -34,15 +34,21 @@ describe('readListedRow', () => {
       etag,
       owner,
       storageClass: 'STANDARD_IA',
-      checksum,
+      checksum: { algorithm: 'SHA1', type: 'COMPOSITE' },
     })
+  })
+
+  it('lacks what tells versions apart in a listing of objects', () => {
+    const value = VersionRow.encode(row)
+    const nothing = { seq: 0, op: '', isNull: false }
+    expect(readListedObject(value)).to.deep.equal({ ...readListedVersion(value), ...nothing })
   })
 
   it('refuses a row that is cut off before what it must show', () => {
     const { checksum: _checksum, ...bare } = row
     const whole = VersionRow.encode(bare)
     for (let size = 0; size < whole.length; size++) {
-      expect(() => readListedRow(whole.subarray(0, size)), `${size} bytes`)
+      expect(() => readListedVersion(whole.subarray(0, size)), `${size} bytes`)
         .to.throw(CairnError)
         .with.property('code', 'MessageCorrupt')
     }
@@ -51,7 +57,7 @@ describe('readListedRow', () => {
   it('refuses a row of a newer format', () => {
     const newer = Buffer.from(VersionRow.encode(row))
     newer[0] = 2
-    expect(() => readListedRow(newer))
+    expect(() => readListedVersion(newer))
       .to.throw(CairnError)
       .with.property('code', 'FormatTooNew')
   })

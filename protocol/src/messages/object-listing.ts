@@ -1,6 +1,6 @@
 /** Messages of listings. */
 import { boolean, integer, list, type Message, message, required, text } from '../message.js'
-import { ObjectVersion } from './object.js'
+import { type ListedObject, type ListedVersion, listedObjects, listedVersions } from './listed-entries.js'
 
 /**
  * A page of current versions in byte order. `after` is exclusive; if it ends in the delimiter and is a common
@@ -27,7 +27,7 @@ export const ListObjectsRequest: Message<ListObjectsRequest> = message<ListObjec
   },
 )
 export interface ListObjectsResponse {
-  readonly objects: readonly ObjectVersion[]
+  readonly objects: readonly ListedObject[]
   readonly commonPrefixes: readonly string[]
   readonly truncated: boolean
   /** Last key or common prefix of the page, where the next one starts. */
@@ -37,10 +37,10 @@ export const ListObjectsResponse: Message<ListObjectsResponse> = message<ListObj
   'ListObjectsResponse',
   1,
   {
-    objects: list(1, ObjectVersion),
     commonPrefixes: list(2, text),
     truncated: required(3, boolean),
     next: required(4, text),
+    objects: required(5, listedObjects),
   },
 )
 /** Versions and markers, newest first within a key. Markers are exclusive; `afterVersionId` needs `afterKey`. */
@@ -65,7 +65,7 @@ export const ListVersionsRequest: Message<ListVersionsRequest> = message<ListVer
   },
 )
 export interface ListVersionsResponse {
-  readonly versions: readonly ObjectVersion[]
+  readonly versions: readonly ListedVersion[]
   readonly commonPrefixes: readonly string[]
   readonly truncated: boolean
   readonly nextKey: string
@@ -75,10 +75,10 @@ export const ListVersionsResponse: Message<ListVersionsResponse> = message<ListV
   'ListVersionsResponse',
   1,
   {
-    versions: list(1, ObjectVersion),
     commonPrefixes: list(2, text),
     truncated: required(3, boolean),
     nextKey: required(4, text),
     nextVersionId: required(5, text),
+    versions: required(6, listedVersions),
   },
 )
