@@ -65,6 +65,7 @@ export function readConfig(input: ConfigInput): ReadConfig {
   const compatibility = readCompatibility(values.compat as CompatMode, input.env, mistakes)
   warnUnknown(input.env, warnings)
   checkTogether(values as unknown as Settings, role, mistakes)
+  checkEtcd(values as unknown as Settings, mistakes)
   checkTls(values as unknown as Settings, { role, checkFiles: input.checkFiles === true }, mistakes)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return { config: Object.freeze({ ...(values as unknown as Settings), role, compatibility }), warnings }
@@ -196,6 +197,20 @@ function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
     mistakes.push(`CAIRN_METADATA: needed by --role ${role}`)
   }
   checkDrives(values, role, mistakes)
+}
+
+function checkEtcd(values: Settings, mistakes: string[]): void {
+  const { etcd, etcdCa, etcdCert, etcdKey, etcdUser, etcdPassword } = values
+  if ((etcdCert === undefined) !== (etcdKey === undefined)) {
+    mistakes.push('CAIRN_ETCD_CERT and CAIRN_ETCD_KEY: give both or neither')
+  }
+  if ((etcdUser === undefined) !== (etcdPassword === undefined)) {
+    mistakes.push('CAIRN_ETCD_USER and CAIRN_ETCD_PASSWORD: give both or neither')
+  }
+  const isSecure = etcdCa !== undefined || etcdCert !== undefined
+  if (isSecure && etcd?.some((endpoint) => endpoint.startsWith('http://'))) {
+    mistakes.push('CAIRN_ETCD: names an endpoint by http://, but there are certificates for it')
+  }
 }
 
 function checkTls(

@@ -2,6 +2,7 @@
 import { CairnError, hasCode } from '@cairn/protocol'
 import { ConfigError } from './config.js'
 import { AdminError } from './http/ask-admin.js'
+import { EtcdError } from './roles/etcd-error.js'
 import { MetadataError } from './roles/metadata-error.js'
 
 export const EXIT_STATUS = {
@@ -20,6 +21,7 @@ export function exitStatusOf(error: unknown): number {
   if (error instanceof ConfigError || error instanceof AdminError) return EXIT_STATUS.configuration
   if (error instanceof MetadataError || hasCode(error, 'DataFolderInUse', 'FormatTooNew'))
     return EXIT_STATUS.dataFolder
+  if (error instanceof EtcdError) return EXIT_STATUS.etcdUnreachable
   const code = systemCodeOf(error)
   if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT_STATUS.configuration

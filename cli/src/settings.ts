@@ -22,6 +22,8 @@ export type CompatMode = 'aws' | 'suites'
 export type Durability = 'fsync' | 'none'
 /** How closely the copies of the metadata on the drives follow. */
 export type JournalMode = 'async' | 'sync' | 'off'
+/** Whether a metadata service reads from its own copy of etcd, or from etcd. */
+export type MetadataReads = 'mirror' | 'etcd'
 export type Role = 'all' | 'metadata' | 'chunk' | 'gateway'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -83,6 +85,21 @@ function parseAddresses(text: string): readonly string[] {
   return addresses
 }
 
+function parseEtcd(text: string): readonly string[] {
+  const endpoints = text.split(',').map((endpoint) => endpoint.trim().replace(/\/$/, ''))
+  for (const endpoint of endpoints) {
+    if (!/^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/.test(endpoint)) {
+      throw new Error(`must be a comma list of host:port, http:// or https:// in front, not "${endpoint}"`)
+    }
+  }
+  return endpoints
+}
+
+function parsePrefix(text: string): string {
+  if (!/^\/[^\0]*$/.test(text)) throw new Error(`must begin with "/", not "${text}"`)
+  return text.endsWith('/') ? text : `${text}/`
+}
+
 function parseHosts(text: string): readonly string[] {
   const hosts = text.split(',').map((host) => host.trim())
   if (hosts.includes('')) throw new Error('has an empty entry in its list')
@@ -134,6 +151,14 @@ export interface Settings {
   readonly trustedProxies: readonly string[]
   readonly compat: CompatMode
   readonly durability: Durability
+  readonly etcd: readonly string[] | undefined
+  readonly etcdPrefix: string
+  readonly etcdCa: string | undefined
+  readonly etcdCert: string | undefined
+  readonly etcdKey: string | undefined
+  readonly etcdUser: string | undefined
+  readonly etcdPassword: string | undefined
+  readonly metadataReads: MetadataReads
   readonly clusterSecret: string | undefined
   readonly metadata: readonly string[] | undefined
   readonly rpcPort: number | undefined
@@ -223,6 +248,30 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     'fsync, or none for throw-away test servers',
     'fsync',
     choice<Durability>(['fsync', 'none']),
+  ),
+  etcd: setting(
+    'CAIRN_ETCD',
+    'comma list of the etcd members that hold the metadata; without it SQLite does',
+    undefined,
+    parseEtcd,
+    { fallbackText: 'unset: SQLite' },
+  ),
+  etcdPrefix: setting('CAIRN_ETCD_PREFIX', 'what all keys in etcd begin with', '/cairn/', parsePrefix),
+  etcdCa: setting(
+    'CAIRN_ETCD_CA',
+    'PEM file of who signs the certificates of etcd; like the next two read again when it changes',
+    undefined,
+    anyText,
+  ),
+  etcdCert: setting('CAIRN_ETCD_CERT', 'PEM file of the certificate shown to etcd', undefined, anyText),
+  etcdKey: setting('CAIRN_ETCD_KEY', 'PEM file of its private key', undefined, anyText),
+  etcdUser: setting('CAIRN_ETCD_USER', 'user name for etcd', undefined, anyText),
+  etcdPassword: setting('CAIRN_ETCD_PASSWORD', 'password of that user', undefined, anyText, { secret: true }),
+  metadataReads: setting(
+    'CAIRN_METADATA_READS',
+    'mirror: reads are answered by a copy of etcd beside the service; etcd: by etcd itself',
+    'mirror',
+    choice<MetadataReads>(['mirror', 'etcd']),
   ),
   clusterSecret: setting(
     'CAIRN_CLUSTER_SECRET',

@@ -69,6 +69,8 @@ export interface MetadataServiceOptions {
   /** Silence after which a drive is suspect, and dead; 30 and 600 unless given. */
   readonly suspectSeconds?: number
   readonly deadSeconds?: number
+  /** Store entries under way at once; 1 unless given, for a store that takes one at a time anyway. */
+  readonly entriesInFlight?: number
   readonly log?: ServiceLog
 }
 
@@ -109,6 +111,7 @@ export async function createMetadataService(options: MetadataServiceOptions): Pr
     clock: options.clock,
     random: options.random,
     service: options.identity.name,
+    entriesInFlight: options.entriesInFlight ?? 1,
     onEntry: (commits) => {
       tally.entries++
       tally.commits += commits

@@ -18,7 +18,7 @@ import {
 } from './environment.js'
 import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
-import { openMetadataStore } from './metadata-store.js'
+import { entriesInFlight, openMetadataStore } from './metadata-store.js'
 
 const METADATA_ADDRESS = 'local:metadata'
 const REPLICAS_DEFAULT = 3
@@ -77,6 +77,7 @@ async function startMetadata(
   const service = await createMetadataService({
     ...environment,
     store,
+    entriesInFlight: entriesInFlight(config),
     identity: identityOf('metadata', 'metadata-1', secrets),
     address: METADATA_ADDRESS,
     gcGraceSeconds: config.gcGraceSeconds,

@@ -16,22 +16,60 @@ import {
   STORE_FILE,
 } from '@cairn/metadata-service'
 import { type CairnError, hasCode } from '@cairn/protocol'
+import type { Config } from '../config.js'
 import { makeFolder } from '../data-folder.js'
 import { driveFolders } from './drive-folders.js'
 import type { RoleEnvironment } from './environment.js'
+import { openEtcdStore } from './etcd-store.js'
 import { addJournalMetrics } from './journal-metrics.js'
 import { MetadataError } from './metadata-error.js'
 
 /** Largest store whose tree is checked at every start: some 30 ms. */
 const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024
 
+/**
+ * Entries that a service has under way at once: one on SQLite, which takes them one by one; on etcd two, since it writes
+ * the next to disk while the last one travels (measured: 1.0 to 1.3 times the commits of one, and more gain nothing).
+ */
+export function entriesInFlight({ etcd }: Config): number {
+  return etcd === undefined ? 1 : 2
+}
+
 /** Where the store of a data folder lies. */
 export function metadataFolder(dataDir: string): string {
   return join(dataDir, 'metadata')
 }
 
-/** `MetadataError` if it must be recovered first; `FormatTooNew`, `DataFolderInUse`, `DriveFull` as they are. */
+/**
+ * etcd where it is configured, else SQLite. `MetadataError` if it must be recovered first; `FormatTooNew`,
+ * `DataFolderInUse`, `DriveFull` as they are; for etcd see `openEtcdStore`.
+ */
 export async function openMetadataStore(environment: RoleEnvironment): Promise<EntryStore> {
+  const { etcd } = environment.config
+  return etcd === undefined ? openLocalStore(environment) : openClusterStore(environment, etcd)
+}
+
+async function openClusterStore(
+  environment: RoleEnvironment,
+  endpoints: readonly string[],
+): Promise<EntryStore> {
+  const { config } = environment
+  const store = await openEtcdStore(environment, endpoints)
+  try {
+    const isEmpty = (await store.head()).revision === 0
+    const hasLocal = existsSync(join(metadataFolder(config.dataDir), STORE_FILE))
+    if (!isEmpty || !(hasLocal || (await drivesHoldData(driveFolders(config))))) return store
+    const where = hasLocal ? metadataFolder(config.dataDir) : 'the drives'
+    throw new MetadataError(
+      `etcd holds nothing below ${config.etcdPrefix}, but there is data in ${where}: give the right CAIRN_ETCD_PREFIX`,
+    )
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore> {
   const { config, clock } = environment
   const folder = metadataFolder(config.dataDir)
   const path = join(folder, STORE_FILE)

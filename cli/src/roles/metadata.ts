@@ -11,7 +11,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
-import { metadataFolder, openMetadataStore } from './metadata-store.js'
+import { entriesInFlight, metadataFolder, openMetadataStore } from './metadata-store.js'
 import { advertisedAddress, bindAddress, clusterSecretOf } from './service-address.js'
 
 const RPC_PORT = 9100
@@ -36,6 +36,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const service = await createMetadataService({
     ...environment,
     store,
+    entriesInFlight: entriesInFlight(config),
     identity: identityOf('metadata', `metadata-${config.advertise ?? config.host}`, clusterSecretOf(config)),
     address: bindAddress(config, RPC_PORT),
     gcGraceSeconds: config.gcGraceSeconds,

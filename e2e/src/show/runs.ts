@@ -3,6 +3,7 @@ import { showBadInput } from './bad-input.js'
 import { showBitRot } from './bit-rot.js'
 import { showClients } from './clients.js'
 import { showDamage } from './damage.js'
+import { showEtcdCommits } from './etcd-commits.js'
 import { showFaults } from './faults.js'
 import { showFigures } from './figures.js'
 import { showFullDrive } from './full-drive.js'
@@ -31,6 +32,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['backups', (report) => showBackups(report)],
   ['clients', (report) => showClients(report)],
   ['damage', (report) => showDamage(report)],
+  ['etcd-commits', (report) => showEtcdCommits(report)],
   ['faults', (report) => showFaults(report)],
   ['figures', showFigures],
   ['full-drive', (report) => showFullDrive(report)],

@@ -25,7 +25,14 @@ import { followEtcd, watchEtcd } from './etcd-follow.js'
 import { EtcdKeys } from './etcd-keys.js'
 import { EtcdLeases } from './etcd-leases.js'
 import { loadEtcdLibrary } from './etcd-library.js'
-import { ATTEMPT_MS, ENVELOPE_BYTES_MAX, HISTORY_MS, REQUEST_BYTES_MAX, TOTAL_MS } from './etcd-limits.js'
+import {
+  ATTEMPT_MS,
+  ENVELOPE_BYTES_MAX,
+  HISTORY_MS,
+  REQUEST_BYTES_MAX,
+  TLS_LOOK_MS,
+  TOTAL_MS,
+} from './etcd-limits.js'
 import { EtcdReads } from './etcd-reads.js'
 import { findTlsTrouble } from './etcd-tls-check.js'
 import { toResults, toTransaction } from './etcd-transaction.js'
@@ -37,6 +44,8 @@ export interface EtcdEntryStoreOptions {
   readonly prefix?: string
   /** With them the connection is TLS unless an endpoint says `http://`. */
   readonly tls?: EtcdTls
+  /** Asked every second: certificates that have changed since it was asked last. */
+  readonly changedTls?: () => EtcdTls | undefined
   readonly user?: string
   readonly password?: string
   readonly clock: Clock
@@ -54,8 +63,6 @@ export interface EtcdEntryStoreOptions {
 export interface EtcdEntryStore extends EntryStore, MirrorSource {
   /** Drops history before the revision: followers that have not come so far get `Busy`. */
   compact(beforeRevision: number): Promise<void>
-  /** Further connections use these certificates; calls under way are not disturbed. */
-  replaceTls(tls: EtcdTls): void
 }
 
 const OPEN_MS = 30_000
@@ -85,6 +92,7 @@ class RemoteEntryStore implements EtcdEntryStore {
   private readonly leases: EtcdLeases
   private readonly clock: Clock
   private readonly stopCompaction: CancelTimer
+  private stopTlsWatch: CancelTimer = () => undefined
 
   constructor(connection: EtcdConnection, options: EtcdEntryStoreOptions) {
     this.connection = connection
@@ -95,6 +103,7 @@ class RemoteEntryStore implements EtcdEntryStore {
     const { historyMs = HISTORY_MS } = options
     const revision = (): Promise<number> => this.reads.revision()
     this.stopCompaction = compactRegularly({ ...options, connection, historyMs, revision })
+    if (options.changedTls !== undefined) this.watchTls(options.changedTls)
   }
 
   /** Waits until etcd answers. */
@@ -168,13 +177,19 @@ class RemoteEntryStore implements EtcdEntryStore {
     return this.whileOpen(() => compactEtcd(this.connection, beforeRevision))
   }
 
-  replaceTls(tls: EtcdTls): void {
-    this.connection.replaceTls(tls)
-  }
-
   async close(): Promise<void> {
     this.stopCompaction()
+    this.stopTlsWatch()
     this.connection.close()
+  }
+
+  /** Calls under way are not disturbed; further ones use the new certificates. */
+  private watchTls(changed: () => EtcdTls | undefined): void {
+    this.stopTlsWatch = this.clock.setTimer(TLS_LOOK_MS, () => {
+      const tls = changed()
+      if (tls !== undefined) this.connection.replaceTls(tls)
+      this.watchTls(changed)
+    })
   }
 
   private async whileOpen<T>(action: () => Promise<T>): Promise<T> {

@@ -45,3 +45,6 @@ export const RANGES_KNOWN_MAX: number = 1_000
 
 /** Leases whose time is remembered; further ones are left to etcd's clock alone. */
 export const LEASES_KNOWN_MAX: number = 10_000
+
+/** Time in ms between two looks for changed certificates. */
+export const TLS_LOOK_MS: number = 1_000

@@ -1,0 +1,36 @@
+/** Opens the metadata store of a cluster: etcd. */
+import { type EtcdEntryStore, openEtcdEntryStore } from '@cairn/metadata-service'
+import { hasCode } from '@cairn/protocol'
+import { ConfigError } from '../config.js'
+import type { RoleEnvironment } from './environment.js'
+import { EtcdError } from './etcd-error.js'
+import { changedEtcdFiles, readEtcdFiles } from './etcd-files.js'
+
+/** How long to wait for etcd at the start. */
+const OPEN_MS = 30_000
+
+/** `EtcdError` if nobody answers, `ConfigError` if etcd and we refuse one another. */
+export async function openEtcdStore(
+  { config, clock, random, log }: RoleEnvironment,
+  endpoints: readonly string[],
+): Promise<EtcdEntryStore> {
+  const { etcdPrefix: prefix, etcdUser: user, etcdPassword: password } = config
+  const tls = readEtcdFiles(config)
+  try {
+    return await openEtcdEntryStore({
+      endpoints,
+      prefix,
+      clock,
+      random,
+      log,
+      openMs: OPEN_MS,
+      ...(tls === undefined ? {} : { tls, changedTls: changedEtcdFiles(config, log) }),
+      ...(user === undefined || password === undefined ? {} : { user, password }),
+    })
+  } catch (error) {
+    if (hasCode(error, 'PeerRejected')) throw new ConfigError([`CAIRN_ETCD: ${error.message}`])
+    if (!hasCode(error, 'Busy')) throw error
+    const who = endpoints.join(', ')
+    throw new EtcdError(`CAIRN_ETCD: no answer from ${who} for ${OPEN_MS / 1000} s`, { cause: error })
+  }
+}
