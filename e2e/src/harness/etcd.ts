@@ -144,6 +144,8 @@ function startMember(place: Place, options: EtcdOptions, initialCluster: string)
   }
 
   restart()
+  // A run that fails does not leave its members behind.
+  process.on('exit', () => child.kill('SIGKILL'))
   return {
     endpoint: place.endpoint,
     get pid() {
