@@ -186,7 +186,7 @@ class Service implements MetadataService {
     const sessions = new Sessions({ store, clock, random })
     const guard = createWriterGuard(sessions, cluster, () => options.store.isShort === true)
     const watched = watchCommits(store, clock, this.upkeep.repair.budget)
-    this.namespace = createNamespace({ store: watched, clock, random, guard })
+    this.namespace = createNamespace({ store: watched, clock, random, guard, sessions })
     this.check = new CheckRunner({
       store,
       clock,
@@ -238,10 +238,10 @@ class Service implements MetadataService {
   }
 
   private registerHandlers(sessions: Sessions): void {
-    registerSessionHandlers(this.router, sessions)
+    registerSessionHandlers(this.router, sessions, this.options.clock)
     registerClusterHandlers(this.router, this.cluster)
     registerNamespaceHandlers(this.router, this.namespace)
-    registerUploadHandlers(this.router, this.namespace.world)
+    registerUploadHandlers(this.router, this.namespace)
     const { store, cluster, states, safeMode, upkeep, check } = this
     registerUpkeepHandlers(this.router, { store, cluster, states, safeMode, upkeep, check })
   }

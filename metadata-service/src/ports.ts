@@ -164,6 +164,9 @@ export interface KeyValueStore {
   close(): Promise<void>
 }
 
+/** What operations on the namespace do to the store. */
+export type RowStore = Pick<KeyValueStore, 'commit' | 'read'>
+
 /**
  * How to tell, after a lost answer, whether the commit happened: any of these rows carries the op id. `key` is a
  * row that the commit writes; `carries` decides from its value. Name every row that may carry the id once another

@@ -151,7 +151,7 @@ export class RepairWorld {
     this.states = new DriveStates({ clock, heartbeats, suspectSeconds: 30, deadSeconds: 600 })
     for (const at of [1, 2, 3]) await this.register(at, idOf(at))
     const guard = createWriterGuard(sessions, this.cluster)
-    this.namespace = createNamespace({ store, clock, random, guard })
+    this.namespace = createNamespace({ store, clock, random, guard, sessions })
     this.repair = new RepairCoordinator({
       store,
       clock,

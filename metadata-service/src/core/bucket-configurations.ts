@@ -4,6 +4,7 @@
  * bucket's end removes them: a document never outlives its bucket.
  */
 import {
+  type Attempt,
   BUCKET_CONFIGURATION_BYTES_MAX,
   CairnError,
   type GetBucketConfigurationRequest,
@@ -12,16 +13,18 @@ import {
   type SetBucketConfigurationRequest,
   sameBytes,
 } from '@cairn/protocol'
-import type { KeyValueStore, StoreRow } from '../ports.js'
+import type { RowStore, StoreRow } from '../ports.js'
 import { BUCKET_ATTEMPTS_MAX } from './buckets.js'
 import { bucketConfigurationKey, bucketKey } from './keys.js'
+import { outcomeUnknown } from './repeat-proofs.js'
 import type { Resolver } from './resolve.js'
 import { APPLIED_MAX, BucketConfigurationRow } from './rows.js'
 
 /** What configurations are read from and written to. */
 export interface ConfigurationWorld {
-  readonly store: KeyValueStore
+  readonly store: RowStore
   readonly resolver: Resolver
+  readonly attempt?: Attempt
 }
 
 /** `NoSuchBucket`. No document if none is set. */
@@ -67,12 +70,13 @@ interface ConfigurationRead {
 
 /** False if another commit came first. */
 async function change(
-  { store }: ConfigurationWorld,
+  { store, attempt }: ConfigurationWorld,
   { op, document }: SetBucketConfigurationRequest,
   { key, found, bucket }: ConfigurationRead,
 ): Promise<boolean> {
   const before = found === undefined ? { changedBy: [] } : BucketConfigurationRow.decode(found.value)
   if (isChangedBy(before, op)) return true
+  if (attempt?.repeated === true) throw outcomeUnknown('the configuration does not name it')
   const { document: _replaced, ...kept } = before
   const row: BucketConfigurationRow = {
     ...kept,

@@ -3,6 +3,7 @@
  * the bucket's end, is seen by all writes from then on. A bucket goes only while no version and no marker is in it.
  */
 import {
+  type Attempt,
   type BucketConfigurationKind,
   type BucketInfo,
   type BucketRequest,
@@ -19,7 +20,7 @@ import {
   type SpaceId,
   sameBytes,
 } from '@cairn/protocol'
-import type { Commit, KeyValueStore, StoreRow } from '../ports.js'
+import type { Commit, KeyValueStore, RowStore, StoreRow } from '../ports.js'
 import {
   bucketConfigurationKey,
   bucketKey,
@@ -31,6 +32,7 @@ import {
   successorOfKey,
 } from './keys.js'
 import type { AppliedOperations } from './objects-applied.js'
+import { outcomeUnknown, type RepeatProofs, requireProofs } from './repeat-proofs.js'
 import { checkBucketName, type Resolver, requireBucket } from './resolve.js'
 import { APPLIED_MAX, BucketRow } from './rows.js'
 import { proofRow } from './version-write-extras.js'
@@ -46,11 +48,13 @@ export const BUCKET_ATTEMPTS_MAX = 16
 export const BUCKETS_PAGE_MAX = 9_999
 
 export interface BucketsOptions {
-  readonly store: KeyValueStore
+  readonly store: RowStore
   readonly clock: Clock
   readonly random: Random
   readonly resolver: Resolver
   readonly applied: AppliedOperations
+  readonly proofs: RepeatProofs
+  readonly attempt?: Attempt
 }
 
 /** Plain methods that take the request messages. */
@@ -65,8 +69,11 @@ export class Buckets {
   async create(request: CreateBucketRequest): Promise<BucketInfo> {
     const { op, bucket, owner, region } = request
     checkBucketName(bucket)
-    const { clock, random } = this.options
+    const { clock, random, store } = this.options
     const key = bucketKey(bucket)
+    if (this.isRepeated && (await store.read([{ kind: 'get', key }])).results[0]?.length === 0) {
+      throw outcomeUnknown('the bucket may have been made and deleted')
+    }
     const row: BucketRow = {
       op,
       space: random.bytes(SPACE_ID_BYTES) as SpaceId,
@@ -76,7 +83,7 @@ export class Buckets {
       versioning: 'unset',
       changedBy: [],
     }
-    const result = await this.options.store.commit({
+    const result = await store.commit({
       compares: [{ kind: 'absent', key }],
       puts: [{ key, value: BucketRow.encode(row) }],
       proof: { keys: [key], carries: ([found]) => isMadeBy(found, op) },
@@ -96,7 +103,7 @@ export class Buckets {
 
   /** `NoSuchBucket`, `BucketNotEmpty`. Open uploads do not keep a bucket. */
   async delete({ op, bucket }: DeleteBucketRequest): Promise<void> {
-    if (this.options.applied.find(op) !== undefined) return
+    if (this.options.applied.find(op) !== undefined || (await this.hasDeleted(op))) return
     let stored = await this.options.resolver.bucket(bucket)
     for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
       const nowMicros = this.options.clock.wallMicros()
@@ -138,6 +145,7 @@ export class Buckets {
     let stored = await this.options.resolver.bucket(bucket)
     for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
       if (isChangedBy(stored.row, op)) return infoOf(bucket, stored.row)
+      if (this.isRepeated && attempt === 0) throw outcomeUnknown('the bucket does not name it')
       const changedBy = [...stored.row.changedBy, op].slice(-APPLIED_MAX)
       const changed: BucketRow = { ...stored.row, versioning, changedBy }
       const result = await this.options.store.commit(change(stored, changed, op))
@@ -145,6 +153,20 @@ export class Buckets {
       stored = requireBucket(bucket, result.rows[0])
     }
     throw new CairnError('Busy', 'the bucket keeps changing')
+  }
+
+  private get isRepeated(): boolean {
+    return this.options.attempt?.repeated === true
+  }
+
+  /** Whether an earlier attempt on another route did it. */
+  private async hasDeleted(op: OpId): Promise<boolean> {
+    const { attempt, proofs } = this.options
+    if (attempt === undefined || !attempt.repeated) return false
+    const traces = await proofs.since(attempt.sinceMicros)
+    if (traces.find(op) !== undefined) return true
+    requireProofs(traces, attempt.sinceMicros)
+    return false
   }
 }
 

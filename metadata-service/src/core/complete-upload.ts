@@ -80,6 +80,7 @@ function attempts(world: ObjectWorld, request: CompleteUploadRequest): Attempts 
   return {
     op: context.op,
     hasPreconditions: hasPreconditions(request.preconditions),
+    traceIn: () => 'own',
     async load() {
       const read = await loadKey(world, request)
       upload = read.upload

@@ -163,6 +163,11 @@ export function garbageKey(seq: number, op: OpId): StoreKey {
   stamp.writeBigUInt64BE(BigInt(seq), 0)
   return orderedBytes('g/', stamp, op)
 }
+/** The sequence number in a `g/` key. */
+export function seqOfGarbage(key: StoreKey): number {
+  const view = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
+  return Number(view.readBigUInt64BE(2))
+}
 /** Garbage dropped before `untilSeq`; all of it by default. */
 export function garbageRange(untilSeq?: number): StoreRange {
   const all = rangeOfPrefix(Buffer.from('g/', 'latin1'))

@@ -1,5 +1,6 @@
 /** The namespace: buckets, objects, versions and their listings, over one store. */
 import type {
+  Attempted,
   BucketInfo,
   BucketRequest,
   Clock,
@@ -19,6 +20,7 @@ import type {
   ListObjectsResponse,
   ListVersionsRequest,
   ListVersionsResponse,
+  OpId,
   PutObjectRequest,
   PutObjectResponse,
   Random,
@@ -28,6 +30,7 @@ import type {
   SetObjectTagsResponse,
 } from '@cairn/protocol'
 import type { KeyValueStore } from '../ports.js'
+import { behindFence, fenceOf } from './attempt-fence.js'
 import { getBucketConfiguration, setBucketConfiguration } from './bucket-configurations.js'
 import { Buckets } from './buckets.js'
 import { KeyLocks } from './key-locks.js'
@@ -41,7 +44,9 @@ import { getObject } from './objects-get.js'
 import { putObject } from './objects-put.js'
 import { RefusedOperations } from './objects-refused.js'
 import { setObjectTags } from './objects-tags.js'
+import { RepeatProofs } from './repeat-proofs.js'
 import { Resolver } from './resolve.js'
+import type { Sessions } from './sessions.js'
 import type { WriterGuard } from './writer-guard.js'
 
 export interface NamespaceOptions {
@@ -50,6 +55,7 @@ export interface NamespaceOptions {
   readonly random: Random
   /** Fences the commits of writers by session and pool. */
   readonly guard: WriterGuard
+  readonly sessions: Sessions
 }
 
 /** Takes the request messages; rejects with the errors documented there. */
@@ -70,30 +76,54 @@ export interface Namespace {
   listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>
   /** What other writers of keys share with it: the multipart uploads. */
   readonly world: ObjectWorld
+  /** The same for one request: behind the fence of its attempt. `ops` are the operations it names. */
+  worldOf(request: Attempted, ops: readonly OpId[]): ObjectWorld
 }
 
 export function createNamespace(options: NamespaceOptions): Namespace {
-  const { store, clock, guard } = options
+  const { store, clock, guard, sessions } = options
   const resolver = new Resolver(store)
   const applied = new AppliedOperations()
   const refused = new RefusedOperations()
-  const world: ObjectWorld = { store, clock, guard, resolver, applied, refused, locks: new KeyLocks() }
-  const buckets = new Buckets({ ...options, resolver, applied })
+  const proofs = new RepeatProofs(store)
+  const world: ObjectWorld = {
+    store,
+    clock,
+    guard,
+    resolver,
+    applied,
+    refused,
+    proofs,
+    locks: new KeyLocks(),
+  }
+  const worldOf = (request: Attempted, ops: readonly OpId[]): ObjectWorld =>
+    behindFence(world, sessions, fenceOf(request, ops))
+  const buckets = new Buckets({ ...world, random: options.random })
+  const bucketsOf = (request: Attempted & { readonly op: OpId }): Buckets =>
+    request.attempt === undefined
+      ? buckets
+      : new Buckets({ ...worldOf(request, [request.op]), random: options.random })
   return {
-    createBucket: (request) => buckets.create(request),
+    createBucket: async (request) => bucketsOf(request).create(request),
     getBucket: (request) => buckets.get(request),
-    deleteBucket: (request) => buckets.delete(request),
+    deleteBucket: async (request) => bucketsOf(request).delete(request),
     listBuckets: (request) => buckets.list(request),
-    setBucketVersioning: (request) => buckets.setVersioning(request),
+    setBucketVersioning: async (request) => bucketsOf(request).setVersioning(request),
     getBucketConfiguration: (request) => getBucketConfiguration(world, request),
-    setBucketConfiguration: (request) => setBucketConfiguration(world, request),
-    putObject: (request) => putObject(world, request),
+    setBucketConfiguration: async (request) =>
+      setBucketConfiguration(worldOf(request, [request.op]), request),
+    putObject: async (request) => putObject(worldOf(request, [request.context.op]), request),
     getObject: (request) => getObject(world, request),
-    deleteObjects: (request) => deleteObjects(world, request),
-    copyObject: (request) => copyObject(world, request),
-    setObjectTags: (request) => setObjectTags(world, request),
+    deleteObjects: async (request) => deleteObjects(worldOf(request, opsOf(request)), request),
+    copyObject: async (request) => copyObject(worldOf(request, [request.context.op]), request),
+    setObjectTags: async (request) => setObjectTags(worldOf(request, [request.op]), request),
     listObjects: (request) => listObjects(store, resolver, request),
     listVersions: (request) => listVersions(store, resolver, request),
     world,
+    worldOf,
   }
+}
+
+function opsOf({ attempt, items }: DeleteObjectsRequest): OpId[] {
+  return attempt === undefined ? [] : items.map(({ op }) => op)
 }

@@ -3,11 +3,12 @@
  * plan starts from them without a read. Bounded: `ConditionalConflict` if the caller had preconditions, or else
  * `Busy`, says that nothing was written.
  */
-import { CairnError, type Clock, type OpId } from '@cairn/protocol'
-import type { CommitResult, KeyValueStore, StoreRow } from '../ports.js'
+import { type Attempt, CairnError, type Clock, type OpId } from '@cairn/protocol'
+import type { CommitResult, RowStore, StoreRow } from '../ports.js'
 import type { KeyLocks } from './key-locks.js'
 import type { AppliedOperations } from './objects-applied.js'
 import type { RefusedOperations } from './objects-refused.js'
+import { type RepeatProofs, settleRepeat, type TraceKind } from './repeat-proofs.js'
 import { type Resolver, requireBucket } from './resolve.js'
 import type { AppliedOperation } from './rows.js'
 import { findApplied, type KeyState, type PlannedCommit, storedVersion } from './version-write-state.js'
@@ -18,13 +19,16 @@ export const WRITE_ATTEMPTS_MAX = 16
 
 /** What all operations on objects share. */
 export interface ObjectWorld {
-  readonly store: KeyValueStore
+  readonly store: RowStore
   readonly clock: Clock
   readonly guard: WriterGuard
   readonly resolver: Resolver
   readonly locks: KeyLocks
   readonly applied: AppliedOperations
   readonly refused: RefusedOperations
+  readonly proofs: RepeatProofs
+  /** How the request came here, if it says so: see `attempt-fence.ts`. */
+  readonly attempt?: Attempt
 }
 
 /** The rows of a refused commit; its first two are those of bucket and key. */
@@ -34,6 +38,8 @@ export type RefusedRows = readonly (StoreRow | undefined)[]
 export interface WriteAttempts<Plan extends PlannedCommit, Result> {
   readonly op: OpId
   readonly hasPreconditions: boolean
+  /** What the operation leaves where it finds such a state; `write` unless given. */
+  traceIn?(state: KeyState): TraceKind
   /** The state to start from; `refused` after a failed attempt. */
   load(refused: RefusedRows | undefined): Promise<KeyState> | KeyState
   /** The first result of an operation that has happened already. */
@@ -53,13 +59,14 @@ export async function writeKey<Plan extends PlannedCommit, Result>(
   write: WriteAttempts<Plan, Result>,
 ): Promise<Result> {
   const { op, nothing } = write
-  if (world.refused.find(op) === 'nothing' && nothing !== undefined) return nothing
+  const route = world.attempt?.route
+  if (world.refused.find(op, route) === 'nothing' && nothing !== undefined) return nothing
   try {
     const result = await attempt(world, write)
-    if (result === nothing) world.refused.rememberNothing(op)
+    if (result === nothing) world.refused.rememberNothing(op, route)
     return result
   } catch (error) {
-    world.refused.rememberError(op, error)
+    world.refused.rememberError(op, error, route)
     throw error
   }
 }
@@ -71,7 +78,8 @@ async function attempt<Plan extends PlannedCommit, Result>(
   let refused: RefusedRows | undefined
   for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
     const state = await write.load(refused)
-    const applied = findApplied(state.current?.version, write.op) ?? world.applied.find(write.op)
+    const known = findApplied(state.current?.version, write.op) ?? world.applied.find(write.op)
+    const applied = known ?? (refused === undefined ? await findElsewhere(world, write, state) : undefined)
     if (applied !== undefined) return write.repeat(applied, state)
     if (refused !== undefined) await throwExplained(write, refused)
     const planned = await write.plan(state)
@@ -84,6 +92,17 @@ async function attempt<Plan extends PlannedCommit, Result>(
     refused = result.rows
   }
   throw new CairnError(write.hasPreconditions ? 'ConditionalConflict' : 'Busy', 'other writers were faster')
+}
+
+/** What an earlier attempt on another route has done. The state was read, and all such attempts had ended, before. */
+async function findElsewhere<Plan extends PlannedCommit, Result>(
+  { attempt, proofs }: ObjectWorld,
+  { op, traceIn }: WriteAttempts<Plan, Result>,
+  state: KeyState,
+): Promise<AppliedOperation | undefined> {
+  if (attempt?.repeated !== true) return undefined
+  const { sinceMicros } = attempt
+  return settleRepeat(proofs, { op, sinceMicros, trace: traceIn?.(state) ?? 'write' }, state)
 }
 
 async function throwExplained<Plan extends PlannedCommit, Result>(

@@ -97,6 +97,7 @@ function coverAttempts(world: ObjectWorld, { item, owner, state: first }: Deleti
     op,
     hasPreconditions: hasPreconditions(preconditions),
     nothing: NOTHING,
+    traceIn: ({ bucket }) => (bucket.row.versioning === 'unset' ? 'removal' : 'write'),
     load: (refused) => (refused === undefined ? first : stateOfRefusal(first.bucket.name, key, refused)),
     repeat: coverOutcome,
     async plan(state) {
@@ -145,6 +146,7 @@ function removalAttempts(
     op,
     hasPreconditions: hasPreconditions(preconditions),
     nothing: NOTHING,
+    traceIn: () => 'removal',
     async load() {
       const read = await readKey(world.resolver, first.bucket.name, key, versionId)
       found = read.found

@@ -1,7 +1,8 @@
 /**
  * Operations that were answered and changed nothing: refused by a condition, or a delete that found nothing. They
  * leave no row, so a repeat that arrives late, when the condition holds or the key is there again, would act on what
- * came after it. Their repeats get the first answer while this service lives.
+ * came after it. Their repeats get the first answer while this service lives, if they come on the same route: after a
+ * move another service may have done what was refused here.
  */
 import { CairnError, type ErrorCode, hasCode, type OpId } from '@cairn/protocol'
 
@@ -13,29 +14,36 @@ const FINAL: readonly ErrorCode[] = ['PreconditionFailed', 'NoSuchKey', 'NoSuchV
 
 type Refusal = Pick<CairnError, 'code' | 'message' | 'details'>
 
+interface Answer {
+  readonly route: number | undefined
+  readonly refusal: Refusal | 'nothing'
+}
+
 export class RefusedOperations {
-  private readonly byOp = new Map<string, Refusal | 'nothing'>()
+  private readonly byOp = new Map<string, Answer>()
 
   /** Nothing was there to be done. */
-  rememberNothing(op: OpId): void {
-    this.remember(op, 'nothing')
+  rememberNothing(op: OpId, route?: number): void {
+    this.remember(op, { route, refusal: 'nothing' })
   }
 
   /** Remembers an error if it ends the operation. */
-  rememberError(op: OpId, error: unknown): void {
+  rememberError(op: OpId, error: unknown, route?: number): void {
     if (!hasCode(error, ...FINAL)) return
     const { code, message, details } = error
-    this.remember(op, { code, message, details })
+    this.remember(op, { route, refusal: { code, message, details } })
   }
 
   /** The first answer; throws it if it was an error. */
-  find(op: OpId): 'nothing' | undefined {
+  find(op: OpId, route?: number): 'nothing' | undefined {
     const found = this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
-    if (found === undefined || found === 'nothing') return found
-    throw new CairnError(found.code, found.message, { details: found.details })
+    if (found === undefined || found.route !== route) return undefined
+    const { refusal } = found
+    if (refusal === 'nothing') return refusal
+    throw new CairnError(refusal.code, refusal.message, { details: refusal.details })
   }
 
-  private remember(op: OpId, answer: Refusal | 'nothing'): void {
+  private remember(op: OpId, answer: Answer): void {
     const oldest = this.byOp.size >= REFUSED_OPERATIONS_MAX ? this.byOp.keys().next().value : undefined
     if (oldest !== undefined) this.byOp.delete(oldest)
     this.byOp.set(nameOf(op), answer)

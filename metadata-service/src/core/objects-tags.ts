@@ -35,6 +35,7 @@ function tagAttempts(
   return {
     op,
     hasPreconditions: false,
+    traceIn: () => 'tags',
     async load() {
       const read = await readKey(world.resolver, bucket, key, versionId)
       found = read.found

@@ -1,18 +1,27 @@
 /**
  * Sessions: the rows of running writers, each under a lease.
  *
- * Every commit of a writer compares the creation of its session's row. The row goes when the lease ends, and no
- * session id is drawn twice: so once the row is seen absent, nothing of that session can ever commit again, and
- * the blocks that no commit of it names are orphans for ever. A crash leaves rows that their leases remove.
+ * Every commit of a writer compares its session's row. The row goes when the lease ends, and no session id is drawn
+ * twice: so once the row is seen absent, nothing of that session can ever commit again, and the blocks that no commit
+ * of it names are orphans for ever. A crash leaves rows that their leases remove.
+ *
+ * ● The row also binds the session to one run of one service, by a route number that only rises. An attempt names the
+ * route it was sent on; it is refused unless the row binds that route to this very run, and its commit compares the
+ * row's revision. So after a move no earlier attempt can happen any more, wherever it waits, and all attempts of one
+ * route meet the memory of one process.
  */
 import {
+  type Attempt,
   CairnError,
   type Clock,
   formatId,
   integer,
   type Message,
+  type MoveSessionRequest,
+  type MoveSessionResponse,
   message,
   type OpenSessionRequest,
+  optional,
   type Random,
   required,
   SESSION_ID_BYTES,
@@ -30,6 +39,11 @@ export interface SessionRow {
   readonly openedMs: number
   /** So that any metadata service can renew it. */
   readonly lease: LeaseId
+  /** The service run it is bound to, and by which route. */
+  readonly boundTo?: string
+  readonly route?: number
+  /** Highest feature level that the writer supports; 1 if it does not say. */
+  readonly featureLevel?: number
 }
 
 export const SessionRow: Message<SessionRow> = message<SessionRow>('SessionRow', 1, {
@@ -37,42 +51,55 @@ export const SessionRow: Message<SessionRow> = message<SessionRow>('SessionRow',
   name: required(2, text),
   openedMs: required(3, integer),
   lease: required(4, text),
+  boundTo: optional(5, text),
+  route: optional(6, integer),
+  featureLevel: optional(7, integer),
 })
 
-/** Sessions whose lease and creation this service remembers; the oldest are read again. */
+/** Sessions whose rows this service remembers; the oldest are read again. */
 const KNOWN_SESSIONS_MAX = 10_000
 
+/** Attempts of one move against others. */
+const MOVE_ATTEMPTS_MAX = 8
+
 interface KnownSession {
-  readonly lease: LeaseId
+  readonly row: SessionRow
   /** By the revision that made the row, which never changes while the row is there. */
   readonly compare: Compare
+  /** By the last change of the row. */
+  readonly routeCompare: Compare
 }
 
 export interface SessionsOptions {
   readonly store: KeyValueStore
   readonly clock: Clock
   readonly random: Random
+  /** Names this run of this service among all; drawn unless given. */
+  readonly run?: string
 }
 
 export class Sessions {
   private readonly options: SessionsOptions
+  private readonly run: string
   private readonly known = new Map<string, KnownSession>()
 
   constructor(options: SessionsOptions) {
     this.options = options
+    this.run = options.run ?? formatId(options.random.bytes(8))
   }
 
-  /** Draws a new session. If its answer gets lost, its lease removes it. */
+  /** Draws a new session, bound to this service by route 1. If its answer gets lost, its lease removes it. */
   async open(request: OpenSessionRequest): Promise<SessionId> {
     const { store, clock, random } = this.options
     const session = random.bytes(SESSION_ID_BYTES) as SessionId
     const key = sessionKey(session)
     const lease = await store.grantLease(SESSION_LEASE_MS)
+    const { role, name, featureLevel = 1 } = request
     const openedMs = Math.floor(clock.wallMicros() / 1000)
-    const value = SessionRow.encode({ role: request.role, name: request.name, openedMs, lease })
+    const row = { role, name, openedMs, lease, boundTo: this.run, route: 1, featureLevel }
     const result = await store.commit({
       compares: [{ kind: 'absent', key }],
-      puts: [{ key, value, lease }],
+      puts: [{ key, value: SessionRow.encode(row), lease }],
       proof: { keys: [key], carries: (rows) => rows[0] !== undefined },
     })
     if (!result.committed) throw new CairnError('Busy', 'a session id was drawn twice')
@@ -81,9 +108,9 @@ export class Sessions {
 
   /** `SessionExpired` once the row is gone. */
   async renew(session: SessionId): Promise<void> {
-    const { lease } = await this.lookUp(session)
+    const { row } = await this.lookUp(session)
     try {
-      await this.options.store.renewLease(lease)
+      await this.options.store.renewLease(row.lease)
     } catch (error) {
       this.known.delete(formatId(session))
       throw error
@@ -92,9 +119,23 @@ export class Sessions {
 
   /** Ends the session at once: its row is gone when this resolves. `SessionExpired` if it was before. */
   async close(session: SessionId): Promise<void> {
-    const { lease } = await this.lookUp(session)
+    const { row } = await this.lookUp(session)
     this.known.delete(formatId(session))
-    await this.options.store.revokeLease(lease)
+    await this.options.store.revokeLease(row.lease)
+  }
+
+  /** Binds the session to this run, unless it is already, by a later route than the caller knows of. */
+  async move({ session, route: known }: MoveSessionRequest): Promise<MoveSessionResponse> {
+    const nowMicros = this.options.clock.wallMicros()
+    for (let attempt = 0; attempt < MOVE_ATTEMPTS_MAX; attempt++) {
+      this.known.delete(formatId(session))
+      const found = await this.lookUp(session)
+      const route = routeOf(found.row)
+      if (route > known && found.row.boundTo === this.run) return { route, nowMicros }
+      const next = Math.max(route, known) + 1
+      if (await this.bind(session, found, next)) return { route: next, nowMicros }
+    }
+    throw new CairnError('Busy', 'the session keeps being moved')
   }
 
   /** The compare that every commit of this writer carries. `SessionExpired` if the row is gone already. */
@@ -107,10 +148,53 @@ export class Sessions {
     return this.known.get(formatId(session))?.compare
   }
 
+  /** The compare that the commits of an attempt carry. `SessionExpired`; `SessionMoved` if it came on another route. */
+  async routeCompare(session: SessionId, attempt: Attempt): Promise<Compare> {
+    const known = this.known.get(formatId(session))
+    if (known !== undefined && this.isBound(known.row, attempt)) return known.routeCompare
+    this.known.delete(formatId(session))
+    const found = await this.lookUp(session)
+    if (!this.isBound(found.row, attempt)) throw sessionMoved(session)
+    return found.routeCompare
+  }
+
   /** After a failed compare: the session has ended. */
   forget(session: SessionId): CairnError {
     this.known.delete(formatId(session))
     return sessionExpired(session)
+  }
+
+  /** After a failed compare of a route: why, by the row as it is; `undefined` if it was not that. */
+  explainRoute(session: SessionId, tried: Compare, row: StoreRow | undefined): CairnError | undefined {
+    if (row === undefined) return this.forget(session)
+    if (tried.kind === 'revision' && tried.revision === row.revision) return undefined
+    this.known.delete(formatId(session))
+    return sessionMoved(session)
+  }
+
+  private isBound(row: SessionRow, { route }: Attempt): boolean {
+    return row.boundTo === this.run && row.route === route
+  }
+
+  private async bind(
+    session: SessionId,
+    { row, routeCompare }: KnownSession,
+    route: number,
+  ): Promise<boolean> {
+    const key = sessionKey(session)
+    const next: SessionRow = { ...row, boundTo: this.run, route }
+    const carries = ([found]: readonly (StoreRow | undefined)[]): boolean => {
+      if (found === undefined) return false
+      const stored = SessionRow.decode(found.value)
+      return stored.boundTo === this.run && stored.route === route
+    }
+    const result = await this.options.store.commit({
+      compares: [routeCompare],
+      puts: [{ key, value: SessionRow.encode(next), lease: row.lease }],
+      proof: { keys: [key], carries },
+    })
+    this.known.delete(formatId(session))
+    return result.committed
   }
 
   private async lookUp(session: SessionId): Promise<KnownSession> {
@@ -121,8 +205,11 @@ export class Sessions {
     const { results } = await this.options.store.read([{ kind: 'get', key }])
     const row: StoreRow | undefined = results[0]?.[0]
     if (row === undefined) throw sessionExpired(session)
-    const compare: Compare = { kind: 'creation', key, created: row.created }
-    const found = { lease: SessionRow.decode(row.value).lease, compare }
+    const found: KnownSession = {
+      row: SessionRow.decode(row.value),
+      compare: { kind: 'creation', key, created: row.created },
+      routeCompare: { kind: 'revision', key, revision: row.revision },
+    }
     this.remember(session, found)
     return found
   }
@@ -134,6 +221,14 @@ export class Sessions {
   }
 }
 
+function routeOf({ route = 0 }: SessionRow): number {
+  return route
+}
+
 function sessionExpired(session: SessionId): CairnError {
   return new CairnError('SessionExpired', `session ${formatId(session)} has ended`)
+}
+
+function sessionMoved(session: SessionId): CairnError {
+  return new CairnError('SessionMoved', `session ${formatId(session)} is bound elsewhere`)
 }

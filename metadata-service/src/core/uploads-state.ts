@@ -1,6 +1,6 @@
 /** An upload as it is read, shown and changed. */
 import { CairnError, type OpId, sameBytes, type UploadInfo, type UploadRequest } from '@cairn/protocol'
-import type { CommitProof, Compare, KeyValueStore, Put, Read, ReadResult, StoreRow } from '../ports.js'
+import type { CommitProof, Compare, Put, Read, ReadResult, RowStore, StoreRow } from '../ports.js'
 import { parseUploadKey, uploadKey } from './keys.js'
 import { formatVersionId, parseVersionId } from './keys-version-id.js'
 import type { Resolver } from './resolve.js'
@@ -10,7 +10,7 @@ import type { StoredBucket } from './version-write-state.js'
 
 /** What a look at uploads needs. */
 export interface UploadReader {
-  readonly store: KeyValueStore
+  readonly store: RowStore
   readonly resolver: Resolver
 }
 

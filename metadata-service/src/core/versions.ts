@@ -1,6 +1,6 @@
 /** Finds versions of a key, and shows them as readers see them. */
 import { CairnError, type ObjectVersion, type SpaceId, sameBytes } from '@cairn/protocol'
-import type { KeyValueStore, Read, StoreRow } from '../ports.js'
+import type { Read, RowStore, StoreRow } from '../ports.js'
 import { currentKey, olderKey, olderRange } from './keys.js'
 import { NULL_VERSION_ID, parseVersionId } from './keys-version-id.js'
 import { shownVersionId } from './preconditions.js'
@@ -57,7 +57,7 @@ export async function readKey(
 
 /** The version at one place in `v/`. */
 export async function findOlder(
-  store: KeyValueStore,
+  store: RowStore,
   { space, key }: KeyPlace,
   { seq, op }: OlderPlace,
 ): Promise<FoundVersion | undefined> {
@@ -67,7 +67,7 @@ export async function findOlder(
 
 /** The newest version in `v/`: the one that a removal of the current one exposes. */
 export async function findNewestOlder(
-  store: KeyValueStore,
+  store: RowStore,
   { space, key }: KeyPlace,
 ): Promise<FoundVersion | undefined> {
   const { results } = await store.read([{ kind: 'scan', range: olderRange(space, key), limit: 1 }])

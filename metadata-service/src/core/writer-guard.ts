@@ -13,6 +13,8 @@ import type { Sessions } from './sessions.js'
 export interface WriterClaim {
   readonly session: SessionId
   readonly pool?: { readonly id: number; readonly epoch: number }
+  /** The session's row is compared already. */
+  readonly isFenced?: boolean
 }
 
 /** Makes the compares of a writer's commits and explains them when they fail. */
@@ -39,12 +41,12 @@ export function createWriterGuard(
   cluster: ClusterState,
   isShort: () => boolean = () => false,
 ): WriterGuard {
-  async function compares({ session, pool }: WriterClaim): Promise<Compare[]> {
+  async function compares({ session, pool, isFenced = false }: WriterClaim): Promise<Compare[]> {
     if (isShort()) throw new CairnError('DriveFull', 'the disk of the metadata is full')
-    const ofSession = sessions.knownCompare(session) ?? (await sessions.compare(session))
-    if (pool === undefined) return [ofSession]
+    const ofSession = isFenced ? [] : [sessions.knownCompare(session) ?? (await sessions.compare(session))]
+    if (pool === undefined) return ofSession
     const { id, epoch } = pool
-    return [ofSession, cluster.knownPoolCompare(id, epoch) ?? (await cluster.poolCompare(id, epoch))]
+    return [...ofSession, cluster.knownPoolCompare(id, epoch) ?? (await cluster.poolCompare(id, epoch))]
   }
 
   async function explain(

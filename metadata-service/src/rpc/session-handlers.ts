@@ -1,17 +1,27 @@
-/** Methods 1 to 3: sessions. */
-import { closeSession, openSession, type RpcRouter, renewSession, SESSION_LEASE_MS } from '@cairn/protocol'
+/** Methods 1 to 4: sessions. */
+import {
+  type Clock,
+  closeSession,
+  moveSession,
+  openSession,
+  type RpcRouter,
+  renewSession,
+  SESSION_LEASE_MS,
+} from '@cairn/protocol'
 import type { Sessions } from '../core/sessions.js'
 
-export function registerSessionHandlers(router: RpcRouter, sessions: Sessions): void {
-  router.handle(openSession, async (request) => ({
-    response: { session: await sessions.open(request), leaseMs: SESSION_LEASE_MS },
-  }))
+export function registerSessionHandlers(router: RpcRouter, sessions: Sessions, clock: Clock): void {
+  router.handle(openSession, async (request) => {
+    const session = await sessions.open(request)
+    return { response: { session, leaseMs: SESSION_LEASE_MS, nowMicros: clock.wallMicros() } }
+  })
   router.handle(renewSession, async ({ session }) => {
     await sessions.renew(session)
-    return { response: {} }
+    return { response: { nowMicros: clock.wallMicros() } }
   })
   router.handle(closeSession, async ({ session }) => {
     await sessions.close(session)
     return { response: {} }
   })
+  router.handle(moveSession, async (request) => ({ response: await sessions.move(request) }))
 }

@@ -12,27 +12,34 @@ import {
   thawUpload,
 } from '@cairn/protocol'
 import * as completion from '../core/complete-upload.js'
-import type { ObjectWorld } from '../core/objects-attempts.js'
+import type { Namespace } from '../core/namespace.js'
 import * as uploads from '../core/uploads.js'
 import * as listings from '../core/uploads-listing.js'
 import * as parts from '../core/uploads-parts.js'
 
-export function registerUploadHandlers(router: RpcRouter, world: ObjectWorld): void {
-  router.handle(createUpload, async (request) => ({ response: await uploads.createUpload(world, request) }))
+export function registerUploadHandlers(router: RpcRouter, namespace: Namespace): void {
+  const { world, worldOf } = namespace
+  router.handle(createUpload, async (request) => ({
+    response: await uploads.createUpload(worldOf(request, [request.op]), request),
+  }))
   router.handle(getUpload, async (request) => ({ response: await uploads.getUpload(world, request) }))
-  router.handle(putPart, async (request) => ({ response: await parts.putPart(world, request) }))
+  router.handle(putPart, async (request) => ({
+    response: await parts.putPart(worldOf(request, [request.context.op]), request),
+  }))
   router.handle(listParts, async (request) => ({ response: await listings.listParts(world, request) }))
   router.handle(listUploads, async (request) => ({ response: await listings.listUploads(world, request) }))
-  router.handle(freezeUpload, async (request) => ({ response: await uploads.freezeUpload(world, request) }))
+  router.handle(freezeUpload, async (request) => ({
+    response: await uploads.freezeUpload(worldOf(request, [request.op]), request),
+  }))
   router.handle(completeUpload, async (request) => ({
-    response: await completion.completeUpload(world, request),
+    response: await completion.completeUpload(worldOf(request, [request.context.op]), request),
   }))
   router.handle(abortUpload, async (request) => {
-    await uploads.abortUpload(world, request)
+    await uploads.abortUpload(worldOf(request, [request.op]), request)
     return { response: {} }
   })
   router.handle(thawUpload, async (request) => {
-    await uploads.thawUpload(world, request)
+    await uploads.thawUpload(worldOf(request, [request.op]), request)
     return { response: {} }
   })
 }

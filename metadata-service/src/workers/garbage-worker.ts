@@ -18,7 +18,8 @@ import {
   mapsOf,
   taskOf,
 } from '../core/garbage.js'
-import { garbageRange, referenceKey, successorOfKey } from '../core/keys.js'
+import { garbageRange, referenceKey, seqOfGarbage, successorOfKey } from '../core/keys.js'
+import { raiseHorizon } from '../core/proof-horizon.js'
 import { GarbageRow } from '../core/rows.js'
 import type { Commit, KeyValueStore, StoreRow } from '../ports.js'
 import type { BlockReclaimer } from '../ports-blocks.js'
@@ -117,6 +118,9 @@ export class GarbageWorker {
     const old = items.filter(
       ({ row, task }) => task === 'none' && ageSeconds(row, nowMicros) >= PROOF_KEPT_SECONDS,
     )
+    if (old.length === 0) return
+    const last = Math.max(...old.map(({ storeRow }) => seqOfGarbage(storeRow.key)))
+    if (!(await raiseHorizon(this.options.store, last))) return
     await Promise.all(old.map((item) => this.removeProof(item)))
   }
 

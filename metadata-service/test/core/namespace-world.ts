@@ -61,7 +61,7 @@ export class NamespaceWorld {
     const sessions = new Sessions({ store, clock, random })
     const { cluster, session } = await clock.runUntil(setUp(store, clock, random, sessions))
     const guard = createWriterGuard(sessions, cluster)
-    const namespace = createNamespace({ store, clock, random, guard })
+    const namespace = createNamespace({ store, clock, random, guard, sessions })
     const poolEpoch = cluster.known.pools[0]?.epoch ?? 0
     const parts = { clock, random, store, line, sessions, cluster, namespace, session, poolEpoch }
     return new NamespaceWorld(parts as unknown as NamespaceWorld)
@@ -71,7 +71,13 @@ export class NamespaceWorld {
   secondService(): Namespace {
     const { store, clock, random } = this
     const sessions = new Sessions({ store, clock, random })
-    return createNamespace({ store, clock, random, guard: createWriterGuard(sessions, this.cluster) })
+    return createNamespace({
+      store,
+      clock,
+      random,
+      guard: createWriterGuard(sessions, this.cluster),
+      sessions,
+    })
   }
 
   run<T>(work: Promise<T>): Promise<T> {

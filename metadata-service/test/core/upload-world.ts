@@ -84,6 +84,7 @@ export class UploadWorld {
       clock,
       random,
       guard: createWriterGuard(sessions, this.cluster),
+      sessions,
     })
     this.session = await sessions.open({ role: 'gateway', name: 'g' })
   }
