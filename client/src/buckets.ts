@@ -13,6 +13,7 @@ import {
   setBucketVersioning,
 } from '@cairn/protocol'
 import type { CairnClient } from './api.js'
+import { changeUnderSession } from './commit.js'
 import type { FactCache } from './fact-cache.js'
 import type { ClientParts } from './parts.js'
 import { throwIfCancelled } from './waiting.js'
@@ -42,18 +43,18 @@ export async function fetchBucket(
 }
 
 export function createBucketMethods(parts: ClientParts, buckets: FactCache<BucketInfo>): BucketMethods {
-  const { metadata, sessions } = parts
+  const { metadata } = parts
   return {
     async createBucket(bucket, options = {}): Promise<BucketInfo> {
       throwIfCancelled(options.signal)
       const { owner = '', region = 'us-east-1' } = options
-      return metadata.change(createBucket, { op: await sessions.nextOp(), bucket, owner, region })
+      return changeUnderSession(parts, (op) => metadata.change(createBucket, { op, bucket, owner, region }))
     },
     getBucket: (bucket, control) => fetchBucket(parts, buckets, bucket, control?.signal),
     async deleteBucket(bucket, control): Promise<void> {
       throwIfCancelled(control?.signal)
       buckets.forget(bucket)
-      await metadata.change(deleteBucket, { op: await sessions.nextOp(), bucket })
+      await changeUnderSession(parts, (op) => metadata.change(deleteBucket, { op, bucket }))
     },
     async listBuckets(options = {}): Promise<ListBucketsResponse> {
       const { prefix = '', after = '', limit = LIST_PAGE_MAX } = options
@@ -62,7 +63,9 @@ export function createBucketMethods(parts: ClientParts, buckets: FactCache<Bucke
     async setBucketVersioning(bucket, versioning, control): Promise<BucketInfo> {
       throwIfCancelled(control?.signal)
       buckets.forget(bucket)
-      return metadata.change(setBucketVersioning, { op: await sessions.nextOp(), bucket, versioning })
+      return changeUnderSession(parts, (op) =>
+        metadata.change(setBucketVersioning, { op, bucket, versioning }),
+      )
     },
     async getBucketConfiguration(bucket, kind, control): Promise<Uint8Array | undefined> {
       const { document } = await metadata.read(getBucketConfiguration, { bucket, kind }, control?.signal)
@@ -70,9 +73,8 @@ export function createBucketMethods(parts: ClientParts, buckets: FactCache<Bucke
     },
     async setBucketConfiguration(bucket, kind, document, control): Promise<void> {
       throwIfCancelled(control?.signal)
-      const op = await sessions.nextOp()
-      const request = { op, bucket, kind, ...(document === undefined ? {} : { document }) }
-      await metadata.change(setBucketConfiguration, request)
+      const request = { bucket, kind, ...(document === undefined ? {} : { document }) }
+      await changeUnderSession(parts, (op) => metadata.change(setBucketConfiguration, { op, ...request }))
     },
   }
 }

@@ -19,7 +19,7 @@ export interface CommitScope extends PoolScope {
 
 /** Runs a write under a session of its own to the end. */
 export async function underSession<Result>(
-  parts: ClientParts,
+  parts: Pick<ClientParts, 'sessions'>,
   write: (session: WriterSession) => Promise<Result>,
 ): Promise<Result> {
   const session = await parts.sessions.acquire()
@@ -28,6 +28,14 @@ export async function underSession<Result>(
   } finally {
     parts.sessions.release(session)
   }
+}
+
+/** Makes a change that stores no blocks: under a session all the same, which fences its attempts. */
+export function changeUnderSession<Result>(
+  parts: Pick<ClientParts, 'sessions'>,
+  change: (op: OpId) => Promise<Result>,
+): Promise<Result> {
+  return underSession(parts, (session) => change(session.nextOp()))
 }
 
 /**

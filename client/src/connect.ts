@@ -7,6 +7,7 @@ import type {
   HandshakeIdentity,
   Network,
   Random,
+  ServiceDirectory,
 } from '@cairn/protocol'
 import { type AdminClient, createAdminClient } from './admin.js'
 import type { CairnClient, CallControl } from './api.js'
@@ -28,8 +29,8 @@ import { createUploadMethods } from './uploads.js'
 
 export interface ConnectOptions {
   readonly network: Network
-  /** Addresses of metadata services, at least one. */
-  readonly metadata: readonly string[]
+  /** Addresses of metadata services, at least one, or a directory of them. */
+  readonly metadata: readonly string[] | ServiceDirectory
   readonly identity: HandshakeIdentity
   readonly clock: Clock
   readonly random: Random

@@ -1,18 +1,27 @@
 /**
- * Calls to the metadata services. Reads go to another service when one does not answer. Changes are repeated
- * with the same op id, which makes them happen once; a change whose answer stays lost is `OutcomeUnknown`.
+ * Calls to the metadata services. Reads go to another service when one does not answer. Changes go to the service that
+ * their session is bound to, and are repeated with the same op id. Before one is repeated elsewhere, its session is
+ * moved there, which ends all earlier attempts: so a change happens once, and never after its answer. A change whose
+ * answer stays lost is `OutcomeUnknown`.
  */
 import {
+  type Attempt,
+  type Attempted,
   CairnError,
   type Clock,
+  getClusterMap,
   type HandshakeIdentity,
   hasCode,
   METADATA_DEADLINE_MS,
+  moveSession,
   type Network,
+  type OpId,
   type Random,
   type RpcMethod,
   type RpcPeer,
-  type RpcReply,
+  ServiceDirectory,
+  type SessionId,
+  sessionOf,
   toCairnError,
 } from '@cairn/protocol'
 import {
@@ -26,8 +35,8 @@ import { sleep } from './waiting.js'
 
 export interface MetadataCallerOptions {
   readonly network: Network
-  /** At least one. One is used until it fails. */
-  readonly addresses: readonly string[]
+  /** At least one, or a directory. One is used until it fails. */
+  readonly addresses: readonly string[] | ServiceDirectory
   readonly identity: HandshakeIdentity
   readonly clock: Clock
   readonly random: Random
@@ -35,10 +44,42 @@ export interface MetadataCallerOptions {
   readonly onCommitRepeated?: () => void
 }
 
-interface Attempts {
-  readonly deadlineMs: number
+/** A session as its changes see it. */
+export interface RoutedSession {
+  readonly id: SessionId
+  /** Address of the service that it is bound to; `undefined` when it must be moved before the next attempt. */
+  boundTo: string | undefined
+  route: number
+  /** What a service told last: see `Attempt.sinceMicros`. */
+  sinceMicros: number
+  moving: { readonly address: string; readonly done: Promise<void> } | undefined
+}
+
+/** Who knows the sessions under which changes are made. */
+export interface SessionFinder {
+  /** A session that has not ended. */
+  find(session: SessionId): RoutedSession | undefined
+}
+
+/** A request that changes the namespace. */
+type ChangeRequest = Attempted &
+  (
+    | { readonly context: { readonly op: OpId } }
+    | { readonly op: OpId }
+    | { readonly items: readonly { readonly op: OpId }[] }
+  )
+
+interface Limits {
+  readonly untilMs: number
   readonly signal?: AbortSignal
-  readonly change: boolean
+}
+
+/** What has become of a change so far. */
+interface ChangeState {
+  readonly session: RoutedSession
+  readonly sinceMicros: number
+  /** Route of the first attempt that may have happened. */
+  firstRoute: number | undefined
 }
 
 /** The error says that the call may or may not have happened. */
@@ -48,97 +89,225 @@ function mayHaveHappened(error: CairnError): boolean {
 }
 
 function isRepeatable(error: CairnError): boolean {
-  return hasCode(error, 'ConnectionLost', 'DeadlineExceeded', 'OutcomeUnknown', 'Busy', 'ShuttingDown')
+  return (
+    hasCode(error, 'ConnectionLost', 'DeadlineExceeded', 'OutcomeUnknown') ||
+    hasCode(error, 'Busy', 'ShuttingDown', 'SessionMoved')
+  )
 }
 
 export class MetadataCaller {
+  /** Finds the sessions of changes. */
+  sessions: SessionFinder | undefined
   private readonly options: MetadataCallerOptions
-  private readonly peers: RpcPeer[]
-  private current = 0
+  private readonly directory: ServiceDirectory
+  private readonly peers = new Map<string, RpcPeer>()
+  private current: string
+  private failuresInRow = 0
   private closed = false
 
   constructor(options: MetadataCallerOptions) {
-    if (options.addresses.length === 0) {
+    const { addresses, random } = options
+    this.options = options
+    this.directory =
+      addresses instanceof ServiceDirectory ? addresses : new ServiceDirectory({ given: addresses })
+    const known = this.directory.addresses
+    const first = known[Math.floor(random.fraction() * known.length)]
+    if (first === undefined) {
       throw new CairnError('InvalidArgument', 'no address of a metadata service is given')
     }
-    this.options = options
-    this.peers = options.addresses.map((address) => options.network.connect(address, options.identity))
+    this.current = first
+    this.peerOf(first)
   }
 
   /** For calls that change nothing, or that may be repeated freely. */
-  read<Request, Response>(
+  async read<Request, Response>(
     method: RpcMethod<Request, Response>,
     request: Request,
     signal?: AbortSignal,
   ): Promise<Response> {
-    const control = signal === undefined ? {} : { signal }
-    return this.attempt(method, request, { deadlineMs: METADATA_DEADLINE_MS, change: false, ...control })
+    return (await this.readFrom(method, request, signal)).response
+  }
+
+  /** The same, with the address of the service that answered. */
+  async readFrom<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    signal?: AbortSignal,
+  ): Promise<{ readonly response: Response; readonly address: string }> {
+    const untilMs = this.options.clock.monotonicMs() + METADATA_DEADLINE_MS
+    const limits = signal === undefined ? { untilMs } : { untilMs, signal }
+    for (let count = 1; ; count++) {
+      const address = this.current
+      try {
+        const response = await this.call(address, method, request, limits)
+        return { response, address }
+      } catch (error) {
+        const outcome = toCairnError(error)
+        if (!(await this.mayRepeat(outcome, { address, count, limits }))) throw outcome
+      }
+    }
   }
 
   /**
-   * For changes that carry an op id. Cannot be cancelled: once sent, its outcome is waited for.
+   * For changes that carry an op id of a living session. Cannot be cancelled: once sent, its outcome is waited for.
    * `OutcomeUnknown` if an attempt may have happened and none was answered in time. Another error after an
-   * attempt without an answer carries `details.afterLostAnswer`.
+   * attempt without an answer carries `details.afterLostAnswer`. `SessionExpired` if the session has ended.
    */
-  change<Request, Response>(method: RpcMethod<Request, Response>, request: Request): Promise<Response> {
-    return this.attempt(method, request, { deadlineMs: COMMIT_DEADLINE_MS, change: true })
+  async change<Request extends ChangeRequest, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const session = this.sessionOf(request)
+    const { sinceMicros } = session
+    const state: ChangeState = { session, sinceMicros, firstRoute: undefined }
+    const limits = { untilMs: this.options.clock.monotonicMs() + COMMIT_DEADLINE_MS }
+    for (let count = 1; ; count++) {
+      const address = session.boundTo ?? this.current
+      let outcome: CairnError
+      try {
+        return await this.tryChange(method, request, { address, state, limits })
+      } catch (error) {
+        outcome = toCairnError(error)
+      }
+      const again = await this.mayRepeat(outcome, { address, count, limits })
+      if (!again) throw state.firstRoute === undefined ? outcome : afterLostAnswer(method.name, outcome)
+      this.options.onCommitRepeated?.()
+    }
   }
 
   async close(): Promise<void> {
     this.closed = true
-    await Promise.all(this.peers.map((peer) => peer.close()))
+    await Promise.all([...this.peers.values()].map((peer) => peer.close()))
   }
 
-  private async attempt<Request, Response>(
+  private sessionOf(request: ChangeRequest): RoutedSession {
+    const op = opOf(request)
+    const session = op === undefined ? undefined : this.sessions?.find(sessionOf(op))
+    if (session !== undefined) return session
+    throw new CairnError('SessionExpired', 'the session of this change has ended; nothing was sent')
+  }
+
+  /** One attempt, on the route to the service that the session is bound to by then. */
+  private async tryChange<Request extends ChangeRequest, Response>(
     method: RpcMethod<Request, Response>,
     request: Request,
-    attempts: Attempts,
+    work: { readonly address: string; readonly state: ChangeState; readonly limits: Limits },
   ): Promise<Response> {
-    const untilMs = this.options.clock.monotonicMs() + attempts.deadlineMs
-    let wasSent = false
-    for (let count = 1; ; count++) {
-      let outcome: CairnError
-      try {
-        return (await this.call(method, request, untilMs, attempts.signal)).response
-      } catch (error) {
-        outcome = toCairnError(error)
-      }
-      wasSent ||= attempts.change && mayHaveHappened(outcome)
-      const again = await this.mayRepeat(outcome, count, untilMs, attempts.signal)
-      if (!again) throw wasSent ? afterLostAnswer(method.name, outcome) : outcome
-      if (attempts.change) this.options.onCommitRepeated?.()
+    const { address, state, limits } = work
+    const { session, sinceMicros } = state
+    if (session.boundTo !== address) await this.move(session, address, limits)
+    const { route } = session
+    const { firstRoute } = state
+    const attempt: Attempt = { route, sinceMicros, ...(firstRoute === undefined ? {} : { firstRoute }) }
+    try {
+      return await this.call(address, method, { ...request, attempt }, limits)
+    } catch (error) {
+      const outcome = toCairnError(error)
+      if (mayHaveHappened(outcome)) state.firstRoute ??= route
+      // Whoever has moved the session meanwhile has bound it anew already.
+      const isLeft = isRepeatable(outcome) && outcome.code !== 'Busy' && session.route === route
+      if (isLeft && session.boundTo === address) session.boundTo = undefined
+      throw outcome
     }
   }
 
-  private call<Request, Response>(
+  /** Binds the session to this service: one call for all changes that wait for it. */
+  private async move(session: RoutedSession, address: string, limits: Limits): Promise<void> {
+    if (session.moving?.address !== address) {
+      const done = this.bind(session, address, limits).finally(() => {
+        if (session.moving?.done === done) session.moving = undefined
+      })
+      session.moving = { address, done }
+    }
+    await session.moving.done
+    if (session.boundTo !== address) throw new CairnError('SessionMoved', 'the session was moved elsewhere')
+  }
+
+  private async bind(session: RoutedSession, address: string, limits: Limits): Promise<void> {
+    const { id, route } = session
+    try {
+      const answer = await this.call(address, moveSession, { session: id, route }, limits)
+      if (answer.route <= session.route) return
+      session.route = answer.route
+      session.boundTo = address
+      session.sinceMicros = answer.nowMicros
+    } catch (error) {
+      const { code, message } = toCairnError(error)
+      // The move itself may be repeated freely: it says nothing of the change that waits for it.
+      if (code === 'SessionExpired') throw error
+      const details = { connected: 'false' }
+      throw new CairnError('ConnectionLost', `a session could not be moved: ${code}: ${message}`, {
+        cause: error,
+        details,
+      })
+    }
+  }
+
+  private async call<Request, Response>(
+    address: string,
     method: RpcMethod<Request, Response>,
     request: Request,
-    untilMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<RpcReply<Response>> {
-    const peer = this.peers[this.current]
-    if (peer === undefined || this.closed) throw new CairnError('Cancelled', 'the client is closed')
+    { untilMs, signal }: Limits,
+  ): Promise<Response> {
+    if (this.closed) throw new CairnError('Cancelled', 'the client is closed')
     const leftMs = Math.max(1, untilMs - this.options.clock.monotonicMs())
-    const deadlineMs = Math.min(leftMs, this.peers.length > 1 ? METADATA_ATTEMPT_MS : METADATA_DEADLINE_MS)
-    return peer.call(method, request, signal === undefined ? { deadlineMs } : { deadlineMs, signal })
+    const isOne = this.directory.addresses.length <= 1
+    const deadlineMs = Math.min(leftMs, isOne ? METADATA_DEADLINE_MS : METADATA_ATTEMPT_MS)
+    const peer = this.peerOf(address)
+    const control = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
+    const { response } = await peer.call(method, request, control)
+    this.failuresInRow = 0
+    if (isClusterMap(method, response)) this.directory.learn(response.services)
+    return response
   }
 
   /** Waits before the next attempt; false if there must be none. */
   private async mayRepeat(
     error: CairnError,
-    count: number,
-    untilMs: number,
-    signal: AbortSignal | undefined,
+    { address, count, limits }: { readonly address: string; readonly count: number; readonly limits: Limits },
   ): Promise<boolean> {
+    const { clock, random } = this.options
+    const { untilMs, signal } = limits
     if (!isRepeatable(error) || this.closed) return false
     if (error.code === 'Busy' && count >= BUSY_ATTEMPTS_MAX) return false
-    if (error.code !== 'Busy') this.current = (this.current + 1) % this.peers.length
+    if (!hasCode(error, 'Busy', 'SessionMoved')) await this.leave(address)
     const meanMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** (count - 1))
-    const delayMs = this.options.random.fraction() * 2 * meanMs
-    if (this.options.clock.monotonicMs() + delayMs >= untilMs) return false
-    await sleep(this.options.clock, delayMs, signal)
+    const delayMs = random.fraction() * 2 * meanMs
+    if (clock.monotonicMs() + delayMs >= untilMs) return false
+    await sleep(clock, delayMs, signal)
     return true
   }
+
+  /** Turns to another service; looks for new ones when all known ones have failed. */
+  private async leave(address: string): Promise<void> {
+    if (++this.failuresInRow >= this.directory.addresses.length) {
+      this.failuresInRow = 0
+      await this.directory.refresh().catch(() => undefined)
+    }
+    if (this.current !== address) return
+    const { addresses } = this.directory
+    this.current = addresses[(addresses.indexOf(address) + 1) % addresses.length] ?? address
+  }
+
+  private peerOf(address: string): RpcPeer {
+    const known = this.peers.get(address)
+    if (known !== undefined) return known
+    const peer = this.options.network.connect(address, this.options.identity)
+    this.peers.set(address, peer)
+    return peer
+  }
+}
+
+function opOf(request: ChangeRequest): OpId | undefined {
+  if ('context' in request) return request.context.op
+  return 'op' in request ? request.op : request.items[0]?.op
+}
+
+function isClusterMap<Request, Response>(
+  { number }: RpcMethod<Request, Response>,
+  _response: unknown,
+): _response is { readonly services?: readonly string[] } {
+  return number === getClusterMap.number
 }
 
 /** The last error of a change of which an earlier attempt was sent and not answered. */

@@ -13,7 +13,6 @@ import {
   getObject,
   hasCode,
   LIST_PAGE_MAX,
-  type OpId,
   putObject,
   type SetObjectTagsResponse,
   setObjectTags,
@@ -35,7 +34,7 @@ import { mapOf, shortMap } from './block-maps.js'
 import { etagOf } from './body-digests.js'
 import { writeBody } from './body-writer.js'
 import { fetchBucket } from './buckets.js'
-import { commitWrite, underSession } from './commit.js'
+import { changeUnderSession, commitWrite, underSession } from './commit.js'
 import { type BodyHead, readHead } from './cut.js'
 import type { FactCache } from './fact-cache.js'
 import type { ClientParts } from './parts.js'
@@ -209,7 +208,7 @@ async function open(
 }
 
 async function deleteAll(
-  { metadata, sessions }: ClientParts,
+  parts: ClientParts,
   bucket: string,
   targets: readonly DeleteTarget[],
   control: (CallControl & { readonly owner?: string }) | undefined,
@@ -217,12 +216,13 @@ async function deleteAll(
   const outcomes: DeleteOutcome[] = []
   for (let at = 0; at < targets.length; at += LIST_PAGE_MAX) {
     throwIfCancelled(control?.signal)
-    const items: (DeleteTarget & { readonly op: OpId })[] = []
-    for (const target of targets.slice(at, at + LIST_PAGE_MAX)) {
-      items.push({ ...target, op: await sessions.nextOp() })
-    }
-    const request = { bucket, owner: control?.owner ?? '', items }
-    outcomes.push(...(await metadata.change(deleteObjects, request)).outcomes)
+    const page = targets.slice(at, at + LIST_PAGE_MAX)
+    const owner = control?.owner ?? ''
+    const answer = await underSession(parts, (session) => {
+      const items = page.map((target) => ({ ...target, op: session.nextOp() }))
+      return parts.metadata.change(deleteObjects, { bucket, owner, items })
+    })
+    outcomes.push(...answer.outcomes)
   }
   return outcomes
 }
@@ -258,11 +258,13 @@ function copy(
 }
 
 async function setTags(
-  { metadata, sessions }: ClientParts,
+  parts: ClientParts,
   target: { readonly bucket: string; readonly key: string; readonly tags: readonly Tag[] },
   { versionId, signal }: GetObjectOptions,
 ): Promise<SetObjectTagsResponse> {
   throwIfCancelled(signal)
-  const op = await sessions.nextOp()
-  return metadata.change(setObjectTags, { op, ...target, ...(versionId === undefined ? {} : { versionId }) })
+  const version = versionId === undefined ? {} : { versionId }
+  return changeUnderSession(parts, (op) =>
+    parts.metadata.change(setObjectTags, { op, ...target, ...version }),
+  )
 }

@@ -19,13 +19,14 @@ import {
   openSession,
   renewSession,
   type SessionId,
+  sameBytes,
   sessionScopedId,
 } from '@cairn/protocol'
 import { SESSION_ROTATION_MS } from './limits.js'
-import type { MetadataCaller } from './metadata-caller.js'
+import type { MetadataCaller, RoutedSession } from './metadata-caller.js'
 
 /** One life of this writer under one lease. */
-export class WriterSession {
+export class WriterSession implements RoutedSession {
   readonly id: SessionId
   readonly leaseMs: number
   readonly openedMs: number
@@ -37,6 +38,11 @@ export class WriterSession {
   ended = false
   expiresMs: number
   cancelRenewal: CancelTimer | undefined
+  boundTo: string | undefined
+  /** A session opens on route 1. */
+  route = 1
+  sinceMicros = 0
+  moving: RoutedSession['moving']
   private counter = 0n
 
   constructor(id: SessionId, leaseMs: number, openedMs: number) {
@@ -76,6 +82,7 @@ export class SessionKeeper {
 
   constructor(options: SessionKeeperOptions) {
     this.options = options
+    options.metadata.sessions = this
   }
 
   /** A session for one write; opens a new one if the current one is lost. Give it back with `release`. */
@@ -101,9 +108,10 @@ export class SessionKeeper {
     if (session.retired && session.writers === 0) this.end(session).catch(() => undefined)
   }
 
-  /** An op id for a change that stores no blocks: it needs no living session, only uniqueness. */
-  async nextOp(): Promise<OpId> {
-    return (this.current ?? (await this.alive())).nextOp()
+  /** A session that has not ended; see `MetadataCaller.change`. */
+  find(id: SessionId): WriterSession | undefined {
+    for (const session of this.live) if (sameBytes(session.id, id)) return session
+    return undefined
   }
 
   /** `SessionExpired` if the session can no longer commit. */
@@ -130,9 +138,11 @@ export class SessionKeeper {
     if (this.closed) throw new CairnError('Cancelled', 'the client is closed')
     const { metadata, clock, role, name } = this.options
     const sentMs = clock.monotonicMs()
-    const answer = await metadata.read(openSession, { role, name })
-    const id = Uint8Array.from(answer.session) as SessionId
-    const session = new WriterSession(id, answer.leaseMs, sentMs)
+    const { response, address } = await metadata.readFrom(openSession, { role, name })
+    const id = Uint8Array.from(response.session) as SessionId
+    const session = new WriterSession(id, response.leaseMs, sentMs)
+    session.boundTo = address
+    session.sinceMicros = response.nowMicros ?? 0
     const replaced = this.current
     this.current = session
     this.live.add(session)
@@ -156,7 +166,8 @@ export class SessionKeeper {
     if (!this.live.has(session)) return
     const sentMs = this.options.clock.monotonicMs()
     try {
-      await this.options.metadata.read(renewSession, { session: session.id })
+      const { nowMicros } = await this.options.metadata.read(renewSession, { session: session.id })
+      session.sinceMicros = nowMicros ?? session.sinceMicros
       session.expiresMs = Math.max(session.expiresMs, sentMs + session.leaseMs)
     } catch (error) {
       if (hasCode(error, 'SessionExpired')) session.ended = true

@@ -8,6 +8,7 @@ import {
   type UploadInfo,
 } from '@cairn/protocol'
 import type { CairnClient, UploadRef } from './api.js'
+import { changeUnderSession } from './commit.js'
 import { completeUpload } from './complete-upload.js'
 import { copyPart } from './copy-part.js'
 import type { FactCache } from './fact-cache.js'
@@ -21,13 +22,14 @@ type UploadMethods = Pick<
 >
 
 export function createUploadMethods(parts: ClientParts, uploads: FactCache<UploadFacts>): UploadMethods {
-  const { metadata, sessions } = parts
+  const { metadata } = parts
   return {
     async createUpload(bucket, key, options = {}): Promise<UploadInfo> {
       const { signal, owner = '', attributes = {}, ...checksum } = options
       throwIfCancelled(signal)
-      const op = await sessions.nextOp()
-      return metadata.change(createUpload, { op, bucket, key, owner, attributes, ...checksum })
+      return changeUnderSession(parts, (op) =>
+        metadata.change(createUpload, { op, bucket, key, owner, attributes, ...checksum }),
+      )
     },
     async getUpload({ bucket, key, uploadId }, control): Promise<UploadInfo> {
       return (await metadata.read(getUpload, { bucket, key, uploadId }, control?.signal)).upload
@@ -47,7 +49,7 @@ export function createUploadMethods(parts: ClientParts, uploads: FactCache<Uploa
       throwIfCancelled(control?.signal)
       uploads.forget(nameOf(upload))
       const { bucket, key, uploadId } = upload
-      await metadata.change(abortUpload, { bucket, key, uploadId, op: await sessions.nextOp() })
+      await changeUnderSession(parts, (op) => metadata.change(abortUpload, { bucket, key, uploadId, op }))
     },
   }
 }

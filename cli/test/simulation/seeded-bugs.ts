@@ -86,7 +86,7 @@ function repeatAsNew(network: Network, world: World): Network {
     if (isDelete && typeof request === 'object' && request !== null && 'items' in request) {
       const items = (request.items as { op: Uint8Array }[]).map((item) => ({
         ...item,
-        op: world.random.bytes(16),
+        op: Buffer.concat([item.op.subarray(0, 8), world.random.bytes(8)]),
       }))
       world.clock.setTimer(500, () => {
         call(method, { ...request, items }, { deadlineMs: 5_000 }).catch(() => undefined)
@@ -118,7 +118,7 @@ function withoutSessions(entry: Entry): Entry {
   const commits = entry.commits.map((commit) => ({
     ...commit,
     compares: commit.compares.filter(
-      (compare) => compare.kind !== 'creation' || !startsWith(compare.key, 's/'),
+      (compare) => compare.kind === 'absent' || compare.kind === 'empty' || !startsWith(compare.key, 's/'),
     ),
   }))
   return { ...entry, commits }

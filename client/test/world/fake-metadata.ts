@@ -22,6 +22,7 @@ import {
   getUpload,
   listObjects,
   listParts,
+  moveSession,
   type ObjectVersion,
   type OpId,
   openSession,
@@ -99,6 +100,10 @@ export class FakeMetadata {
       if (!this.renewals) throw new CairnError('ConnectionLost', 'as the test wants it')
       this.liveSession(session).expiresMs = this.clock.monotonicMs() + this.leaseMs
       return {}
+    })
+    handle(moveSession, ({ session, route }) => {
+      this.liveSession(session)
+      return { route: route + 1, nowMicros: 0 }
     })
     handle(closeSession, ({ session }) => {
       this.sessions.delete(formatId(session))

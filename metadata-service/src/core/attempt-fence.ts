@@ -43,7 +43,47 @@ export function behindFence(world: ObjectWorld, sessions: Sessions, fence: Fence
     store: new FencedStore(world.store, sessions, fence),
     clock: new FlooredClock(world.clock, fence.attempt.sinceMicros),
     guard: fencedGuard(world.guard, fence),
-    attempt: fence.attempt,
+    attempt: new FencedAttempt(sessions, fence),
+  }
+}
+
+/** What the operations want to know of their attempt. */
+export interface KnownAttempt {
+  readonly route: number
+  readonly sinceMicros: number
+  /**
+   * Since this route all attempts have met the memory of this process. `SessionMoved` if the attempt came on another
+   * route, `SessionExpired`.
+   */
+  boundSince(): Promise<number>
+  /** The first attempt may have been made elsewhere. */
+  isForeign(): Promise<boolean>
+}
+
+class FencedAttempt implements KnownAttempt {
+  private readonly sessions: Sessions
+  private readonly fence: Fence
+
+  constructor(sessions: Sessions, fence: Fence) {
+    this.sessions = sessions
+    this.fence = fence
+  }
+
+  get route(): number {
+    return this.fence.attempt.route
+  }
+
+  get sinceMicros(): number {
+    return this.fence.attempt.sinceMicros
+  }
+
+  boundSince(): Promise<number> {
+    return this.sessions.boundSince(this.fence.session, this.fence.attempt)
+  }
+
+  async isForeign(): Promise<boolean> {
+    const { firstRoute } = this.fence.attempt
+    return firstRoute !== undefined && firstRoute < (await this.boundSince())
   }
 }
 

@@ -4,7 +4,6 @@
  * bucket's end removes them: a document never outlives its bucket.
  */
 import {
-  type Attempt,
   BUCKET_CONFIGURATION_BYTES_MAX,
   CairnError,
   type GetBucketConfigurationRequest,
@@ -14,6 +13,7 @@ import {
   sameBytes,
 } from '@cairn/protocol'
 import type { RowStore, StoreRow } from '../ports.js'
+import type { KnownAttempt } from './attempt-fence.js'
 import { BUCKET_ATTEMPTS_MAX } from './buckets.js'
 import { bucketConfigurationKey, bucketKey } from './keys.js'
 import { outcomeUnknown } from './repeat-proofs.js'
@@ -24,7 +24,7 @@ import { APPLIED_MAX, BucketConfigurationRow } from './rows.js'
 export interface ConfigurationWorld {
   readonly store: RowStore
   readonly resolver: Resolver
-  readonly attempt?: Attempt
+  readonly attempt?: KnownAttempt
 }
 
 /** `NoSuchBucket`. No document if none is set. */
@@ -76,7 +76,7 @@ async function change(
 ): Promise<boolean> {
   const before = found === undefined ? { changedBy: [] } : BucketConfigurationRow.decode(found.value)
   if (isChangedBy(before, op)) return true
-  if (attempt?.repeated === true) throw outcomeUnknown('the configuration does not name it')
+  if (await attempt?.isForeign()) throw outcomeUnknown('the configuration does not name it')
   const { document: _replaced, ...kept } = before
   const row: BucketConfigurationRow = {
     ...kept,

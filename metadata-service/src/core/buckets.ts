@@ -3,7 +3,6 @@
  * the bucket's end, is seen by all writes from then on. A bucket goes only while no version and no marker is in it.
  */
 import {
-  type Attempt,
   type BucketConfigurationKind,
   type BucketInfo,
   type BucketRequest,
@@ -21,6 +20,7 @@ import {
   sameBytes,
 } from '@cairn/protocol'
 import type { Commit, KeyValueStore, RowStore, StoreRow } from '../ports.js'
+import type { KnownAttempt } from './attempt-fence.js'
 import {
   bucketConfigurationKey,
   bucketKey,
@@ -54,7 +54,7 @@ export interface BucketsOptions {
   readonly resolver: Resolver
   readonly applied: AppliedOperations
   readonly proofs: RepeatProofs
-  readonly attempt?: Attempt
+  readonly attempt?: KnownAttempt
 }
 
 /** Plain methods that take the request messages. */
@@ -71,7 +71,7 @@ export class Buckets {
     checkBucketName(bucket)
     const { clock, random, store } = this.options
     const key = bucketKey(bucket)
-    if (this.isRepeated && (await store.read([{ kind: 'get', key }])).results[0]?.length === 0) {
+    if ((await this.isForeign()) && (await store.read([{ kind: 'get', key }])).results[0]?.length === 0) {
       throw outcomeUnknown('the bucket may have been made and deleted')
     }
     const row: BucketRow = {
@@ -145,7 +145,7 @@ export class Buckets {
     let stored = await this.options.resolver.bucket(bucket)
     for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
       if (isChangedBy(stored.row, op)) return infoOf(bucket, stored.row)
-      if (this.isRepeated && attempt === 0) throw outcomeUnknown('the bucket does not name it')
+      if (attempt === 0 && (await this.isForeign())) throw outcomeUnknown('the bucket does not name it')
       const changedBy = [...stored.row.changedBy, op].slice(-APPLIED_MAX)
       const changed: BucketRow = { ...stored.row, versioning, changedBy }
       const result = await this.options.store.commit(change(stored, changed, op))
@@ -155,14 +155,15 @@ export class Buckets {
     throw new CairnError('Busy', 'the bucket keeps changing')
   }
 
-  private get isRepeated(): boolean {
-    return this.options.attempt?.repeated === true
+  /** An earlier attempt may have been made by another service. */
+  private async isForeign(): Promise<boolean> {
+    return (await this.options.attempt?.isForeign()) === true
   }
 
   /** Whether an earlier attempt on another route did it. */
   private async hasDeleted(op: OpId): Promise<boolean> {
     const { attempt, proofs } = this.options
-    if (attempt === undefined || !attempt.repeated) return false
+    if (attempt === undefined || !(await attempt.isForeign())) return false
     const traces = await proofs.since(attempt.sinceMicros)
     if (traces.find(op) !== undefined) return true
     requireProofs(traces, attempt.sinceMicros)

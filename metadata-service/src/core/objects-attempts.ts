@@ -3,8 +3,9 @@
  * plan starts from them without a read. Bounded: `ConditionalConflict` if the caller had preconditions, or else
  * `Busy`, says that nothing was written.
  */
-import { type Attempt, CairnError, type Clock, type OpId } from '@cairn/protocol'
+import { CairnError, type Clock, type OpId } from '@cairn/protocol'
 import type { CommitResult, RowStore, StoreRow } from '../ports.js'
+import type { KnownAttempt } from './attempt-fence.js'
 import type { KeyLocks } from './key-locks.js'
 import type { AppliedOperations } from './objects-applied.js'
 import type { RefusedOperations } from './objects-refused.js'
@@ -28,7 +29,7 @@ export interface ObjectWorld {
   readonly refused: RefusedOperations
   readonly proofs: RepeatProofs
   /** How the request came here, if it says so: see `attempt-fence.ts`. */
-  readonly attempt?: Attempt
+  readonly attempt?: KnownAttempt
 }
 
 /** The rows of a refused commit; its first two are those of bucket and key. */
@@ -60,7 +61,8 @@ export async function writeKey<Plan extends PlannedCommit, Result>(
 ): Promise<Result> {
   const { op, nothing } = write
   const route = world.attempt?.route
-  if (world.refused.find(op, route) === 'nothing' && nothing !== undefined) return nothing
+  const boundSince = await world.attempt?.boundSince()
+  if (world.refused.find(op, boundSince) === 'nothing' && nothing !== undefined) return nothing
   try {
     const result = await attempt(world, write)
     if (result === nothing) world.refused.rememberNothing(op, route)
@@ -78,8 +80,7 @@ async function attempt<Plan extends PlannedCommit, Result>(
   let refused: RefusedRows | undefined
   for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
     const state = await write.load(refused)
-    const known = findApplied(state.current?.version, write.op) ?? world.applied.find(write.op)
-    const applied = known ?? (refused === undefined ? await findElsewhere(world, write, state) : undefined)
+    const applied = await findFirst(world, write, state, refused === undefined)
     if (applied !== undefined) return write.repeat(applied, state)
     if (refused !== undefined) await throwExplained(write, refused)
     const planned = await write.plan(state)
@@ -94,15 +95,19 @@ async function attempt<Plan extends PlannedCommit, Result>(
   throw new CairnError(write.hasPreconditions ? 'ConditionalConflict' : 'Busy', 'other writers were faster')
 }
 
-/** What an earlier attempt on another route has done. The state was read, and all such attempts had ended, before. */
-async function findElsewhere<Plan extends PlannedCommit, Result>(
-  { attempt, proofs }: ObjectWorld,
+/** What the operation has done already, as far as the key's row, this service or the garbage knows. */
+async function findFirst<Plan extends PlannedCommit, Result>(
+  { applied, attempt, proofs }: ObjectWorld,
   { op, traceIn }: WriteAttempts<Plan, Result>,
   state: KeyState,
+  isFirstLook: boolean,
 ): Promise<AppliedOperation | undefined> {
-  if (attempt?.repeated !== true) return undefined
-  const { sinceMicros } = attempt
-  return settleRepeat(proofs, { op, sinceMicros, trace: traceIn?.(state) ?? 'write' }, state)
+  const known = findApplied(state.current?.version, op) ?? applied.find(op)
+  if (known !== undefined || attempt === undefined || !isFirstLook || !(await attempt.isForeign()))
+    return known
+  // The state was read after all attempts on earlier routes had ended: nothing can come in between any more.
+  const trace = traceIn?.(state) ?? 'write'
+  return settleRepeat(proofs, { op, sinceMicros: attempt.sinceMicros, trace }, state)
 }
 
 async function throwExplained<Plan extends PlannedCommit, Result>(

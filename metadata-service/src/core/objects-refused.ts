@@ -1,8 +1,8 @@
 /**
  * Operations that were answered and changed nothing: refused by a condition, or a delete that found nothing. They
  * leave no row, so a repeat that arrives late, when the condition holds or the key is there again, would act on what
- * came after it. Their repeats get the first answer while this service lives, if they come on the same route: after a
- * move another service may have done what was refused here.
+ * came after it. Their repeats get the first answer while this service lives, unless the session has been bound to
+ * another service in between: that one may have done what was refused here.
  */
 import { CairnError, type ErrorCode, hasCode, type OpId } from '@cairn/protocol'
 
@@ -34,10 +34,10 @@ export class RefusedOperations {
     this.remember(op, { route, refusal: { code, message, details } })
   }
 
-  /** The first answer; throws it if it was an error. */
-  find(op: OpId, route?: number): 'nothing' | undefined {
+  /** The first answer, if it was given on this route or a later one; throws it if it was an error. */
+  find(op: OpId, sinceRoute = 0): 'nothing' | undefined {
     const found = this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
-    if (found === undefined || found.route !== route) return undefined
+    if (found === undefined || (found.route ?? 0) < sinceRoute) return undefined
     const { refusal } = found
     if (refusal === 'nothing') return refusal
     throw new CairnError(refusal.code, refusal.message, { details: refusal.details })

@@ -42,6 +42,8 @@ export interface SessionRow {
   /** The service run it is bound to, and by which route. */
   readonly boundTo?: string
   readonly route?: number
+  /** Since this route it has been bound to that run: all later attempts have met its memory. */
+  readonly boundSince?: number
   /** Highest feature level that the writer supports; 1 if it does not say. */
   readonly featureLevel?: number
 }
@@ -54,6 +56,7 @@ export const SessionRow: Message<SessionRow> = message<SessionRow>('SessionRow',
   boundTo: optional(5, text),
   route: optional(6, integer),
   featureLevel: optional(7, integer),
+  boundSince: optional(8, integer),
 })
 
 /** Sessions whose rows this service remembers; the oldest are read again. */
@@ -96,7 +99,7 @@ export class Sessions {
     const lease = await store.grantLease(SESSION_LEASE_MS)
     const { role, name, featureLevel = 1 } = request
     const openedMs = Math.floor(clock.wallMicros() / 1000)
-    const row = { role, name, openedMs, lease, boundTo: this.run, route: 1, featureLevel }
+    const row = { role, name, openedMs, lease, boundTo: this.run, route: 1, boundSince: 1, featureLevel }
     const result = await store.commit({
       compares: [{ kind: 'absent', key }],
       puts: [{ key, value: SessionRow.encode(row), lease }],
@@ -150,12 +153,13 @@ export class Sessions {
 
   /** The compare that the commits of an attempt carry. `SessionExpired`; `SessionMoved` if it came on another route. */
   async routeCompare(session: SessionId, attempt: Attempt): Promise<Compare> {
-    const known = this.known.get(formatId(session))
-    if (known !== undefined && this.isBound(known.row, attempt)) return known.routeCompare
-    this.known.delete(formatId(session))
-    const found = await this.lookUp(session)
-    if (!this.isBound(found.row, attempt)) throw sessionMoved(session)
-    return found.routeCompare
+    return (await this.lookUpBound(session, attempt)).routeCompare
+  }
+
+  /** The first of the routes since which this run alone has been asked; errors as of `routeCompare`. */
+  async boundSince(session: SessionId, attempt: Attempt): Promise<number> {
+    const { row } = await this.lookUpBound(session, attempt)
+    return row.boundSince ?? attempt.route
   }
 
   /** After a failed compare: the session has ended. */
@@ -172,6 +176,15 @@ export class Sessions {
     return sessionMoved(session)
   }
 
+  private async lookUpBound(session: SessionId, attempt: Attempt): Promise<KnownSession> {
+    const known = this.known.get(formatId(session))
+    if (known !== undefined && this.isBound(known.row, attempt)) return known
+    this.known.delete(formatId(session))
+    const found = await this.lookUp(session)
+    if (!this.isBound(found.row, attempt)) throw sessionMoved(session)
+    return found
+  }
+
   private isBound(row: SessionRow, { route }: Attempt): boolean {
     return row.boundTo === this.run && row.route === route
   }
@@ -182,7 +195,8 @@ export class Sessions {
     route: number,
   ): Promise<boolean> {
     const key = sessionKey(session)
-    const next: SessionRow = { ...row, boundTo: this.run, route }
+    const boundSince = row.boundTo === this.run ? (row.boundSince ?? route) : route
+    const next: SessionRow = { ...row, boundTo: this.run, route, boundSince }
     const carries = ([found]: readonly (StoreRow | undefined)[]): boolean => {
       if (found === undefined) return false
       const stored = SessionRow.decode(found.value)

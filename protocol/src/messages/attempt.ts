@@ -5,13 +5,13 @@
  * refuses attempts of other routes, and every commit compares the row: so once a session has been moved, no attempt
  * that was sent on an earlier route can happen any more, however late it arrives.
  */
-import { boolean, integer, type Message, message, required } from '../message.js'
+import { integer, type Message, message, optional, required } from '../message.js'
 
 export interface Attempt {
   /** `SessionMoved` unless the session of the op is bound to the answering service by this route. */
   readonly route: number
-  /** The first attempt was sent on an earlier route, without an answer: it may have happened. */
-  readonly repeated: boolean
+  /** Route of the first attempt that was sent without an answer, and may have happened. */
+  readonly firstRoute?: number
   /**
    * A time that a service had told before the first attempt, and the same for all attempts. Whatever the operation
    * writes gets a sequence number that is not lower: so its traces are found, whichever clocks are wrong.
@@ -20,7 +20,7 @@ export interface Attempt {
 }
 export const Attempt: Message<Attempt> = message<Attempt>('Attempt', 1, {
   route: required(1, integer),
-  repeated: required(2, boolean),
+  firstRoute: optional(2, integer),
   sinceMicros: required(3, integer),
 })
 
