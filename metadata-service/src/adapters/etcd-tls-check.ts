@@ -2,6 +2,7 @@
  * Why a member of etcd cannot be reached over TLS: gRPC only says that it is unavailable, and tries for ever, where a
  * certificate that one side refuses needs a person.
  */
+import { isIP } from 'node:net'
 import { connect } from 'node:tls'
 import { CairnError } from '@cairn/protocol'
 import type { EtcdTls } from './etcd-endpoint.js'
