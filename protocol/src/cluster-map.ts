@@ -51,6 +51,11 @@ export const Member: Message<Member> = message<Member>('Member', 1, {
  * A redundancy scheme and its groups. `replicas` copies of each block; erasure-coded pools will add `data` and
  * `parity`. `groups` holds GROUPS_PER_POOL × `replicas` indexes into `drives` (16 bits each, little endian);
  * 0xffff is an empty position.
+ *
+ * A group changes in two phases. First `next`, of the same shape, names the drive that joins at a position (0xffff
+ * where nothing changes): writers send each block to members and joiners, and repair fills the joiners. Once these
+ * are proved to have everything, one commit puts them into `groups`. Every binary of feature level 1 heeds `next`;
+ * one that did not would acknowledge writes that joiners lack, so it must be refused by its level.
  */
 export interface Pool {
   readonly id: number
@@ -60,6 +65,8 @@ export interface Pool {
   readonly failureDomain: FailureDomain
   readonly drives: readonly DriveId[]
   readonly groups: Uint8Array
+  /** Absent while no group changes. */
+  readonly next?: Uint8Array
 }
 
 export const Pool: Message<Pool> = message<Pool>('Pool', 1, {
@@ -70,6 +77,7 @@ export const Pool: Message<Pool> = message<Pool>('Pool', 1, {
   failureDomain: required(5, oneOf<FailureDomain>('drive', 'host', 'rack', 'zone')),
   drives: list(6, text),
   groups: required(7, bytes()),
+  next: optional(8, bytes()),
 })
 
 export interface ClusterMap {
@@ -100,14 +108,50 @@ export const NO_DRIVE = 0xffff
 
 /** The drives of one group, in order; an empty position is `undefined`. */
 export function drivesOfGroup(pool: Pool, group: number): (DriveId | undefined)[] {
+  return namesAt(pool, pool.groups, group)
+}
+
+/** The drive that joins at each position of a group; `undefined` where nothing changes. */
+export function joinersOfGroup(pool: Pool, group: number): (DriveId | undefined)[] {
+  if (pool.next === undefined) return Array.from({ length: pool.replicas }, () => undefined)
+  return namesAt(pool, pool.next, group)
+}
+
+/** One position that changes hands. */
+export interface GroupChange {
+  readonly group: number
+  readonly position: number
+  /** `undefined` if the position was empty. */
+  readonly leaver: DriveId | undefined
+  readonly joiner: DriveId
+}
+
+/** Every position that changes hands now, by group. */
+export function changesOf(pool: Pool): GroupChange[] {
+  const { next } = pool
+  if (next === undefined) return []
+  const changes: GroupChange[] = []
+  for (let at = 0; at < GROUPS_PER_POOL * pool.replicas; at++) {
+    const joiner = nameAt(pool, next, at)
+    if (joiner === undefined) continue
+    const group = Math.floor(at / pool.replicas)
+    changes.push({ group, position: at % pool.replicas, leaver: nameAt(pool, pool.groups, at), joiner })
+  }
+  return changes
+}
+
+function namesAt(pool: Pool, table: Uint8Array, group: number): (DriveId | undefined)[] {
   if (group < 0 || group >= GROUPS_PER_POOL) throw new RangeError(`no group ${group}`)
   const drives: (DriveId | undefined)[] = []
   for (let position = 0; position < pool.replicas; position++) {
-    const at = (group * pool.replicas + position) * 2
-    const index = (pool.groups[at] ?? 0xff) | ((pool.groups[at + 1] ?? 0xff) << 8)
-    drives.push(index === NO_DRIVE ? undefined : pool.drives[index])
+    drives.push(nameAt(pool, table, group * pool.replicas + position))
   }
   return drives
+}
+
+function nameAt(pool: Pool, table: Uint8Array, slot: number): DriveId | undefined {
+  const index = (table[slot * 2] ?? 0xff) | ((table[slot * 2 + 1] ?? 0xff) << 8)
+  return index === NO_DRIVE ? undefined : pool.drives[index]
 }
 
 /** Copies that must be durable before a commit: of 1: 1, of 2: 2, of 3: 2, above that a majority. */

@@ -57,7 +57,7 @@ export function computeGroups(request: PlacementRequest): Placement {
     throw new RangeError(`no placement of ${request.replicas} replicas on ${request.drives.length} drives`)
   }
   const table = new GroupTable(request)
-  const before = table.slots.slice()
+  const { before } = table
   const minimum = table.drives.reduce((sum, drive) => sum + Math.max(0, drive.share - drive.held), 0)
   table.vacateConflicts()
   table.fillEmpty(request.current === undefined)
@@ -98,6 +98,8 @@ interface TableDrive {
 class GroupTable {
   readonly drives: readonly TableDrive[]
   readonly slots: Int32Array
+  /** What is pinned. */
+  readonly before: Int32Array
   private readonly replicas: number
   /** Positions of a group that can be filled at all. */
   private readonly used: number
@@ -130,6 +132,7 @@ class GroupTable {
     }
     this.slots = new Int32Array(GROUPS_PER_POOL * request.replicas).fill(EMPTY)
     if (request.current !== undefined) this.adopt(request.current)
+    this.before = this.slots.slice()
   }
 
   /** Takes over what is pinned, as far as the drives are still there. */
@@ -244,21 +247,32 @@ class GroupTable {
     })
   }
 
-  /** Frees `slot` for a drive x of another group, where `incoming` takes the place of x. */
+  /**
+   * Frees `slot` for a drive x of another group, where `incoming` takes the place of x. At best x was new there, so
+   * that nothing more moves.
+   */
   private exchange(slot: number, incoming: TableDrive): void {
-    const group = Math.floor(slot / this.replicas)
     this.set(slot, EMPTY)
+    const from = this.exchangeable(slot, incoming, true) ?? this.exchangeable(slot, incoming, false)
+    if (from === undefined) throw new Error(`no exchange lets drive ${incoming.id} into the pool`)
+    const moving = this.slots[from] ?? EMPTY
+    this.set(from, incoming.index)
+    this.set(slot, moving)
+  }
+
+  /** A position of another group that suits: of those that have changed already, or of those that have not. */
+  private exchangeable(slot: number, incoming: TableDrive, hasChanged: boolean): number | undefined {
+    const group = Math.floor(slot / this.replicas)
     for (let from = 0; from < this.slots.length; from++) {
       const other = Math.floor(from / this.replicas)
-      const moving = this.drives[this.slots[from] ?? EMPTY]
-      if (moving === undefined || other === group) continue
+      const index = this.slots[from] ?? EMPTY
+      const moving = this.drives[index]
+      if (moving === undefined || other === group || (index !== this.before[from]) !== hasChanged) continue
       if (this.slotOfDomain(other, incoming.domain) >= 0 || this.slotOfDomain(group, moving.domain) >= 0)
         continue
-      this.set(from, incoming.index)
-      this.set(slot, moving.index)
-      return
+      return from
     }
-    throw new Error(`no exchange lets drive ${incoming.id} into the pool`)
+    return undefined
   }
 
   /** The position of this domain in the group, or -1. */

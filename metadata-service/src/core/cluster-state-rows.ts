@@ -1,11 +1,13 @@
 /** Rows under `m/`: the cluster map, one row for each member, drive and pool, so that a change rewrites little. */
 import {
+  boolean,
   bytes,
   Drive,
   type DriveId,
   integer,
   type Message,
   message,
+  oneOf,
   optional,
   required,
   text,
@@ -24,6 +26,8 @@ export interface ClusterRow {
   /** Names the last change: settles a lost answer. */
   readonly change: Uint8Array
   readonly defaultPool?: number
+  /** Groups are being spread evenly over all drives that are up; absent once they are. */
+  readonly rebalancing?: boolean
 }
 
 export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow', 1, {
@@ -34,6 +38,7 @@ export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow',
   createdMs: required(5, integer),
   change: required(6, bytes()),
   defaultPool: optional(7, integer),
+  rebalancing: optional(20, boolean),
 })
 
 /** A drive and the place where its server found it: `st_dev` of its folder, device and inode of the parent. */
@@ -42,6 +47,11 @@ export interface DriveRow {
   readonly path: string
   readonly device: string
   readonly parent: string
+  /**
+   * Somebody wants it emptied: it gives its groups away, and gets none. `forced`: also if copies then share a failure
+   * domain. Its state says how far that is.
+   */
+  readonly drain?: 'asked' | 'forced'
 }
 
 export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
@@ -49,6 +59,7 @@ export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
   path: required(2, text),
   device: required(3, text),
   parent: required(4, text),
+  drain: optional(20, oneOf<'asked' | 'forced'>('asked', 'forced')),
 })
 
 export const CLUSTER_KEY: StoreKey = Buffer.from('m/cluster')

@@ -33,6 +33,7 @@ import {
 import {
   type ClusterChange,
   type FirstPoolOptions,
+  isEmptyChange,
   planRegistration,
   type RegisteredDrives,
 } from './drive-registration.js'
@@ -56,6 +57,7 @@ interface Snapshot {
   readonly map: ClusterMap
   readonly drives: ReadonlyMap<string, DriveRow>
   readonly poolRevisions: ReadonlyMap<number, number>
+  readonly rebalancing: boolean
 }
 
 /** Feature level of the rows that this version writes. */
@@ -97,6 +99,11 @@ export class ClusterState {
     return this.snapshot.drives
   }
 
+  /** Groups are being spread evenly, as of the last map read. */
+  get isRebalancing(): boolean {
+    return this.snapshot.rebalancing
+  }
+
   /** The map as of now: one row read when nothing has changed. */
   async current(): Promise<ClusterMap> {
     const { results } = await this.options.store.read([{ kind: 'get', key: CLUSTER_KEY }])
@@ -116,7 +123,7 @@ export class ClusterState {
     await this.current()
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS_MAX; attempt++) {
       const change = plan(this.snapshot)
-      if (change.members.length + change.drives.length + change.pools.length === 0) return false
+      if (isEmptyChange(change)) return false
       if (await this.apply(change)) return true
     }
     throw new CairnError('Busy', 'the cluster map keeps changing')
@@ -188,6 +195,7 @@ export class ClusterState {
       epoch: clusterRow.epoch + 1,
       change: this.options.random.bytes(16),
       ...defaultPoolOf(clusterRow, change),
+      ...(change.rebalancing === undefined ? {} : { rebalancing: change.rebalancing }),
     }
     const result = await this.options.store.commit({
       compares: [{ kind: 'revision', key: CLUSTER_KEY, revision }],
@@ -196,6 +204,7 @@ export class ClusterState {
         ...encodeChange(change),
         ...this.debtsOf(change, next.change as OpId),
       ],
+      deletes: [...(change.removed ?? []).map(driveKey), ...(change.removedMembers ?? []).map(memberKey)],
       proof: { keys: [CLUSTER_KEY], carries: (rows) => carriesChange(rows[0], next.change) },
     })
     await this.refresh()
@@ -272,6 +281,7 @@ async function readSnapshot(store: KeyValueStore): Promise<Snapshot | undefined>
     revision: cluster.revision,
     drives: new Map(driveRows.map((row) => [row.drive.id, row])),
     poolRevisions: new Map(pools.map(({ pool, revision }) => [pool.id, revision])),
+    rebalancing: clusterRow.rebalancing === true,
     map: {
       clusterId,
       incarnation,

@@ -10,6 +10,7 @@ import {
   type ClusterMap,
   computeGroups,
   type Drive,
+  type DriveId,
   type DriveRegistration,
   type FailureDomain,
   type Member,
@@ -26,12 +27,27 @@ export interface ClusterChange {
   readonly pools: readonly Pool[]
   /** Pools of which some groups may owe copies from now on: marked in the same commit. */
   readonly indebted: readonly number[]
+  /** Drives that are forgotten. */
+  readonly removed?: readonly DriveId[]
+  /** Servers that are forgotten. */
+  readonly removedMembers?: readonly string[]
+  /** Whether groups are to be spread evenly from now on; unchanged if absent. */
+  readonly rebalancing?: boolean
+}
+
+/** True for a change that writes nothing. */
+export function isEmptyChange(change: ClusterChange): boolean {
+  const { members, drives, pools, removed = [], removedMembers = [], rebalancing } = change
+  const rows = [members, drives, pools, removed, removedMembers]
+  return rebalancing === undefined && rows.every(({ length }) => length === 0)
 }
 
 /** The cluster map with the place of each drive. */
 export interface RegisteredDrives {
   readonly map: ClusterMap
   readonly drives: ReadonlyMap<string, DriveRow>
+  /** Groups are being spread evenly. */
+  readonly rebalancing?: boolean
 }
 
 /** How the first pool is made: once at least this many drives are up. */
@@ -54,9 +70,9 @@ export function planRegistration(
   let pools = state.map.pools
   for (const registration of request.drives) {
     const known = drives.get(registration.id)
-    const row = toRow(registration, request.member.id, known?.drive)
+    const row = toRow(registration, request.member.id, known)
     drives.set(registration.id, row)
-    const isUnused = known === undefined || known.drive.state === 'out'
+    const isUnused = known === undefined || (known.drive.state === 'out' && known.drain === undefined)
     const old = isUnused ? findPredecessor(drives, registration, request.member.id, present) : undefined
     if (old === undefined) continue
     drives.set(registration.id, { ...row, drive: { ...row.drive, state: 'up' } })
@@ -77,10 +93,15 @@ export function planRegistration(
 }
 
 /** A drive that was given up stays out: others hold its groups now. */
-function toRow(registration: DriveRegistration, server: string, known: Drive | undefined): DriveRow {
+function toRow(registration: DriveRegistration, server: string, known: DriveRow | undefined): DriveRow {
   const { id, capacityBytes, path, device, parent } = registration
-  const keeps = known?.state === 'out' || known?.state === 'draining'
-  return { drive: { id, server, state: keeps ? known.state : 'up', capacityBytes }, path, device, parent }
+  const state = known?.drive.state === 'out' ? 'out' : stateInService(known)
+  return { ...known, drive: { ...known?.drive, id, server, state, capacityBytes }, path, device, parent }
+}
+
+/** The state of a drive that answers, and was not given up. */
+export function stateInService(row: Pick<DriveRow, 'drain'> | undefined): 'up' | 'draining' {
+  return row?.drain === undefined ? 'up' : 'draining'
 }
 
 function findPredecessor(
@@ -146,6 +167,7 @@ function sameRow(row: DriveRow, known: DriveRow | undefined): boolean {
     row.path === known.path &&
     row.device === known.device &&
     row.parent === known.parent &&
+    row.drain === known.drain &&
     row.drive.server === known.drive.server &&
     row.drive.state === known.drive.state &&
     row.drive.capacityBytes === known.drive.capacityBytes

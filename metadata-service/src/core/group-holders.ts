@@ -3,29 +3,42 @@ import {
   type BlockId,
   type ClusterMap,
   type DriveId,
+  type DriveState,
   drivesOfGroup,
   GROUPS_PER_POOL,
   groupOf,
+  joinersOfGroup,
   type Pool,
 } from '@cairn/protocol'
 
-/** The drives of a block's group that still count: one that is out holds nothing that matters. */
+/** The members of a block's group that still count: one that is out holds nothing that matters. */
+export function membersOf(map: ClusterMap, pool: Pool, block: BlockId): DriveId[] {
+  const stateOf = statesOf(map)
+  return drivesOfGroup(pool, groupOf(block)).filter(
+    (id): id is DriveId => id !== undefined && stateOf(id) !== 'out',
+  )
+}
+
+/** Every drive that a block should be on now: see `holdersOfGroup`. */
 export function holdersOf(map: ClusterMap, pool: Pool, block: BlockId): DriveId[] {
   return holdersOfGroup(map, pool, groupOf(block))
 }
 
-/** The drives of a group that still count, in order. */
+/**
+ * The drives of a group that still count, in order, and after them those that join it. A dead drive that is about to
+ * be replaced does not count any more: nobody can wait for it.
+ */
 export function holdersOfGroup(map: ClusterMap, pool: Pool, group: number): DriveId[] {
-  const isOut = (id: DriveId): boolean => map.drives.find((drive) => drive.id === id)?.state === 'out'
-  return drivesOfGroup(pool, group).filter((id) => id !== undefined && !isOut(id)) as DriveId[]
+  return listHolders(statesOf(map), pool, group)
 }
 
 /** `holdersOfGroup` of every group; groups of the same drives share one list. */
 export function holdersTable(map: ClusterMap, pool: Pool): (readonly DriveId[])[] {
+  const stateOf = statesOf(map)
   const lists = new Map<string, readonly DriveId[]>()
   return Array.from({ length: GROUPS_PER_POOL }, (_, group) => {
-    const name = drivesOfGroup(pool, group).join()
-    const list = lists.get(name) ?? holdersOfGroup(map, pool, group)
+    const name = `${drivesOfGroup(pool, group).join()}/${pool.next && joinersOfGroup(pool, group).join()}`
+    const list = lists.get(name) ?? listHolders(stateOf, pool, group)
     lists.set(name, list)
     return list
   })
@@ -39,4 +52,20 @@ export function poolOfDrive(map: ClusterMap, drive: DriveId): Pool | undefined {
   const own = map.pools.filter((pool) => pool.drives.includes(drive))
   if (own.length === 1) return own[0]
   return own.length === 0 && map.pools.length === 1 ? map.pools[0] : undefined
+}
+
+type StateOf = (drive: DriveId) => DriveState | undefined
+
+function statesOf({ drives }: ClusterMap): StateOf {
+  return (id) => drives.find((drive) => drive.id === id)?.state
+}
+
+function listHolders(stateOf: StateOf, pool: Pool, group: number): DriveId[] {
+  const members = drivesOfGroup(pool, group)
+  const joiners = pool.next === undefined ? [] : joinersOfGroup(pool, group)
+  const counts = (id: DriveId | undefined, position: number): id is DriveId => {
+    if (id === undefined || stateOf(id) === 'out') return false
+    return joiners[position] === undefined || stateOf(id) !== 'dead'
+  }
+  return [...members.filter(counts), ...joiners.filter((id): id is DriveId => id !== undefined)]
 }

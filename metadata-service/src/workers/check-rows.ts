@@ -11,7 +11,7 @@ import {
   PART_NUMBER_MAX,
   sameBytes,
 } from '@cairn/protocol'
-import { holdersOf } from '../core/group-holders.js'
+import { membersOf } from '../core/group-holders.js'
 import {
   bucketOfKey,
   bucketRange,
@@ -158,7 +158,7 @@ class RowCheck {
   /** What each member says, and for the second look every other drive that answers. */
   private async judge(batch: readonly Named[], whom: 'members' | 'all'): Promise<CopyJudgement[]> {
     const map = await this.work.cluster.current()
-    const members = batch.map(({ slice, pool }) => membersOf(map, pool, slice.block))
+    const members = batch.map(({ slice, pool }) => membersIn(map, pool, slice.block))
     const { answering } = this.work
     const states = batch.map(() => new Map<DriveId, CopyState>())
     const asked = (at: number): readonly DriveId[] =>
@@ -228,9 +228,9 @@ class RowCheck {
   }
 }
 
-function membersOf(map: ClusterMap, poolId: number, block: BlockId): readonly DriveId[] {
+function membersIn(map: ClusterMap, poolId: number, block: BlockId): readonly DriveId[] {
   const pool = map.pools.find(({ id }) => id === poolId)
-  return pool === undefined ? [] : holdersOf(map, pool, block)
+  return pool === undefined ? [] : membersOf(map, pool, block)
 }
 
 /** An entry of another content than the row names is as good as a damaged one. */
