@@ -228,12 +228,18 @@ export class BlockReader {
     attempt.open(this.read, this.position, this.options.signal)
   }
 
+  /** Members first; drives that join the group only when no member is left. */
   private choose(): Target | undefined {
     const { view } = this.parts
-    const targets =
-      this.options.drives?.map((drive) => view.find(drive)) ??
-      view.findGroup(this.read.pool, groupOf(this.read.block))?.targets ??
-      []
+    const { drives } = this.options
+    if (drives !== undefined) return this.best(drives.map((drive) => view.find(drive)))
+    const group = view.findGroup(this.read.pool, groupOf(this.read.block))
+    if (group === undefined) return undefined
+    const member = this.best(group.targets)
+    return member === undefined && group.change !== undefined ? this.best(group.recipients) : member
+  }
+
+  private best(targets: readonly (Target | undefined)[]): Target | undefined {
     return chooseReplica(targets.filter((target): target is Target => this.mayAsk(target)))
   }
 

@@ -129,8 +129,7 @@ export class BlockStream {
   private async waitForRoom(): Promise<void> {
     const { slowest } = this.window
     const laggards = this.laggards(slowest)
-    const isQuorumAhead = this.write.openCount - laggards.length >= this.write.quorum
-    const limitMs = isQuorumAhead ? this.write.graceMs(laggards) : undefined
+    const limitMs = this.write.canDoWithout(laggards) ? this.write.graceMs(laggards) : undefined
     const heard = await this.bell.wait(this.parts.clock, limitMs)
     if (!heard && this.window.slowest === slowest) for (const target of laggards) this.giveUp(target)
   }
@@ -140,14 +139,14 @@ export class BlockStream {
     if (!this.write.isStale) return stored
     await noteStale(this.parts)
     const fitted = await fitToPool(this.parts, this.scope, stored)
-    if (fitted.drives.length < this.write.quorum) throw tooFew(this.block, this.write)
+    if (fitted.epoch === stored.epoch && !this.write.hasQuorum) throw tooFew(this.block, this.write)
     return fitted
   }
 
   private send(): ReplicaWrite {
     const { parts, block, bell, group } = this
     const write = new ReplicaWrite({ parts, group, block, owner: this.scope.owner, bell })
-    write.start(group.targets, (target) => {
+    write.start(group.recipients, (target) => {
       const cursor = this.window.open()
       this.cursors.set(target, cursor)
       return cursor

@@ -10,6 +10,7 @@ import {
   GROUPS_PER_POOL,
   getClusterMap,
   type HandshakeIdentity,
+  joinersOfGroup,
   type Network,
   type Pool,
   type RpcPeer,
@@ -48,7 +49,32 @@ export interface Target {
 /** What the writers and readers of blocks see of a pool: positions without a known drive are `undefined`. */
 export interface GroupView {
   readonly pool: Pool
+  /** The members: who is read from first. */
   readonly targets: readonly (Target | undefined)[]
+  /** Who is written to: members, and after them the drives that join the group. */
+  readonly recipients: readonly (Target | undefined)[]
+  /** Copies that a whole block has: one on each member, and on each drive that joins. */
+  readonly copiesWanted: number
+  /** Present while the group changes hands. */
+  readonly change?: GroupHandover
+}
+
+/** Who joins a group, and who leaves it then: a quorum is needed of the members as they are, and as they will be. */
+export interface GroupHandover {
+  readonly joiners: ReadonlySet<DriveId>
+  readonly leavers: ReadonlySet<DriveId>
+}
+
+/** How many of the drives count towards a quorum: the fewer of members now and members to be. */
+export function countCopies({ change }: GroupView, drives: readonly DriveId[]): number {
+  if (change === undefined) return drives.length
+  let now = 0
+  let then = 0
+  for (const drive of drives) {
+    if (!change.joiners.has(drive)) now++
+    if (!change.leavers.has(drive)) then++
+  }
+  return Math.min(now, then)
 }
 
 export interface ClusterViewOptions {
@@ -62,7 +88,7 @@ export interface ClusterViewOptions {
 export class ClusterView {
   private readonly options: ClusterViewOptions
   private readonly peers = new Map<string, MemberPeer>()
-  private readonly groups = new Map<number, readonly (Target | undefined)[]>()
+  private readonly groups = new Map<number, GroupView>()
   private targets = new Map<DriveId, Target>()
   private pools = new Map<number, Pool>()
   private map: ClusterMap | undefined
@@ -118,16 +144,32 @@ export class ClusterView {
 
   /** The drives that hold a group of a pool, in order. */
   group(poolId: number, group: number): GroupView {
-    const pool = this.pool(poolId)
     const name = poolId * GROUPS_PER_POOL + group
-    let targets = this.groups.get(name)
-    if (targets === undefined) {
-      targets = drivesOfGroup(pool, group).map((drive) =>
-        drive === undefined ? undefined : this.targets.get(drive),
-      )
-      this.groups.set(name, targets)
+    let view = this.groups.get(name)
+    if (view === undefined) {
+      view = this.viewOf(this.pool(poolId), group)
+      this.groups.set(name, view)
     }
-    return { pool, targets }
+    return view
+  }
+
+  private viewOf(pool: Pool, group: number): GroupView {
+    const targetOf = (drive: DriveId | undefined): Target | undefined =>
+      drive === undefined ? undefined : this.targets.get(drive)
+    const members = drivesOfGroup(pool, group)
+    const targets = members.map(targetOf)
+    const plain = { pool, targets, recipients: targets, copiesWanted: pool.replicas }
+    if (pool.next === undefined) return plain
+    const next = joinersOfGroup(pool, group)
+    const joiners = new Set(next.filter((drive) => drive !== undefined))
+    if (joiners.size === 0) return plain
+    const leavers = new Set(members.filter((drive, at) => drive !== undefined && next[at] !== undefined))
+    return {
+      ...plain,
+      recipients: [...targets, ...[...joiners].map(targetOf)],
+      copiesWanted: pool.replicas + joiners.size,
+      change: { joiners, leavers: leavers as Set<DriveId> },
+    }
   }
 
   /** As `group`; `undefined` for a pool that is newer than the map at hand. */
@@ -175,9 +217,7 @@ export class ClusterView {
       const peer = members.get(server)
       if (peer !== undefined) this.targets.set(id, { drive: id, state, peer })
     }
-    this.pools = new Map(
-      map.pools.map((pool) => [pool.id, { ...pool, groups: Uint8Array.from(pool.groups) }]),
-    )
+    this.pools = new Map(map.pools.map((pool) => [pool.id, withOwnTables(pool)]))
     this.groups.clear()
     this.map = map
     this.dropPeers(members)
@@ -199,4 +239,10 @@ export class ClusterView {
       peer.rpc.close().catch(() => undefined)
     }
   }
+}
+
+/** The message that the map came in need not be kept. */
+function withOwnTables(pool: Pool): Pool {
+  const own = { ...pool, groups: Uint8Array.from(pool.groups) }
+  return pool.next === undefined ? own : { ...own, next: Uint8Array.from(pool.next) }
 }

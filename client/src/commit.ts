@@ -57,7 +57,7 @@ export async function commitWrite<Result>(
     }
     throwIfCancelled(scope.signal)
     parts.sessions.assertAlive(scope.session)
-    const dirtyGroups = dirtyGroupsOf(stored, pool.replicas)
+    const dirtyGroups = dirtyGroupsOf(stored)
     parts.counters.degradedBlocks += dirtyGroups.length
     try {
       return await send({ session: scope.session.id, op: scope.op, poolEpoch: pool.epoch, dirtyGroups })
@@ -91,8 +91,8 @@ async function fitAll(
 }
 
 /** Groups of which a block lacks a copy: the commit notes them as a debt for repair. */
-function dirtyGroupsOf(blocks: readonly StoredBlock[], replicas: number): number[] {
+function dirtyGroupsOf(blocks: readonly StoredBlock[]): number[] {
   const groups = new Set<number>()
-  for (const block of blocks) if (block.drives.length < replicas) groups.add(block.group)
+  for (const { drives, copiesWanted, group } of blocks) if (drives.length < copiesWanted) groups.add(group)
   return [...groups]
 }

@@ -1,5 +1,5 @@
 /**
- * One block on its way to all drives of its group at once. Every target that is up is waited for until it fails
+ * One block on its way to all drives of its group at once, and to those that join it. Every target that is up is waited for until it fails
  * or, once a quorum has stored the block, its grace is over; what is late then is given up and counts as missing.
  */
 import {
@@ -16,7 +16,7 @@ import {
   type UnitSource,
   writeQuorum,
 } from '@cairn/protocol'
-import type { GroupView, Target } from './cluster-view.js'
+import { countCopies, type GroupView, type Target } from './cluster-view.js'
 import { REPLICA_GRACE_MS_MAX, REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR } from './limits.js'
 import type { ReadParts } from './parts.js'
 import type { Bell } from './waiting.js'
@@ -34,18 +34,19 @@ export interface ReplicaWriteOptions {
   readonly owner: BlockOwner
   /** Rung for every answer. */
   readonly bell: Bell
-  /** Copies that are elsewhere already. */
-  readonly copies?: number
+  /** Drives of the group that have it already. */
+  readonly held?: readonly DriveId[]
 }
 
 export class ReplicaWrite {
   readonly stored: DriveId[] = []
-  readonly quorum: number
+  private readonly quorum: number
+  private readonly held: readonly DriveId[]
   /** A server knows a newer placement, a drive is not where the map says, or too few drives are in service by it. */
   isStale = false
   lastError: unknown
   /** Targets that had no room. */
-  private fullCount = 0
+  private readonly full: DriveId[] = []
   /** Set before the bodies end. */
   facts: BlockFacts | undefined
   private readonly options: ReplicaWriteOptions
@@ -56,7 +57,8 @@ export class ReplicaWrite {
 
   constructor(options: ReplicaWriteOptions) {
     this.options = options
-    this.quorum = writeQuorum(options.group.pool.replicas) - (options.copies ?? 0)
+    this.quorum = writeQuorum(options.group.pool.replicas)
+    this.held = options.held ?? []
   }
 
   /** Starts one call for each target whose drive is in service. */
@@ -69,7 +71,7 @@ export class ReplicaWrite {
   }
 
   get hasQuorum(): boolean {
-    return this.stored.length >= this.quorum
+    return this.reaches(0, none)
   }
 
   /** All that were sent the block have stored it. */
@@ -79,12 +81,18 @@ export class ReplicaWrite {
 
   /** A quorum can still be reached. */
   get isHopeful(): boolean {
-    return this.stored.length + this.open.size >= this.quorum
+    return this.reaches(this.open.size, () => drivesOf(this.open.keys()))
   }
 
   /** A quorum fails for want of room: the caller can do something about that. */
   get isFull(): boolean {
-    return this.fullCount > 0 && this.stored.length + this.fullCount >= this.quorum
+    return this.full.length > 0 && this.reaches(this.full.length, () => this.full)
+  }
+
+  /** A quorum can be reached without these. */
+  canDoWithout(targets: readonly Target[]): boolean {
+    const left = [...this.open.keys()].filter((target) => !targets.includes(target))
+    return this.reaches(left.length, () => drivesOf(left))
   }
 
   /** Targets under way. */
@@ -146,6 +154,13 @@ export class ReplicaWrite {
     this.calls.cancel()
   }
 
+  /** So many further drives make a quorum with those that have stored it and those that held it before. */
+  private reaches(count: number, drives: () => readonly DriveId[]): boolean {
+    const { group } = this.options
+    if (group.change === undefined) return this.held.length + this.stored.length + count >= this.quorum
+    return countCopies(group, [...this.held, ...this.stored, ...drives()]) >= this.quorum
+  }
+
   private send(target: Target, body: UnitSource): void {
     const { block, owner, group } = this.options
     this.open.set(target, this.nowMs())
@@ -177,7 +192,7 @@ export class ReplicaWrite {
     if (!this.open.has(target)) return
     this.lastError = error
     if (hasCode(error, 'StaleClusterMap', 'NoSuchDrive')) this.isStale = true
-    if (hasCode(error, 'DriveFull')) this.fullCount++
+    if (hasCode(error, 'DriveFull')) this.full.push(target.drive)
     this.close(target)
   }
 
@@ -190,4 +205,12 @@ export class ReplicaWrite {
   private nowMs(): number {
     return this.options.parts.clock.monotonicMs()
   }
+}
+
+function none(): readonly DriveId[] {
+  return []
+}
+
+function drivesOf(targets: Iterable<Target>): DriveId[] {
+  return Array.from(targets, ({ drive }) => drive)
 }

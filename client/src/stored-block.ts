@@ -41,6 +41,8 @@ export interface StoredBlock extends WholeBlock {
   readonly epoch: number
   /** Where it is durable. */
   readonly drives: readonly DriveId[]
+  /** Copies that it has when none is owed. */
+  readonly copiesWanted: number
 }
 
 /** The slice that covers all of a block. */
@@ -60,7 +62,7 @@ export async function storeUnits(
     const group = parts.view.group(scope.pool, groupOf(block))
     const write = new ReplicaWrite({ parts, group, block, owner, bell })
     write.facts = content
-    write.start(group.targets, () => content.units as UnitSource)
+    write.start(group.recipients, () => content.units as UnitSource)
     await write.settled()
     if (write.isStale) await noteStale(parts)
     if (write.hasQuorum) return describe(content, group, write.stored)
@@ -71,10 +73,10 @@ export async function storeUnits(
 /** The block as stored by this write. */
 export function describe(
   { block, owner, sizeBytes, hash }: WholeBlock,
-  { pool }: GroupView,
+  { pool, copiesWanted }: GroupView,
   drives: readonly DriveId[],
 ): StoredBlock {
-  return { block, owner, sizeBytes, hash, group: groupOf(block), epoch: pool.epoch, drives }
+  return { block, owner, sizeBytes, hash, group: groupOf(block), epoch: pool.epoch, drives, copiesWanted }
 }
 
 /** Somebody knows a newer map than this client: get it. If it is not there yet, give it a moment. */
@@ -98,8 +100,9 @@ export function tooFew(block: BlockId, write: ReplicaWrite): CairnError {
 }
 
 /**
- * Makes the block fit the pool as it is now: members of its group that lack it get a copy, read back from a good
- * replica and verified. `InsufficientReplicas` if fewer than a quorum of the members hold it then.
+ * Makes the block fit the pool as it is now: members of its group, and drives that join it, get a copy if they lack
+ * it, read back from a good replica and verified. `InsufficientReplicas` if fewer than a quorum, of the members as they
+ * are or as they will be, hold it then.
  */
 export async function fitToPool(
   parts: ClientParts,
@@ -111,7 +114,7 @@ export async function fitToPool(
     const group = parts.view.group(scope.pool, stored.group)
     if (fitted.epoch === group.pool.epoch) return fitted
     const { held, lacking } = compare(fitted, group)
-    const write = await copyTo(parts, scope, fitted, { group, lacking, copies: held.length })
+    const write = await copyTo(parts, scope, fitted, { group, lacking, held })
     if (write.isStale) await noteStale(parts)
     if (write.hasQuorum) return describe(fitted, group, [...held, ...write.stored])
     if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(stored.block, write)
@@ -119,12 +122,12 @@ export async function fitToPool(
   }
 }
 
-/** Members of a group that hold a copy of the block, and those that lack it. */
+/** Members of a group, and drives that join it, that hold a copy of the block, and those that lack it. */
 function compare(
   { drives }: StoredBlock,
-  { targets }: GroupView,
+  { recipients }: GroupView,
 ): { readonly held: DriveId[]; readonly lacking: Target[] } {
-  const members = targets.filter((target) => target !== undefined)
+  const members = recipients.filter((target) => target !== undefined)
   return {
     held: members.filter(({ drive }) => drives.includes(drive)).map(({ drive }) => drive),
     lacking: members.filter(({ drive }) => !drives.includes(drive)),
@@ -135,12 +138,12 @@ async function copyTo(
   parts: ClientParts,
   scope: PoolScope,
   stored: StoredBlock,
-  to: { readonly group: GroupView; readonly lacking: readonly Target[]; readonly copies: number },
+  to: { readonly group: GroupView; readonly lacking: readonly Target[]; readonly held: readonly DriveId[] },
 ): Promise<ReplicaWrite> {
   const units = to.lacking.length === 0 ? [] : await readBack(parts, scope, stored)
   const { block, owner } = stored
-  const { group, copies } = to
-  const write = new ReplicaWrite({ parts, group, block, owner, bell: new Bell(), copies })
+  const { group, held } = to
+  const write = new ReplicaWrite({ parts, group, block, owner, bell: new Bell(), held })
   write.facts = stored
   write.start(to.lacking, () => units)
   await write.settled()

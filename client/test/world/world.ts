@@ -23,6 +23,8 @@ export interface World {
   run<T>(promise: Promise<T>): Promise<T>
   /** Puts the groups on these servers and raises the epochs. */
   place(indexes: readonly number[]): void
+  /** Lets these servers join all groups at these positions, and raises the epochs. */
+  join(indexes: ReadonlyMap<number, number>): void
   identity(name: string): HandshakeIdentity
 }
 
@@ -76,6 +78,12 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     place(indexes): void {
       metadata.map = clusterMap(servers, indexes, metadata.map.epoch + 1)
     },
+    join(indexes): void {
+      const { map } = metadata
+      const epoch = map.epoch + 1
+      const pools = map.pools.map((pool) => ({ ...pool, epoch, next: joining(indexes, pool.replicas) }))
+      metadata.map = { ...map, epoch, pools }
+    },
   }
 }
 
@@ -102,6 +110,14 @@ function clusterMap(
   const pool = { id: 1, name: 'default', epoch, replicas, ...rest }
   const facts = { clusterId: 'c', incarnation: 'i', featureLevel: 1, epoch, defaultPool: 1 }
   return { ...facts, members, drives, pools: [pool] }
+}
+
+function joining(indexes: ReadonlyMap<number, number>, replicas: number): Buffer {
+  const next = Buffer.alloc(GROUPS_PER_POOL * replicas * 2, 0xff)
+  for (let group = 0; group < GROUPS_PER_POOL; group++) {
+    for (const [position, index] of indexes) next.writeUInt16LE(index, (group * replicas + position) * 2)
+  }
+  return next
 }
 
 /** Bytes that are the same for the same seed and size. */
