@@ -1,5 +1,13 @@
 /** What the metadata service needs from the chunk servers: only the background workers use it. */
-import type { BlockEntry, BlockId, BlockOwner, BlockSlice, DriveId, SessionId } from '@cairn/protocol'
+import type {
+  BlockEntry,
+  BlockId,
+  BlockOwner,
+  BlockSlice,
+  DriveId,
+  PlacedBy,
+  SessionId,
+} from '@cairn/protocol'
 
 /** Blocks freed on all drives that hold them, and those that some drive has not confirmed. */
 export interface Reclaimed {
@@ -27,8 +35,8 @@ export interface DriveInspector {
   writers(drive: DriveId, after: SessionId | undefined): Promise<Page<SessionId>>
   /** Blocks with their owners, in id order. */
   blocks(drive: DriveId, after: BlockId | undefined): Promise<Page<BlockEntry>>
-  /** Deletes blocks on this drive only. Freed bytes. */
-  deleteOnDrive(drive: DriveId, blocks: readonly BlockId[]): Promise<number>
+  /** Deletes blocks on this drive only. Freed bytes. `StaleClusterMap` if the drive knows a newer placement. */
+  deleteOnDrive(drive: DriveId, blocks: readonly BlockId[], placedBy?: PlacedBy): Promise<number>
 }
 
 /** A page of a drive's list; `complete` if it is the last. */
@@ -43,6 +51,8 @@ export interface ListScope {
   /** Only groups whose bit is set; see `ListBlocksRequest`. */
   readonly groups?: Uint8Array
   readonly damagedOnly?: boolean
+  /** The placement by which groups change hands: a drive that knows a newer one rejects with `StaleClusterMap`. */
+  readonly placedBy?: PlacedBy
 }
 
 /** Some blocks of a drive, in id order; `next` is where the following ones begin, `undefined` at the end. */

@@ -9,6 +9,7 @@ import {
   formatId,
   groupOf,
   type OpId,
+  type PlacedBy,
   type Random,
   type SessionId,
   type SpaceId,
@@ -26,7 +27,9 @@ import { createWriterGuard } from '../src/core/writer-guard.js'
 import type { KeyValueStore } from '../src/ports.js'
 import type { CopyOrder, DriveMender, ListedBlocks, ListScope } from '../src/ports-blocks.js'
 import { createFaultyEntryStore, type FaultyEntryStore } from '../src/simulation/faulty-entry-store.js'
+import { MembershipWorker } from '../src/workers/membership-worker.js'
 import { RepairCoordinator } from '../src/workers/repair-coordinator.js'
+import { StrayWorker } from '../src/workers/stray-worker.js'
 
 /** One drive: blocks by hex id. */
 export interface MemoryDrive {
@@ -45,6 +48,7 @@ const PAGE = 3
 export class MemoryMender implements DriveMender {
   readonly drives: Map<DriveId, MemoryDrive> = new Map()
   readonly copies: CopyOrder[] = []
+  readonly deletions: { drive: DriveId; blocks: readonly BlockId[]; placedBy?: PlacedBy }[] = []
   /** Blocks whose bytes are wrong though no list says so: hex id and drive. */
   readonly rotten: Set<string> = new Set()
   private readonly clock: SimulatedClock
@@ -102,6 +106,13 @@ export class MemoryMender implements DriveMender {
     })
   }
 
+  async deleteOnDrive(id: DriveId, blocks: readonly BlockId[], placedBy?: PlacedBy): Promise<number> {
+    const drive = await this.answer(id)
+    this.deletions.push({ drive: id, blocks, ...(placedBy === undefined ? {} : { placedBy }) })
+    for (const block of blocks) drive.blocks.delete(formatId(block))
+    return blocks.length * 10
+  }
+
   private async answer(id: DriveId): Promise<MemoryDrive> {
     await new Promise<void>((resolve) => this.clock.setTimer(1, resolve))
     const drive = this.drives.get(id)
@@ -122,6 +133,8 @@ export class RepairWorld {
   cluster!: ClusterState
   states!: DriveStates
   repair!: RepairCoordinator
+  membership!: MembershipWorker
+  strays!: StrayWorker
   namespace!: Namespace
   space!: SpaceId
   session!: SessionId
@@ -145,25 +158,45 @@ export class RepairWorld {
   }
 
   private async setUp(): Promise<void> {
-    const { store, clock, random, sessions, mender } = this
+    const { store, clock, random, sessions } = this
     this.cluster = await ClusterState.open({ store, clock, random, replicas: 3, drivesExpected: 3 })
     const { heartbeats } = this.cluster
     this.states = new DriveStates({ clock, heartbeats, suspectSeconds: 30, deadSeconds: 600 })
     for (const at of [1, 2, 3]) await this.register(at, idOf(at))
     const guard = createWriterGuard(sessions, this.cluster)
     this.namespace = createNamespace({ store, clock, random, guard, sessions })
-    this.repair = new RepairCoordinator({
-      store,
-      clock,
-      cluster: this.cluster,
-      states: this.states,
-      drives: mender,
-      scrubSeconds: 1000,
-      onError: (what) => this.errors.push(what),
-    })
+    this.startWorkers()
     this.session = await sessions.open({ role: 'gateway', name: 'g' })
     const request = { op: this.op(), bucket: 'b', owner: 'o', region: 'r' }
     this.space = (await this.namespace.createBucket(request)).space
+  }
+
+  /** The workers of a coordinator that has just begun: whatever another one knew is forgotten. */
+  startWorkers(): void {
+    const { store, clock, cluster, states, mender } = this
+    const onError = (what: string): number => this.errors.push(what)
+    const answers = (drive: DriveId): boolean => states.answers(drive)
+    const strays = new StrayWorker({ clock, cluster, drives: mender, answers, onError })
+    const membership = new MembershipWorker({
+      clock,
+      cluster,
+      states,
+      joinSeconds: 30,
+      onLeave: (pool, drive, groups) => strays.note(pool, drive, groups),
+    })
+    this.strays = strays
+    this.membership = membership
+    this.repair = new RepairCoordinator({
+      store,
+      clock,
+      cluster,
+      states,
+      drives: mender,
+      scrubSeconds: 1000,
+      onWhole: (whole) => membership.look(whole),
+      onCompared: () => strays.noteAll(),
+      onError,
+    })
   }
 
   /** Registers a drive on server `at` at the place of that server's drive, and lets it report. */

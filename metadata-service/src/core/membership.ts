@@ -34,8 +34,15 @@ export interface MembershipOptions {
   /** Unused drives that have been up for long enough to be used without a word. */
   readonly joins?: (drive: DriveId) => boolean
   readonly groupsMax?: number
-  /** Told how many positions of a pool still have to change hands after this change. */
-  readonly onLeft?: (pool: number, positions: number) => void
+}
+
+/** A change, and what it leaves to be done. */
+export interface MembershipStep {
+  readonly change: ClusterChange
+  /** Positions of all pools that still have to change hands, those under way included. */
+  readonly positionsLeft: number
+  /** Why nothing moves though it should; for people. */
+  readonly stuck?: string
 }
 
 /** The rows that change because of what drives count as now; none if nothing that matters has changed. */
@@ -43,13 +50,13 @@ export function planMembership(
   state: RegisteredDrives,
   conditionOf: ConditionOf,
   options: MembershipOptions = {},
-): ClusterChange {
+): MembershipStep {
   const plan = new MembershipPlan(state, conditionOf, options)
   plan.noteConditions()
   plan.replaceDead()
   plan.moveGroups()
   plan.retireEmpty()
-  return plan.change()
+  return plan.step()
 }
 
 class MembershipPlan {
@@ -60,7 +67,8 @@ class MembershipPlan {
   private pools: readonly Pool[]
   private readonly indebted = new Set<number>()
   private rebalancing: boolean
-  private isBalanced = true
+  private positionsLeft = 0
+  private stuck: string | undefined
 
   constructor(state: RegisteredDrives, conditionOf: ConditionOf, options: MembershipOptions) {
     this.state = state
@@ -93,20 +101,19 @@ class MembershipPlan {
     const joiners = this.joiners()
     this.pools = this.pools.map((pool) => {
       const { after, left } = this.movePool(pool, joiners)
-      if (left > 0) this.isBalanced = false
-      this.options.onLeft?.(pool.id, left)
+      this.positionsLeft += left
       return after === pool ? pool : { ...after, epoch: pool.epoch + 1 }
     })
     // One change raises the epoch once, however much it does.
-    if (this.isBalanced && this.pools.every((pool) => pool.next === undefined)) this.rebalancing = false
+    const isBalanced = this.positionsLeft === 0 && this.stuck === undefined
+    if (isBalanced && this.pools.every((pool) => pool.next === undefined)) this.rebalancing = false
     else if (joiners.length > 0) this.rebalancing = true
   }
 
   private movePool(pool: Pool, joiners: readonly DriveId[]): { after: Pool; left: number } {
     const whole = this.wholeOf(pool)
     const move = this.moveOf(pool, joiners)
-    if (move === 'stay' || move === 'stuck') {
-      if (move === 'stuck') this.isBalanced = false
+    if (move === undefined) {
       return { after: whole === undefined ? pool : completeGroups(pool, whole), left: 0 }
     }
     const { groupsMax } = this.options
@@ -131,7 +138,12 @@ class MembershipPlan {
     }
   }
 
-  change(): ClusterChange {
+  step(): MembershipStep {
+    const { stuck, positionsLeft } = this
+    return { change: this.change(), positionsLeft, ...(stuck === undefined ? {} : { stuck }) }
+  }
+
+  private change(): ClusterChange {
     const { state } = this
     return {
       members: [],
@@ -147,21 +159,22 @@ class MembershipPlan {
     return whole?.pool === id && whole.epoch === epoch ? whole.groups : undefined
   }
 
-  /** Who may hold groups of this pool; `stay` if nothing is to change, `stuck` if nothing can. */
+  /** Who may hold groups of this pool; `undefined` if nothing is to change, or nothing can. */
   private moveOf(
     pool: Pool,
     joiners: readonly DriveId[],
-  ): { drives: PlacementDrive[]; waits: boolean } | 'stay' | 'stuck' {
+  ): { drives: PlacementDrive[]; waits: boolean } | undefined {
     const rows = pool.drives.flatMap((id) => this.drives.get(id) ?? [])
     const leavers = rows.filter(({ drive }) => drive.state !== 'up' && drive.state !== 'suspect')
     const takesNew = leavers.length > 0 || pool.drives.length > rows.length || this.rebalancing
-    if (!takesNew && pool.next === undefined && joiners.length === 0) return 'stay'
+    if (!takesNew && pool.next === undefined && joiners.length === 0) return undefined
     const added = [...this.drives.values()].filter(
       ({ drive: { id } }) => this.isFree(id) && (takesNew ? this.mayHold(id) : joiners.includes(id)),
     )
     const staying = rows.filter((row) => !leavers.includes(row))
     const takers = [...staying, ...added]
-    if (!this.suffice(pool, rows, takers)) return 'stuck'
+    this.stuck ??= this.findObstacle(pool, rows, takers)
+    if (this.stuck !== undefined) return undefined
     return {
       drives: takers.map(({ drive }) => ({
         id: drive.id,
@@ -172,13 +185,22 @@ class MembershipPlan {
     }
   }
 
-  /** Enough drives are left for all copies, in as many failure domains as there were. */
-  private suffice(pool: Pool, rows: readonly DriveRow[], takers: readonly DriveRow[]): boolean {
-    if (takers.length < pool.replicas) return false
-    if (rows.some(({ drain }) => drain === 'forced')) return true
+  /** Why these drives cannot hold all copies in as many failure domains as there were. */
+  private findObstacle(
+    pool: Pool,
+    rows: readonly DriveRow[],
+    takers: readonly DriveRow[],
+  ): string | undefined {
+    const { replicas, failureDomain, name } = pool
+    if (takers.length < replicas) {
+      return `pool ${name} needs ${replicas} drives for its copies, and ${takers.length} would be left`
+    }
+    if (rows.some(({ drain }) => drain === 'forced')) return undefined
     const domains = (of: readonly DriveRow[]): number =>
-      Math.min(pool.replicas, new Set(of.map(({ drive }) => this.domain(pool, drive.id))).size)
-    return domains(takers) >= domains(rows)
+      Math.min(replicas, new Set(of.map(({ drive }) => this.domain(pool, drive.id))).size)
+    const [needed, left] = [domains(rows), domains(takers)]
+    if (left >= needed) return undefined
+    return `pool ${name} has its copies in ${needed} failure domains (${failureDomain}), and ${left} would be left`
   }
 
   /** Unused drives that are to be used without a word: only while every drive in use answers. */

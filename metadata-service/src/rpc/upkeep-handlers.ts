@@ -56,7 +56,7 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
 async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promise<ClusterStatus> {
   const { store, cluster, states, safeMode, upkeep } = options
   const map = await cluster.current()
-  const { garbage, repair } = upkeep.status
+  const { garbage, repair, moves } = upkeep.status
   return {
     clusterId: map.clusterId,
     incarnation: map.incarnation,
@@ -66,6 +66,8 @@ async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promi
     safeMode: !safeMode.isOver(),
     garbageHeld: await isGarbageHeld(store),
     garbageBytes: garbage.pendingBytes,
+    members: map.members,
+    moves,
     ...(withMap ? { map } : {}),
   }
 }

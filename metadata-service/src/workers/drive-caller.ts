@@ -19,6 +19,7 @@ import {
   listWriters,
   MapPageContent,
   type Network,
+  type PlacedBy,
   type RpcMethod,
   type RpcPeer,
   type RpcReply,
@@ -134,11 +135,15 @@ class RpcDriveCaller implements DriveCaller {
     return { items: response.blocks, complete: response.complete }
   }
 
-  async deleteOnDrive(drive: DriveId, blocks: readonly BlockId[]): Promise<number> {
+  async deleteOnDrive(drive: DriveId, blocks: readonly BlockId[], placedBy?: PlacedBy): Promise<number> {
     let freedBytes = 0
     for (let at = 0; at < blocks.length; at += DELETE_BLOCKS_MAX) {
       const some = blocks.slice(at, at + DELETE_BLOCKS_MAX)
-      const { response } = await this.call(drive, deleteBlocks, { drive, blocks: some })
+      const { response } = await this.call(drive, deleteBlocks, {
+        drive,
+        blocks: some,
+        ...(placedBy === undefined ? {} : { placedBy }),
+      })
       freedBytes += response.freedBytes
     }
     return freedBytes

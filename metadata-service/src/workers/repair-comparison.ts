@@ -3,7 +3,7 @@
  *
  * A block that some member of its group does not list, or lists as damaged, is queued for repair, which looks again
  * before it does anything: lists are of different moments. A group counts as whole only if all its members have been
- * listed to the end and every block queued for it has been settled as whole.
+ * listed to the end and every block queued for it has been settled as whole. Drives that join a group count as members.
  */
 import {
   type BlockId,
@@ -77,8 +77,9 @@ class Comparison implements RepairWatcher {
   }
 
   async run(signal: AbortSignal): Promise<ComparisonResult> {
-    const { groups, answering } = this.scope
-    const listScope = { withOwner: false, ...(groups === undefined ? {} : { groups }) }
+    const { groups, answering, pool } = this.scope
+    const placedBy = { pool: pool.id, epoch: pool.epoch }
+    const listScope = { withOwner: false, placedBy, ...(groups === undefined ? {} : { groups }) }
     const lists = answering.map((drive) => new DriveList(this.options, drive, listScope))
     await Promise.all(lists.map((list) => list.advance()))
     let compared = 0

@@ -5,20 +5,22 @@
  * Runs in the embedded service; with several services in the one that `isCoordinator` names. Another that acts at the
  * same time does no harm: every copy is confirmed, and every row is removed by compare.
  */
-import type {
-  BlockId,
-  Clock,
-  ClusterMap,
-  DriveId,
-  Pool,
-  RepairReport,
-  ReportBlocksRequest,
+import {
+  type BlockId,
+  type Clock,
+  type ClusterMap,
+  changesOf,
+  type DriveId,
+  type Pool,
+  type RepairReport,
+  type ReportBlocksRequest,
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { holdersOfGroup, poolOfDrive } from '../core/group-holders.js'
 import type { Heartbeats } from '../core/heartbeats.js'
 import { EVERY_GROUP, parseDirtyKey } from '../core/keys.js'
+import type { WholeGroups } from '../core/membership.js'
 import { RepairBudget } from '../core/repair-budget.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
 import type { DriveMender } from '../ports-blocks.js'
@@ -45,6 +47,10 @@ export interface RepairCoordinatorOptions {
   readonly budget?: RepairBudget
   /** Everything is compared at least each half of this; 0 for a week. */
   readonly scrubSeconds: number
+  /** Groups that change hands have been proved to be whole on their joiners too. */
+  onWhole?(whole: WholeGroups): Promise<void>
+  /** Everything has been compared. */
+  onCompared?(): void
   onError(what: string, error: unknown): void
 }
 
@@ -63,6 +69,8 @@ export class RepairCoordinator {
   private dirtyGroups = 0
   private comparedAtMs: number | undefined
   private comparedDrives = new Set<string>()
+  /** Drives that held groups then, or have been filled group by group since. */
+  private comparedHolders = new Set<DriveId>()
   private debtsDueAtMs = 0
   private retryMs = RETRY_MS
 
@@ -109,11 +117,14 @@ export class RepairCoordinator {
     const debts = await readDebts(store)
     this.dirtyGroups = debts.groups
     const isFull = this.isFullDue(map)
-    if (!isFull && (debts.groups === 0 || clock.monotonicMs() < this.debtsDueAtMs)) return
+    const isMoving = map.pools.some(({ next }) => next !== undefined)
+    if (!isFull && ((debts.groups === 0 && !isMoving) || clock.monotonicMs() < this.debtsDueAtMs)) return
     for (const pool of map.pools) {
       const all = debts.byPool.get(pool.id) ?? []
       const rows = isFull ? all : this.payable(map, pool, all)
-      if (isFull || rows.length > 0) await this.compare({ map, pool, rows, isFull, signal })
+      const moving = this.movable(map, pool)
+      if (isFull || rows.length + moving.size > 0)
+        await this.compare({ map, pool, rows, moving, isFull, signal })
     }
   }
 
@@ -132,10 +143,11 @@ export class RepairCoordinator {
     readonly map: ClusterMap
     readonly pool: Pool
     readonly rows: readonly StoreRow[]
+    readonly moving: ReadonlySet<number>
     readonly isFull: boolean
     readonly signal: AbortSignal
   }): Promise<void> {
-    const { map, pool, rows, isFull, signal } = work
+    const { map, pool, rows, moving, isFull, signal } = work
     const { clock, store } = this.options
     const startedMs = clock.monotonicMs()
     const answering = this.answering(map)
@@ -143,7 +155,7 @@ export class RepairCoordinator {
     const progress = { done: 0, total: Math.ceil(total) }
     if (isFull) this.comparison = progress
     try {
-      const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(rows) }
+      const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(rows, moving) }
       const scope = { map, pool, answering, ...groups }
       const compareOptions = {
         ...this.options,
@@ -156,6 +168,7 @@ export class RepairCoordinator {
       if (signal.aborted) return
       const left = rows.length === 0 ? 0 : await clearDebts(store, rows, result)
       this.planNext(left, clock.monotonicMs() - startedMs)
+      await this.noteWhole(pool, new Set([...moving].filter((group) => result.isWhole(group))))
       if (isFull) this.noteCompared(startedMs, result.allWhole, answering, map)
     } finally {
       this.last = isFull ? progress : this.last
@@ -173,6 +186,23 @@ export class RepairCoordinator {
     })
   }
 
+  /** Groups that change hands, whose drives all answer. */
+  private movable(map: ClusterMap, pool: Pool): Set<number> {
+    const { states } = this.options
+    const groups = new Set(changesOf(pool).map(({ group }) => group))
+    for (const group of groups) {
+      if (!holdersOfGroup(map, pool, group).every((drive) => states.answers(drive))) groups.delete(group)
+    }
+    return groups
+  }
+
+  /** What has moved makes room for more: nothing is waited for. */
+  private async noteWhole({ id, epoch }: Pool, groups: ReadonlySet<number>): Promise<void> {
+    if (groups.size === 0) return
+    this.debtsDueAtMs = this.options.clock.monotonicMs()
+    await this.options.onWhole?.({ pool: id, epoch, groups })
+  }
+
   private noteCompared(
     startedMs: number,
     allWhole: boolean,
@@ -180,8 +210,10 @@ export class RepairCoordinator {
     map: ClusterMap,
   ): void {
     this.comparedAtMs = startedMs
-    this.comparedDrives = driveNames(map, answering, this.options.cluster.heartbeats)
+    this.comparedDrives = driveNames(answering, this.options.cluster.heartbeats)
+    this.comparedHolders = new Set(map.pools.flatMap(({ drives }) => drives))
     if (allWhole) this.worker.forgetLacking(startedMs)
+    this.options.onCompared?.()
   }
 
   private planNext(left: number, tookMs: number): void {
@@ -196,11 +228,24 @@ export class RepairCoordinator {
     if (this.comparedAtMs === undefined) return true
     const intervalSeconds = scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2
     if (clock.monotonicMs() - this.comparedAtMs >= intervalSeconds * 1000) return true
-    const now = driveNames(map, this.answering(map), this.options.cluster.heartbeats)
+    if (this.hasNewHolder(map)) return true
+    const now = driveNames(this.answering(map), this.options.cluster.heartbeats)
     for (const name of now) if (!this.comparedDrives.has(name)) return true
     // A drive that is silent is forgotten, so that its return counts as a change.
     for (const name of this.comparedDrives) if (!now.has(name)) this.comparedDrives.delete(name)
     return false
+  }
+
+  /** A drive has taken the groups of another without having been filled before. */
+  private hasNewHolder({ pools }: ClusterMap): boolean {
+    const holders = pools.flatMap(({ drives }) => drives)
+    const added = holders.filter((id) => !this.comparedHolders.has(id))
+    if (added.length > 0) {
+      // A drive that joins group by group is compared with each.
+      for (const { joiner } of pools.flatMap(changesOf)) this.comparedHolders.add(joiner)
+    }
+    for (const id of this.comparedHolders) if (!holders.includes(id)) this.comparedHolders.delete(id)
+    return !added.every((id) => this.comparedHolders.has(id))
   }
 
   private answering(map: ClusterMap): DriveId[] {
@@ -257,13 +302,9 @@ export class RepairCoordinator {
 }
 
 /**
- * Drives that answer, each with whether it holds groups and when it was opened: a change of any is a reason to compare.
- * A drive whose folder was emptied in part, or whose index was made anew, may lack blocks that it had.
+ * Drives that answer, each with when it was opened: a change of either is a reason to compare. A drive whose folder was
+ * emptied in part, or whose index was made anew, may lack blocks that it had.
  */
-function driveNames(map: ClusterMap, answering: readonly DriveId[], heartbeats: Heartbeats): Set<string> {
-  const nameOf = (id: DriveId): string => {
-    const holds = map.pools.map(({ drives }) => drives.includes(id)).join()
-    return `${id} ${holds} ${heartbeats.ofDrive(id)?.report.openedMs}`
-  }
-  return new Set(answering.map(nameOf))
+function driveNames(answering: readonly DriveId[], heartbeats: Heartbeats): Set<string> {
+  return new Set(answering.map((id) => `${id} ${heartbeats.ofDrive(id)?.report.openedMs}`))
 }

@@ -45,11 +45,10 @@ export function owesEverything(rows: readonly StoreRow[]): boolean {
   return rows.some(({ key }) => parseDirtyKey(key).group === EVERY_GROUP)
 }
 
-/** The groups of these rows as a bitmap; see `ListBlocksRequest`. */
-export function groupsOf(rows: readonly StoreRow[]): Uint8Array {
+/** The groups of these rows, and others, as a bitmap; see `ListBlocksRequest`. */
+export function groupsOf(rows: readonly StoreRow[], others: Iterable<number> = []): Uint8Array {
   const bits = new Uint8Array(GROUPS_PER_POOL / 8)
-  for (const { key } of rows) {
-    const { group } = parseDirtyKey(key)
+  for (const group of [...rows.map(({ key }) => parseDirtyKey(key).group), ...others]) {
     if (group < GROUPS_PER_POOL) bits[group >> 3] = (bits[group >> 3] ?? 0) | (1 << (group & 7))
   }
   return bits

@@ -18,7 +18,7 @@ import {
   LIST_PAGE_MAX,
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster-state.js'
-import { holdersOf } from '../core/group-holders.js'
+import { holdersOf, membersOf } from '../core/group-holders.js'
 import { orphanReads, READS_PER_OWNER } from '../core/orphans.js'
 import { REPAIR_COST_MIN, type RepairBudget } from '../core/repair-budget.js'
 import {
@@ -68,6 +68,8 @@ export interface RepairCounts {
 interface Examined {
   readonly suspect: SuspectBlock
   readonly judgement: CopyJudgement
+  /** Drives of its group now; others are about to join it, and may lack it without a fault. */
+  readonly members: readonly DriveId[]
 }
 
 /** An examined block that lacks a copy and has a good one. */
@@ -155,10 +157,9 @@ export class RepairWorker {
     const map = await this.options.cluster.current()
     const tasks: Task[] = []
     for (const examined of await this.examine(batch, map)) {
-      const { judgement, suspect } = examined
-      const { facts, good, lacking } = judgement
+      const { facts, good, lacking } = examined.judgement
       if (facts !== undefined && good.length > 0 && lacking.length > 0) tasks.push({ ...examined, facts })
-      else await this.settleUncopied(suspect, judgement)
+      else await this.settleUncopied(examined)
     }
     for (const step of splitByBytes(tasks)) {
       await this.options.budget.take(costOf(step), signal)
@@ -168,28 +169,29 @@ export class RepairWorker {
   }
 
   private async examine(batch: readonly SuspectBlock[], map: ClusterMap): Promise<Examined[]> {
-    const members = batch.map(({ block, pool: id }) => {
+    const listed = batch.map(({ block, pool: id }) => {
       const pool = map.pools.find((each) => each.id === id)
-      return pool === undefined ? [] : holdersOf(map, pool, block)
+      if (pool === undefined) return { holders: [], members: [] }
+      return { holders: holdersOf(map, pool, block), members: membersOf(map, pool, block) }
     })
+    const judge = (at: number, suspect: SuspectBlock, states: ReadonlyMap<DriveId, CopyState>): Examined => {
+      const { holders = [], members = [] } = listed[at] ?? {}
+      return { suspect, judgement: judgeCopies(states, holders), members }
+    }
     const first = await this.ask(
       batch,
-      batch.map((suspect, at) => [...new Set([...(members[at] ?? []), ...seenOn(suspect)])]),
+      batch.map((suspect, at) => [...new Set([...(listed[at]?.holders ?? []), ...seenOn(suspect)])]),
     )
-    const judged = batch.map((suspect, at) => ({
-      suspect,
-      judgement: judgeCopies(first[at] ?? new Map(), members[at] ?? []),
-    }))
+    const judged = batch.map((suspect, at) => judge(at, suspect, first[at] ?? new Map()))
     const others = map.drives.map(({ id }) => id).filter((id) => this.options.answers(id))
     const helpless = judged.map(({ judgement }, at) =>
       judgement.good.length > 0 ? [] : others.filter((id) => !first[at]?.has(id)),
     )
     if (!helpless.some((drives) => drives.length > 0)) return judged
     const second = await this.ask(batch, helpless)
-    return batch.map((suspect, at) => {
-      const states = new Map([...(first[at] ?? []), ...(second[at] ?? [])])
-      return { suspect, judgement: judgeCopies(states, members[at] ?? []) }
-    })
+    return batch.map((suspect, at) =>
+      judge(at, suspect, new Map([...(first[at] ?? []), ...(second[at] ?? [])])),
+    )
   }
 
   /** What each drive says of each block; drives that do not answer say `unknown`. */
@@ -229,7 +231,8 @@ export class RepairWorker {
   }
 
   /** Nothing is to be copied, or nothing can be. */
-  private async settleUncopied(suspect: SuspectBlock, judgement: CopyJudgement): Promise<void> {
+  private async settleUncopied(examined: Examined): Promise<void> {
+    const { suspect, judgement } = examined
     const { good, lacking, unknown, facts, isPresent } = judgement
     if (lacking.length === 0) {
       this.lacking.delete(formatId(suspect.block))
@@ -244,7 +247,7 @@ export class RepairWorker {
       this.options.onError(`block ${formatId(suspect.block)}`, conflict(suspect))
       return this.fail(suspect)
     }
-    const [liveness] = await this.confirm([{ suspect, judgement, facts }])
+    const [liveness] = await this.confirm([{ ...examined, facts }])
     if (liveness === 'dead') return this.leave(suspect)
     if (liveness === 'live') this.noteLacking(suspect, good.length > 0)
     this.fail(suspect)
@@ -273,8 +276,8 @@ export class RepairWorker {
   }
 
   private async copyTo(task: Task): Promise<void> {
-    const { suspect, judgement } = task
-    this.noteLacking(suspect, true)
+    const { suspect, judgement, members } = task
+    if (judgement.lacking.some((drive) => members.includes(drive))) this.noteLacking(suspect, true)
     const done = await Promise.all(judgement.lacking.map((drive) => this.copyOne(task, drive)))
     if (done.includes(false)) return this.fail(suspect)
     this.lacking.delete(formatId(suspect.block))

@@ -1,18 +1,19 @@
 /** The background work of a metadata service, and what is to be seen of it. */
-import type { Clock, RepairReport } from '@cairn/protocol'
+import type { Clock, DriveId, MoveReport, RepairReport } from '@cairn/protocol'
 import { trimChanges } from '../core/change-trim.js'
 import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
-import { planMembership } from '../core/membership.js'
 import { isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
 import type { KeyValueStore } from '../ports.js'
 import type { BlockReclaimer, DriveInspector, DriveMender } from '../ports-blocks.js'
 import { type GarbageCounts, GarbageWorker } from './garbage-worker.js'
 import { abortLostUploads } from './lost-uploads.js'
+import { MembershipWorker } from './membership-worker.js'
 import { type OrphanCounts, OrphanWorker } from './orphan-worker.js'
 import { PeriodicWorker } from './periodic-worker.js'
 import { RepairCoordinator } from './repair-coordinator.js'
+import { StrayWorker } from './stray-worker.js'
 
 /** Pause between two looks at old change records and lost uploads. */
 const HOUSEKEEPING_MS = 60_000
@@ -24,6 +25,8 @@ const ORPHAN_INTERVAL_MS_MAX = 600_000
 const MEMBERSHIP_MS = 2_000
 const COMPARE_MS = 2_000
 const REPAIR_MS = 500
+/** Pause between two looks at what drives need not have any more. */
+const STRAYS_MS = 1_000
 
 export interface UpkeepOptions {
   readonly store: KeyValueStore
@@ -36,6 +39,8 @@ export interface UpkeepOptions {
   readonly orphanGraceSeconds: number
   /** Everything is compared at least each half of this. */
   readonly scrubSeconds: number
+  /** Unused drives are used once they have been up for so long; only by command if absent. */
+  readonly joinSeconds?: number
   /** Whether this service looks after drives and copies; of several services one does. */
   isCoordinator?(): boolean
   /** A drive was found dead, replaced, or back: the map has changed. */
@@ -52,6 +57,7 @@ export interface UpkeepStatus {
   /** Garbage and orphans stand still since a restore; as of the last run. */
   readonly garbageHeld: boolean
   readonly repair: RepairReport
+  readonly moves: MoveReport
 }
 
 /** One run of everything. */
@@ -62,8 +68,10 @@ export class Upkeep {
   private readonly garbage: GarbageWorker
   readonly orphans: OrphanWorker
   readonly repair: RepairCoordinator
+  private readonly strays: StrayWorker
+  private readonly membership: MembershipWorker
   private readonly workers: readonly PeriodicWorker[]
-  private state: Omit<UpkeepStatus, 'repair'> = {
+  private state: Omit<UpkeepStatus, 'repair' | 'moves'> = {
     garbage: { freedBytes: 0, freedRows: 0, removedRows: 0, pendingRows: 0, pendingBytes: 0 },
     orphans: { orphansDeleted: 0, freedBytes: 0, sessionsWaiting: 0, drivesFailed: 0 },
     uploadsAborted: 0,
@@ -81,7 +89,29 @@ export class Upkeep {
       graceSeconds: orphanGraceSeconds,
       onDriveError: (drive, error) => options.onError(`orphans of drive ${drive}`, error),
     })
-    this.repair = new RepairCoordinator({ ...options, drives: blocks })
+    const { cluster, states, joinSeconds, onMembership } = options
+    const answers = (drive: DriveId): boolean => states.answers(drive)
+    this.strays = new StrayWorker({
+      clock,
+      cluster,
+      drives: blocks,
+      answers,
+      onError: (work, error) => options.onError(work, error),
+    })
+    this.membership = new MembershipWorker({
+      clock,
+      cluster,
+      states,
+      ...(joinSeconds === undefined ? {} : { joinSeconds }),
+      onChange: () => onMembership?.(),
+      onLeave: (pool, drive, groups) => this.strays.note(pool, drive, groups),
+    })
+    this.repair = new RepairCoordinator({
+      ...options,
+      drives: blocks,
+      onWhole: (whole) => this.membership.look(whole),
+      onCompared: () => this.strays.noteAll(),
+    })
     this.workers = this.plan()
   }
 
@@ -105,12 +135,16 @@ export class Upkeep {
       periodic('comparison', COMPARE_MS, (signal) =>
         this.asCoordinator(() => this.repair.compareDue(signal)),
       ),
+      periodic('strays', STRAYS_MS, (signal) =>
+        this.inPeace(() => this.asCoordinator(() => this.strays.run(signal))),
+      ),
     ]
   }
 
   /** Sums since the start; pending garbage as of the last run. */
   get status(): UpkeepStatus {
-    return { ...this.state, repair: this.repair.report }
+    const { straysDeleted } = this.strays.done
+    return { ...this.state, repair: this.repair.report, moves: { ...this.membership.report, straysDeleted } }
   }
 
   start(): void {
@@ -130,6 +164,7 @@ export class Upkeep {
     const garbage = await this.collectGarbage(signal)
     const orphans = await this.findOrphans(signal)
     await this.repairAll(signal)
+    await this.strays.run(signal)
     return { ...this.status, garbage, orphans, uploadsAborted }
   }
 
@@ -149,10 +184,9 @@ export class Upkeep {
 
   /** Counts the silence of drives, and writes what has changed by it. */
   private async lookAtDrives(): Promise<void> {
-    const { cluster, states, safeMode, isCoordinator, onMembership } = this.options
+    const { cluster, states, safeMode, isCoordinator } = this.options
     states.look(cluster.known)
-    if (!safeMode.isOver() || isCoordinator?.() === false) return
-    if (await cluster.change((state) => planMembership(state, (drive) => states.of(drive)))) onMembership?.()
+    if (safeMode.isOver() && isCoordinator?.() !== false) await this.membership.look()
   }
 
   private async asCoordinator(run: () => Promise<unknown>): Promise<void> {

@@ -9,7 +9,9 @@ async function pass(world: RepairWorld, seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second += 2) {
     await world.clock.advance(2_000)
     await world.run(world.beat())
-    await world.run(world.cluster.change((state) => planMembership(state, (id) => world.states.of(id))))
+    await world.run(
+      world.cluster.change((state) => planMembership(state, (id) => world.states.of(id)).change),
+    )
   }
 }
 
@@ -81,7 +83,9 @@ describe('membership', () => {
   it('does not take the others for dead when it stood still itself', async () => {
     await world.clock.advance(3_600_000)
     world.states.look(world.cluster.known)
-    await world.run(world.cluster.change((state) => planMembership(state, (id) => world.states.of(id))))
+    await world.run(
+      world.cluster.change((state) => planMembership(state, (id) => world.states.of(id)).change),
+    )
     for (const at of [1, 2, 3]) expect(stateOf(world, at)).to.equal('up')
   })
 })

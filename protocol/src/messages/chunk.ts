@@ -58,15 +58,30 @@ export const GetBlockResponse: Message<GetBlockResponse> = message<GetBlockRespo
   firstUnit: required(3, integer),
 })
 
+/**
+ * The placement by which somebody acts: `StaleClusterMap` once the server has seen a higher epoch of the pool. What is
+ * admitted raises the epoch that the drive has seen, so that whatever is late by an older one is refused.
+ */
+export interface PlacedBy {
+  readonly pool: number
+  readonly epoch: number
+}
+export const PlacedBy: Message<PlacedBy> = message<PlacedBy>('PlacedBy', 1, {
+  pool: required(1, integer),
+  epoch: required(2, integer),
+})
+
 /** Tombstones blocks; absent ones count as deleted. Durable when answered. */
 export interface DeleteBlocksRequest {
   readonly drive: DriveId
   readonly blocks: readonly BlockId[]
+  /** For blocks that are deleted because the drive need not have them. */
+  readonly placedBy?: PlacedBy
 }
 export const DeleteBlocksRequest: Message<DeleteBlocksRequest> = message<DeleteBlocksRequest>(
   'DeleteBlocksRequest',
   1,
-  { drive: required(1, text), blocks: list(2, bytes<BlockId>()) },
+  { drive: required(1, text), blocks: list(2, bytes<BlockId>()), placedBy: optional(3, PlacedBy) },
 )
 export interface DeleteBlocksResponse {
   readonly deleted: number
@@ -90,6 +105,8 @@ export interface ListBlocksRequest {
   readonly withOwner: boolean
   readonly groups?: Uint8Array
   readonly damagedOnly?: boolean
+  /** For lists by which groups change hands. */
+  readonly placedBy?: PlacedBy
 }
 export const ListBlocksRequest: Message<ListBlocksRequest> = message<ListBlocksRequest>(
   'ListBlocksRequest',
@@ -101,6 +118,7 @@ export const ListBlocksRequest: Message<ListBlocksRequest> = message<ListBlocksR
     withOwner: required(4, boolean),
     groups: optional(5, bytes()),
     damagedOnly: optional(6, boolean),
+    placedBy: optional(7, PlacedBy),
   },
 )
 export interface ListBlocksResponse {

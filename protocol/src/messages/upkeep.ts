@@ -1,5 +1,5 @@
 /** Messages of the upkeep: what is wrong with blocks, what is being done about it, and the check of everything. */
-import { ClusterMap } from '../cluster-map.js'
+import { ClusterMap, Member } from '../cluster-map.js'
 import type { BlockId } from '../ids.js'
 import {
   boolean,
@@ -55,6 +55,32 @@ export const RepairReport: Message<RepairReport> = message<RepairReport>('Repair
   blocksToCompare: required(9, integer),
 })
 
+/** How far groups are on their way to other drives. A position is one copy of one group. */
+export interface MoveReport {
+  /** Groups are being spread evenly over all drives. */
+  readonly rebalancing: boolean
+  /** Positions under way, and all that still have to change hands, these included. */
+  readonly positionsMoving: number
+  readonly positionsLeft: number
+  /** Positions that have changed hands since groups began to move, as far as this service knows. */
+  readonly positionsMoved: number
+  /** For how long, in ms. */
+  readonly movingMs: number
+  /** Copies freed on drives that need not have them, since the service started. */
+  readonly straysDeleted: number
+  /** Why nothing moves though it should; for people. */
+  readonly stuck?: string
+}
+export const MoveReport: Message<MoveReport> = message<MoveReport>('MoveReport', 1, {
+  rebalancing: required(1, boolean),
+  positionsMoving: required(2, integer),
+  positionsLeft: required(3, integer),
+  positionsMoved: required(4, integer),
+  movingMs: required(5, integer),
+  straysDeleted: required(6, integer),
+  stuck: optional(7, text),
+})
+
 /** A drive as people see it. */
 export interface DriveSummary {
   readonly id: string
@@ -64,6 +90,12 @@ export interface DriveSummary {
   /** Milliseconds since its server was last heard; absent if not since the start. */
   readonly silentMs?: number
   readonly report?: DriveReport
+  /** Positions that it holds, and those of them that it gives away; positions that it is about to get. */
+  readonly positions?: number
+  readonly leaving?: number
+  readonly joining?: number
+  /** Somebody wants it emptied. */
+  readonly drain?: boolean
 }
 export const DriveSummary: Message<DriveSummary> = message<DriveSummary>('DriveSummary', 1, {
   id: required(1, text),
@@ -72,6 +104,10 @@ export const DriveSummary: Message<DriveSummary> = message<DriveSummary>('DriveS
   path: required(4, text),
   silentMs: optional(5, integer),
   report: optional(6, DriveReport),
+  positions: optional(7, integer),
+  leaving: optional(8, integer),
+  joining: optional(9, integer),
+  drain: optional(10, boolean),
 })
 
 export interface GetStatusRequest {
@@ -92,6 +128,8 @@ export interface ClusterStatus {
   readonly garbageHeld: boolean
   readonly garbageBytes: number
   readonly map?: ClusterMap
+  readonly members: readonly Member[]
+  readonly moves?: MoveReport
 }
 export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('ClusterStatus', 1, {
   clusterId: required(1, text),
@@ -103,6 +141,8 @@ export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('Clu
   garbageHeld: required(7, boolean),
   garbageBytes: required(8, integer),
   map: optional(9, ClusterMap),
+  members: list(20, Member),
+  moves: optional(21, MoveReport),
 })
 
 /** Starts a check of metadata against blocks, both ways; one at a time. `Busy` while another runs. */

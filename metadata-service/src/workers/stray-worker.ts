@@ -1,0 +1,222 @@
+/**
+ * Frees what drives hold of groups that are no longer theirs.
+ *
+ * ● A copy is deleted only after a linearizable read of the map has shown that its drive neither holds nor joins the
+ * group and that the group does not change hands, and after every member has said that it has a good copy of the same
+ * content: the leaver's copy is the last to go. The deletion names the epoch of that map, so that a drive that has
+ * come back into the group since refuses it. What some member lacks stays; if no row names it, the search for orphans
+ * frees it. A crash forgets only what was to be looked at: after the next comparison of everything all drives are.
+ */
+import {
+  type BlockEntry,
+  type BlockId,
+  CairnError,
+  type Clock,
+  type ClusterMap,
+  type DriveId,
+  drivesOfGroup,
+  formatId,
+  GROUPS_PER_POOL,
+  groupOf,
+  joinersOfGroup,
+  type Pool,
+  sameBytes,
+} from '@cairn/protocol'
+import type { ClusterState } from '../core/cluster-state.js'
+import type { DriveInspector, DriveMender } from '../ports-blocks.js'
+
+/** A drive of which something had to stay is looked at again after this pause; it doubles. */
+const RETRY_MS = 10_000
+const RETRY_MS_MAX = 3_600_000
+
+export interface StrayWorkerOptions {
+  readonly clock: Clock
+  readonly cluster: ClusterState
+  readonly drives: Pick<DriveMender, 'list' | 'find'> & Pick<DriveInspector, 'deleteOnDrive'>
+  answers(drive: DriveId): boolean
+  onError(what: string, error: unknown): void
+}
+
+/** Sums since the start. */
+export interface StrayCounts {
+  readonly straysDeleted: number
+  readonly straysFreedBytes: number
+}
+
+/** Groups of one pool to be looked at on one drive. */
+interface Visit {
+  readonly groups: Set<number>
+  dueAtMs: number
+  retryMs: number
+}
+
+export class StrayWorker {
+  private readonly options: StrayWorkerOptions
+  /** By pool, then by drive. */
+  private readonly visits = new Map<number, Map<DriveId, Visit>>()
+  private counts: { straysDeleted: number; straysFreedBytes: number } = {
+    straysDeleted: 0,
+    straysFreedBytes: 0,
+  }
+
+  constructor(options: StrayWorkerOptions) {
+    this.options = options
+  }
+
+  get done(): StrayCounts {
+    return this.counts
+  }
+
+  /** A drive has left these groups. */
+  note(pool: number, drive: DriveId, groups: Iterable<number>): void {
+    const drives = this.visits.get(pool) ?? new Map<DriveId, Visit>()
+    this.visits.set(pool, drives)
+    const visit = drives.get(drive) ?? { groups: new Set(), dueAtMs: 0, retryMs: RETRY_MS }
+    for (const group of groups) visit.groups.add(group)
+    visit.dueAtMs = this.options.clock.monotonicMs()
+    drives.set(drive, visit)
+  }
+
+  /** Every drive may hold something of groups that are not its own. */
+  noteAll(): void {
+    const { pools, drives } = this.options.cluster.known
+    // With several pools nobody can tell to which of them a block belonged.
+    const [pool, ...others] = pools
+    if (pool === undefined || others.length > 0) return
+    const everything = Array.from({ length: GROUPS_PER_POOL }, (_, group) => group)
+    for (const { id } of drives) this.note(pool.id, id, everything)
+  }
+
+  /** Looks at every drive that is due and answers. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (const [pool, drives] of this.visits) {
+      for (const [drive, visit] of drives) {
+        if (signal.aborted) return
+        if (this.isDue(drive, visit) && (await this.tryVisit(pool, drive, visit, signal)))
+          drives.delete(drive)
+      }
+    }
+  }
+
+  private isDue(drive: DriveId, { dueAtMs }: Visit): boolean {
+    return dueAtMs <= this.options.clock.monotonicMs() && this.options.answers(drive)
+  }
+
+  /** True if nothing is left to be looked at. */
+  private async tryVisit(pool: number, drive: DriveId, visit: Visit, signal: AbortSignal): Promise<boolean> {
+    const left = await this.visit(pool, drive, visit.groups, signal).catch((error: unknown) => {
+      if (!(error instanceof CairnError)) throw error
+      this.options.onError(`blocks that drive ${drive} need not have`, error)
+      return visit.groups
+    })
+    for (const group of visit.groups) if (!left.has(group)) visit.groups.delete(group)
+    visit.dueAtMs = this.options.clock.monotonicMs() + visit.retryMs
+    visit.retryMs = Math.min(RETRY_MS_MAX, visit.retryMs * 2)
+    return visit.groups.size === 0
+  }
+
+  /** Frees what may be freed; the groups of which something is left. */
+  private async visit(
+    poolId: number,
+    drive: DriveId,
+    groups: ReadonlySet<number>,
+    signal: AbortSignal,
+  ): Promise<ReadonlySet<number>> {
+    const map = await this.options.cluster.current()
+    const pool = map.pools.find(({ id }) => id === poolId)
+    if (pool === undefined || !map.drives.some(({ id }) => id === drive)) return new Set()
+    const { left, free } = partGroups(pool, drive, groups)
+    if (free.size === 0) return left
+    const scope = { withOwner: false, groups: bitmapOf(free) }
+    let after: BlockId | undefined
+    do {
+      const { blocks, next } = await this.options.drives.list(drive, after, scope)
+      for (const group of await this.free(map, pool, drive, blocks)) left.add(group)
+      after = next
+    } while (after !== undefined && !signal.aborted)
+    return signal.aborted ? groups : left
+  }
+
+  /** Deletes those of the blocks that every member has; the groups of the others. */
+  private async free(
+    map: ClusterMap,
+    pool: Pool,
+    drive: DriveId,
+    blocks: readonly BlockEntry[],
+  ): Promise<Set<number>> {
+    const found = await this.findOnMembers(pool, blocks)
+    const isSafe = ({ block, hash, sizeBytes }: BlockEntry): boolean => {
+      const members = drivesOfGroup(pool, groupOf(block))
+      return members.every((member) => {
+        const entry = found.get(`${member} ${formatId(block)}`)
+        const isGood = entry !== undefined && entry.damaged !== true
+        return isGood && entry.sizeBytes === sizeBytes && sameBytes(entry.hash, hash)
+      })
+    }
+    const safe = blocks.filter(isSafe)
+    const left = new Set(blocks.filter((entry) => !safe.includes(entry)).map(({ block }) => groupOf(block)))
+    if (safe.length === 0) return left
+    // The map must still be the one by which this drive has nothing to do with the groups.
+    const now = (await this.options.cluster.current()).pools.find(({ id }) => id === pool.id)
+    if (now?.epoch !== pool.epoch) {
+      throw new CairnError('StaleClusterMap', `pool ${pool.id} has changed since epoch ${map.epoch}`)
+    }
+    const placedBy = { pool: pool.id, epoch: pool.epoch }
+    const freedBytes = await this.options.drives.deleteOnDrive(
+      drive,
+      safe.map(({ block }) => block),
+      placedBy,
+    )
+    this.counts.straysDeleted += safe.length
+    this.counts.straysFreedBytes += freedBytes
+    return left
+  }
+
+  /** What the members of the blocks' groups have of them, by member and block. */
+  private async findOnMembers(
+    pool: Pool,
+    blocks: readonly BlockEntry[],
+  ): Promise<ReadonlyMap<string, BlockEntry>> {
+    const asked = new Map<DriveId, BlockId[]>()
+    for (const { block } of blocks) {
+      for (const member of drivesOfGroup(pool, groupOf(block))) {
+        if (member === undefined) continue
+        const wanted = asked.get(member)
+        if (wanted === undefined) asked.set(member, [block])
+        else wanted.push(block)
+      }
+    }
+    const found = new Map<string, BlockEntry>()
+    await Promise.all(
+      [...asked].map(async ([member, wanted]) => {
+        if (!this.options.answers(member)) return
+        const entries = await this.options.drives.find(member, wanted)
+        for (const entry of entries) found.set(`${member} ${formatId(entry.block)}`, entry)
+      }),
+    )
+    return found
+  }
+}
+
+/** `free`: groups with which the drive has nothing to do; `left`: groups that are changing hands. */
+function partGroups(
+  pool: Pool,
+  drive: DriveId,
+  groups: ReadonlySet<number>,
+): { readonly left: Set<number>; readonly free: Set<number> } {
+  const left = new Set<number>()
+  const free = new Set<number>()
+  for (const group of groups) {
+    if (drivesOfGroup(pool, group).includes(drive)) continue
+    const isChanging = pool.next !== undefined && joinersOfGroup(pool, group).some((id) => id !== undefined)
+    if (isChanging) left.add(group)
+    else free.add(group)
+  }
+  return { left, free }
+}
+
+function bitmapOf(groups: Iterable<number>): Uint8Array {
+  const bits = new Uint8Array(GROUPS_PER_POOL / 8)
+  for (const group of groups) bits[group >> 3] = (bits[group >> 3] ?? 0) | (1 << (group & 7))
+  return bits
+}

@@ -1,0 +1,253 @@
+import {
+  type BlockId,
+  changesOf,
+  computeGroups,
+  type DriveId,
+  drivesOfGroup,
+  GROUPS_PER_POOL,
+  groupOf,
+  joinersOfGroup,
+  type Pool,
+} from '@cairn/protocol'
+import { expect } from 'chai'
+import type { DriveRow } from '../../src/core/cluster-state-rows.js'
+import { idOf, RepairWorld } from '../repair-world.js'
+
+const ROUNDS_MAX = 400
+
+function poolOf(world: RepairWorld): Pool {
+  const [pool] = world.cluster.known.pools
+  if (pool === undefined) throw new Error('there is no pool')
+  return pool
+}
+
+function stateOf(world: RepairWorld, at: number): string {
+  return world.cluster.known.drives.find(({ id }) => id === idOf(at))?.state ?? 'none'
+}
+
+/** Wants drives to be emptied, or not any more. */
+function setDrain(world: RepairWorld, ats: readonly number[], drain: boolean): Promise<boolean> {
+  return world.run(
+    world.cluster.change((state) => ({
+      members: [],
+      pools: [],
+      indebted: [],
+      drives: ats.flatMap((at): DriveRow[] => {
+        const row = state.drives.get(idOf(at))
+        if (row === undefined) return []
+        const { drain: _, ...rest } = row
+        const drive = { ...row.drive, state: drain ? ('draining' as const) : ('up' as const) }
+        return [{ ...rest, drive, ...(drain ? { drain: 'asked' as const } : {}) }]
+      }),
+    })),
+  )
+}
+
+/** One look of every worker, two seconds after the last one. */
+async function round(world: RepairWorld): Promise<void> {
+  await world.clock.advance(2_000)
+  await world.run(world.sessions.renew(world.session))
+  await world.run(world.beat())
+  await world.run(world.membership.look())
+  await world.run(world.mend('due'))
+  await world.run(world.strays.run(new AbortController().signal))
+}
+
+/** Rounds until nothing moves any more; `between` runs after each. */
+async function settle(world: RepairWorld, between: () => Promise<void> = async () => {}): Promise<void> {
+  let quiet = 0
+  for (let at = 0; at < ROUNDS_MAX && quiet < 20; at++) {
+    await round(world)
+    const { positionsLeft, rebalancing } = world.membership.report
+    quiet = positionsLeft === 0 && !rebalancing ? quiet + 1 : 0
+    await between()
+  }
+  expect(quiet, 'rounds at rest').to.be.at.least(20)
+}
+
+/** Every block is where the map says, and nowhere else. */
+function expectInPlace(world: RepairWorld, blocks: readonly BlockId[]): void {
+  for (const block of blocks) {
+    const members = drivesOfGroup(poolOf(world), groupOf(block))
+    expect(world.good(block).sort()).to.deep.equal([...members].sort())
+  }
+}
+
+/** Every block has two copies, at least, on members: acknowledged bytes survive one more loss. */
+function expectQuorums(world: RepairWorld, blocks: readonly BlockId[]): void {
+  for (const block of blocks) {
+    const members = drivesOfGroup(poolOf(world), groupOf(block))
+    const good = world.good(block).filter((id) => members.includes(id))
+    expect(good.length, `copies in group ${groupOf(block)}`).to.be.at.least(2)
+  }
+}
+
+async function putMany(world: RepairWorld, count: number, name: string): Promise<BlockId[]> {
+  const blocks: BlockId[] = []
+  for (let at = 0; at < count; at++) blocks.push(await world.run(world.put(`${name}${at}`)))
+  return blocks
+}
+
+function minimumTo(world: RepairWorld, ats: readonly number[]): number {
+  const drives = ats.map((at) => ({ id: idOf(at), weight: 1e9, domain: `h${at}` }))
+  return computeGroups({ drives, replicas: 3, current: poolOf(world) }).minimum
+}
+
+async function addDrives(world: RepairWorld, ats: readonly number[]): Promise<void> {
+  for (const at of ats) await world.run(world.register(at, idOf(at)))
+}
+
+describe('groups on the move', function () {
+  this.timeout(120_000)
+  let world: RepairWorld
+  beforeEach(async () => {
+    world = await RepairWorld.open()
+  })
+
+  it('grow from three drives to four and six, and are drained back, with every block in its place', async () => {
+    const blocks = await putMany(world, 60, 'a')
+    let moved = 0
+    let minimum = 0
+    const go = async (ats: readonly number[], change: () => Promise<unknown>): Promise<void> => {
+      minimum += minimumTo(world, ats)
+      await change()
+      await settle(world, async () => {
+        expectQuorums(world, blocks)
+        blocks.push(await world.run(world.put(`b${blocks.length}`)))
+      })
+      moved += world.membership.report.positionsMoved
+      expectInPlace(world, blocks)
+    }
+    await go([1, 2, 3, 4], () => addDrives(world, [4]))
+    await go([1, 2, 3, 4, 5, 6], () => addDrives(world, [5, 6]))
+    await go([1, 2, 3, 4], () => setDrain(world, [5, 6], true))
+    await go([2, 3, 4], () => setDrain(world, [1], true))
+    expect(moved / minimum).to.be.at.most(1.05)
+    for (const at of [1, 5, 6]) {
+      expect(stateOf(world, at)).to.equal('out')
+      expect(world.drive(at).blocks.size).to.equal(0)
+    }
+    expect(world.errors).to.deep.equal([])
+  })
+
+  it('get on with another coordinator after each single step', async () => {
+    const blocks = await putMany(world, 20, 'a')
+    await addDrives(world, [4])
+    await settle(world, async () => {
+      expectQuorums(world, blocks)
+      world.startWorkers()
+      // What has been up for long is still so for the next one.
+      await world.run(world.membership.look())
+    })
+    await setDrain(world, [2], true)
+    await settle(world, async () => world.startWorkers())
+    // A coordinator that lasts frees what the others have left.
+    for (let at = 0; at < 10; at++) await round(world)
+    expectInPlace(world, blocks)
+    expect(world.drive(2).blocks.size).to.equal(0)
+  })
+
+  it('keep what a slow writer stored by the placement before', async () => {
+    const old = world.cluster.known
+    const owner = { space: world.space, bucket: 'b', key: 'slow', map: world.op() }
+    await addDrives(world, [4])
+    for (let at = 0; at < 20; at++) await round(world)
+    expect(poolOf(world).next).to.not.equal(undefined)
+    const block = world.storeBlock(owner, drivesOfGroup(old.pools[0] as Pool, 0) as DriveId[])
+    await settle(world)
+    // Nobody has named it: it is nobody's to delete, and its writer may still come.
+    expect(world.good(block)).to.include.members([idOf(1), idOf(2), idOf(3)])
+  })
+
+  it('are not handed over while a copy cannot be made', async () => {
+    const blocks = await putMany(world, 30, 'a')
+    world.drive(4).refuses = 'DriveFull'
+    await addDrives(world, [4])
+    for (let at = 0; at < 40; at++) await round(world)
+    for (const block of blocks) {
+      expect(world.good(block).sort()).to.deep.equal([idOf(1), idOf(2), idOf(3)])
+      const members = drivesOfGroup(poolOf(world), groupOf(block))
+      expect(members.sort()).to.deep.equal([idOf(1), idOf(2), idOf(3)])
+    }
+    world.drive(4).refuses = undefined
+    await settle(world)
+    expectInPlace(world, blocks)
+  })
+
+  it('go back when the drive that joins dies', async () => {
+    const blocks = await putMany(world, 30, 'a')
+    await addDrives(world, [4])
+    for (let at = 0; at < 18; at++) await round(world)
+    expect(changesOf(poolOf(world)).length).to.be.above(0)
+    world.drive(4).isUp = false
+    for (let at = 0; at < 330; at++) await round(world)
+    expect(stateOf(world, 4)).to.equal('out')
+    for (let group = 0; group < GROUPS_PER_POOL; group++) {
+      expect(joinersOfGroup(poolOf(world), group)).to.not.include(idOf(4))
+      expect(drivesOfGroup(poolOf(world), group)).to.not.include(idOf(4))
+    }
+    for (const block of blocks) expect(world.good(block)).to.include.members([idOf(1), idOf(2), idOf(3)])
+  })
+
+  it('of a dead drive are made whole on the others, and it returns as a spare', async () => {
+    const blocks = await putMany(world, 30, 'a')
+    await addDrives(world, [4, 5])
+    await settle(world)
+    world.drive(2).isUp = false
+    for (let at = 0; at < 340; at++) await round(world)
+    expect(stateOf(world, 2)).to.equal('out')
+    for (const block of blocks) {
+      const members = drivesOfGroup(poolOf(world), groupOf(block))
+      expect(members).to.not.include(idOf(2))
+      expect(world.good(block)).to.include.members(members)
+    }
+    world.drive(2).isUp = true
+    await world.run(world.register(2, idOf(2)))
+    for (let at = 0; at < 60; at++) await round(world)
+    expect(stateOf(world, 2)).to.equal('out')
+    expect(world.drive(2).blocks.size).to.equal(0)
+    expectInPlace(world, blocks)
+    world.drive(5).isUp = false
+    for (let at = 0; at < 340; at++) await round(world)
+    expect(stateOf(world, 2)).to.equal('up')
+    expectInPlace(
+      world,
+      blocks.filter((block) => !world.good(block).includes(idOf(5))),
+    )
+  })
+
+  it('are not drained below the copies that their pool wants', async () => {
+    const blocks = await putMany(world, 5, 'a')
+    await setDrain(world, [1], true)
+    for (let at = 0; at < 20; at++) await round(world)
+    expect(stateOf(world, 1)).to.equal('draining')
+    expect(world.membership.report.stuck).to.match(/needs 3 drives/)
+    expectInPlace(world, blocks)
+    await addDrives(world, [4])
+    await settle(world)
+    expect(stateOf(world, 1)).to.equal('out')
+    expectInPlace(world, blocks)
+  })
+
+  it('keep a stray copy while some member lacks the block', async () => {
+    await addDrives(world, [4])
+    await settle(world)
+    const key = 'stray'
+    const block = await world.run(world.put(key))
+    const members = drivesOfGroup(poolOf(world), groupOf(block)) as DriveId[]
+    const stray = [1, 2, 3, 4].map(idOf).find((id) => !members.includes(id)) ?? ''
+    const [first = ''] = members
+    const entry = world.mender.drives.get(first)?.blocks.get(Buffer.from(block).toString('hex'))
+    if (entry === undefined) throw new Error('no copy')
+    const name = Buffer.from(block).toString('hex')
+    world.mender.drives.get(stray)?.blocks.set(name, entry)
+    world.mender.drives.get(first)?.blocks.delete(name)
+    world.strays.note(1, stray, [groupOf(block)])
+    await world.run(world.strays.run(new AbortController().signal))
+    expect(world.good(block)).to.include(stray)
+    world.mender.drives.get(first)?.blocks.set(name, entry)
+    world.strays.note(1, stray, [groupOf(block)])
+    await world.run(world.strays.run(new AbortController().signal))
+    expect(world.good(block)).to.not.include(stray)
+  })
+})
