@@ -1,8 +1,10 @@
 /** What people and their tools ask of the cluster besides objects: its state, and the check of everything. */
 import {
   acceptRestore,
+  type ChangeDrivesRequest,
   type CheckReport,
   type ClusterStatus,
+  changeDrives,
   getCheck,
   getStatus,
   startCheck,
@@ -17,6 +19,8 @@ export interface AdminClient {
   startCheck(options: { readonly deep: boolean }, control?: CallControl): Promise<string>
   /** How a check stands, the last one unless named; `cancel` ends it. `InvalidArgument` if it is not known. */
   getCheck(options?: { readonly check?: string; readonly cancel?: boolean }): Promise<CheckReport>
+  /** Tells the cluster what is wanted of drives and nodes; `PreconditionFailed` if that would lose data. */
+  changeDrives(request: ChangeDrivesRequest): Promise<void>
   /** Lets garbage be collected again after a restore that made this incarnation. Idempotent. */
   acceptRestore(incarnation: string): Promise<void>
 }
@@ -27,6 +31,9 @@ export function createAdminClient(metadata: MetadataCaller): AdminClient {
     startCheck: async ({ deep }, control) =>
       (await metadata.read(startCheck, { deep }, control?.signal)).check,
     getCheck: (options = {}) => metadata.read(getCheck, options),
+    async changeDrives(request): Promise<void> {
+      await metadata.read(changeDrives, request)
+    },
     async acceptRestore(incarnation): Promise<void> {
       await metadata.read(acceptRestore, { incarnation })
     },

@@ -140,6 +140,16 @@ export function changesOf(pool: Pool): GroupChange[] {
   return changes
 }
 
+/** How many positions each drive of a pool holds. */
+export function positionsOf(pool: Pool): Map<DriveId, number> {
+  const counts = new Map<DriveId, number>()
+  for (let at = 0; at < GROUPS_PER_POOL * pool.replicas; at++) {
+    const drive = nameAt(pool, pool.groups, at)
+    if (drive !== undefined) counts.set(drive, (counts.get(drive) ?? 0) + 1)
+  }
+  return counts
+}
+
 function namesAt(pool: Pool, table: Uint8Array, group: number): (DriveId | undefined)[] {
   if (group < 0 || group >= GROUPS_PER_POOL) throw new RangeError(`no group ${group}`)
   const drives: (DriveId | undefined)[] = []

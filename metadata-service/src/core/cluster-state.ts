@@ -66,18 +66,23 @@ export const FEATURE_LEVEL = 1
 /** Attempts of one change against others; then `Busy`. */
 const CHANGE_ATTEMPTS_MAX = 16
 
+/** A server that was not heard for so long, four beats, may have lost its drives to another. */
+const OWNER_SILENT_MS = 12_000
+
 /** Rows of the map in one reading: members, drives and pools of a large cluster. */
 const CLUSTER_ROWS_MAX = 10_000
 
 export class ClusterState {
   readonly heartbeats: Heartbeats
   private readonly options: ClusterStateOptions
+  private readonly openedAtMs: number
   private snapshot: Snapshot
 
   private constructor(options: ClusterStateOptions, snapshot: Snapshot) {
     this.options = options
     this.snapshot = snapshot
     this.heartbeats = new Heartbeats(options.clock)
+    this.openedAtMs = options.clock.monotonicMs()
   }
 
   /** Reads the map, or makes the cluster if the store is empty. */
@@ -111,9 +116,14 @@ export class ClusterState {
     return this.snapshot.map
   }
 
-  /** Registers a server and its drives; the epoch after it. Idempotent. */
+  /**
+   * Registers a server and its drives; the epoch after it. Idempotent. `PeerRejected` if another server that is alive
+   * has one of the drives, as its reports say: one of them holds a copy of the other's folder.
+   */
   async register(request: RegisterServerRequest): Promise<number> {
     checkRegistration(request)
+    await this.current()
+    this.refuseTwins(request)
     await this.change((state) => planRegistration(state, request, this.options))
     return this.snapshot.map.epoch
   }
@@ -178,6 +188,23 @@ export class ClusterState {
 
   private poolEpoch(pool: number): number | undefined {
     return this.snapshot.map.pools.find(({ id }) => id === pool)?.epoch
+  }
+
+  /** A drive moves to another server only once the one that had it has reported without it, or is silent. */
+  private refuseTwins({ member, drives }: RegisterServerRequest): void {
+    for (const { id, path } of drives) {
+      const owner = this.snapshot.drives.get(id)?.drive.server
+      if (owner === undefined || owner === member.id) continue
+      const place = this.snapshot.drives.get(id)?.path
+      const silentMs = this.heartbeats.silentMs(owner)
+      const isServed =
+        silentMs === undefined
+          ? this.options.clock.monotonicMs() - this.openedAtMs < OWNER_SILENT_MS
+          : silentMs < OWNER_SILENT_MS && this.heartbeats.isReported(owner, id)
+      if (!isServed) continue
+      const message = `drive ${id} in ${path} of ${member.id} is served by ${owner} in ${place}: one is a copy of the other`
+      throw new CairnError('PeerRejected', message, { details: { drive: id, server: owner } })
+    }
   }
 
   private knowsDrives(request: HeartbeatRequest): boolean {

@@ -44,6 +44,11 @@ export class Heartbeats {
     return this.byDrive.get(drive)
   }
 
+  /** The server's last report names this drive. */
+  isReported(server: string, drive: DriveId): boolean {
+    return this.byServer.get(server)?.reports.some((report) => report.drive === drive) === true
+  }
+
   /** Milliseconds since the server was last heard; `undefined` if never by this service. */
   silentMs(server: string): number | undefined {
     const last = this.byServer.get(server)

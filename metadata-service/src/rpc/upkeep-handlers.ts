@@ -1,8 +1,9 @@
-/** Methods 50 to 54: what is wrong, what is done about it, and the check of everything. */
+/** Methods 50 to 54, and 60: what is wrong, what is done about it, and the check of everything. */
 import {
   acceptRestore,
   CairnError,
   type ClusterStatus,
+  changeDrives,
   getCheck,
   getStatus,
   LIST_PAGE_MAX,
@@ -13,6 +14,7 @@ import {
 import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { summarizeDrives } from '../core/drive-summaries.js'
+import { planWish } from '../core/drive-wishes.js'
 import { acceptRestore as accept, isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
 import type { KeyValueStore } from '../ports.js'
@@ -30,7 +32,7 @@ export interface UpkeepHandlersOptions {
 }
 
 export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandlersOptions): void {
-  const { store, cluster, upkeep, check } = options
+  const { store, cluster, states, upkeep, check } = options
   router.handle(reportBlocks, async (request) => {
     if (request.blocks.length > LIST_PAGE_MAX) {
       throw new CairnError('InvalidArgument', `at most ${LIST_PAGE_MAX} blocks at once`)
@@ -43,6 +45,10 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
   router.handle(getCheck, async ({ check: name, cancel }) => ({
     response: check.get(name, cancel === true),
   }))
+  router.handle(changeDrives, async (request) => {
+    await cluster.change((state) => planWish(state, request, (drive) => states.of(drive)))
+    return { response: {} }
+  })
   router.handle(acceptRestore, async ({ incarnation }) => {
     const known = (await cluster.current()).incarnation
     if (incarnation !== known) {

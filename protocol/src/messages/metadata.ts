@@ -50,6 +50,7 @@ import {
 } from './session.js'
 import {
   AcceptRestoreRequest,
+  ChangeDrivesRequest,
   CheckReport,
   ClusterStatus,
   GetCheckRequest,
@@ -275,5 +276,12 @@ export const acceptRestore: RpcMethod<AcceptRestoreRequest, Done> = method(
   54,
   'AcceptRestore',
   AcceptRestoreRequest,
+  Done,
+)
+/** `InvalidArgument` for what is not known; `PreconditionFailed` for what would lose data, or can never be done. */
+export const changeDrives: RpcMethod<ChangeDrivesRequest, Done> = method(
+  60,
+  'ChangeDrives',
+  ChangeDrivesRequest,
   Done,
 )

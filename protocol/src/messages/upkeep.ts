@@ -81,6 +81,33 @@ export const MoveReport: Message<MoveReport> = message<MoveReport>('MoveReport',
   stuck: optional(7, text),
 })
 
+/**
+ * `drain`: give all groups away; `undrain`: use again; `replace`: the second drive takes the place of the first;
+ * `remove`: forget a drive that holds nothing and does not answer, or a node with all its drives; `rebalance`: spread
+ * all groups evenly, over spares too.
+ */
+export type DriveAction = 'drain' | 'undrain' | 'replace' | 'remove' | 'rebalance'
+
+/** What an operator wants of drives and nodes. Idempotent. */
+export interface ChangeDrivesRequest {
+  readonly action: DriveAction
+  readonly drives: readonly string[]
+  /** Names of chunk servers: all their drives are meant. */
+  readonly servers: readonly string[]
+  /** Also if copies then share a failure domain. */
+  readonly force: boolean
+}
+export const ChangeDrivesRequest: Message<ChangeDrivesRequest> = message<ChangeDrivesRequest>(
+  'ChangeDrivesRequest',
+  1,
+  {
+    action: required(1, oneOf<DriveAction>('drain', 'undrain', 'replace', 'remove', 'rebalance')),
+    drives: list(2, text),
+    servers: list(3, text),
+    force: required(4, boolean),
+  },
+)
+
 /** A drive as people see it. */
 export interface DriveSummary {
   readonly id: string
