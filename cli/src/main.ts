@@ -1,4 +1,5 @@
 /** The `cairn` command. */
+import { drive, node, rebalance } from './commands/drive.js'
 import { env } from './commands/env.js'
 import { fsck } from './commands/fsck.js'
 import { help } from './commands/help.js'
@@ -60,6 +61,10 @@ async function run(command: string, argv: string[]): Promise<number> {
     }
     case 'fsck':
       return runFsck(argv, read)
+    case 'node':
+    case 'drive':
+    case 'rebalance':
+      return runMove(command, argv, read)
     case 'metadata': {
       const yes = takeSwitch(argv, '--yes')
       const action = argv.shift() ?? ''
@@ -91,6 +96,31 @@ async function runFsck(argv: string[], read: () => ReturnType<typeof readConfig>
   const { text, clean } = await fsck(read().config, options)
   say(text)
   return clean ? EXIT_STATUS.ok : EXIT_STATUS.notClean
+}
+
+/** Longest wait of a command that waits until nothing moves any more. */
+const MOVE_WAIT_SECONDS = 86_400
+
+async function runMove(
+  command: 'node' | 'drive' | 'rebalance',
+  argv: string[],
+  read: () => ReturnType<typeof readConfig>,
+): Promise<number> {
+  const options = {
+    json: takeSwitch(argv, '--json'),
+    force: takeSwitch(argv, '--force'),
+    wait: takeSwitch(argv, '--wait'),
+    waitSeconds: takeSeconds(argv, '--timeout', MOVE_WAIT_SECONDS),
+  }
+  const words: string[] = []
+  for (let word = argv[0]; word !== undefined && !word.startsWith('-'); word = argv[0]) {
+    words.push(word)
+    argv.shift()
+  }
+  const run = { node, drive, rebalance }[command]
+  const { text, done } = await run(read().config, words, options)
+  say(text)
+  return done ? EXIT_STATUS.ok : EXIT_STATUS.notClean
 }
 
 const [command = 'help', ...argv] = process.argv.slice(2)

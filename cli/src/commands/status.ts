@@ -1,5 +1,5 @@
 /** `cairn status [--json]`: the cluster as its metadata service sees it. */
-import type { ClusterStatus, DriveSummary } from '@cairn/protocol'
+import type { ClusterStatus, DriveSummary, MoveReport } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { askAdmin } from '../http/ask-admin.js'
 
@@ -26,23 +26,44 @@ export function describeStatus(status: ClusterStatus): string {
     `under-replicated ${repair.underReplicated}  unavailable ${repair.unavailable}  groups owing copies ${repair.dirtyGroups}`,
     `repaired ${repair.blocksRepaired} blocks, ${formatBytes(repair.bytesRepaired)}; failed copies ${repair.failures}`,
     ...(repair.comparing ? [compared] : []),
+    ...(status.moves === undefined ? [] : describeMoves(status.moves)),
     `garbage ${formatBytes(status.garbageBytes)}`,
   ].join('\n')
 }
 
-function describeDrive({ id, server, state, path, silentMs, report }: DriveSummary): string[] {
+/** What moves, at which rate, and for how long still; nothing if nothing does. */
+export function describeMoves(moves: MoveReport): string[] {
+  const { positionsLeft, positionsMoved, positionsMoving, movingMs, stuck } = moves
+  if (stuck !== undefined) return [`nothing moves: ${stuck}`]
+  if (positionsLeft === 0) return []
+  const perSecond = movingMs === 0 ? 0 : (positionsMoved * 1000) / movingMs
+  const eta = perSecond === 0 ? '' : `, ${Math.ceil(positionsLeft / perSecond)} s to go`
+  const rate = `${perSecond.toPrecision(3)} a second${eta}`
+  return [`moving: ${positionsMoved} groups moved, ${positionsLeft} to move, ${positionsMoving} now; ${rate}`]
+}
+
+function describeDrive(drive: DriveSummary): string[] {
+  const { id, server, state, path, silentMs, report } = drive
   const heard = silentMs === undefined ? 'not heard yet' : `heard ${Math.round(silentMs / 1000)} s ago`
   const head = `drive ${id}  ${state.padEnd(8)} ${server}  ${path}`
-  if (report === undefined) return [head, `  ${heard}`]
+  const groups = describeGroups(drive)
+  if (report === undefined) return [head, `  ${heard}${groups}`]
   const { blockCount, liveBytes, freeBytes, capacityBytes, damagedBlocks = 0, reason, scrub } = report
   const scrubbed = scrub === undefined ? '' : `, scrub ${percent(scrub.passDoneBytes, scrub.passTotalBytes)}`
   const trouble = damagedBlocks === 0 ? '' : `, ${damagedBlocks} damaged`
   return [
     head,
     `  ${heard}; ${blockCount} blocks${trouble}, ${formatBytes(liveBytes)}; ` +
-      `${formatBytes(freeBytes)} free of ${formatBytes(capacityBytes)}${scrubbed}`,
+      `${formatBytes(freeBytes)} free of ${formatBytes(capacityBytes)}${scrubbed}${groups}`,
     ...(reason === undefined ? [] : [`  ${reason}`]),
   ]
+}
+
+/** What it holds of the pool, gets and gives away. */
+export function describeGroups({ positions = 0, leaving = 0, joining = 0 }: DriveSummary): string {
+  const getting = joining === 0 ? '' : `, ${joining} joining`
+  const giving = leaving === 0 ? '' : `, ${leaving} leaving`
+  return `; ${positions} groups${getting}${giving}`
 }
 
 function percent(done: number, total: number): string {

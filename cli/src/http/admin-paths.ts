@@ -7,10 +7,18 @@
  *   GET    check?check=NAME        how it stands; the last one without a name
  *   DELETE check?check=NAME        ends it
  *   POST   restore/accept?incarnation=ID
+ *   GET    nodes                   chunk servers with their drives
+ *   POST   nodes?action=ACTION&node=NAME&force=true      drain, undrain or remove
+ *   GET    drives                  drives, and what moves
+ *   POST   drives?action=ACTION&drive=ID&by=ID&force=true    the same, or replace `drive` by `by`
+ *   GET    rebalance               how far groups are on their way
+ *   POST   rebalance               spreads all groups evenly, over spares too
+ *
+ * What would lose data, or could never be done, is refused with 409 and the reason.
  */
 import type { AdminClient } from '@cairn/client'
 import type { AccountGuard } from '@cairn/gateway'
-import { hasCode } from '@cairn/protocol'
+import { CairnError, type DriveAction, type DriveSummary, hasCode, type Member } from '@cairn/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** Where the paths begin. */
@@ -25,6 +33,12 @@ export interface AdminPaths {
 }
 
 type Query = Readonly<Record<string, string | undefined>>
+
+interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly act: (query: Query) => Promise<unknown>
+}
 
 /** Registers the paths on a Fastify instance. */
 export function registerAdminPaths(app: FastifyInstance, { admin, guard, accessKey }: AdminPaths): void {
@@ -43,35 +57,95 @@ export function registerAdminPaths(app: FastifyInstance, { admin, guard, accessK
         return refuse(reply, error)
       }
     }
+  for (const { method, path, act } of [...checkRoutes(admin), ...driveRoutes(admin)]) {
+    app.route({ method, url: `${ADMIN_PREFIX}/${path}`, handler: answer(act) })
+  }
+}
+
+function checkRoutes(admin: AdminClient): Route[] {
   const named = ({ check }: Query): { check?: string } => (check === undefined ? {} : { check })
-  app.get(
-    `${ADMIN_PREFIX}/status`,
-    answer(() => admin.status()),
-  )
-  app.post(
-    `${ADMIN_PREFIX}/check`,
-    answer(async ({ deep }) => ({ check: await admin.startCheck({ deep: deep === 'true' }) })),
-  )
-  app.get(
-    `${ADMIN_PREFIX}/check`,
-    answer((query) => admin.getCheck(named(query))),
-  )
-  app.delete(
-    `${ADMIN_PREFIX}/check`,
-    answer((query) => admin.getCheck({ ...named(query), cancel: true })),
-  )
-  app.post(
-    `${ADMIN_PREFIX}/restore/accept`,
-    answer(async ({ incarnation = '' }) => {
-      await admin.acceptRestore(incarnation)
-      return { accepted: incarnation }
-    }),
-  )
+  return [
+    { method: 'GET', path: 'status', act: () => admin.status() },
+    {
+      method: 'POST',
+      path: 'check',
+      act: async ({ deep }) => ({ check: await admin.startCheck({ deep: deep === 'true' }) }),
+    },
+    { method: 'GET', path: 'check', act: (query) => admin.getCheck(named(query)) },
+    { method: 'DELETE', path: 'check', act: (query) => admin.getCheck({ ...named(query), cancel: true }) },
+    {
+      method: 'POST',
+      path: 'restore/accept',
+      act: async ({ incarnation = '' }) => {
+        await admin.acceptRestore(incarnation)
+        return { accepted: incarnation }
+      },
+    },
+  ]
+}
+
+function driveRoutes(admin: AdminClient): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: 'nodes',
+      act: async () => {
+        const { members, drives, moves } = await admin.status()
+        return { nodes: nodesOf(members, drives), moves }
+      },
+    },
+    {
+      method: 'POST',
+      path: 'nodes',
+      act: ({ action, node = '', force }) => wish(admin, action, { servers: [node], force }),
+    },
+    {
+      method: 'GET',
+      path: 'drives',
+      act: async () => {
+        const { drives, moves } = await admin.status()
+        return { drives, moves }
+      },
+    },
+    {
+      method: 'POST',
+      path: 'drives',
+      act: ({ action, drive = '', by, force }) =>
+        wish(admin, action, { drives: by === undefined ? [drive] : [drive, by], force }),
+    },
+    { method: 'GET', path: 'rebalance', act: async () => (await admin.status()).moves ?? {} },
+    { method: 'POST', path: 'rebalance', act: () => wish(admin, 'rebalance', {}) },
+  ]
+}
+
+const ACTIONS: readonly DriveAction[] = ['drain', 'undrain', 'replace', 'remove', 'rebalance']
+
+async function wish(
+  admin: AdminClient,
+  name: string | undefined,
+  { drives = [], servers = [], force }: { drives?: string[]; servers?: string[]; force?: string | undefined },
+): Promise<unknown> {
+  const action = ACTIONS.find((each) => each === name)
+  if (action === undefined) throw new CairnError('InvalidArgument', `action: one of ${ACTIONS.join(', ')}`)
+  await admin.changeDrives({ action, drives, servers, force: force === 'true' })
+  return { action, drives, nodes: servers }
+}
+
+/** Each chunk server with its drives. */
+export interface NodeSummary extends Member {
+  readonly drives: readonly DriveSummary[]
+}
+
+function nodesOf(members: readonly Member[], drives: readonly DriveSummary[]): NodeSummary[] {
+  return members.map((member) => ({
+    ...member,
+    drives: drives.filter(({ server }) => server === member.id),
+  }))
 }
 
 function refuse(reply: FastifyReply, error: unknown): FastifyReply {
   const message = error instanceof Error ? error.message : String(error)
-  if (hasCode(error, 'Busy')) return reply.code(409).send({ message, ...error.details })
+  if (hasCode(error, 'Busy', 'PreconditionFailed')) return reply.code(409).send({ message, ...error.details })
   if (hasCode(error, 'InvalidArgument')) return reply.code(404).send({ message })
   return reply.code(503).send({ message })
 }

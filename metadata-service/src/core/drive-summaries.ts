@@ -1,5 +1,12 @@
 /** Drives as people see them: what the map says, and what has been heard of them since. */
-import { changesOf, type Drive, type DriveId, type DriveSummary, type Pool, positionsOf } from '@cairn/protocol'
+import {
+  changesOf,
+  type Drive,
+  type DriveId,
+  type DriveSummary,
+  type Pool,
+  positionsOf,
+} from '@cairn/protocol'
 import type { ClusterState } from './cluster-state.js'
 import type { DriveStates } from './drive-states.js'
 

@@ -69,7 +69,11 @@ function wantEmpty(
     .filter((row) => row.drain !== drain && row.drain !== 'forced')
     .map((row) => {
       const { state: is } = row.drive
-      return { ...row, drain, drive: { ...row.drive, state: is === 'up' || is === 'suspect' ? 'draining' : is } }
+      return {
+        ...row,
+        drain,
+        drive: { ...row.drive, state: is === 'up' || is === 'suspect' ? 'draining' : is },
+      }
     }) satisfies DriveRow[]
   const drives = new Map(state.drives)
   for (const row of wanted) drives.set(row.drive.id, row)
@@ -98,7 +102,10 @@ function wantReplaced(
 ): ClusterChange {
   const [old, by, ...others] = rows
   if (old === undefined || by === undefined || others.length > 0) {
-    throw new CairnError('InvalidArgument', 'a drive to be replaced and the one that takes its place are needed')
+    throw new CairnError(
+      'InvalidArgument',
+      'a drive to be replaced and the one that takes its place are needed',
+    )
   }
   if (state.map.pools.some(({ drives }) => drives.includes(by.drive.id))) {
     throw refuse(`drive ${by.drive.id} holds groups already`)
