@@ -13,10 +13,9 @@ import {
   type RoleEnvironment,
   type RunningRole,
 } from './environment.js'
-import { bindAddress, clusterSecretOf, firstMetadata, portOf } from './service-address.js'
+import { bindAddress, clusterSecretOf, firstMetadata, HTTP_PORTS, portOf } from './service-address.js'
 
 const RPC_PORT = 9200
-const HTTP_PORT = 9201
 
 /** Starts the chunk server; resolves once the metadata service knows it. */
 export async function startChunkRole(environment: RoleEnvironment): Promise<RunningRole> {
@@ -58,7 +57,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   addChunkMetrics(metrics, [server])
   const findTrouble = async () =>
     server.status().registered ? undefined : 'not registered with a metadata service'
-  const health = await listenHealth(environment, { port: HTTP_PORT, findTrouble })
+  const health = await listenHealth(environment, { port: HTTP_PORTS.chunk, findTrouble })
   closers.add(() => health.close())
   return [`RPC: ${host}:${portOf(address)}`, `Health: ${health.endpoint}/-/health/ready`]
 }

@@ -12,10 +12,9 @@ import {
 } from './environment.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, metadataFolder, openMetadataStore } from './metadata-store.js'
-import { advertisedAddress, bindAddress, clusterSecretOf } from './service-address.js'
+import { advertisedAddress, bindAddress, clusterSecretOf, HTTP_PORTS } from './service-address.js'
 
 const RPC_PORT = 9100
-const HTTP_PORT = 9101
 const REPLICAS_DEFAULT = 3
 
 /** Starts the service; the first pool is made when enough chunk servers have registered. */
@@ -50,7 +49,10 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   closers.add(() => service.close())
   const address = await service.start()
   addMetadataMetrics(metrics, service)
-  const health = await listenHealth(environment, { port: HTTP_PORT, findTrouble: async () => undefined })
+  const health = await listenHealth(environment, {
+    port: HTTP_PORTS.metadata,
+    findTrouble: async () => undefined,
+  })
   closers.add(() => health.close())
   return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]
 }

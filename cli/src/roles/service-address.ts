@@ -1,6 +1,12 @@
 /** Addresses and secrets of roles that run apart. */
 import type { Config } from '../config.js'
 
+/** Ports of health and metrics of the roles without an S3 listener, unless CAIRN_HTTP_PORT says otherwise. */
+export const HTTP_PORTS: { readonly metadata: number; readonly chunk: number } = {
+  metadata: 9101,
+  chunk: 9201,
+}
+
 /** Where a service listens: the configured port, or the role's own. */
 export function bindAddress(config: Config, port: number): string {
   return joinAddress(config.host, config.rpcPort ?? port)
