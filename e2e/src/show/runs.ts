@@ -2,6 +2,7 @@ import { showBackups } from './backups.js'
 import { showBadInput } from './bad-input.js'
 import { showBitRot } from './bit-rot.js'
 import { showClients } from './clients.js'
+import { showCompose } from './compose.js'
 import { showDamage } from './damage.js'
 import { showEtcdCommits } from './etcd-commits.js'
 import { showFaults } from './faults.js'
@@ -31,6 +32,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['bit-rot', (report) => showBitRot(report)],
   ['backups', (report) => showBackups(report)],
   ['clients', (report) => showClients(report)],
+  ['compose', showCompose],
   ['damage', (report) => showDamage(report)],
   ['etcd-commits', (report) => showEtcdCommits(report)],
   ['faults', (report) => showFaults(report)],
