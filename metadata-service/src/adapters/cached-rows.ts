@@ -98,7 +98,8 @@ export class CachedRows implements RowTable {
     this.youngBytes = 0
   }
 
-  private forget(key: StoreKey): void {
+  /** To be called when the row was changed in the table behind this cache. */
+  forget(key: StoreKey): void {
     const name = nameOf(key)
     this.young.delete(name)
     this.old.delete(name)

@@ -1,1 +1,2 @@
 export * from './faulty-entry-store.js'
+export * from './mirror-source.js'
