@@ -25,6 +25,12 @@ export { copiesFolder, listCopies } from './adapters/journal-files.js'
 export type { JournalLog } from './adapters/journal-log.js'
 export { createMemoryEntryStore, type MemoryEntryStoreOptions } from './adapters/memory-entry-store.js'
 export {
+  type MirroredEntryStore,
+  type MirroredEntryStoreOptions,
+  openMirroredEntryStore,
+} from './adapters/mirror-entry-store.js'
+export type { MirrorLog, MirrorStatus } from './adapters/mirror-status.js'
+export {
   type RecoverOptions,
   type RecoverProgress,
   type RecoverReport,

@@ -25,8 +25,9 @@ import type {
 } from '../ports.js'
 import type { MirrorSource } from '../ports-mirror.js'
 import { checkReads } from './check-request.js'
-import { MirrorKeeper, type MirrorLog, type MirrorStatus } from './mirror-keeper.js'
+import { MirrorKeeper } from './mirror-keeper.js'
 import { isWithin, LEASED_RANGES, touches } from './mirror-rows.js'
+import type { MirrorLog, MirrorStatus } from './mirror-status.js'
 
 export interface MirroredEntryStoreOptions {
   /** Closed by `close`. Every entry rewrites `head`. */
@@ -45,7 +46,9 @@ export interface MirroredEntryStore extends EntryStore {
 }
 
 /** Serves at once, by the store, until the copy is whole. Does not reject for the copy's sake. */
-export async function openMirroredEntryStore(options: MirroredEntryStoreOptions): Promise<MirroredEntryStore> {
+export async function openMirroredEntryStore(
+  options: MirroredEntryStoreOptions,
+): Promise<MirroredEntryStore> {
   return new Mirrored(options)
 }
 

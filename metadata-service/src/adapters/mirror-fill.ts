@@ -5,13 +5,13 @@
  * each row is in a page or among the changes. Whole is the mirror once the changes up to the newest page are applied.
  */
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
-import { successorOfKey } from '../core/keys.js'
-import { HEAD_KEY } from '../core/commit-rows.js'
 import { Backoff } from '../core/commit-retry.js'
+import { HEAD_KEY } from '../core/commit-rows.js'
+import { successorOfKey } from '../core/keys.js'
 import type { StoreKey, StoreRange } from '../ports.js'
 import type { MirrorSource, SourcePage } from '../ports-mirror.js'
 import type { MirrorFile, MirrorPlace } from './mirror-file.js'
-import { FILL_ROWS, PROGRESS_ROWS } from './mirror-limits.js'
+import { FILL_ROWS, PROGRESS_ROWS, SMALL_ENTRIES } from './mirror-limits.js'
 import { PageEnds } from './mirror-page-ends.js'
 import { MIRROR_RANGE, ROW_PREFIXES } from './mirror-rows.js'
 
@@ -36,7 +36,7 @@ export async function findPlace(source: MirrorSource): Promise<MirrorPlace> {
 /** Reads all pages. What they are ahead of the changes is still to be applied then. */
 export async function fillMirror(options: MirrorFillOptions, signal: AbortSignal): Promise<void> {
   const { file, clock } = options
-  const ends = new PageEnds(MIRROR_RANGE, ROW_PREFIXES)
+  const ends = new PageEnds(MIRROR_RANGE, ROW_PREFIXES, file.place.head.version < SMALL_ENTRIES)
   const begin = file.place.revision
   let from: StoreKey = MIRROR_RANGE.from
   let rows = 0

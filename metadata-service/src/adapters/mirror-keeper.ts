@@ -2,7 +2,14 @@
  * Keeps one mirror alive: opens or fills its file, follows the store, audits, and begins anew when it must. A file
  * lives for one generation; whatever ends that takes only the mirror away, never an answer.
  */
-import { CairnError, type CancelTimer, type Clock, type ErrorCode, hasCode, type Random } from '@cairn/protocol'
+import {
+  CairnError,
+  type CancelTimer,
+  type Clock,
+  type ErrorCode,
+  hasCode,
+  type Random,
+} from '@cairn/protocol'
 import { Backoff } from '../core/commit-retry.js'
 import type { Read, ReadResult } from '../ports.js'
 import type { Head, MirrorSource } from '../ports-mirror.js'
@@ -21,30 +28,7 @@ import {
   STALL_MS,
 } from './mirror-limits.js'
 import { provesItself } from './mirror-proof.js'
-
-/** Where the mirror tells what happens to it; a pino logger fits. */
-export interface MirrorLog {
-  info(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
-
-export interface MirrorStatus {
-  /** It answers reads only while it is `following`; `rebuilding` is a fill that is not the first. */
-  readonly state: 'filling' | 'following' | 'rebuilding'
-  readonly appliedRevision: number
-  /** Entries of the store, as of the last look, that are not applied yet. */
-  readonly lagEntries: number
-  readonly rows: number
-  /** Reads that the mirror and the store have answered. */
-  readonly readsHere: number
-  readonly readsThere: number
-  /** Times that changes were asked for anew, and that everything was read anew. */
-  readonly resumes: number
-  readonly rebuilds: number
-  /** Ranges compared with the store, and those that differed. */
-  readonly audits: number
-  readonly mismatches: number
-}
+import type { MirrorLog, MirrorStatus } from './mirror-status.js'
 
 export interface MirrorKeeperOptions {
   readonly source: MirrorSource
@@ -54,16 +38,32 @@ export interface MirrorKeeperOptions {
   readonly log: MirrorLog
 }
 
-type Counts = { -readonly [Name in Exclude<keyof MirrorStatus, 'state' | 'appliedRevision' | 'lagEntries' | 'rows'>]: number }
+type Counts = {
+  -readonly [Name in Exclude<keyof MirrorStatus, 'state' | 'appliedRevision' | 'lagEntries' | 'rows'>]: number
+}
 
 /** Errors of a feed after which going on from what is applied makes no sense. */
-const FINAL_CODES = ['PeerRejected', 'DriveFull', 'DriveFailed', 'DataFolderInUse', 'Internal'] as const satisfies readonly ErrorCode[]
+const FINAL_CODES = [
+  'PeerRejected',
+  'DriveFull',
+  'DriveFailed',
+  'DataFolderInUse',
+  'Internal',
+] as const satisfies readonly ErrorCode[]
 
 export class MirrorKeeper {
   private readonly options: MirrorKeeperOptions
   private readonly closing = new AbortController()
-  private readonly counts: Counts = { readsHere: 0, readsThere: 0, resumes: 0, rebuilds: 0, audits: 0, mismatches: 0 }
+  private readonly counts: Counts = {
+    readsHere: 0,
+    readsThere: 0,
+    resumes: 0,
+    rebuilds: 0,
+    audits: 0,
+    mismatches: 0,
+  }
   private state: MirrorStatus['state'] = 'filling'
+  private generations = 0
   private file: MirrorFile | undefined
   /** Ends the generation, and the feed alone. */
   private generation = new AbortController()
@@ -147,7 +147,10 @@ export class MirrorKeeper {
   private async look(file: MirrorFile): Promise<Head> {
     const applied = file.place.head
     const head = await this.options.source.head()
-    if (head.version < applied.version || (head.version === applied.version && head.revision !== applied.revision)) {
+    if (
+      head.version < applied.version ||
+      (head.version === applied.version && head.revision !== applied.revision)
+    ) {
       this.lose(new CairnError('PeerRejected', 'the store has gone back'))
     }
     if (head.version > this.headSeen.version) this.headSeen = head
@@ -183,27 +186,31 @@ export class MirrorKeeper {
   }
 
   private async run(): Promise<void> {
+    const { clock, log } = this.options
     let delayMs = RETRY_MS
-    let isFirst = true
     while (!this.closing.signal.aborted) {
-      const startedMs = this.options.clock.monotonicMs()
+      const startedMs = clock.monotonicMs()
       try {
-        const file = await this.openFile(isFirst)
-        isFirst = false
-        if (this.closing.signal.aborted) return file.close()
-        await this.live(file)
+        await this.runGeneration()
       } catch (error) {
         if (this.closing.signal.aborted || hasCode(error, 'ShuttingDown')) return
-        this.options.log.error({ err: error }, 'the metadata mirror begins anew')
+        log.error({ err: error }, 'the metadata mirror begins anew')
       }
-      if (this.closing.signal.aborted) return
-      if (!isFirst) {
-        this.counts.rebuilds++
-        this.state = 'rebuilding'
-      }
-      const lived = this.options.clock.monotonicMs() - startedMs
-      delayMs = lived > RETRY_MS_MAX ? RETRY_MS : Math.min(delayMs * 2, RETRY_MS_MAX)
+      const isLong = clock.monotonicMs() - startedMs > RETRY_MS_MAX
+      delayMs = isLong ? RETRY_MS : Math.min(delayMs * 2, RETRY_MS_MAX)
       await this.pause(delayMs, this.closing.signal)
+    }
+  }
+
+  private async runGeneration(): Promise<void> {
+    const file = await this.openFile(this.generations === 0)
+    this.generations++
+    if (this.closing.signal.aborted) return file.close()
+    try {
+      await this.live(file)
+    } finally {
+      this.counts.rebuilds = this.generations
+      this.state = 'rebuilding'
     }
   }
 
@@ -285,26 +292,26 @@ export class MirrorKeeper {
     }
     for (let fruitless = 0; !signal.aborted; ) {
       const { revision } = file.place
+      const startedMs = clock.monotonicMs()
+      this.progressMs = startedMs
       this.feeding = new AbortController()
-      this.progressMs = clock.monotonicMs()
-      const startedMs = this.progressMs
-      let cause: unknown
-      try {
-        await feedMirror({ source, clock, file, onApplied }, this.feeding.signal)
-      } catch (error) {
-        cause = error
-      }
+      const cause = await causeOf(feedMirror({ source, clock, file, onApplied }, this.feeding.signal))
       if (signal.aborted) return
       const isFruitful = file.place.revision > revision || clock.monotonicMs() - startedMs > STALL_MS
       fruitless = isFruitful ? 0 : fruitless + 1
-      if (isFinal(cause) || fruitless > RESUMES_MAX) throw cause ?? new CairnError('Busy', 'the feed brings nothing')
+      if (isFinal(cause) || fruitless > RESUMES_MAX)
+        throw cause ?? new CairnError('Busy', 'the changes bring nothing')
       log.info({ revision: file.place.revision, err: cause }, 'the metadata mirror asks for changes anew')
       this.counts.resumes++
       await this.pause(RETRY_MS * 2 ** fruitless, signal)
-      if (file.isWhole && !(await this.prove(file, signal))) {
-        throw new CairnError('Busy', 'the store does not keep the revision of the mirror', { cause })
-      }
+      await this.assertKept(file, signal)
     }
+  }
+
+  /** One that is being filled shows itself by its pages. */
+  private async assertKept(file: MirrorFile, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || !file.isWhole || (await this.prove(file, signal))) return
+    throw new CairnError('Busy', 'the store does not keep the revision of the mirror')
   }
 
   /** Notices a feed that has fallen silent, whether anybody reads or not. */
@@ -313,14 +320,10 @@ export class MirrorKeeper {
       await this.pause(LOOK_MS, signal)
       if (signal.aborted) return
       const applied = file.place
-      try {
-        await this.look(file)
-      } catch (error) {
-        if (!(error instanceof CairnError)) throw error
-        continue
-      }
-      if (this.headSeen.version <= applied.head.version || file.place !== applied) continue
-      if (this.options.clock.monotonicMs() - this.progressMs > STALL_MS) this.feeding.abort()
+      const cause = await causeOf(this.look(file))
+      if (cause !== undefined && !(cause instanceof CairnError)) throw cause
+      const isStill = file.place === applied && this.headSeen.version > applied.head.version
+      if (isStill && this.options.clock.monotonicMs() - this.progressMs > STALL_MS) this.feeding.abort()
     }
   }
 
@@ -329,17 +332,21 @@ export class MirrorKeeper {
     let pauseMs = AUDIT_MS
     while (!signal.aborted) {
       await this.pause(pauseMs, signal)
-      if (signal.aborted || !file.isWhole) continue
-      pauseMs = AUDIT_MS
-      try {
-        const { mismatch, isLast } = await audit.step()
-        this.counts.audits++
-        if (isLast) pauseMs = AUDIT_PASS_MS
-        if (mismatch !== undefined) this.reportMismatch(mismatch)
-      } catch (error) {
-        // Not answered, or compacted meanwhile: the next step asks again.
-        if (!hasCode(error, 'Busy', 'ConnectionLost', 'DeadlineExceeded', 'OutcomeUnknown')) throw error
-      }
+      if (!signal.aborted && file.isWhole) pauseMs = await this.auditOnce(audit)
+    }
+  }
+
+  /** How long to wait after it. */
+  private async auditOnce(audit: MirrorAudit): Promise<number> {
+    try {
+      const { mismatch, isLast } = await audit.step()
+      this.counts.audits++
+      if (mismatch !== undefined) this.reportMismatch(mismatch)
+      return isLast ? AUDIT_PASS_MS : AUDIT_MS
+    } catch (error) {
+      // Not answered, or compacted meanwhile: the next step asks again.
+      if (hasCode(error, 'Busy', 'ConnectionLost', 'DeadlineExceeded', 'OutcomeUnknown')) return AUDIT_MS
+      throw error
     }
   }
 
@@ -361,6 +368,16 @@ export class MirrorKeeper {
       if (signal.aborted) done()
       else signal.addEventListener('abort', done)
     })
+  }
+}
+
+/** What a work was rejected with; `undefined` if it was not. */
+async function causeOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return error
   }
 }
 

@@ -40,3 +40,6 @@ export const LARGE_SUBTREE_ROWS: number = 20_000
 
 /** Progress of a fill is logged so often, in rows. */
 export const PROGRESS_ROWS: number = 250_000
+
+/** A store of fewer entries than this holds so few rows that pages need no tight ends: some hundred for each entry. */
+export const SMALL_ENTRIES: number = 100

@@ -18,7 +18,7 @@ import { FILL_ROWS, LARGE_SUBTREE_ROWS } from './mirror-limits.js'
 const CLASS_BYTES = 2
 
 /** Siblings skipped at once where ids begin: many rows may lie behind each. */
-const ID_STEPS_MAX = 8
+const ID_STEPS_MAX = 32
 const STEPS_MAX = 256
 
 /** Bytes of a key before the part that people choose. */
@@ -32,6 +32,7 @@ export interface PageFacts {
 
 export class PageEnds {
   private readonly range: StoreRange
+  private readonly isSmall: boolean
   private readonly classes = new Set<string>()
   private readonly seen: Uint8Array[] = []
   private readonly seenInNames = new Uint8Array(256)
@@ -49,14 +50,16 @@ export class PageEnds {
   private emptyPages = 0
   private emptySiblings = 0
 
-  /** `prefixes`: how keys of the range may begin; what is not among them costs more to find. */
-  constructor(range: StoreRange, prefixes: readonly StoreKey[]) {
+  /** `prefixes`: how keys of the range may begin; what is not among them costs more to find. A small store needs no care. */
+  constructor(range: StoreRange, prefixes: readonly StoreKey[], isSmall = false) {
     this.range = range
+    this.isSmall = isSmall
     for (const prefix of prefixes) this.classes.add(classOf(prefix))
   }
 
   /** The end of a page from `from` on, at most that of the range. */
   next(from: StoreKey): StoreKey {
+    if (this.isSmall) return this.range.to
     const end = this.classes.has(classOf(from)) ? this.endInClass(from) : undefined
     const next = end ?? this.nextClass(from)
     this.endBytes = next.length
@@ -67,17 +70,27 @@ export class PageEnds {
   note({ rows, hasMore }: PageFacts): void {
     const shared = rows.map((row) => this.noteRow(row.key))
     const hasLeft = this.endBytes <= this.root
-    if (rows.length > 0) {
+    this.countEmpty(rows.length, hasLeft)
+    if (hasMore) this.aim(shared)
+    else {
+      if (hasLeft || rows.length > 0) this.root = this.endBytes
+      this.widen(rows.length)
+    }
+  }
+
+  private countEmpty(rows: number, hasLeft: boolean): void {
+    if (rows > 0) {
       this.emptySiblings = 0
       this.emptyPages = 0
     } else if (hasLeft) {
       this.emptySiblings++
       this.emptyPages = 0
     } else this.emptyPages++
-    if (hasMore) return this.aim(shared)
-    if (hasLeft || rows.length > 0) this.root = this.endBytes
+  }
+
+  private widen(rows: number): void {
     const isRegular = this.endBytes === this.depth
-    if (isRegular && rows.length > 0 && rows.length < FILL_ROWS / 2) this.steps = Math.min(STEPS_MAX, this.steps * 2)
+    if (isRegular && rows > 0 && rows < FILL_ROWS / 2) this.steps = Math.min(STEPS_MAX, this.steps * 2)
   }
 
   private endInClass(from: StoreKey): StoreKey | undefined {
@@ -105,7 +118,8 @@ export class PageEnds {
     const shared = sharedBytes(this.last, key)
     if (shared < CLASS_BYTES) this.classes.add(classOf(key))
     for (let place = shared; place < key.length; place++) {
-      const seen = (this.seen[place] ??= new Uint8Array(256))
+      const seen = this.seen[place] ?? new Uint8Array(256)
+      this.seen[place] = seen
       seen[key[place] ?? 0] = 1
       if (place >= ID_BYTES) this.seenInNames[key[place] ?? 0] = 1
       this.rowsBefore[place + 1] = this.total

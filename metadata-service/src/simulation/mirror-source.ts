@@ -122,7 +122,9 @@ class Source implements SimulatedMirrorSource {
     const { revision, results } = await this.options.store.read([{ kind: 'get', key: HEAD_KEY }])
     await this.collectedThrough(revision)
     const row = results[0]?.[0]
-    const known = this.changes.findLast((change) => change.revision <= revision && change.headVersion !== undefined)
+    const known = this.changes.findLast(
+      (change) => change.revision <= revision && change.headVersion !== undefined,
+    )
     this.maybeLose()
     return { revision: row?.revision ?? 0, version: known?.headVersion ?? 0 }
   }

@@ -6,6 +6,7 @@ import { CairnError } from '@cairn/protocol'
 import { createMemoryEntryStore } from '../../src/adapters/memory-entry-store.js'
 import { type MirroredEntryStore, openMirroredEntryStore } from '../../src/adapters/mirror-entry-store.js'
 import { createKeyValueStore } from '../../src/core/batcher.js'
+import { CLUSTER_KEY, ClusterRow } from '../../src/core/cluster-state-rows.js'
 import type { EntryStore, KeyValueStore, ReadResult, StoreRow } from '../../src/ports.js'
 import type { MirrorSource } from '../../src/ports-mirror.js'
 import {
@@ -23,7 +24,7 @@ export type Bug = (source: SimulatedMirrorSource) => EntryStore & MirrorSource
 
 export class MirrorWorld {
   readonly world: World
-  readonly source: SimulatedMirrorSource
+  source: SimulatedMirrorSource
   readonly errors: string[] = []
   mirror!: MirroredEntryStore
   store!: KeyValueStore
@@ -39,7 +40,11 @@ export class MirrorWorld {
     this.source = createMirrorSource({ store, ...this.world, ...trouble })
   }
 
-  static async open(seed: number, trouble: Trouble = {}, bug: Bug = (source) => source): Promise<MirrorWorld> {
+  static async open(
+    seed: number,
+    trouble: Trouble = {},
+    bug: Bug = (source) => source,
+  ): Promise<MirrorWorld> {
     const world = new MirrorWorld(seed, trouble, bug)
     await world.start()
     return world
@@ -75,9 +80,29 @@ export class MirrorWorld {
     return (await this.run(this.store.commit(commit))).revision
   }
 
-  async delete(key: string): Promise<void> {
-    const commit = { compares: [], deletes: [bytes(key)], proof: { keys: [], carries: () => false } }
-    await this.run(this.store.commit(commit))
+  /** Writes while no mirror is there. */
+  async apply(key: string, value: string): Promise<void> {
+    const head = put('head', `written with ${key} ${value}`)
+    await this.run(this.source.apply({ commits: [], always: [put(key, value), head] }))
+  }
+
+  async writeCluster(incarnation: string): Promise<void> {
+    const row = {
+      clusterId: 'c',
+      incarnation,
+      featureLevel: 1,
+      epoch: 1,
+      createdMs: 0,
+      change: Buffer.alloc(16),
+    }
+    const puts = [{ key: CLUSTER_KEY, value: ClusterRow.encode(row) }]
+    await this.run(this.store.commit({ compares: [], puts, proof: { keys: [], carries: () => false } }))
+  }
+
+  /** An empty store in place of the one there was. */
+  replaceStore(): void {
+    const store = createMemoryEntryStore({ clock: this.world.clock })
+    this.source = createMirrorSource({ store, ...this.world })
   }
 
   async find(key: string): Promise<StoreRow | undefined> {
@@ -166,7 +191,11 @@ export async function runHistory(world: MirrorWorld, steps: number): Promise<str
     const key = keyOf(Math.floor(random.fraction() * KEYS))
     const value = random.fraction() < 0.3 ? undefined : `value ${++values}`
     const changes = value === undefined ? { deletes: [bytes(key)] } : { puts: [put(key, value)] }
-    const result = await world.store.commit({ compares: [], ...changes, proof: { keys: [], carries: () => false } })
+    const result = await world.store.commit({
+      compares: [],
+      ...changes,
+      proof: { keys: [], carries: () => false },
+    })
     history.note(key, result.revision, value)
   }
   const read = async (): Promise<void> => {
@@ -206,4 +235,3 @@ function judge(history: History, { leastRevision, answer }: Seen): string[] {
   }
   return wrong
 }
-

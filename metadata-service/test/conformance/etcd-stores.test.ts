@@ -1,8 +1,10 @@
 /** The conformance suites on real etcd: one member, and three. */
 import type { EtcdCluster } from '@cairn/e2e'
+import { systemRandom } from '@cairn/protocol'
 import { createKeyValueStore } from '../../src/core/batcher.js'
 import { createFaultyEntryStore } from '../../src/simulation/faulty-entry-store.js'
 import { openEtcdSubject, QUICK_FLAGS, useEtcd } from '../support/etcd-subject.js'
+import { openMirrorSubject } from '../support/mirror-subject.js'
 import { describeEntryStore } from './entry-store.js'
 import { describeKeyValueStore, type KeyValueStoreTraits } from './key-value-store.js'
 import { type Subject, withIsolationCheck, withoutBatcher } from './subject.js'
@@ -46,11 +48,21 @@ async function openFaulty(cluster: EtcdCluster, worldSeed?: number): Promise<Sub
   }
 }
 
+async function openMirrored(cluster: EtcdCluster, worldSeed?: number): Promise<Subject> {
+  const subject = await openEtcdSubject(cluster, worldSeed === undefined ? {} : { worldSeed })
+  return openMirrorSubject({ ...subject.world, random: systemRandom }, subject.store, subject.discard)
+}
+
 describe('one member of etcd', function () {
   this.timeout(TIMEOUT_MS)
   const cluster = useEtcd({ flags: QUICK_FLAGS })
   describeEntryStore('EtcdEntryStore', () => openEtcdSubject(cluster()))
   describeKeyValueStore('EtcdEntryStore', (from) => openBare(cluster(), from), TRAITS)
+  describeKeyValueStore(
+    'Batcher over a mirrored EtcdEntryStore',
+    (from) => openMirrored(cluster(), from),
+    TRAITS,
+  )
 })
 
 describe('three members of etcd', function () {

@@ -6,6 +6,7 @@ import { openSqliteEntryStore } from '../../src/adapters/sqlite-entry-store.js'
 import { createKeyValueStore } from '../../src/core/batcher.js'
 import type { EntryStore, KeyValueStore } from '../../src/ports.js'
 import { createFaultyEntryStore } from '../../src/simulation/faulty-entry-store.js'
+import { openMemoryMirrorSubject } from '../support/mirror-subject.js'
 import { describeKeyValueStore } from './key-value-store.js'
 import {
   createWorld,
@@ -98,4 +99,7 @@ describeKeyValueStore('Batcher over a faulty MemoryEntryStore', (from) => openMe
 })
 describeKeyValueStore('Batcher over a faulty SqliteEntryStore', (from) => openSqlite(faulty, from), {
   outlivesProcess: true,
+})
+describeKeyValueStore('Batcher over a MirroredEntryStore', openMemoryMirrorSubject, {
+  outlivesProcess: false,
 })
