@@ -9,8 +9,10 @@ import { join } from 'node:path'
 import {
   copiesFolder,
   type EntryStore,
+  type EtcdEntryStore,
   listCopies,
   openJournaledEntryStore,
+  openMirroredEntryStore,
   openSqliteEntryStore,
   SPACE_RESERVE_BYTES,
   STORE_FILE,
@@ -23,6 +25,7 @@ import type { RoleEnvironment } from './environment.js'
 import { openEtcdStore } from './etcd-store.js'
 import { addJournalMetrics } from './journal-metrics.js'
 import { MetadataError } from './metadata-error.js'
+import { addMirrorMetrics } from './mirror-metrics.js'
 
 /** Largest store whose tree is checked at every start: some 30 ms. */
 const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024
@@ -34,6 +37,9 @@ const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024
 export function entriesInFlight({ etcd }: Config): number {
   return etcd === undefined ? 1 : 2
 }
+
+/** The copy of etcd, in the folder of metadata. */
+const MIRROR_FILE = 'mirror.sqlite'
 
 /** Where the store of a data folder lies. */
 export function metadataFolder(dataDir: string): string {
@@ -58,7 +64,8 @@ async function openClusterStore(
   try {
     const isEmpty = (await store.head()).revision === 0
     const hasLocal = existsSync(join(metadataFolder(config.dataDir), STORE_FILE))
-    if (!isEmpty || !(hasLocal || (await drivesHoldData(driveFolders(config))))) return store
+    if (!isEmpty || !(hasLocal || (await drivesHoldData(driveFolders(config)))))
+      return await withMirror(environment, store)
     const where = hasLocal ? metadataFolder(config.dataDir) : 'the drives'
     throw new MetadataError(
       `etcd holds nothing below ${config.etcdPrefix}, but there is data in ${where}: give the right CAIRN_ETCD_PREFIX`,
@@ -67,6 +74,17 @@ async function openClusterStore(
     await store.close()
     throw error
   }
+}
+
+/** Reads from a copy of etcd beside the service. */
+async function withMirror(environment: RoleEnvironment, store: EtcdEntryStore): Promise<EntryStore> {
+  const { config, metrics } = environment
+  if (config.metadataReads === 'etcd') return store
+  const folder = metadataFolder(config.dataDir)
+  makeFolder(folder)
+  const mirror = await openMirroredEntryStore({ ...environment, store, path: join(folder, MIRROR_FILE) })
+  addMirrorMetrics(metrics, mirror)
+  return mirror
 }
 
 async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore> {
