@@ -7,6 +7,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
+import { inLanes } from '../harness/lanes.js'
 import { checkLedger } from '../harness/ledger-check.js'
 import { filesByKind, ROTS } from '../harness/rot.js'
 import { run, runOk } from '../harness/run.js'
@@ -55,7 +56,7 @@ interface World {
   readonly env: Readonly<Record<string, string>>
   readonly states: { readonly older: string; readonly killed: string; readonly stopped: string }
   readonly history: History
-  readonly seeded: Seeded
+  readonly seed: number
 }
 
 interface Case {
@@ -92,7 +93,7 @@ async function prepare(parent: string, drives: number, seeded: Seeded): Promise<
     await server[end]()
     await runOk('cp', ['-a', dataDir, states[state]])
   }
-  return { folder, drives, env, states, history, seeded }
+  return { folder, drives, env, states, history, seed: seeded.seed }
 }
 
 async function casesOf(world: World, seeded: Seeded): Promise<Case[]> {
@@ -117,17 +118,19 @@ async function tryAll(cases: readonly Case[], all: number, report: Report): Prom
   const canForbid = process.getuid?.() === 0 && (await hasTool('setpriv'))
   const complaints: string[] = []
   const counts = { damaged: 0, served: 0, mended: 0 }
-  for (const each of cases) {
-    if (each.way === FORBID && !canForbid) continue
-    const verdict = await tryCase(each)
-    if (verdict === undefined) continue
+  await inLanes(cases, async (each, { lane, index }) => {
+    if (each.way === FORBID && !canForbid) return
+    // A seed of its own: what a case does depends on nothing that runs beside it.
+    const seeded = createSeeded(each.world.seed + index)
+    const verdict = await tryCase(each, join(each.world.folder, `case-${lane}`), seeded)
+    if (verdict === undefined) return
     counts.damaged++
     counts[verdict.mended === undefined ? 'served' : 'mended']++
-    if (verdict.complaints.length === 0) continue
+    if (verdict.complaints.length === 0) return
     const name = `${each.way}, ${each.path}, ${each.state}, drives ${each.world.drives}`
     complaints.push(`${name}: ${verdict.complaints.slice(0, 3).join('; ')}`)
     report.step(complaints.at(-1) ?? '')
-  }
+  })
   report.figure(`damages tried, of ${all} (the rest cannot be done to their file)`, counts.damaged)
   report.figure('started at once', counts.served)
   report.figure('refused, and mended as the message said', counts.mended)
@@ -141,12 +144,11 @@ interface Verdict {
 }
 
 /** `undefined` if the damage cannot be done to the file. */
-async function tryCase(each: Case): Promise<Verdict | undefined> {
+async function tryCase(each: Case, dataDir: string, seeded: Seeded): Promise<Verdict | undefined> {
   const { world, path, alike, way, state } = each
-  const dataDir = join(world.folder, 'case')
   await runOk('cp', ['-a', world.states[state], dataDir])
   try {
-    const victim = { dataDir, path, alike, olderDir: world.states.older, seeded: world.seeded }
+    const victim = { dataDir, path, alike, olderDir: world.states.older, seeded }
     if ((await ROTS.get(way)?.(victim)) !== true) return undefined
     return await judge(each, dataDir)
   } finally {

@@ -16,6 +16,7 @@ import {
   shimEnv,
 } from '../harness/disk-shim.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
+import { inLanes } from '../harness/lanes.js'
 import { checkLedger } from '../harness/ledger-check.js'
 import { canMountLoop, mountLoop } from '../harness/loop-mount.js'
 import { createSeeded, type Seeded } from '../harness/seeded.js'
@@ -77,6 +78,8 @@ interface World {
   readonly folder: string
   readonly mount: string
   readonly seed: number
+  /** Of the points that run at the same time. */
+  readonly lane: number
 }
 
 /** `npm run show -- faults`; fewer points for the sample in `npm test`. */
@@ -90,7 +93,13 @@ export async function showFaults(report: Report, points: number = pointsWanted()
   const folder = await temporaryFolder('faults')
   const mount = await mountLoop(folder, MOUNT_MEBIBYTES)
   try {
-    const world: World = { shim: await buildShim(folder), folder, mount: mount.path, seed: seeded.seed }
+    const world: World = {
+      shim: await buildShim(folder),
+      folder,
+      mount: mount.path,
+      seed: seeded.seed,
+      lane: 0,
+    }
     const all: Point[] = []
     await proveShim(world, report)
     for (const layout of LAYOUTS) all.push(...(await findPoints(world, layout, report)))
@@ -162,7 +171,7 @@ async function proveShim(world: World, report: Report): Promise<void> {
   ]
   const layout = LAYOUTS[0] as Layout
   const { records } = await runPoint(world, layout, undefined, wrapper)
-  const lines = (await wholeTrace(trace)).split('\n').filter((line) => line.includes(`${world.mount}/data`))
+  const lines = (await wholeTrace(trace)).split('\n').filter((line) => line.includes(`${world.mount}/data-0`))
   for (const [call, pattern] of Object.entries(TRACED)) {
     const traced = lines.filter((line) => pattern.test(line)).length
     const seen = countOf(records, call as FaultClass)
@@ -187,14 +196,15 @@ function countOf(records: readonly DiskRecord[], call: FaultClass): number {
 async function tryAll(world: World, points: readonly Point[], report: Report): Promise<void> {
   const complaints: string[] = []
   let fired = 0
-  for (const [index, point] of points.entries()) {
-    const result = await runPoint(world, point.layout, point)
+  let done = 0
+  await inLanes(points, async (point, { lane }) => {
+    const result = await runPoint({ ...world, lane }, point.layout, point)
     if (result.fired) fired++
     const name = `${point.action} at ${point.call} ${point.at}, ${point.layout.name}`
     for (const line of result.complaints) report.step(`${name}: ${line}`)
     complaints.push(...result.complaints)
-    if ((index + 1) % 40 === 0) report.step(`${index + 1} points, ${complaints.length} complaints`)
-  }
+    if (++done % 40 === 0) report.step(`${done} points, ${complaints.length} complaints`)
+  })
   report.atLeast('faults that struck', fired, Math.floor(points.length * 0.8))
   report.atMost('keys with a wrong state, failed starts, syncs after a failed sync', complaints.length, 0)
 }
@@ -211,8 +221,8 @@ async function runPoint(
   fault: Fault | undefined,
   wrapper: readonly string[] = [],
 ): Promise<PointResult> {
-  const dataDir = join(world.mount, 'data')
-  const log = join(world.folder, 'shim.log')
+  const dataDir = join(world.mount, `data-${world.lane}`)
+  const log = join(world.folder, `shim-${world.lane}.log`)
   const { shim } = world
   const history: History = []
   const complaints: string[] = []
