@@ -21,8 +21,8 @@ import Database from 'better-sqlite3'
 import type { BlockIndex, DamageEvent, IndexBatch, IndexedBlock, IndexedSegment } from '../ports.js'
 
 const SCHEMA_VERSION = 1
-/** Page cache; the rest is the operating system's. */
-const CACHE_KIB = 16 * 1024
+/** Page cache of one drive: little, so that it is full early; the rest is the operating system's. */
+const CACHE_KIB = 4 * 1024
 const VALUE_BYTES = 65
 /** Rows that one statement writes where there are so many: half the cost of as many statements. */
 const ROWS_PER_STATEMENT = 16

@@ -1,4 +1,5 @@
 /** `cairn start`: runs one role, or all of them, until a signal ends it. */
+import { setFlagsFromString } from 'node:v8'
 import type { Config } from '../config.js'
 import { openLog } from '../log.js'
 import { startAll } from '../roles/all.js'
@@ -15,6 +16,12 @@ const START: Record<Role, (environment: RoleEnvironment) => Promise<RunningRole>
   gateway: startGatewayRole,
 }
 
+/**
+ * How far the old generation of V8 may grow beyond what lived at its last collection, in percent. Left alone it takes
+ * four times as much of a small heap, within some 300,000 requests, and gives little of it back.
+ */
+const HEAP_GROWTH_PERCENT = 50
+
 /** Resolves when the process has been told to end and everything is closed. A second signal ends it at once. */
 export async function start(
   config: Config,
@@ -23,6 +30,7 @@ export async function start(
 ): Promise<void> {
   // Databases, locks and segments are nobody else's, also in folders that others made.
   process.umask(0o077)
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
   const log = openLog(config.logLevel)
   for (const warning of warnings) log.warn(warning)
   const ended = nextSignal()

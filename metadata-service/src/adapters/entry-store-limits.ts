@@ -9,8 +9,11 @@ export const WATCH_EVENTS_MAX: number = 8_192
 /** Bytes of keys and values kept for watchers, whatever their number. */
 export const WATCH_BYTES_MAX: number = 4 * 1024 * 1024
 
-/** SQLite page cache in KiB: the upper levels of a tree of ten million rows. */
-export const PAGE_CACHE_KIB: number = 32 * 1024
+/**
+ * SQLite page cache in KiB: the upper levels of a large tree, and what is in use just now. It fills while the server
+ * runs, and the operating system keeps the rest.
+ */
+export const PAGE_CACHE_KIB: number = 8 * 1024
 
 /**
  * Rows kept as they are, in bytes: those of buckets, sessions and pools, and of the keys in use just now. Each may hold
