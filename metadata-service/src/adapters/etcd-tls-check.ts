@@ -19,7 +19,7 @@ export function findTlsTrouble(
     const socket = connect({
       host,
       port: Number(port || 443),
-      servername: host,
+      servername: isIP(host) === 0 ? host : '',
       ALPNProtocols: ['h2'],
       ...tls,
     })

@@ -21,6 +21,13 @@ async function take(changes: AsyncIterable<SourceChange>, untilRevision: number)
   return taken
 }
 
+function applyTo(copy: Map<string, string>, { events }: SourceChange): void {
+  for (const { key, value } of events) {
+    if (value === undefined) copy.delete(String(key))
+    else copy.set(String(key), String(value))
+  }
+}
+
 /** A copy of all rows, kept by pages and changes, that starts anew whenever it is told to. */
 async function keepCopy(
   store: EtcdEntryStore,
@@ -32,12 +39,7 @@ async function keepCopy(
       const { revision, rows } = await store.page(range('', '\xff'), 10_000)
       copy.clear()
       for (const row of rows) copy.set(String(row.key), String(row.value))
-      for await (const { events } of store.follow(revision, signal)) {
-        for (const { key, value } of events) {
-          if (value === undefined) copy.delete(String(key))
-          else copy.set(String(key), String(value))
-        }
-      }
+      for await (const change of store.follow(revision, signal)) applyTo(copy, change)
       return starts
     } catch (error) {
       if (!hasCode(error, 'Busy')) throw error

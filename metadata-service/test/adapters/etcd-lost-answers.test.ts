@@ -21,7 +21,7 @@ const WRITERS = 6
 const LOSS_RATE = 0.25
 const INCREMENTS = 60
 
-async function valueOf(store: EtcdEntryStore, key: string): Promise<string | undefined> {
+async function storedValue(store: EtcdEntryStore, key: string): Promise<string | undefined> {
   return text((await store.read([{ kind: 'get', key: bytes(key) }])).results[0]?.[0]?.value)
 }
 
@@ -72,7 +72,7 @@ describe('lost answers of etcd', function () {
     expect(proxy.lost).to.be.greaterThan(5)
     expect(refused).to.deep.equal([])
     for (let at = 0; at < CREATIONS; at++)
-      expect(await valueOf(direct.store, `o/${at}`)).to.equal(`value of o/${at}`)
+      expect(await storedValue(direct.store, `o/${at}`)).to.equal(`value of o/${at}`)
     await batcher.close()
     await direct.store.close()
     await proxy.close()
@@ -127,7 +127,7 @@ describe('lost answers of etcd', function () {
       ),
     )
     expect(proxy.lost).to.be.greaterThan(2)
-    expect((await valueOf(direct.store, 'counter'))?.split(' ')[0]).to.equal(String(INCREMENTS))
+    expect((await storedValue(direct.store, 'counter'))?.split(' ')[0]).to.equal(String(INCREMENTS))
     for (const store of services) await store.close()
     await direct.store.close()
     await proxy.close()
