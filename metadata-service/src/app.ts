@@ -29,6 +29,7 @@ import { registerUploadHandlers } from './rpc/upload-handlers.js'
 import { CheckRunner } from './workers/check-runner.js'
 import { createDriveCaller, type DriveCaller } from './workers/drive-caller.js'
 import { watchCommits } from './workers/repair-watch.js'
+import { Standing } from './workers/standing.js'
 import { Upkeep, type UpkeepCounts, type UpkeepStatus } from './workers/upkeep.js'
 
 /** Time that running calls get to finish when the service closes. */
@@ -72,6 +73,11 @@ export interface MetadataServiceOptions {
   /** Store entries under way at once; 1 unless given, for a store that takes one at a time anyway. */
   readonly entriesInFlight?: number
   readonly log?: ServiceLog
+  /** Other services work on the same store: what an earlier run holds is waited for, and others are told of. */
+  readonly isShared?: boolean
+  /** What others connect to, by the address listened on; that one itself unless given. Empty for nobody. */
+  advertise?(listening: string): string
+  readonly softwareVersion?: string
 }
 
 /** What is to be seen of a service from outside. */
@@ -89,6 +95,12 @@ export interface MetadataServiceStatus {
   readonly safeMode: boolean
   /** Every drive of the map, as people see it. */
   readonly driveStates: readonly DriveSummary[]
+  /** This service looks after drives, copies and garbage. */
+  readonly isCoordinator: boolean
+  /** Name of the service that does, as far as known, and its epoch. */
+  readonly coordinator: { readonly name: string; readonly epoch: number } | undefined
+  /** Names of the services that live, as of the last look. */
+  readonly services: readonly string[]
 }
 
 /** One metadata service with its store open. */
@@ -143,6 +155,7 @@ class Service implements MetadataService {
   private readonly drives: DriveCaller
   private readonly states: DriveStates
   private readonly safeMode: SafeMode
+  private readonly standing: Standing
   private readonly check: CheckRunner
   private readonly upkeep: Upkeep
   private readonly namespace: Namespace
@@ -163,14 +176,17 @@ class Service implements MetadataService {
       deadSeconds: options.deadSeconds ?? DEAD_SECONDS,
     })
     const { states, identity } = this
-    this.drives = createDriveCaller({ cluster, network, identity, states })
+    this.standing = this.createStanding()
+    const { coordinator } = this.standing
+    const destructionMs = (): number => coordinator.destructionMs()
+    this.drives = createDriveCaller({ cluster, network, identity, states, destructionMs })
     this.safeMode = new SafeMode({
       clock,
       cluster,
       delaySeconds: Math.min(SAFE_MODE_SECONDS, gcGraceSeconds),
     })
     this.upkeep = new Upkeep({
-      store,
+      store: coordinator.store,
       clock,
       gcGraceSeconds,
       orphanGraceSeconds,
@@ -179,11 +195,12 @@ class Service implements MetadataService {
       states,
       scrubSeconds: options.scrubSeconds ?? SCRUB_SECONDS,
       safeMode: this.safeMode,
+      isCoordinator: () => coordinator.isCoordinator(),
       onMembership: () => log?.info({ drives: cluster.known.drives }, 'drives have changed state'),
       onError: (work, err) => log?.error({ work, err }, 'background work failed'),
     })
     const { random } = options
-    const sessions = new Sessions({ store, clock, random })
+    const sessions = new Sessions({ store, clock, random, run: this.standing.run })
     const guard = createWriterGuard(sessions, cluster, () => options.store.isShort === true)
     const watched = watchCommits(store, clock, this.upkeep.repair.budget)
     this.namespace = createNamespace({ store: watched, clock, random, guard, sessions })
@@ -207,15 +224,18 @@ class Service implements MetadataService {
   }
 
   async start(): Promise<string> {
-    const { network, address, log } = this.options
+    const { network, address, log, advertise = (listening: string) => listening } = this.options
+    await this.standing.join()
     this.listener = await network.listen(address, this.router, this.identity)
+    await this.standing.start(advertise(this.listener.address))
     this.upkeep.start()
     const { clusterId, epoch } = this.cluster.known
     log?.info({ address: this.listener.address, clusterId, epoch }, 'metadata service listens')
     return this.listener.address
   }
 
-  runUpkeep(): Promise<UpkeepCounts> {
+  async runUpkeep(): Promise<UpkeepCounts> {
+    await this.standing.lead()
     return this.upkeep.runOnce()
   }
 
@@ -234,20 +254,55 @@ class Service implements MetadataService {
       upkeep: this.upkeep.status,
       safeMode: !this.safeMode.isOver(),
       driveStates: summarizeDrives(this.cluster, this.states),
+      ...this.standingStatus(),
     }
+  }
+
+  private standingStatus(): Pick<MetadataServiceStatus, 'isCoordinator' | 'coordinator' | 'services'> {
+    const { coordinator, services } = this.standing
+    const isCoordinator = coordinator.isCoordinator()
+    const { known } = coordinator
+    return {
+      isCoordinator,
+      coordinator: known === undefined ? undefined : { name: known.service, epoch: known.epoch },
+      services: services.known.map(({ name }) => name),
+    }
+  }
+
+  private createStanding(): Standing {
+    const { store, cluster, options } = this
+    const { clock, random, identity, isShared = false, softwareVersion = '', log } = options
+    return new Standing({
+      store,
+      clock,
+      random,
+      cluster,
+      name: identity.name,
+      softwareVersion,
+      isShared,
+      onCoordinator: (isTaken, epoch) => {
+        this.safeMode.restart()
+        const message = isTaken ? 'this service coordinates now' : 'this service coordinates no more'
+        log?.info({ epoch }, message)
+      },
+      onError: (work, err) => log?.error({ work, err }, 'background work failed'),
+    })
   }
 
   private registerHandlers(sessions: Sessions): void {
     registerSessionHandlers(this.router, sessions, this.options.clock)
-    registerClusterHandlers(this.router, this.cluster)
+    registerClusterHandlers(this.router, this.cluster, () => this.standing.addresses)
     registerNamespaceHandlers(this.router, this.namespace)
     registerUploadHandlers(this.router, this.namespace)
-    const { store, cluster, states, safeMode, upkeep, check } = this
-    registerUpkeepHandlers(this.router, { store, cluster, states, safeMode, upkeep, check })
+    const { store, cluster, states, safeMode, upkeep, check, standing, identity } = this
+    const { network } = this.options
+    const look = { store, cluster, states, safeMode, upkeep, check, standing }
+    registerUpkeepHandlers(this.router, { ...look, network, identity })
   }
 
   private async closeAll(): Promise<void> {
     const stopped = Promise.all([this.upkeep.stop(), this.check.close()])
+    await this.standing.stop()
     await this.listener?.close(DRAIN_MS)
     // Ends calls to drives that do not answer, so that the background work ends too.
     await this.drives.close()

@@ -116,6 +116,12 @@ export class ClusterState {
     return this.snapshot.map
   }
 
+  /** The cluster is as it is now: of a feature level that this version supports, or `FormatTooNew`. */
+  async joinCompare(): Promise<Compare> {
+    await this.current()
+    return { kind: 'revision', key: CLUSTER_KEY, revision: this.snapshot.revision }
+  }
+
   /**
    * Registers a server and its drives; the epoch after it. Idempotent. `PeerRejected` if another server that is alive
    * has one of the drives, as its reports say: one of them holds a copy of the other's folder.
@@ -128,13 +134,19 @@ export class ClusterState {
     return this.snapshot.map.epoch
   }
 
-  /** Plans a change against the map as of now, again if another came first; true if there was one to make. */
-  async change(plan: (state: RegisteredDrives) => ClusterChange): Promise<boolean> {
+  /**
+   * Plans a change against the map as of now, again if another came first; true if there was one to make. Through
+   * `store`, which may fence it, unless its own is as good.
+   */
+  async change(
+    plan: (state: RegisteredDrives) => ClusterChange,
+    store: Pick<KeyValueStore, 'commit'> = this.options.store,
+  ): Promise<boolean> {
     await this.current()
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS_MAX; attempt++) {
       const change = plan(this.snapshot)
       if (isEmptyChange(change)) return false
-      if (await this.apply(change)) return true
+      if (await this.apply(change, store)) return true
     }
     throw new CairnError('Busy', 'the cluster map keeps changing')
   }
@@ -215,7 +227,7 @@ export class ClusterState {
   }
 
   /** Commits a change against the snapshot it was planned on; false if another change came first. */
-  private async apply(change: ClusterChange): Promise<boolean> {
+  private async apply(change: ClusterChange, store: Pick<KeyValueStore, 'commit'>): Promise<boolean> {
     const { clusterRow, revision } = this.snapshot
     const next: ClusterRow = {
       ...clusterRow,
@@ -224,7 +236,7 @@ export class ClusterState {
       ...defaultPoolOf(clusterRow, change),
       ...(change.rebalancing === undefined ? {} : { rebalancing: change.rebalancing }),
     }
-    const result = await this.options.store.commit({
+    const result = await store.commit({
       compares: [{ kind: 'revision', key: CLUSTER_KEY, revision }],
       puts: [
         { key: CLUSTER_KEY, value: ClusterRow.encode(next) },

@@ -27,7 +27,12 @@ export class SafeMode {
     this.options = options
   }
 
-  /** Whether deletions are allowed. Once over it stays over until the next start. */
+  /** Begins anew: another service may have coordinated in between. */
+  restart(): void {
+    this.wholeSinceMs = undefined
+  }
+
+  /** Whether deletions are allowed. Once over it stays over until it begins anew. */
   isOver(): boolean {
     const { clock, cluster, delaySeconds } = this.options
     const nowMs = clock.monotonicMs()

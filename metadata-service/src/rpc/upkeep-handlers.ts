@@ -6,7 +6,10 @@ import {
   changeDrives,
   getCheck,
   getStatus,
+  type HandshakeIdentity,
   LIST_PAGE_MAX,
+  type Network,
+  type RpcMethod,
   type RpcRouter,
   reportBlocks,
   startCheck,
@@ -19,6 +22,7 @@ import { acceptRestore as accept, isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
 import type { KeyValueStore } from '../ports.js'
 import type { CheckRunner } from '../workers/check-runner.js'
+import type { Standing } from '../workers/standing.js'
 import type { Upkeep } from '../workers/upkeep.js'
 
 /** What the methods look at. */
@@ -29,7 +33,13 @@ export interface UpkeepHandlersOptions {
   readonly safeMode: SafeMode
   readonly upkeep: Upkeep
   readonly check: CheckRunner
+  readonly standing: Standing
+  readonly network: Network
+  readonly identity: HandshakeIdentity
 }
+
+/** The coordinator must answer what was passed on to it in this time; then this service says what it knows. */
+const PASS_ON_MS = 2_000
 
 export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandlersOptions): void {
   const { store, cluster, states, upkeep, check } = options
@@ -37,10 +47,13 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
     if (request.blocks.length > LIST_PAGE_MAX) {
       throw new CairnError('InvalidArgument', `at most ${LIST_PAGE_MAX} blocks at once`)
     }
-    upkeep.repair.suspect(request)
+    if ((await askCoordinator(options, reportBlocks, request)) === undefined) upkeep.repair.suspect(request)
     return { response: {} }
   })
-  router.handle(getStatus, async ({ withMap }) => ({ response: await describe(options, withMap) }))
+  router.handle(getStatus, async (request) => {
+    const answer = await askCoordinator(options, getStatus, request)
+    return { response: answer ?? (await describe(options, request.withMap)) }
+  })
   router.handle(startCheck, async ({ deep }) => ({ response: { check: check.start(deep) } }))
   router.handle(getCheck, async ({ check: name, cancel }) => ({
     response: check.get(name, cancel === true),
@@ -59,8 +72,32 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
   })
 }
 
+/**
+ * What the coordinator answers, if that is another service; `undefined` if it is this one, or cannot be asked. Whoever
+ * is asked so by another answers by itself: two that take each other for it must not ask in a circle.
+ */
+async function askCoordinator<Q extends { readonly passedOn?: boolean }, R>(
+  { standing, network, identity }: UpkeepHandlersOptions,
+  method: RpcMethod<Q, R>,
+  request: Q,
+): Promise<R | undefined> {
+  const { coordinator } = standing
+  const address = coordinator.known?.address ?? ''
+  if (request.passedOn === true || coordinator.isCoordinator() || address === '') return undefined
+  const peer = network.connect(address, identity)
+  try {
+    return (await peer.call(method, { ...request, passedOn: true }, { deadlineMs: PASS_ON_MS })).response
+  } catch (error) {
+    if (!(error instanceof CairnError)) throw error
+    return undefined
+  } finally {
+    await peer.close()
+  }
+}
+
 async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promise<ClusterStatus> {
-  const { store, cluster, states, safeMode, upkeep } = options
+  const { store, cluster, states, safeMode, upkeep, standing } = options
+  const coordinator = standing.coordinator.known?.service
   const map = await cluster.current()
   const { garbage, repair, moves } = upkeep.status
   return {
@@ -75,5 +112,7 @@ async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promi
     members: map.members,
     moves,
     ...(withMap ? { map } : {}),
+    ...(coordinator === undefined ? {} : { coordinator }),
+    services: standing.services.known.map(({ name }) => name),
   }
 }

@@ -49,6 +49,8 @@ export interface DriveCallerOptions {
   readonly identity: HandshakeIdentity
   /** Who answers: given-up drives are looked through too while they do. */
   readonly states?: DriveStates
+  /** Longest deadline of a call that destroys; throws when nothing may be destroyed now. */
+  destructionMs?(): number
 }
 
 /** All ports of the workers over RPC; `close` ends its connections. */
@@ -139,11 +141,9 @@ class RpcDriveCaller implements DriveCaller {
     let freedBytes = 0
     for (let at = 0; at < blocks.length; at += DELETE_BLOCKS_MAX) {
       const some = blocks.slice(at, at + DELETE_BLOCKS_MAX)
-      const { response } = await this.call(drive, deleteBlocks, {
-        drive,
-        blocks: some,
-        ...(placedBy === undefined ? {} : { placedBy }),
-      })
+      const leftMs = this.options.destructionMs?.() ?? BLOCK_DEADLINE_MS
+      const request = { drive, blocks: some, ...(placedBy === undefined ? {} : { placedBy }) }
+      const { response } = await this.call(drive, deleteBlocks, request, leftMs)
       freedBytes += response.freedBytes
     }
     return freedBytes
@@ -205,8 +205,13 @@ class RpcDriveCaller implements DriveCaller {
     return bytes
   }
 
-  private async call<Q, R>(drive: DriveId, method: RpcMethod<Q, R>, request: Q): Promise<RpcReply<R>> {
-    return this.peerOf(drive).call(method, request, { deadlineMs: BLOCK_DEADLINE_MS })
+  private async call<Q, R>(
+    drive: DriveId,
+    method: RpcMethod<Q, R>,
+    request: Q,
+    limitMs: number = BLOCK_DEADLINE_MS,
+  ): Promise<RpcReply<R>> {
+    return this.peerOf(drive).call(method, request, { deadlineMs: Math.min(limitMs, BLOCK_DEADLINE_MS) })
   }
 
   private peerOf(drive: DriveId): RpcPeer {

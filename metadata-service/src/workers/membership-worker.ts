@@ -7,11 +7,14 @@ import type { ClusterState } from '../core/cluster-state.js'
 import type { RegisteredDrives } from '../core/drive-registration.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { type MembershipStep, planMembership, type WholeGroups } from '../core/membership.js'
+import type { KeyValueStore } from '../ports.js'
 
 export interface MembershipWorkerOptions {
   readonly clock: Clock
   readonly cluster: ClusterState
   readonly states: DriveStates
+  /** Fences each change of the map; the map's own unless given. */
+  readonly store?: Pick<KeyValueStore, 'commit'>
   /** Unused drives are used once they have been up for so long; only by command if absent. */
   readonly joinSeconds?: number
   /** Groups under way at once. */
@@ -57,7 +60,7 @@ export class MembershipWorker {
       const step = this.plan(state, whole)
       planned = { state, step }
       return step.change
-    })
+    }, this.options.store)
     if (planned === undefined) return
     this.noteStep(planned.step)
     if (!hasChanged) return

@@ -29,6 +29,7 @@ const REPAIR_MS = 500
 const STRAYS_MS = 1_000
 
 export interface UpkeepOptions {
+  /** With several services it fences each commit: see `core/coordinator.ts`. */
   readonly store: KeyValueStore
   readonly clock: Clock
   readonly blocks: BlockReclaimer & DriveInspector & DriveMender
@@ -99,6 +100,7 @@ export class Upkeep {
       onError: (work, error) => options.onError(work, error),
     })
     this.membership = new MembershipWorker({
+      store,
       clock,
       cluster,
       states,
@@ -129,7 +131,9 @@ export class Upkeep {
     return [
       periodic('garbage', garbageMs, (signal) => this.inPeace(() => this.collectGarbage(signal))),
       periodic('orphans', orphansMs, (signal) => this.inPeace(() => this.findOrphans(signal))),
-      periodic('housekeeping', HOUSEKEEPING_MS, (signal) => this.keepHouse(signal)),
+      periodic('housekeeping', HOUSEKEEPING_MS, async (signal) => {
+        if (this.options.isCoordinator?.() !== false) await this.keepHouse(signal)
+      }),
       periodic('membership', MEMBERSHIP_MS, () => this.lookAtDrives()),
       periodic('repair', REPAIR_MS, (signal) => this.asCoordinator(() => this.repair.repair(signal))),
       periodic('comparison', COMPARE_MS, (signal) =>
@@ -196,7 +200,8 @@ export class Upkeep {
 
   /** Deletions: neither in safe mode nor after a restore that nobody has accepted. */
   private async inPeace(run: () => Promise<unknown>): Promise<void> {
-    if (!this.options.safeMode.isOver()) return
+    const { safeMode, isCoordinator } = this.options
+    if (!safeMode.isOver() || isCoordinator?.() === false) return
     const garbageHeld = await isGarbageHeld(this.options.store)
     this.state = { ...this.state, garbageHeld }
     if (!garbageHeld) await run()

@@ -12,6 +12,7 @@ import {
   optional,
   required,
   text,
+  texts,
 } from '../message.js'
 import { DriveReport } from './chunk.js'
 
@@ -19,11 +20,13 @@ import { DriveReport } from './chunk.js'
 export interface ReportBlocksRequest {
   readonly pool: number
   readonly blocks: readonly BlockId[]
+  /** By another metadata service. */
+  readonly passedOn?: boolean
 }
 export const ReportBlocksRequest: Message<ReportBlocksRequest> = message<ReportBlocksRequest>(
   'ReportBlocksRequest',
   1,
-  { pool: required(1, integer), blocks: list(2, bytes<BlockId>()) },
+  { pool: required(1, integer), blocks: list(2, bytes<BlockId>()), passedOn: optional(20, boolean) },
 )
 
 /** What repair does and has done, since the service started. */
@@ -140,9 +143,12 @@ export const DriveSummary: Message<DriveSummary> = message<DriveSummary>('DriveS
 export interface GetStatusRequest {
   /** The whole cluster map too. */
   readonly withMap: boolean
+  /** By another metadata service. */
+  readonly passedOn?: boolean
 }
 export const GetStatusRequest: Message<GetStatusRequest> = message<GetStatusRequest>('GetStatusRequest', 1, {
   withMap: required(1, boolean),
+  passedOn: optional(20, boolean),
 })
 export interface ClusterStatus {
   readonly clusterId: string
@@ -157,6 +163,10 @@ export interface ClusterStatus {
   readonly map?: ClusterMap
   readonly members: readonly Member[]
   readonly moves?: MoveReport
+  /** Name of the metadata service that looks after drives and garbage; absent while none does. */
+  readonly coordinator?: string
+  /** Names of the metadata services that live. */
+  readonly services?: readonly string[]
 }
 export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('ClusterStatus', 1, {
   clusterId: required(1, text),
@@ -170,6 +180,8 @@ export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('Clu
   map: optional(9, ClusterMap),
   members: list(20, Member),
   moves: optional(21, MoveReport),
+  coordinator: optional(30, text),
+  services: optional(31, texts),
 })
 
 /** Starts a check of metadata against blocks, both ways; one at a time. `Busy` while another runs. */

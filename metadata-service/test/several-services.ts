@@ -1,0 +1,144 @@
+/** Several metadata services on one memory store, with their own clocks over one simulated network. */
+import {
+  createBucket,
+  createNetwork,
+  createRouter,
+  getBucket,
+  type HandshakeIdentity,
+  heartbeat,
+  type Network,
+  type OpId,
+  openSession,
+  type RpcMethod,
+  type RpcPeer,
+  registerServer,
+  type SessionId,
+  sessionScopedId,
+} from '@cairn/protocol'
+import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
+import {
+  createMemoryEntryStore,
+  createMetadataService,
+  type EntryStore,
+  type MetadataService,
+  type MetadataServiceOptions,
+} from '../src/index.js'
+
+const DEADLINE = { deadlineMs: 20_000 }
+
+export function identityOf(role: string, name: string): HandshakeIdentity {
+  return { role, name, clusterId: '', featureLevel: 1, clusterSecret: Buffer.alloc(32, 7) }
+}
+
+/** One service that can be paused, as by SIGSTOP: nothing that it asks for or is told comes through meanwhile. */
+export interface PausableService {
+  readonly service: MetadataService
+  readonly peer: RpcPeer
+  pause(): void
+  wake(): void
+  /** It is gone without a word. */
+  kill(): void
+}
+
+export class SeveralServices {
+  readonly random = createSeededRandom(91)
+  readonly clock: SimulatedClock = createSimulatedClock(this.random)
+  readonly store: EntryStore = createMemoryEntryStore({ clock: this.clock })
+  readonly network: Network
+  session!: SessionId
+  private counter = 0n
+
+  constructor() {
+    const { clock, random } = this
+    this.network = createNetwork({ clock, random, onError: () => undefined })
+  }
+
+  run<T>(work: Promise<T>): Promise<T> {
+    return this.clock.runUntil(work)
+  }
+
+  async start(name: string, changes: Partial<MetadataServiceOptions> = {}): Promise<PausableService> {
+    const { clock, random, network } = this
+    const gate = createGate(this.store)
+    const service = await createMetadataService({
+      store: gate.store,
+      clock,
+      random,
+      network,
+      identity: identityOf('metadata', name),
+      address: `local:${name}`,
+      gcGraceSeconds: 0,
+      orphanGraceSeconds: 0,
+      replicas: 1,
+      drivesExpected: 1,
+      isShared: true,
+      ...changes,
+    })
+    const address = await service.start()
+    const peer = network.connect(address, identityOf('gateway', 'g1'))
+    return { service, peer, pause: gate.close, wake: gate.open, kill: gate.close }
+  }
+
+  /** One drive, that all given services hear of. */
+  async addDrive(services: readonly PausableService[]): Promise<void> {
+    const router = createRouter()
+    await this.network.listen('local:c1', router, identityOf('chunk', 'c1'))
+    const member = { id: 'c1', address: 'local:c1', zone: '', rack: '', host: 'h' }
+    const drive = { id: '0'.repeat(16), capacityBytes: 1e9, path: '/d', device: '1', parent: '1' }
+    await services[0]?.peer.call(registerServer, { member, drives: [drive] }, DEADLINE)
+    for (const { peer } of services) await peer.call(heartbeat, { server: 'c1', reports: [] }, DEADLINE)
+  }
+
+  async open({ peer }: PausableService): Promise<SessionId> {
+    const { response } = await peer.call(openSession, { role: 'gateway', name: 'g' }, DEADLINE)
+    this.session = Uint8Array.from(response.session) as SessionId
+    return this.session
+  }
+
+  op(session: SessionId = this.session): OpId {
+    return sessionScopedId<OpId>(session, ++this.counter)
+  }
+
+  async call<Q, R>({ peer }: PausableService, method: RpcMethod<Q, R>, request: Q): Promise<R> {
+    return (await peer.call(method, request, DEADLINE)).response
+  }
+
+  /** A bucket, through this service. */
+  async bucket(service: PausableService, bucket = 'b'): Promise<void> {
+    await this.call(service, createBucket, { op: this.op(), bucket, owner: 'o', region: 'r' })
+    await this.call(service, getBucket, { bucket })
+  }
+}
+
+/** A store that can be cut off: calls wait until it is opened again. */
+function createGate(store: EntryStore): { store: EntryStore; close(): void; open(): void } {
+  let waiting: (() => void)[] | undefined
+  const pass = async (): Promise<void> => {
+    while (waiting !== undefined) await new Promise<void>((resolve) => waiting?.push(resolve))
+  }
+  const through = async <T>(call: () => Promise<T>): Promise<T> => {
+    await pass()
+    const answer = await call()
+    await pass()
+    return answer
+  }
+  return {
+    store: {
+      apply: (entry) => through(() => store.apply(entry)),
+      read: (reads) => through(() => store.read(reads)),
+      watch: (range, fromRevision, signal) => store.watch(range, fromRevision, signal),
+      grantLease: (ttlMs) => through(() => store.grantLease(ttlMs)),
+      renewLease: (lease) => through(() => store.renewLease(lease)),
+      revokeLease: (lease) => through(() => store.revokeLease(lease)),
+      close: async () => undefined,
+    },
+    close: () => {
+      waiting ??= []
+    },
+    open: () => {
+      const woken = waiting ?? []
+      waiting = undefined
+      for (const resume of woken) resume()
+    },
+  }
+}
