@@ -6,14 +6,16 @@ import {
   type Network,
   type Random,
   type RpcListener,
-  type RpcPeer,
+  ServiceDirectory,
 } from '@cairn/protocol'
 import { segmentDrive } from './adapters/segment-drive.js'
 import { BlockCopier } from './core/block-copier.js'
 import { fetchClusterId, fetchIsKnown, fetchPoolEpochs } from './core/cluster-id.js'
 import type { DriveSource, DriveStatus, ServedDrive } from './core/drive.js'
 import { type DriveSet, openDriveSet } from './core/drive-set.js'
-import { type Registration, startRegistration } from './core/registration.js'
+import { MetadataPeers } from './core/metadata-peers.js'
+import type { Registration } from './core/registration.js'
+import { startRegistrations } from './core/registrations.js'
 import { startUpkeep, type Upkeep } from './core/upkeep.js'
 import type { DamageEvent } from './ports.js'
 import { registerChunkHandlers } from './rpc/handlers.js'
@@ -41,8 +43,8 @@ export interface ChunkServerOptions {
   readonly address: string
   /** What others connect to, if not the address listened on. */
   readonly advertise?: string
-  /** The metadata service or its address. */
-  readonly metadata: RpcPeer | string
+  /** The address of a metadata service, or a directory of all. */
+  readonly metadata: string | ServiceDirectory
   readonly network: Network
   /** With an empty cluster id the metadata service is asked for it. */
   readonly identity: HandshakeIdentity
@@ -87,14 +89,18 @@ export interface ChunkServer {
  */
 export async function createChunkServer(options: ChunkServerOptions): Promise<ChunkServer> {
   const { clock, random, network } = options
-  const connect = (identity: HandshakeIdentity): RpcPeer =>
-    typeof options.metadata === 'string' ? network.connect(options.metadata, identity) : options.metadata
-  const clusterId = options.identity.clusterId || (await askClusterId(options, connect(options.identity)))
+  const directory =
+    typeof options.metadata === 'string'
+      ? new ServiceDirectory({ given: [options.metadata] })
+      : options.metadata
+  const clusterId =
+    options.identity.clusterId ||
+    (await askClusterId(options, new MetadataPeers(directory, network, options.identity)))
   const identity = { ...options.identity, clusterId }
   const sources = options.drives.map((drive) =>
     typeof drive === 'string' ? folderSource(drive, options) : drive,
   )
-  const metadata = connect(identity)
+  const metadata = new MetadataPeers(directory, network, identity)
   const server: { current?: OpenChunkServer } = {}
   const drives = await openDriveSet(sources, {
     clusterId,
@@ -110,11 +116,11 @@ export async function createChunkServer(options: ChunkServerOptions): Promise<Ch
   return server.current
 }
 
-async function askClusterId(options: ChunkServerOptions, metadata: RpcPeer): Promise<string> {
+async function askClusterId(options: ChunkServerOptions, metadata: MetadataPeers): Promise<string> {
   try {
     return await fetchClusterId(metadata, options)
   } finally {
-    if (metadata !== options.metadata) await metadata.close()
+    await metadata.close()
   }
 }
 
@@ -127,14 +133,14 @@ function folderSource(folder: string, options: ChunkServerOptions): DriveSource 
 class OpenChunkServer implements ChunkServer {
   private readonly options: ChunkServerOptions
   private readonly driveSet: DriveSet
-  private readonly metadata: RpcPeer
+  private readonly metadata: MetadataPeers
   private readonly copier: BlockCopier
   private listener: RpcListener | undefined
   private registration: Registration | undefined
   private upkeep: Upkeep | undefined
   private closing: Promise<void> | undefined
 
-  constructor(options: ChunkServerOptions, drives: DriveSet, metadata: RpcPeer) {
+  constructor(options: ChunkServerOptions, drives: DriveSet, metadata: MetadataPeers) {
     this.options = options
     this.driveSet = drives
     this.metadata = metadata
@@ -188,7 +194,7 @@ class OpenChunkServer implements ChunkServer {
 
   private register(address: string): Registration {
     const { id, zone = '', rack = '', host = '', clock, random } = this.options
-    return startRegistration({
+    return startRegistrations({
       clock,
       random,
       metadata: this.metadata,
@@ -205,7 +211,7 @@ class OpenChunkServer implements ChunkServer {
     await this.listener?.close(DRAIN_MS)
     await this.upkeep?.close()
     await this.copier.close()
-    if (typeof this.options.metadata === 'string') await this.metadata.close()
+    await this.metadata.close()
     await this.driveSet.close()
   }
 

@@ -193,8 +193,9 @@ function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
   if (role !== 'all' && values.clusterSecret === undefined) {
     mistakes.push('CAIRN_CLUSTER_SECRET: needed as soon as roles run apart')
   }
-  if ((role === 'chunk' || role === 'gateway') && values.metadata === undefined) {
-    mistakes.push(`CAIRN_METADATA: needed by --role ${role}`)
+  const isApart = role === 'chunk' || role === 'gateway'
+  if (isApart && values.metadata === undefined && values.etcd === undefined) {
+    mistakes.push(`CAIRN_METADATA: needed by --role ${role}, unless CAIRN_ETCD tells where the services are`)
   }
   checkDrives(values, role, mistakes)
 }

@@ -47,6 +47,7 @@ export {
   type ServiceLog,
 } from './app.js'
 export type { ServerHeartbeat } from './core/heartbeats.js'
+export { readServiceAddresses } from './core/service-lease.js'
 export type { EntryStore } from './ports.js'
 export type { GarbageCounts } from './workers/garbage-worker.js'
 export type { OrphanCounts } from './workers/orphan-worker.js'

@@ -9,10 +9,12 @@ import {
   type Network,
   type OpId,
   openSession,
+  type Random,
   type RpcMethod,
   type RpcPeer,
   registerServer,
   type SessionId,
+  type SpaceId,
   sessionScopedId,
 } from '@cairn/protocol'
 import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
@@ -41,7 +43,7 @@ export interface PausableService {
 }
 
 export class SeveralServices {
-  readonly random = createSeededRandom(91)
+  readonly random: Random = createSeededRandom(91)
   readonly clock: SimulatedClock = createSimulatedClock(this.random)
   readonly store: EntryStore = createMemoryEntryStore({ clock: this.clock })
   readonly network: Network
@@ -101,6 +103,12 @@ export class SeveralServices {
 
   async call<Q, R>({ peer }: PausableService, method: RpcMethod<Q, R>, request: Q): Promise<R> {
     return (await peer.call(method, request, DEADLINE)).response
+  }
+
+  /** The space of bucket `b`. */
+  async bucketSpace(service: PausableService): Promise<SpaceId> {
+    const { space } = await this.call(service, getBucket, { bucket: 'b' })
+    return Uint8Array.from(space) as SpaceId
   }
 
   /** A bucket, through this service. */

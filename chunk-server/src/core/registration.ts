@@ -1,5 +1,5 @@
 /**
- * Keeps the metadata service informed of this server: registers it with its drives, then reports them at each beat.
+ * Keeps one metadata service informed of this server: registers it with its drives, then reports them at each beat.
  * Whatever goes wrong with a beat, the server registers anew: registering is idempotent, and the service that
  * answers next may never have heard of it.
  */
@@ -31,6 +31,10 @@ export interface RegistrationOptions {
   readonly reports: () => Promise<readonly DriveReport[]>
   /** Told of the first failure in a row, and of the success that ends it. */
   readonly onChange: (change: { registered: boolean; error?: unknown }) => void
+  /** Told where the services are, if the answer to a beat says so. */
+  readonly onServices?: (addresses: readonly string[] | undefined) => void
+  /** Told of every failure. */
+  readonly onFailure?: () => void
 }
 
 /** The running exchange with the metadata service. */
@@ -97,9 +101,10 @@ class RunningRegistration implements Registration {
     try {
       if (!this.registered || this.isStale) await this.register()
       const reports = await this.options.reports()
-      await this.send((call) =>
+      const { response } = await this.send((call) =>
         this.options.metadata.call(heartbeat, { server: this.options.member.id, reports }, call),
       )
+      this.options.onServices?.(response.services)
     } catch (error) {
       this.noteFailure(error)
     }
@@ -123,12 +128,13 @@ class RunningRegistration implements Registration {
     this.registered = false
     this.failures++
     if (news) this.options.onChange({ registered: false, error })
+    if (!this.stop.signal.aborted) this.options.onFailure?.()
   }
 
-  private async send(
-    call: (options: { signal: AbortSignal; deadlineMs: number }) => Promise<unknown>,
-  ): Promise<void> {
-    await call({ signal: this.stop.signal, deadlineMs: METADATA_DEADLINE_MS })
+  private send<Answer>(
+    call: (options: { signal: AbortSignal; deadlineMs: number }) => Promise<Answer>,
+  ): Promise<Answer> {
+    return call({ signal: this.stop.signal, deadlineMs: METADATA_DEADLINE_MS })
   }
 
   /** Between half and the whole of an exponentially growing pause. */

@@ -20,6 +20,7 @@ export function describeStatus(status: ClusterStatus): string {
   return [
     `cluster ${status.clusterId}  epoch ${status.epoch}  incarnation ${status.incarnation}`,
     ...notes,
+    ...describeServices(status),
     '',
     ...status.drives.flatMap(describeDrive),
     '',
@@ -29,6 +30,14 @@ export function describeStatus(status: ClusterStatus): string {
     ...(status.moves === undefined ? [] : describeMoves(status.moves)),
     `garbage ${formatBytes(status.garbageBytes)}`,
   ].join('\n')
+}
+
+/** The metadata services, when there are several. */
+function describeServices({ services = [], coordinator }: ClusterStatus): string[] {
+  if (services.length < 2) return []
+  const shown = services.map((name) => (name === coordinator ? `${name} (coordinator)` : name))
+  const note = coordinator === undefined ? '; none coordinates yet' : ''
+  return [`metadata services: ${shown.join(', ')}${note}`]
 }
 
 /** What moves, at which rate, and for how long still; nothing if nothing does. */

@@ -78,8 +78,11 @@ async function startMetadata(
     ...environment,
     store,
     entriesInFlight: entriesInFlight(config),
-    identity: identityOf('metadata', 'metadata-1', secrets),
+    identity: identityOf('metadata', nameOf(config), secrets),
     address: METADATA_ADDRESS,
+    isShared: config.etcd !== undefined,
+    // Nobody else can reach it.
+    advertise: () => '',
     gcGraceSeconds: config.gcGraceSeconds,
     orphanGraceSeconds: config.orphanGraceSeconds,
     scrubSeconds: config.scrubSeconds,
@@ -92,6 +95,11 @@ async function startMetadata(
   closers.add(() => service.close())
   await service.start()
   addMetadataMetrics(metrics, service)
+}
+
+/** Tells services on one etcd apart. */
+function nameOf({ etcd, advertise, host, port }: Config): string {
+  return etcd === undefined ? 'metadata-1' : `all-${advertise ?? host}:${port}`
 }
 
 /** One chunk server for each drive, so that one failing drive is one failing server, as in a cluster. */

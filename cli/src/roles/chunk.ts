@@ -13,7 +13,8 @@ import {
   type RoleEnvironment,
   type RunningRole,
 } from './environment.js'
-import { bindAddress, clusterSecretOf, firstMetadata, HTTP_PORTS, portOf } from './service-address.js'
+import { bindAddress, clusterSecretOf, HTTP_PORTS, portOf } from './service-address.js'
+import { openServiceDirectory } from './service-directory.js'
 
 const RPC_PORT = 9200
 
@@ -28,6 +29,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   makeFolder(config.dataDir)
   closers.add(writePidFile(config.dataDir, 'chunk'))
   const id = loadServerId(config.dataDir, random)
+  const directory = await openServiceDirectory(environment)
   const host = config.advertise ?? config.host
   const server = await createChunkServer({
     ...environment,
@@ -41,7 +43,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
       }),
     ),
     address: bindAddress(config, RPC_PORT),
-    metadata: firstMetadata(config),
+    metadata: directory,
     identity: identityOf('chunk', id, clusterSecretOf(config)),
     scrubSeconds: config.scrubSeconds,
     durability: config.durability,

@@ -12,6 +12,7 @@ import {
 } from './environment.js'
 import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { clusterSecretOf } from './service-address.js'
+import { openServiceDirectory } from './service-directory.js'
 
 /** Starts the gateway; resolves once it has a session and the cluster map. */
 export async function startGatewayRole(environment: RoleEnvironment): Promise<RunningRole> {
@@ -26,7 +27,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const client = await connectCairn({
     ...environment,
     lanes: createDigestThreads(),
-    metadata: config.metadata ?? [],
+    metadata: await openServiceDirectory(environment),
     identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
     onDamage: logReplicaDamage(log),
   })

@@ -74,6 +74,12 @@ const READINGS: readonly Reading[] = [
     (status) => status.upkeep.repair.failures,
   ],
   ['cairn_cluster_map_epoch', 'gauge', 'Epoch of the cluster map.', (status) => status.map.epoch],
+  [
+    'cairn_coordinator',
+    'gauge',
+    '1 if this service looks after drives, copies and garbage.',
+    (status) => (status.isCoordinator ? 1 : 0),
+  ],
   ['cairn_safe_mode', 'gauge', '1 while nothing is deleted.', (status) => (status.safeMode ? 1 : 0)],
 ]
 

@@ -1,6 +1,7 @@
 /** `cairn start --role metadata`: the metadata service alone, on SQLite, over TCP. */
 import { lockFolder } from '@cairn/chunk-server'
 import { createMetadataService } from '@cairn/metadata-service'
+import type { Config } from '../config.js'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import {
@@ -12,7 +13,13 @@ import {
 } from './environment.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, metadataFolder, openMetadataStore } from './metadata-store.js'
-import { advertisedAddress, bindAddress, clusterSecretOf, HTTP_PORTS } from './service-address.js'
+import {
+  advertisedAddress,
+  announcedAddress,
+  bindAddress,
+  clusterSecretOf,
+  HTTP_PORTS,
+} from './service-address.js'
 
 const RPC_PORT = 9100
 const REPLICAS_DEFAULT = 3
@@ -36,8 +43,10 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     ...environment,
     store,
     entriesInFlight: entriesInFlight(config),
-    identity: identityOf('metadata', `metadata-${config.advertise ?? config.host}`, clusterSecretOf(config)),
+    identity: identityOf('metadata', nameOf(config), clusterSecretOf(config)),
     address: bindAddress(config, RPC_PORT),
+    isShared: config.etcd !== undefined,
+    advertise: (listening) => announcedAddress(config, listening),
     gcGraceSeconds: config.gcGraceSeconds,
     orphanGraceSeconds: config.orphanGraceSeconds,
     scrubSeconds: config.scrubSeconds,
@@ -55,4 +64,10 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   })
   closers.add(() => health.close())
   return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]
+}
+
+/** Tells services on one etcd apart; of two that share it the second is refused. */
+function nameOf({ advertise, host, rpcPort, etcd }: Config): string {
+  const place = advertise ?? host
+  return etcd === undefined ? `metadata-${place}` : `${place}:${rpcPort ?? RPC_PORT}`
 }

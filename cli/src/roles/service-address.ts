@@ -22,9 +22,10 @@ export function advertisedAddress(config: Config, address: string): string {
   return joinAddress(config.advertise ?? config.host, portOf(address))
 }
 
-/** The metadata service that a chunk server registers with. */
-export function firstMetadata(config: Config): string {
-  return config.metadata?.[0] ?? ''
+/** What others connect to; empty when only the listening address is known, and that is every interface. */
+export function announcedAddress(config: Config, address: string): string {
+  const host = config.advertise ?? config.host
+  return ['0.0.0.0', '::', '*'].includes(host) ? '' : joinAddress(host, portOf(address))
 }
 
 /** The secret of the cluster; its id is learnt from the metadata service. */

@@ -6,16 +6,16 @@
  * background work compares the row's creation, so that a coordinator that was paused, and wakes, changes nothing; and
  * what no commit can fence, a deletion on a drive, is begun only while our own clock says that the lease outlasts it.
  */
-import {
-  CairnError,
-  type Clock,
-  integer,
-  type Message,
-  message,
-  required,
-  text,
-} from '@cairn/protocol'
-import type { Commit, CommitProof, CommitResult, Compare, KeyValueStore, StoreKey, StoreRow } from '../ports.js'
+import { CairnError, type Clock, integer, type Message, message, required, text } from '@cairn/protocol'
+import type {
+  Commit,
+  CommitProof,
+  CommitResult,
+  Compare,
+  KeyValueStore,
+  StoreKey,
+  StoreRow,
+} from '../ports.js'
 import { removeRow, type ServiceLease } from './service-lease.js'
 
 /** The row `m/coordinator`. */

@@ -15,7 +15,7 @@ import {
   required,
   text,
 } from '@cairn/protocol'
-import type { Compare, KeyValueStore, LeaseId, StoreKey, StoreRow } from '../ports.js'
+import type { Compare, EntryStore, KeyValueStore, LeaseId, StoreKey, StoreRow } from '../ports.js'
 import { rangeOfPrefix } from './keys.js'
 
 /** Lease of a service: see reliability start values. */
@@ -110,7 +110,10 @@ export class ServiceLease {
     await store.commit({
       compares: [{ kind: 'revision', key, revision: found.revision }],
       puts: [{ key, value, lease: held.id }],
-      proof: { keys: [key], carries: ([row]) => row !== undefined && ServiceRow.decode(row.value).address === address },
+      proof: {
+        keys: [key],
+        carries: ([row]) => row !== undefined && ServiceRow.decode(row.value).address === address,
+      },
     })
   }
 
@@ -149,7 +152,10 @@ export class ServiceLease {
     const result = await store.commit({
       compares: [{ kind: 'absent', key }, await joinCompare()],
       puts: [{ key, value: ServiceRow.encode(row), lease: id }],
-      proof: { keys: [key], carries: ([found]) => found !== undefined && ServiceRow.decode(found.value).run === row.run },
+      proof: {
+        keys: [key],
+        carries: ([found]) => found !== undefined && ServiceRow.decode(found.value).run === row.run,
+      },
     })
     if (result.committed) {
       this.held = { id, endsAtMs: sentMs + SERVICE_LEASE_MS }
@@ -179,6 +185,11 @@ export async function removeRow(store: KeyValueStore, { key, revision }: StoreRo
 export async function readServices(store: Pick<KeyValueStore, 'read'>): Promise<ServiceRow[]> {
   const { results } = await store.read([{ kind: 'scan', range: SERVICES, limit: SERVICES_MAX }])
   return (results[0] ?? []).map(({ value }) => ServiceRow.decode(value))
+}
+
+/** Where the services that live can be reached. */
+export async function readServiceAddresses(store: Pick<EntryStore, 'read'>): Promise<string[]> {
+  return (await readServices(store)).map(({ address }) => address).filter((address) => address !== '')
 }
 
 const PREFIX = 'm/service/'

@@ -44,7 +44,13 @@ export class Standing {
     const row = { name, startedMs, featureLevel: FEATURE_LEVEL, softwareVersion, run }
     this.options = options
     this.run = run
-    this.lease = new ServiceLease({ store, clock, row, isExclusive, joinCompare: () => cluster.joinCompare() })
+    this.lease = new ServiceLease({
+      store,
+      clock,
+      row,
+      isExclusive,
+      joinCompare: () => cluster.joinCompare(),
+    })
     this.coordinator = new Coordinator({
       store,
       clock,

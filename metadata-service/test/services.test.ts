@@ -1,0 +1,198 @@
+import {
+  deleteObjects,
+  getClusterMap,
+  getObject,
+  getStatus,
+  moveSession,
+  type PutObjectRequest,
+  putObject,
+  renewSession,
+  sessionOf,
+} from '@cairn/protocol'
+import { expect } from 'chai'
+import { rejection } from './rejection.js'
+import { type PausableService, SeveralServices } from './several-services.js'
+
+/** Puts an object without blocks. */
+async function putOf(world: SeveralServices, service: PausableService, key = 'k'): Promise<PutObjectRequest> {
+  const op = world.op()
+  return {
+    context: { session: sessionOf(op), op, poolEpoch: 0, dirtyGroups: [] },
+    bucket: 'b',
+    space: await world.bucketSpace(service),
+    key,
+    map: { pool: 1, slices: [], pages: [] },
+    sizeBytes: 0,
+    etag: 'e',
+    owner: 'o',
+    attributes: {},
+  }
+}
+
+describe('several metadata services', () => {
+  it('have one coordinator, and another one within 15 s of its death', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const b = await world.run(world.start('b'))
+    await world.clock.advance(5_000)
+    expect([a.service.status().isCoordinator, b.service.status().isCoordinator]).to.deep.equal([true, false])
+    expect(b.service.status().coordinator).to.deep.equal({ name: 'a', epoch: 1 })
+    a.kill()
+    await world.clock.advance(15_000)
+    expect(b.service.status().isCoordinator).to.equal(true)
+    expect(b.service.status().coordinator).to.deep.equal({ name: 'b', epoch: 2 })
+    expect(a.service.status().isCoordinator).to.equal(false)
+  })
+
+  it('hand over at once on a clean close', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const b = await world.run(world.start('b'))
+    await world.run(a.service.close())
+    await world.clock.advance(2_100)
+    expect(b.service.status().isCoordinator).to.equal(true)
+  })
+
+  it('begin safe mode anew when they take over', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a', { gcGraceSeconds: 60 }))
+    const b = await world.run(world.start('b', { gcGraceSeconds: 60 }))
+    await world.run(world.addDrive([a, b]))
+    await world.clock.advance(40_000)
+    expect([a, b].map(({ service }) => service.status().safeMode)).to.deep.equal([false, false])
+    await world.run(a.service.close())
+    await world.clock.advance(2_500)
+    expect(b.service.status()).to.include({ isCoordinator: true, safeMode: true })
+    await world.clock.advance(31_000)
+    expect(b.service.status().safeMode).to.equal(false)
+  })
+
+  it('let no coordinator act that was paused and replaced', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const b = await world.run(world.start('b'))
+    await world.run(world.addDrive([a, b]))
+    await world.run(world.open(b))
+    await world.run(world.bucket(b))
+    const put = await world.run(putOf(world, b))
+    await world.run(world.call(b, putObject, put))
+    const remove = { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }
+    await world.run(world.call(b, deleteObjects, remove))
+    expect(a.service.status().isCoordinator).to.equal(true)
+    const work = a.service.runUpkeep()
+    work.catch(() => undefined)
+    a.pause()
+    await world.clock.advance(20_000)
+    expect(b.service.status().isCoordinator).to.equal(true)
+    a.wake()
+    await world.clock.advance(3_000)
+    expect(a.service.status().isCoordinator).to.equal(false)
+    expect(b.service.status().isCoordinator).to.equal(true)
+  })
+
+  it('refuse a name that a living one has, and take over that of a dead one', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const error = await world.run(rejection(world.start('a', { address: 'local:other' })))
+    expect(error.code).to.equal('DataFolderInUse')
+    expect(error.message).to.match(/a metadata service named a runs at local:a since/)
+    a.kill()
+    const again = await world.run(world.start('a', { address: 'local:again' }))
+    expect(again.service.status().isCoordinator).to.equal(true)
+  })
+
+  it('tell of each other in answers to heartbeats and to those who ask for the map', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    await world.run(world.start('b'))
+    await world.clock.advance(3_100)
+    const { services } = await world.run(world.call(a, getClusterMap, {}))
+    expect(services).to.have.members(['local:a', 'local:b'])
+  })
+
+  it('show what the coordinator knows, whoever is asked', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a', { gcGraceSeconds: 60 }))
+    const b = await world.run(world.start('b', { gcGraceSeconds: 60 }))
+    await world.run(world.addDrive([a]))
+    await world.clock.advance(40_000)
+    const { coordinator, safeMode } = await world.run(world.call(b, getStatus, { withMap: false }))
+    expect({ coordinator, safeMode }).to.deep.equal({ coordinator: 'a', safeMode: false })
+  })
+})
+
+describe('a session that is moved to another service', () => {
+  async function open(): Promise<{ world: SeveralServices; a: PausableService; b: PausableService }> {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const b = await world.run(world.start('b'))
+    await world.run(world.addDrive([a, b]))
+    await world.run(world.open(a))
+    await world.run(world.bucket(a))
+    return { world, a, b }
+  }
+  const move = async (world: SeveralServices, to: PausableService, route: number): Promise<number> =>
+    (await world.run(world.call(to, moveSession, { session: world.session, route }))).route
+
+  it('ends what was sent before on another route, also while that is under way', async () => {
+    const { world, a, b } = await open()
+    const put = await world.run(putOf(world, a))
+    const since = world.clock.wallMicros()
+    const late = world.call(a, putObject, { ...put, attempt: { route: 1, sinceMicros: since } })
+    late.catch(() => undefined)
+    a.pause()
+    await world.clock.advance(10)
+    expect(await move(world, b, 1)).to.equal(2)
+    const repeat = { ...put, attempt: { route: 2, firstRoute: 1, sinceMicros: since } }
+    await world.run(world.call(b, putObject, repeat))
+    const remove = { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }
+    await world.run(world.call(b, deleteObjects, { ...remove, attempt: { route: 2, sinceMicros: since } }))
+    a.wake()
+    expect((await world.run(rejection(late))).code).to.equal('SessionMoved')
+    expect((await world.run(rejection(world.call(b, getObject, { bucket: 'b', key: 'k' })))).code).to.equal(
+      'NoSuchKey',
+    )
+  })
+
+  it('answers a repeat of what happened elsewhere as the first time, though nothing but garbage is left of it', async () => {
+    const { world, a, b } = await open()
+    const put = await world.run(putOf(world, a))
+    const since = world.clock.wallMicros()
+    await world.run(world.call(a, putObject, { ...put, attempt: { route: 1, sinceMicros: since } }))
+    const remove = { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }
+    await world.run(world.call(a, deleteObjects, { ...remove, attempt: { route: 1, sinceMicros: since } }))
+    await move(world, b, 1)
+    const attempt = { route: 2, firstRoute: 1, sinceMicros: since }
+    const again = await world.run(world.call(b, putObject, { ...put, attempt }))
+    expect(again).to.have.property('modifiedMs')
+    await world.run(world.call(b, deleteObjects, { ...remove, attempt }))
+    expect((await world.run(rejection(world.call(b, getObject, { bucket: 'b', key: 'k' })))).code).to.equal(
+      'NoSuchKey',
+    )
+  })
+
+  it('says that it does not know where others have written the key since', async () => {
+    const { world, a, b } = await open()
+    const put = await world.run(putOf(world, a))
+    const since = world.clock.wallMicros()
+    const other = await world.run(putOf(world, a))
+    await world.run(world.call(a, putObject, other))
+    const remove = { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }
+    await world.run(world.call(a, deleteObjects, remove))
+    await move(world, b, 1)
+    const attempt = { route: 2, firstRoute: 1, sinceMicros: since }
+    expect((await world.run(rejection(world.call(b, putObject, { ...put, attempt })))).code).to.equal(
+      'OutcomeUnknown',
+    )
+  })
+
+  it('does at once what surely has not happened', async () => {
+    const { world, a, b } = await open()
+    const put = await world.run(putOf(world, a))
+    await move(world, b, 1)
+    const attempt = { route: 2, firstRoute: 1, sinceMicros: world.clock.wallMicros() }
+    await world.run(world.call(b, putObject, { ...put, attempt }))
+    await world.run(world.call(a, getObject, { bucket: 'b', key: 'k' }))
+    await world.run(world.call(b, renewSession, { session: world.session }))
+  })
+})
