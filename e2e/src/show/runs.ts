@@ -5,6 +5,7 @@ import { showClients } from './clients.js'
 import { showCompose } from './compose.js'
 import { showDamage } from './damage.js'
 import { showEtcdCommits } from './etcd-commits.js'
+import { showEtcdScale } from './etcd-scale.js'
 import { showFaults } from './faults.js'
 import { showFigures } from './figures.js'
 import { showFullDrive } from './full-drive.js'
@@ -35,6 +36,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['compose', showCompose],
   ['damage', (report) => showDamage(report)],
   ['etcd-commits', (report) => showEtcdCommits(report)],
+  ['etcd-scale', (report) => showEtcdScale(report)],
   ['faults', (report) => showFaults(report)],
   ['figures', showFigures],
   ['full-drive', (report) => showFullDrive(report)],
