@@ -1,7 +1,7 @@
 import { hasCode } from '@cairn/protocol'
 import { expect } from 'chai'
 import type { EtcdEntryStore } from '../../src/adapters/etcd-entry-store.js'
-import { bytes, put, text } from '../conformance/subject.js'
+import { bytes, put, range, text } from '../conformance/subject.js'
 import { openEtcdSubject, useEtcd } from '../support/etcd-subject.js'
 
 const QUOTA_BYTES = 16 * 1024 * 1024
@@ -41,10 +41,10 @@ describe('an etcd without space', function () {
     }
     expect(codes.at(-1)).to.equal('DriveFull')
     expect(codes.filter((code) => code === 'none').length).to.be.greaterThan(20)
-    const removal = { compares: [], deletes: [bytes('big/0')] }
+    const removal = { compares: [], deleteRanges: [range('big/', 'big0')] }
     const [deleted] = await store.apply({ commits: [removal], always: [] })
     expect(deleted?.committed).to.equal(true)
-    await store.compact(deleted?.revision ?? 0)
+    await cluster().control('compact', '--physical=true', String(deleted?.revision))
     await cluster().control('defrag')
     await cluster().control('alarm', 'disarm')
     await store.apply({ commits: [], always: [put('lane', 'again')] })
