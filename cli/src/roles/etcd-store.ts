@@ -16,6 +16,8 @@ export async function openEtcdStore(
 ): Promise<EtcdEntryStore> {
   const { etcdPrefix: prefix, etcdUser: user, etcdPassword: password } = config
   const tls = readEtcdFiles(config)
+  // The timers of the clock do not keep the process alive, and there may be no connection that does.
+  const waiting = setInterval(() => undefined, OPEN_MS)
   try {
     return await openEtcdEntryStore({
       endpoints,
@@ -32,5 +34,7 @@ export async function openEtcdStore(
     if (!hasCode(error, 'Busy')) throw error
     const who = endpoints.join(', ')
     throw new EtcdError(`CAIRN_ETCD: no answer from ${who} for ${OPEN_MS / 1000} s`, { cause: error })
+  } finally {
+    clearInterval(waiting)
   }
 }
