@@ -30,6 +30,8 @@ interface Place {
 class SharedContent {
   readonly key: string
   users = 0
+  /** Drives that have joined. */
+  shares = 0
   private readonly places: Place[] = []
   private readonly hasher: BlockHasher = createBlockHasher()
   private digest: Uint8Array | undefined
@@ -117,11 +119,14 @@ export class ContentSource {
 
 /** What one drive takes of a content, unit after unit. */
 export class ContentShare {
+  /** Drives of this process that took the content before this one. */
+  readonly rank: number
   private readonly content: SharedContent
   private taken = 0
 
   private constructor(content: SharedContent, first: readonly Unit[]) {
     this.content = content
+    this.rank = content.shares++
     content.users++
     for (const unit of first) this.take(unit)
   }

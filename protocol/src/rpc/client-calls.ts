@@ -10,7 +10,7 @@ import { Deadlines } from './deadlines.js'
 import { decodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
 import { dropSource } from './outgoing-body.js'
-import type { CallOptions, PeerIdentity, RpcMethod, RpcReply } from './types.js'
+import type { CallOptions, PeerIdentity, RpcMethod, RpcReply, Unit } from './types.js'
 
 const STREAM_MAX = 0xffff_ffff
 
@@ -76,6 +76,14 @@ export class ClientCalls implements CallSide {
     else if (head.type === FRAME.credit) call.takeCredit(head.a)
     else if (head.type === FRAME.error) call.fail(decodeError(content))
     else throw new CairnError('MessageCorrupt', `frame ${head.type} from the answering side`)
+  }
+
+  unit(stream: number, unit: Unit): void {
+    this.calls.get(stream)?.takeUnit(unit)
+  }
+
+  credit(stream: number, bytes: number): void {
+    this.calls.get(stream)?.takeCredit(bytes)
   }
 
   closed(error: CairnError): void {

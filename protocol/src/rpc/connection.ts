@@ -44,6 +44,9 @@ export interface CallSide {
   ready(peer: PeerIdentity): void
   /** Takes a frame of a stream. Throws if the peer breaks the protocol. */
   frame(head: Readonly<FrameHead>, content: Buffer): void
+  /** Takes a unit or credit of a stream from the other end in this process: a frame's content without the frame. */
+  unit(stream: number, unit: Unit): void
+  credit(stream: number, bytes: number): void
   closed(error: CairnError): void
 }
 
@@ -100,6 +103,16 @@ export class Connection implements TransportEvents, BodyLink {
     return other instanceof Connection && other.state === 'open' ? other.calls.direct : undefined
   }
 
+  /**
+   * The other end, if it is in this process and nothing is on its way to it: what it is given now keeps its place
+   * among the frames.
+   */
+  private get near(): Connection | undefined {
+    if (this.state !== 'open' || this.outbox.sizeBytes > 0 || this.transport.unsentBytes > 0) return undefined
+    const other = this.transport.neighbour?.()
+    return other instanceof Connection && other.state === 'open' ? other : undefined
+  }
+
   /** Sends a frame with content at the end of this turn. */
   send(type: number, stream: number, content: Uint8Array, flags = 0): void {
     this.write(type, stream, content, { flags, a: 0, b: 0 })
@@ -125,6 +138,12 @@ export class Connection implements TransportEvents, BodyLink {
   }
 
   sendUnit(stream: number, unit: Unit): void {
+    const { near } = this
+    if (near === undefined) this.writeUnit(stream, unit)
+    else near.hear(() => near.calls.unit(stream, unit))
+  }
+
+  private writeUnit(stream: number, unit: Unit): void {
     this.write(FRAME.data, stream, unit.bytes, { flags: 0, a: unit.check, b: 0 })
   }
 
@@ -133,6 +152,12 @@ export class Connection implements TransportEvents, BodyLink {
   }
 
   sendCredit(stream: number, grantedBytes: number): void {
+    const { near } = this
+    if (near === undefined) this.writeCredit(stream, grantedBytes)
+    else near.hear(() => near.calls.credit(stream, grantedBytes))
+  }
+
+  private writeCredit(stream: number, grantedBytes: number): void {
     this.write(FRAME.credit, stream, NO_CONTENT, { flags: 0, a: grantedBytes, b: 0 })
   }
 
@@ -169,9 +194,14 @@ export class Connection implements TransportEvents, BodyLink {
   }
 
   received(chunk: Buffer): void {
+    this.hear(() => this.parser.push(chunk))
+  }
+
+  /** Takes something from the peer; a peer that breaks the rules ends the connection. */
+  private hear(take: () => void): void {
     this.heard = true
     try {
-      this.parser.push(chunk)
+      take()
     } catch (error) {
       if (this.state === 'handshake') this.reject(error)
       else this.breach(error)

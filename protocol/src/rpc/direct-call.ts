@@ -1,8 +1,9 @@
 /**
  * Calls between two ends in one process. Messages are encoded and decoded as ever, so that both sides see exactly
  * what a wire would have carried; but whole messages and bodies at hand are handed over in the turn of the call,
- * without frames, credit or a later turn. Bodies that still flow travel in frames, with their back-pressure; so
- * does a cancellation, and whatever ends the connection ends its direct calls too.
+ * without frames, credit or a later turn. Bodies that still flow keep their back-pressure, but their units and
+ * credit need no frames as long as none are on their way before them; a cancellation travels in a frame, and whatever
+ * ends the connection ends its direct calls too.
  */
 import type { CairnError } from '../errors.js'
 import { UNIT_BYTES } from '../limits.js'

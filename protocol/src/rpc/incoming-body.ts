@@ -128,8 +128,10 @@ export class IncomingBody implements AsyncIterable<Unit>, AsyncIterator<Unit> {
     if (this.state !== 'open') return
     this.owedBytes += unitCost(unit.bytes.length)
     if (this.owedBytes < CREDIT_STEP_BYTES) return
-    this.link.sendCredit(this.stream, this.owedBytes)
-    this.windowBytes += this.owedBytes
+    const granted = this.owedBytes
+    this.windowBytes += granted
     this.owedBytes = 0
+    // May bring the next units at once.
+    this.link.sendCredit(this.stream, granted)
   }
 }

@@ -10,7 +10,7 @@ import type { DirectCall, DirectEnd } from './direct-call.js'
 import { decodeError, encodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY } from './frame.js'
 import { ServerCall } from './server-call.js'
-import type { PeerIdentity, RpcHandler, RpcMethod, RpcRouterTable } from './types.js'
+import type { PeerIdentity, RpcHandler, RpcMethod, RpcRouterTable, Unit } from './types.js'
 
 /** What a connection serves, and who hears of its end. */
 export interface ServerCallsOptions {
@@ -63,6 +63,14 @@ export class ServerCalls implements CallSide, DirectEnd {
     else if (head.type === FRAME.credit) call.takeCredit(head.a)
     else if (head.type === FRAME.cancel) call.abort(new CairnError('Cancelled', 'cancelled by the caller'))
     else throw new CairnError('MessageCorrupt', `frame ${head.type} from the asking side`)
+  }
+
+  unit(stream: number, unit: Unit): void {
+    this.calls.get(stream)?.takeUnit(unit)
+  }
+
+  credit(stream: number, bytes: number): void {
+    this.calls.get(stream)?.takeCredit(bytes)
   }
 
   takeDirect(call: DirectCall): void {
