@@ -14,13 +14,20 @@ import {
   groupOf,
   hasCode,
   hashBlock,
+  isMarkedVerified,
   sameBytes,
   UNIT_BYTES,
   type Unit,
   unitCheck,
 } from '@cairn/protocol'
 import type { Target } from './cluster-view.js'
-import { HEDGE_SHARE_MAX, HEDGE_TOKENS_MAX, READ_ROUNDS_MAX, READ_STALL_MS } from './limits.js'
+import {
+  AFFINE_BLOCK_BYTES_MIN,
+  HEDGE_SHARE_MAX,
+  HEDGE_TOKENS_MAX,
+  READ_ROUNDS_MAX,
+  READ_STALL_MS,
+} from './limits.js'
 import type { ReadParts } from './parts.js'
 import { chooseReplica, hedgeDelayMs } from './replica-choice.js'
 import { type BlockRead, ReplicaRead } from './replica-read.js'
@@ -41,6 +48,8 @@ export class BlockReader {
   private readonly isWhole: boolean
   private attempts: ReplicaRead[] = []
   private position: number
+  /** Check words that the units must have, if the block's content is known to have its hash. */
+  private readonly known: Uint32Array | undefined
   /** For whole blocks of several units; one unit is hashed in one go. */
   private hasher: BlockHasher | undefined
   private onlyUnit: Uint8Array = new Uint8Array()
@@ -59,7 +68,8 @@ export class BlockReader {
     this.position = Math.floor(read.from / UNIT_BYTES)
     this.lastUnit = Math.ceil(read.to / UNIT_BYTES) - 1
     this.isWhole = read.from === 0 && read.to === read.blockBytes
-    if (this.isWhole && this.lastUnit > 0) this.hasher = createBlockHasher()
+    if (this.lastUnit > 0) this.known = parts.known.find(read.block, read.hash)
+    if (this.isWhole && this.lastUnit > 0 && this.known === undefined) this.hasher = createBlockHasher()
   }
 
   /** Opens the first replica ahead of need. At most its stream's credit is held until `next` is called. */
@@ -75,7 +85,7 @@ export class BlockReader {
       const unit = await this.nextChecked()
       const isNew = this.handedOut.length === this.position
       const isDone = this.position === this.lastUnit
-      if (isDone && !this.endsWell()) continue
+      if (isDone && !this.endsWell(unit.check)) continue
       this.position++
       if (isDone) this.finish()
       if (!this.isWhole) return unit
@@ -124,11 +134,15 @@ export class BlockReader {
   private isRight(unit: Unit): boolean {
     const { block, blockBytes } = this.read
     const expected = Math.min(UNIT_BYTES, blockBytes - this.position * UNIT_BYTES)
-    return unit.bytes.length === expected && unit.check === unitCheck(block, this.position, unit.bytes)
+    if (unit.bytes.length !== expected) return false
+    const known = this.known?.[this.position]
+    if (known !== undefined && unit.check !== known) return false
+    if (isMarkedVerified(unit, block, this.position)) return true
+    return unit.check === unitCheck(block, this.position, unit.bytes)
   }
 
   private recordUnit(unit: Unit): void {
-    if (!this.isWhole) return
+    if (!this.isWhole || this.known !== undefined) return
     if (this.hasher === undefined) this.onlyUnit = unit.bytes
     else this.hasher.update(unit.bytes)
     const before = this.handedOut[this.position]
@@ -146,8 +160,8 @@ export class BlockReader {
   }
 
   /** Compares a whole block with the map's hash. False: this replica lied, and another one is read from the start. */
-  private endsWell(): boolean {
-    if (!this.isWhole) return true
+  private endsWell(lastCheck: number): boolean {
+    if (!this.isWhole || this.known !== undefined) return true
     if (!sameBytes(this.hasher?.digest() ?? hashBlock(this.onlyUnit), this.read.hash)) {
       const [attempt] = this.attempts
       const error = new CairnError('BlockCorrupt', 'the units do not make up the block that the map names')
@@ -159,6 +173,7 @@ export class BlockReader {
       this.leave()
       throw new CairnError('BlockUnavailable', 'wrong bytes with right checks were handed out before')
     }
+    this.parts.known.remember(this.read.block, this.read.hash, [...this.handedOut, lastCheck])
     return true
   }
 
@@ -240,7 +255,9 @@ export class BlockReader {
   }
 
   private best(targets: readonly (Target | undefined)[]): Target | undefined {
-    return chooseReplica(targets.filter((target): target is Target => this.mayAsk(target)))
+    const affine = this.read.blockBytes >= AFFINE_BLOCK_BYTES_MIN
+    const open = targets.filter((target): target is Target => this.mayAsk(target))
+    return chooseReplica(open, { affine })
   }
 
   private mayAsk(target: Target | undefined): boolean {

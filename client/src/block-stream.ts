@@ -28,6 +28,7 @@ export class BlockStream {
   private readonly scope: WriteScope
   private readonly block: BlockId
   private readonly content: ContentSource
+  private readonly checks: number[] = []
   private readonly bell = new Bell()
   private readonly window: UnitWindow
   private cursors = new Map<Target, UnitCursor>()
@@ -56,6 +57,7 @@ export class BlockStream {
     this.holdFrame(frame)
     const unit = { bytes, check: unitCheck(this.block, this.unitCount, bytes) }
     this.content.add(unit)
+    this.checks.push(unit.check)
     this.window.push(unit)
     this.unitCount++
     this.sizeBytes += bytes.length
@@ -92,8 +94,8 @@ export class BlockStream {
       this.window.end()
       await this.write.settled(() => this.write.isStale && !this.window.isRestartable)
       this.dropFailed()
-      if (this.write.hasQuorum) return this.conclude(facts)
-      if (this.write.isStale && this.write.stored.length > 0) return this.conclude(facts)
+      const isStored = this.write.hasQuorum || (this.write.isStale && this.write.stored.length > 0)
+      if (isStored) return this.conclude(facts)
       await this.sendAgain()
     }
   }
@@ -135,6 +137,7 @@ export class BlockStream {
   }
 
   private async conclude(facts: WholeBlock): Promise<StoredBlock> {
+    this.parts.known.remember(facts.block, facts.hash, this.checks)
     const stored = describe(facts, this.group, this.write.stored)
     if (!this.write.isStale) return stored
     await noteStale(this.parts)

@@ -17,6 +17,7 @@ import { ClusterView } from './cluster-view.js'
 import type { DigestLanes } from './digest-lanes.js'
 import { FactCache } from './fact-cache.js'
 import { FramePool } from './frames.js'
+import { KnownBlocks } from './known-blocks.js'
 import { HEDGE_TOKENS_MAX } from './limits.js'
 import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
@@ -69,7 +70,8 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   }
   const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name })
   const hedges = { tokens: HEDGE_TOKENS_MAX }
-  const shared = { clock, random, view, counters, hedges, onDamage, metadata, sessions }
+  const known = new KnownBlocks()
+  const shared = { clock, random, view, counters, hedges, known, onDamage, metadata, sessions }
   const { lanes } = options
   const parts = { ...shared, frames: new FramePool(), ...(lanes === undefined ? {} : { lanes }) }
   try {

@@ -5,6 +5,7 @@
  * ● A frame is used again only if each of its holders has said that nobody reads it any more. Whoever cannot tell
  * (a replica that was given up may still be sending) abandons it, and it is left to the garbage collector.
  */
+import { allocateAligned } from '@cairn/protocol'
 import { FRAME_BYTES, FRAMES_MAX, SPARE_FRAME_BYTES } from './limits.js'
 
 /** Some units of one body. */
@@ -15,8 +16,8 @@ export class Frame {
   private abandoned = false
 
   /** `pool` gets it back at its end. */
-  constructor(sizeBytes: number, pool?: FramePool) {
-    this.bytes = Buffer.allocUnsafeSlow(sizeBytes)
+  constructor(bytes: Uint8Array, pool?: FramePool) {
+    this.bytes = bytes
     this.pool = pool
   }
 
@@ -42,12 +43,13 @@ export class FramePool {
   private readonly free: Frame[] = []
   private count = 0
 
+  /** A frame begins at a page border: a drive can write it without copying it. */
   take(): Frame {
     const free = this.free.pop()
     if (free !== undefined) return free
-    if (this.count >= FRAMES_MAX) return new Frame(SPARE_FRAME_BYTES)
+    if (this.count >= FRAMES_MAX) return new Frame(Buffer.allocUnsafeSlow(SPARE_FRAME_BYTES))
     this.count++
-    return new Frame(FRAME_BYTES, this)
+    return new Frame(allocateAligned(FRAME_BYTES), this)
   }
 
   /** Called by a frame that nobody holds. */

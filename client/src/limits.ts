@@ -3,6 +3,9 @@
 /** Units of one block held for replicas that have not taken them yet (2 MiB): what a short stall may hide. */
 export const WINDOW_UNITS: number = 32
 
+/** Units of one block that replicas hear of at once: as many as a stream's credit lets them take. */
+export const TELL_UNITS: number = 8
+
 /**
  * Units that every replica must have taken before the first ones are let go. Twice a stream's credit: by then
  * each server has accepted the block's placement, so a stale map can be answered by sending the block again.
@@ -56,6 +59,12 @@ export const HEDGE_MS_UNKNOWN: number = 100
 /** Share of reads that may be hedged, and how many may be saved up: hedges must not double an overload. */
 export const HEDGE_SHARE_MAX: number = 0.1
 export const HEDGE_TOKENS_MAX: number = 20
+
+/** Blocks whose check words are remembered: 512 bytes each for 8 MiB, so 2 MiB for 32 GiB. */
+export const KNOWN_BLOCKS_MAX: number = 4096
+
+/** Blocks from this size on are read from one replica as long as it is well: smaller ones are in memory everywhere. */
+export const AFFINE_BLOCK_BYTES_MIN: number = 256 * 1024
 
 /** A replica that gives nothing for this long gets company whatever the hedge budget says. */
 export const READ_STALL_MS: number = 1000

@@ -3,6 +3,7 @@ import type { BlockId, Clock, DriveId, Random } from '@cairn/protocol'
 import type { ClusterView } from './cluster-view.js'
 import type { DigestLanes } from './digest-lanes.js'
 import type { FramePool } from './frames.js'
+import type { KnownBlocks } from './known-blocks.js'
 import type { MetadataCaller } from './metadata-caller.js'
 import type { SessionKeeper } from './session.js'
 
@@ -56,6 +57,7 @@ export interface ReadParts {
   readonly view: ClusterView
   readonly counters: ClientCounters
   readonly hedges: HedgeBudget
+  readonly known: KnownBlocks
   readonly onDamage: (damage: BlockDamage) => void
 }
 

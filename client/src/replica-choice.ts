@@ -19,15 +19,24 @@ const STATE_PENALTY: Record<Target['state'], number> = {
 /** Costs within this factor of the best count as equal: latencies of equal drives differ by chance. */
 const NEAR_FACTOR = 2
 
+/** Costs within this factor of the best do not outweigh a page cache: a read of a cold drive takes several times as long. */
+const AFFINE_FACTOR = 4
+
 /**
  * The least loaded and nearest of the targets; those whose drives are not up come last. Among equals the one that
- * was read least, so that every replica is read, and found out if it is damaged.
+ * was read least, so that every replica is read, and found out if it is damaged. Large blocks are `affine`: they are
+ * read from the first of their group, whose machine then holds them in memory once, and not from each in turn. (Where
+ * drives share a process, it is also the one that was written through the page cache.)
  */
-export function chooseReplica(targets: readonly Target[]): Target | undefined {
-  const bound = Math.min(...targets.map(costOf)) * NEAR_FACTOR
+export function chooseReplica(
+  targets: readonly Target[],
+  { affine }: { readonly affine: boolean } = { affine: false },
+): Target | undefined {
+  const bound = Math.min(...targets.map(costOf)) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
   let best: Target | undefined
   for (const target of targets) {
     if (costOf(target) > bound) continue
+    if (affine) return target
     if (best === undefined || target.peer.readsBegun < best.peer.readsBegun) best = target
   }
   return best

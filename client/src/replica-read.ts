@@ -62,6 +62,12 @@ export class ReplicaRead {
 
   /** Asks for the next unit. */
   pull(): void {
+    const ready = this.poll()
+    if (ready !== undefined) this.accept(ready)
+    else this.wait()
+  }
+
+  private wait(): void {
     this.iterator?.next().then(
       (result) => this.accept(result),
       (error: unknown) => this.fail(error),
@@ -77,9 +83,7 @@ export class ReplicaRead {
   /** All that was wanted has been taken: only the end of the body may still come. */
   end(): void {
     this.finish()
-    const result = this.poll()
-    if (result === undefined) this.pull()
-    else this.accept(result)
+    this.pull()
   }
 
   private async run(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): Promise<void> {

@@ -4,7 +4,7 @@
  * again from its start.
  */
 import { CairnError, type Unit } from '@cairn/protocol'
-import { RESTARTABLE_UNITS, WINDOW_UNITS } from './limits.js'
+import { RESTARTABLE_UNITS, TELL_UNITS, WINDOW_UNITS } from './limits.js'
 
 /** One replica's place in the window; the body of its PutBlock call. */
 export class UnitCursor implements AsyncIterableIterator<Unit> {
@@ -83,10 +83,11 @@ export class UnitWindow {
   private readonly onMoved: () => void
   private readonly defer: (task: () => void) => void
   private tellDue = false
+  private untoldUnits = 0
 
   /**
-   * `onMoved` is called whenever a replica has taken a unit or has left. Replicas hear of new units by `defer`: of
-   * all that came in one turn at once.
+   * `onMoved` is called whenever a replica has taken a unit or has left. Replicas hear of new units by `defer`, and of
+   * several at once: waking each of them for each unit costs more than a unit's way does.
    */
   constructor(onMoved: () => void, defer: (task: () => void) => void) {
     this.onMoved = onMoved
@@ -130,7 +131,8 @@ export class UnitWindow {
 
   push(unit: Unit): void {
     this.units.push(unit)
-    if (this.tellDue) return
+    this.untoldUnits++
+    if (this.tellDue || (this.untoldUnits < TELL_UNITS && !this.isFull)) return
     this.tellDue = true
     this.defer(this.tell)
   }
@@ -150,6 +152,7 @@ export class UnitWindow {
 
   private readonly tell = (): void => {
     this.tellDue = false
+    this.untoldUnits = 0
     for (const cursor of this.cursors) cursor.advance()
   }
 
