@@ -3,6 +3,11 @@ import type { BlockEntry, BlockId, BlockOwner, SessionId, Unit, UnitSource } fro
 
 /** A file opened on a `Disk`. All lengths and offsets in bytes. */
 export interface DiskFile {
+  /**
+   * Writes go past the page cache: their offset, and the size and the place in memory of each buffer, must be multiples
+   * of DIRECT_BYTES. Durable only after `sync`, like all others.
+   */
+  readonly isDirect?: boolean
   /** Fills `into` from `offset`; returns the bytes read, less than asked only at the end of the file. */
   read(into: Uint8Array, offset: number): Promise<number>
   /** As `read`, but in this turn: for a few bytes that are in memory already. Absent where it cannot be done. */
@@ -16,6 +21,9 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
+/** `createDirect` is `create` for a file that is written past the page cache, where the file system can do that. */
+export type OpenMode = 'read' | 'write' | 'create' | 'createDirect'
+
 /**
  * One folder of a drive: the only way to its files. Paths are relative and at most one folder deep, names are of
  * `[A-Za-z0-9_.-]` (else `InvalidArgument`); the empty path is the drive's own folder. Errors: `DriveFull`;
@@ -23,7 +31,7 @@ export interface DiskFile {
  */
 export interface Disk {
   /** Creates exclusively (`Internal` if it exists) or opens an existing file; `NoSuchBlock` is never thrown here: a missing file is `undefined`. */
-  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile | undefined>
+  open(path: string, mode: OpenMode): Promise<DiskFile | undefined>
   /** Replaces or makes a small file durably: temp file, sync, rename, folder sync. */
   replace(path: string, content: Uint8Array): Promise<void>
   readSmall(path: string): Promise<Uint8Array | undefined>

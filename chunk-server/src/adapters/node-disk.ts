@@ -5,9 +5,9 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { CairnError } from '@cairn/protocol'
+import { allocateAligned, CairnError, DIRECT_BYTES } from '@cairn/protocol'
 import { checkedFolder, checkedPath, folderOfPath } from '../core/disk-path.js'
-import type { Disk, DiskFile } from '../ports.js'
+import type { Disk, DiskFile, OpenMode } from '../ports.js'
 
 /**
  * One buffer up to this size is written in the turn of the call: into the page cache, at 0.2 µs per KiB, where a
@@ -28,8 +28,15 @@ export interface NodeDiskOptions {
 export function createNodeDisk(folder: string, options: NodeDiskOptions): Disk {
   const syncs = options.durability === 'fsync'
   const inside = (path: string): string => (path === '' ? folder : join(folder, path))
+  let probing: Promise<boolean> | undefined
+  async function open(path: string, mode: OpenMode): Promise<DiskFile | undefined> {
+    const file = inside(checkedPath(path))
+    if (mode !== 'createDirect') return openFile(file, mode, syncs)
+    probing ??= syncs ? takesDirect(inside(`${folderOfPath(path)}/${DIRECT_PROBE}`)) : Promise.resolve(false)
+    return openFile(file, (await probing) ? mode : 'create', syncs)
+  }
   const disk: Disk = {
-    open: (path, mode) => openFile(inside(checkedPath(path)), mode, syncs),
+    open,
     replace: (path, content) => replaceFile(disk, checkedPath(path), content),
     readSmall: (path) => readWhole(inside(checkedPath(path))),
     list: (path) => run('list', (done) => fs.readdir(inside(checkedFolder(path)), done)),
@@ -76,17 +83,32 @@ const OPEN_FLAGS = {
   read: fs.constants.O_RDONLY,
   write: fs.constants.O_RDWR,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+  createDirect:
+    fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | (fs.constants.O_DIRECT ?? 0),
 } as const
 
-function openFile(
-  path: string,
-  mode: keyof typeof OPEN_FLAGS,
-  syncs: boolean,
-): Promise<DiskFile | undefined> {
+/** Written and removed once, to see whether the file system takes writes past the page cache. */
+const DIRECT_PROBE = 'direct-probe.tmp'
+
+/** Some file systems refuse at the open, some at the first write, some know nothing of it: all answer EINVAL. */
+function takesDirect(path: string): Promise<boolean> {
+  if (fs.constants.O_DIRECT === undefined) return Promise.resolve(false)
+  const flags = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_DIRECT | fs.constants.O_NOFOLLOW
+  return new Promise((resolve) => {
+    fs.open(path, flags, 0o600, (refused, descriptor) => {
+      if (refused !== null) return resolve(false)
+      fs.write(descriptor, allocateAligned(DIRECT_BYTES), 0, DIRECT_BYTES, 0, (error) => {
+        fs.close(descriptor, () => fs.unlink(path, () => resolve(error === null)))
+      })
+    })
+  })
+}
+
+function openFile(path: string, mode: OpenMode, syncs: boolean): Promise<DiskFile | undefined> {
   return new Promise((resolve, reject) => {
     fs.open(path, OPEN_FLAGS[mode] | fs.constants.O_NOFOLLOW, 0o600, (error, descriptor) => {
-      if (error === null) resolve(new NodeDiskFile(descriptor, syncs))
-      else if (error.code === 'ENOENT' && mode !== 'create') resolve(undefined)
+      if (error === null) resolve(new NodeDiskFile(descriptor, { syncs, isDirect: mode === 'createDirect' }))
+      else if (error.code === 'ENOENT' && (mode === 'read' || mode === 'write')) resolve(undefined)
       else reject(diskError('open', error))
     })
   })
@@ -96,15 +118,17 @@ type Finish = (error: CairnError | undefined) => void
 
 /** A descriptor is closed only after its last running call, lest the kernel gives its number to another file. */
 class NodeDiskFile implements DiskFile {
+  readonly isDirect: boolean
   private readonly descriptor: number
   private readonly syncs: boolean
   private running = 0
   private closed = false
   private whenIdle: (() => void) | undefined
 
-  constructor(descriptor: number, syncs: boolean) {
+  constructor(descriptor: number, how: { readonly syncs: boolean; readonly isDirect: boolean }) {
     this.descriptor = descriptor
-    this.syncs = syncs
+    this.syncs = how.syncs
+    this.isDirect = how.isDirect
   }
 
   read(into: Uint8Array, offset: number): Promise<number> {
@@ -132,7 +156,7 @@ class NodeDiskFile implements DiskFile {
       const ended: Finish = (error) => finish(error, undefined)
       if (buffers.length === 0) ended(undefined)
       else if (only === undefined) this.writeMany(buffers, offset, ended)
-      else if (only.length <= WRITE_NOW_BYTES_MAX) this.writeNow(only, offset, ended)
+      else if (only.length <= WRITE_NOW_BYTES_MAX && !this.isDirect) this.writeNow(only, offset, ended)
       else this.writeOne(only, offset, ended)
     })
   }

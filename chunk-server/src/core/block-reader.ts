@@ -12,10 +12,10 @@ import {
   sameBytes,
   UNIT_BYTES,
   type Unit,
-  type UnitStream,
 } from '@cairn/protocol'
 import type { DamageEvent, IndexedBlock, OpenBlock } from '../ports.js'
 import type { BlockTable } from './block-table.js'
+import { PieceStream, type UnitRange } from './piece-stream.js'
 import {
   align,
   dataStart,
@@ -28,7 +28,6 @@ import {
 } from './record.js'
 import type { SegmentLimits } from './segment-limits.js'
 import type { SegmentSet } from './segment-set.js'
-import { cancelled } from './unit-intake.js'
 import type { WarmBlocks } from './warm-blocks.js'
 import type { WriteState } from './write-state.js'
 
@@ -44,12 +43,6 @@ export interface BlockReaderOptions {
 
 /** Largest read in the turn that wants it: some 6 µs of copying. */
 const READ_NOW_BYTES_MAX = UNIT_BYTES + 4096
-
-/** Units from `first` to before `last`. */
-interface UnitRange {
-  readonly first: number
-  readonly last: number
-}
 
 export class BlockReader {
   private readonly options: BlockReaderOptions
@@ -86,30 +79,15 @@ export class BlockReader {
     return entry
   }
 
-  /** All units of a block, one read of at most `smallBlockBytesMax` at a time. */
-  async *stream(
+  /** Units of a block, one read of at most `readBytesMax` at a time. */
+  stream(
     block: BlockId,
     footer: RecordFooter,
     range: UnitRange,
     signal: AbortSignal | undefined,
-  ): UnitStream {
-    const step = Math.max(1, Math.floor(this.options.limits.smallBlockBytesMax / UNIT_BYTES))
-    let ahead = this.piece(block, footer, {
-      first: range.first,
-      last: Math.min(range.last, range.first + step),
-    })
-    for (let first = range.first; first < range.last; first += step) {
-      const units = await ahead
-      const next = first + step
-      if (next < range.last) {
-        ahead = this.piece(block, footer, { first: next, last: Math.min(range.last, next + step) })
-        ahead.catch(() => undefined)
-      }
-      for (const unit of units) {
-        if (signal?.aborted === true) throw cancelled(signal)
-        yield unit
-      }
-    }
+  ): PieceStream {
+    const pieceUnits = Math.floor(this.options.limits.readBytesMax / UNIT_BYTES)
+    return new PieceStream((piece) => this.piece(block, footer, piece), range, { pieceUnits, signal })
   }
 
   /** The footer of a block, read from its place. */

@@ -27,7 +27,7 @@ import { TOMBSTONES_PER_RECORD_MAX, type Tombstone, tombstoneRecordBytes } from 
 import { SEGMENT_HEADER_BYTES, segmentPath } from './segment-header.js'
 import type { SegmentLimits } from './segment-limits.js'
 import { scanSegment } from './segment-scan.js'
-import { recordBytesOf, type Segment, type SegmentSet } from './segment-set.js'
+import { recordBytesOf, roomFor, type Segment, type SegmentSet } from './segment-set.js'
 import type { StreamWriter } from './stream-writer.js'
 import type { DriveSpace, WriteState } from './write-state.js'
 
@@ -175,7 +175,7 @@ export class Compactor {
   private fits(segment: Segment): boolean {
     if (segment.liveBytes === 0 && segment.tombstoneBytes === 0) return true
     const freeBytes = this.space.freeBytes - this.copiedBytes + this.freedBytes
-    return segment.liveBytes + segment.tombstoneBytes + SLACK_BYTES <= freeBytes
+    return roomFor(segment, this.options.limits) + SLACK_BYTES <= freeBytes
   }
 
   /** Space x age over cost; a sequence is about the time, in ms, at which the segment was begun. */
@@ -320,19 +320,16 @@ export class Compactor {
   private async copyLarge(entry: IndexedBlock, owner: Uint8Array): Promise<void> {
     const { streams, reader } = this.options
     const footer = await reader.readFooter(entry)
-    const units = reader
-      .stream(entry.block, footer, { first: 0, last: footer.checks.length }, undefined)
-      [Symbol.asyncIterator]()
+    const units = reader.stream(entry.block, footer, { first: 0, last: footer.checks.length }, undefined)
     const take = async (): Promise<Unit[]> => {
       const next = await units.next()
       return next.done === true ? [] : [next.value]
     }
     const first = await take()
     const { block, storedAtMs, order } = entry
+    const copied = { block, owner, storedAtMs, order, direct: true }
     const settle = (placement: Placement): void => this.moved(entry, placement)
-    await this.holdingDeletions(entry, (admit) =>
-      streams.write({ block, owner, storedAtMs, order, admit, take, settle }, first),
-    )
+    await this.holdingDeletions(entry, (admit) => streams.write({ ...copied, admit, take, settle }, first))
   }
 
   /** From the turn in which the copy is admitted to its end no deletion of the block begins. */

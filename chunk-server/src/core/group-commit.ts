@@ -14,12 +14,12 @@ import {
   HEADER_BYTES,
   KIND_BLOCK,
   KIND_TOMBSTONES,
-  KIND_VOID,
   noBlock,
   type Tombstone,
   writeFooter,
   writeHeader,
   writeTombstones,
+  writeVoid,
 } from './record.js'
 import type { SegmentLimits } from './segment-limits.js'
 import type { OpenSegment, Segment, SegmentSet } from './segment-set.js'
@@ -68,24 +68,14 @@ const COPY_BYTES_MAX = 32 * 1024
 export async function abandon(
   state: WriteState,
   open: OpenSegment,
-  range: { readonly offset: number; readonly sizeBytes: number },
+  range: { readonly offset: number; readonly sizeBytes: number; readonly page?: Buffer },
 ): Promise<void> {
   const { segment, file } = open
-  const header = Buffer.alloc(HEADER_BYTES)
-  writeHeader(header, 0, {
-    kind: KIND_VOID,
-    ownerBytes: 0,
-    offset: range.offset,
-    salt: segment.salt,
-    block: noBlock,
-    size: range.sizeBytes,
-    syncedTo: segment.appliedTo,
-    order: 0,
-    storedAtMs: 0,
-    ownerCheck: 0,
-  })
+  const { offset, sizeBytes } = range
+  const header = range.page?.fill(0) ?? Buffer.alloc(HEADER_BYTES)
+  writeVoid(header, 0, { offset, sizeBytes, salt: segment.salt, syncedTo: segment.appliedTo })
   try {
-    await state.write(file, [header], range.offset)
+    await state.write(file, [header], offset)
   } catch (error) {
     // No room even for a header: then no whole header of the batch is there either.
     if (!hasCode(error, 'DriveFull')) throw error

@@ -4,7 +4,7 @@
  * ```
  * block record      header | owner | pad | data | pad | footer
  * tombstone record  header | entries of 32 bytes | CRC | pad
- * void record       header only; `size` bytes from its start on were given up
+ * void record       header only; `size` bytes from its start on were given up, or fill up a page
  *
  * header  0 magic "CAIRNREC"   8 format, 9 kind, 10 owner bytes (u16)   12 offset of the record (u32)
  *        16 salt of the segment (8)   24 block id (16)   40 size (u32)   44 synced to (u32)
@@ -26,6 +26,8 @@ import {
   BLOCK_ID_BYTES,
   type BlockId,
   crc32c,
+  DIRECT_BYTES,
+  markVerified,
   UNIT_BYTES,
   type Unit,
   unitCheck,
@@ -77,6 +79,18 @@ export function footerBytes(sizeBytes: number): number {
 export function blockRecordBytes(ownerBytes: number, sizeBytes: number): number {
   return dataStart(ownerBytes) + align(sizeBytes) + footerBytes(sizeBytes)
 }
+
+/**
+ * Size of the void record from `end` to the next page border, where a file is written in whole pages: none at a border,
+ * and a page more where its header would not fit.
+ */
+export function paddingBytes(end: number): number {
+  const left = Math.ceil(end / DIRECT_BYTES) * DIRECT_BYTES - end
+  return left === 0 || left >= HEADER_BYTES ? left : left + DIRECT_BYTES
+}
+
+/** What a block record in whole pages may need beyond its own size: padding before it and behind it. */
+export const PADDING_BYTES_MAX: number = 2 * (DIRECT_BYTES + HEADER_BYTES)
 
 /** Size of a tombstone record. */
 export function tombstoneRecordBytes(count: number): number {
@@ -133,6 +147,22 @@ export function writeHeader(target: Buffer, at: number, header: RecordHeader): v
   writeLong(target, header.storedAtMs, at + 56)
   target.writeUInt32LE(header.ownerCheck, at + 64)
   target.writeUInt32LE(crc32c(target.subarray(at, at + 68)), at + 68)
+}
+
+/** Writes the header of a void record that covers `sizeBytes` from `offset` on. */
+export function writeVoid(
+  target: Buffer,
+  at: number,
+  place: {
+    readonly offset: number
+    readonly sizeBytes: number
+    readonly salt: Uint8Array
+    readonly syncedTo: number
+  },
+): void {
+  const { offset, sizeBytes, salt, syncedTo } = place
+  const none = { ownerBytes: 0, block: noBlock, order: 0, storedAtMs: 0, ownerCheck: 0 }
+  writeHeader(target, at, { ...none, kind: KIND_VOID, offset, salt, size: sizeBytes, syncedTo })
 }
 
 /** The header at `at`, as views of `source`, or `undefined` if there is none that is right. */
@@ -235,7 +265,9 @@ export function verifyUnits(
     const unit = bytes.subarray(at, Math.min(at + UNIT_BYTES, bytes.length))
     const check = place.checks[index]
     if (check === undefined || unitCheck(block, index, unit) !== check) return index
-    units.push({ bytes: unit, check })
+    const verified = { bytes: unit, check }
+    markVerified(verified, block, index)
+    units.push(verified)
   }
   return units
 }

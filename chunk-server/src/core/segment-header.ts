@@ -32,9 +32,12 @@ export function parseSegmentName(name: string): number | undefined {
   return Number.isSafeInteger(sequence) && sequence > 0 ? sequence : undefined
 }
 
-/** The header page. */
-export function encodeSegmentHeader(header: SegmentHeader): Buffer {
-  const page = Buffer.alloc(SEGMENT_HEADER_BYTES)
+/** The header page, in this memory if there is some. */
+export function encodeSegmentHeader(
+  header: SegmentHeader,
+  memory: Buffer = Buffer.allocUnsafe(SEGMENT_HEADER_BYTES),
+): Buffer {
+  const page = memory.subarray(0, SEGMENT_HEADER_BYTES).fill(0)
   page.set(MAGIC, 0)
   page.writeUInt32LE(FORMAT, 8)
   page.writeBigUInt64LE(BigInt(header.sequence), 16)

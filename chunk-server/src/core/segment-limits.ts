@@ -8,11 +8,18 @@ export interface SegmentLimits {
   readonly smallBlockBytesMax: number
   /** A larger block is written in pieces of this size: each costs a hand-over to a thread, and is held meanwhile. */
   readonly pieceBytesMax: number
+  /** A larger block is read in pieces of this size: one is held by its reader while the next one is read. */
+  readonly readBytesMax: number
   /** One write and one sync carry at most this much: bounds the latency of those who wait behind it. */
   readonly batchBytesMax: number
   readonly batchRecordsMax: number
   /** Bytes that may wait for the group commit; more is `Busy`. */
   readonly queuedBytesMax: number
+  /**
+   * Copies of a large block that go through the page cache, of those that drives of one process take: reads find the
+   * first one there; more would only push other things out, at three times the CPU of a write past it.
+   */
+  readonly cachedCopiesMax: number
   /** Blocks that stream at the same time; more wait for a segment. */
   readonly streamsMax: number
   /** Free space below which puts are refused, so that deletes and compaction go on; default 1 % of the drive. */
@@ -43,9 +50,11 @@ export const SEGMENT_LIMITS: SegmentLimits = {
   segmentBytes: 64 * 1024 * 1024,
   smallBlockBytesMax: 4 * UNIT_BYTES,
   pieceBytesMax: 16 * UNIT_BYTES,
+  readBytesMax: 8 * UNIT_BYTES,
   batchBytesMax: 4 * 1024 * 1024,
   batchRecordsMax: 1024,
   queuedBytesMax: 128 * 1024 * 1024,
+  cachedCopiesMax: 1,
   streamsMax: 8,
   reserveBytes: undefined,
   tailEntriesFlush: 4096,

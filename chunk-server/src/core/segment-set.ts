@@ -5,7 +5,7 @@
  */
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import type { Disk, DiskFile, IndexedBlock, IndexedSegment, SegmentCheckpoint } from '../ports.js'
-import { blockRecordBytes, SALT_BYTES } from './record.js'
+import { blockRecordBytes, PADDING_BYTES_MAX, SALT_BYTES } from './record.js'
 import {
   encodeSegmentHeader,
   parseSegmentName,
@@ -104,6 +104,15 @@ export function recordBytesOf(entry: IndexedBlock): number {
   return blockRecordBytes(entry.ownerBytes, entry.sizeBytes)
 }
 
+/** Bytes that copies of all that lives in a segment may take: large blocks may be filled up to whole pages. */
+export function roomFor(
+  { liveBlocks, liveBytes, tombstoneBytes }: Segment,
+  { smallBlockBytesMax }: { readonly smallBlockBytesMax: number },
+): number {
+  const largeBlocks = Math.min(liveBlocks, Math.floor(liveBytes / smallBlockBytesMax))
+  return liveBytes + tombstoneBytes + largeBlocks * PADDING_BYTES_MAX
+}
+
 export class SegmentSet {
   /** By sequence, in no order. */
   readonly all: Map<number, Segment> = new Map()
@@ -127,17 +136,21 @@ export class SegmentSet {
     return this.sequenceMax
   }
 
-  /** Makes a segment, durable with its name. `DriveFull` leaves nothing behind. */
-  async create(): Promise<OpenSegment> {
+  /**
+   * Makes a segment, durable with its name; with aligned memory for its header page, one that is written past the page
+   * cache if the disk can do that. `DriveFull` leaves nothing behind.
+   */
+  async create(page?: Buffer): Promise<OpenSegment> {
     const { disk, random, state, driveId } = this.options
     state.assertWritable()
     const sequence = this.takeSequence()
     const segment = new Segment(sequence, random.bytes(SALT_BYTES))
     const path = segmentPath(sequence)
-    const file = await disk.open(path, 'create')
+    const file = await disk.open(path, page === undefined ? 'create' : 'createDirect')
     if (file === undefined) throw new CairnError('DriveFailed', `cannot create ${path}`)
     try {
-      await state.write(file, [encodeSegmentHeader({ sequence, salt: segment.salt, driveId })], 0)
+      const header = encodeSegmentHeader({ sequence, salt: segment.salt, driveId }, page)
+      await state.write(file, [header], 0)
       await state.sync(file)
       await state.syncFolder(SEGMENT_FOLDER)
     } catch (error) {

@@ -34,13 +34,15 @@ export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
   })
 }
 
-function isStream(units: UnitSource): units is AsyncIterable<Unit> {
+function isStream(units: UnitSource): units is UnitStream {
   return Symbol.asyncIterator in units
 }
 
 /** The same units; a failure of the drive while they flow is noted on it. */
-function notingFailure(units: AsyncIterable<Unit>, drive: ServedDrive): UnitStream {
+function notingFailure(units: UnitStream, drive: ServedDrive): UnitStream {
+  const poll = units.poll?.bind(units)
   return {
+    ...(poll === undefined ? {} : { poll }),
     [Symbol.asyncIterator](): AsyncIterator<Unit> {
       const inner = units[Symbol.asyncIterator]()
       return {

@@ -4,7 +4,7 @@
  */
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import { checkedFolder, checkedPath, folderOfPath } from '../core/disk-path.js'
-import type { Disk, DiskFile } from '../ports.js'
+import type { Disk, DiskFile, OpenMode } from '../ports.js'
 import { type DiskOperation, type FileHost, SimulatedOpenFile } from './simulated-open-file.js'
 import { type CrashChoice, SimulatedFile, SimulatedVolume, type UnsyncedWrite } from './simulated-volume.js'
 
@@ -23,6 +23,8 @@ export interface SimulatedDiskOptions {
   readonly random: Random
   /** Bytes of all files together; unlimited by default. */
   readonly capacityBytes?: number
+  /** False: files cannot be written past the page cache. */
+  readonly takesDirect?: boolean
   /** Each operation takes a random time up to this; 0 (the default) means one deferred turn. */
   readonly latencyMs?: number
 }
@@ -83,16 +85,22 @@ class VolumeDisk implements SimulatedDisk, FileHost {
 
   // Disk.
 
-  async open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile | undefined> {
+  async open(path: string, mode: OpenMode): Promise<DiskFile | undefined> {
     checkedPath(path)
-    const file = await this.perform(mode === 'create' ? 'create' : 'open', path, 0, () => {
-      if (mode === 'create') return this.createFile(path)
+    const isDirect = mode === 'createDirect' && this.options.takesDirect !== false
+    const creates = mode === 'create' || mode === 'createDirect'
+    const file = await this.perform(creates ? 'create' : 'open', path, 0, () => {
+      if (creates) return this.createFile(path)
       const found = this.volume.entries.get(path)
       return found === 'folder' ? undefined : found
     })
     if (file === undefined) return undefined
     this.opened.set(file, (this.opened.get(file) ?? 0) + 1)
-    return new SimulatedOpenFile(this, file, { path, writable: mode !== 'read' })
+    return new SimulatedOpenFile(this, file, {
+      path,
+      writable: mode !== 'read',
+      isDirect,
+    })
   }
 
   async replace(path: string, content: Uint8Array): Promise<void> {

@@ -1,4 +1,4 @@
-import { CairnError, sameBytes } from '@cairn/protocol'
+import { CairnError, DIRECT_BYTES, isAligned, sameBytes } from '@cairn/protocol'
 import type { DiskFile } from '../ports.js'
 import type { SimulatedFile, UnsyncedWrite } from './simulated-volume.js'
 
@@ -29,17 +29,23 @@ export interface FileHost {
 
 /** One opening of a file on a simulated disk. */
 export class SimulatedOpenFile implements DiskFile {
+  readonly isDirect: boolean
   private readonly disk: FileHost
   private readonly file: SimulatedFile
   private readonly path: string
   private readonly writable: boolean
   private closed = false
 
-  constructor(disk: FileHost, file: SimulatedFile, how: { path: string; writable: boolean }) {
+  constructor(
+    disk: FileHost,
+    file: SimulatedFile,
+    how: { path: string; writable: boolean; isDirect: boolean },
+  ) {
     this.disk = disk
     this.file = file
     this.path = how.path
     this.writable = how.writable
+    this.isDirect = how.isDirect
   }
 
   async read(into: Uint8Array, offset: number): Promise<number> {
@@ -53,6 +59,7 @@ export class SimulatedOpenFile implements DiskFile {
 
   async write(buffers: readonly Uint8Array[], offset: number): Promise<void> {
     this.needOpen(true)
+    if (this.isDirect) this.needAligned(buffers, offset)
     const bytes = Buffer.concat(buffers)
     const fits = (): boolean => offset + bytes.length - this.file.content.size <= this.disk.freeBytes()
     const write = fits() ? this.disk.beginWrite(this.file, bytes, offset) : undefined
@@ -108,6 +115,13 @@ export class SimulatedOpenFile implements DiskFile {
   private complete(write: UnsyncedWrite): void {
     this.file.content.write(write.bytes, write.offset)
     write.completed = true
+  }
+
+  /** As the kernel does: EINVAL. */
+  private needAligned(buffers: readonly Uint8Array[], offset: number): void {
+    const isRight = (bytes: Uint8Array): boolean => bytes.length % DIRECT_BYTES === 0 && isAligned(bytes)
+    if (offset % DIRECT_BYTES === 0 && buffers.every(isRight)) return
+    throw new CairnError('DriveFailed', `a direct write of ${this.path} is not aligned`)
   }
 
   private needOpen(writing: boolean): void {

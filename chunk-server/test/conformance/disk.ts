@@ -1,4 +1,5 @@
 /** What every `Disk` promises (see ports.ts). */
+import { allocateAligned, DIRECT_BYTES } from '@cairn/protocol'
 import { expect } from 'chai'
 import type { Disk } from '../../src/ports.js'
 import { codeOf } from './blocks.js'
@@ -43,6 +44,20 @@ export function describeDisk(
       const again = await disk.open('a.seg', 'read')
       expect(await again?.read(Buffer.alloc(10), 95)).to.equal(10)
       await again?.close()
+    })
+
+    it('writes whole pages past the page cache, or as ever where it cannot, and reads them back', async () => {
+      const pages = allocateAligned(3 * DIRECT_BYTES)
+      for (let at = 0; at < pages.length; at++) pages[at] = at % 251
+      const file = await disk.open('a.seg', 'createDirect')
+      await file?.write([pages.subarray(0, DIRECT_BYTES), pages.subarray(DIRECT_BYTES)], DIRECT_BYTES)
+      await file?.write([pages.subarray(0, DIRECT_BYTES)], 0)
+      await file?.sync()
+      await file?.close()
+      const written = Buffer.concat([pages.subarray(0, DIRECT_BYTES), pages])
+      expect(Buffer.from((await disk.readSmall('a.seg')) ?? []).equals(written)).to.equal(true)
+      expect(await disk.list('')).to.deep.equal(['a.seg'])
+      expect(await codeOf(disk.open('a.seg', 'createDirect'))).to.equal('Internal')
     })
 
     it('opens a missing file as undefined and refuses to create an existing one', async () => {

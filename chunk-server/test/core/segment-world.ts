@@ -81,11 +81,13 @@ export class World {
   readonly damage: DamageEvent[] = []
   disk: SimulatedDisk
   index: FragileIndex = new FragileIndex()
-  limits: Partial<SegmentLimits> = TIGHT
+  limits: Partial<SegmentLimits>
   private life = { over: false }
   private opened: SegmentBlockStore | undefined
 
   constructor(seed: number) {
+    // Every other world writes its large blocks past the page cache.
+    this.limits = { ...TIGHT, cachedCopiesMax: seed % 2 }
     this.random = createSeededRandom(seed)
     this.clock = createSimulatedClock(this.random)
     this.disk = createSimulatedDisk({ clock: this.clock, random: this.random, latencyMs: 1 })
