@@ -12,6 +12,9 @@ export const PARSER_HEADER_BYTES_MAX: number = 32 * 1024
 /** Largest body of one PUT, as in S3. */
 export const PUT_BYTES_MAX: number = 5 * 1024 ** 3
 
+/** Bytes of one answer that wait for its socket: few large writes cost less than many small ones. */
+export const ANSWER_QUEUE_BYTES_MAX: number = 512 * 1024
+
 /** Received but not yet consumed bytes of one body at which the socket is paused. */
 export const BODY_QUEUE_BYTES_MAX: number = 256 * 1024
 

@@ -5,6 +5,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import { CairnError, releasePassing } from '@cairn/protocol'
+import { ANSWER_QUEUE_BYTES_MAX } from '../limits.js'
 import type { S3Response } from '../operations/types.js'
 import type { AnswerBatch } from './answer-batch.js'
 
@@ -57,7 +58,8 @@ async function writeStream(
       if (!response.headersSent) writeHead(response, answer, options, undefined)
       const bytes = next.value
       sentBytes += bytes.length
-      if (!response.write(bytes, (error) => release(bytes, error))) await drained(response)
+      const hasRoom = response.write(bytes, (error) => release(bytes, error))
+      if (!hasRoom && response.writableLength >= ANSWER_QUEUE_BYTES_MAX) await drained(response)
     }
   } catch (error) {
     await iterator.return?.()
