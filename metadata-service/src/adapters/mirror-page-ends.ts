@@ -154,8 +154,8 @@ export class PageEnds {
 
   private stepsAt(place: number): number {
     if (this.emptyPages === 0 && this.emptySiblings === 0) return this.steps
-    if (place >= this.root) return 1
-    return Math.min(place === CLASS_BYTES ? ID_STEPS_MAX : STEPS_MAX, 2 ** this.emptySiblings)
+    if (place === CLASS_BYTES) return Math.min(ID_STEPS_MAX, 2 ** (this.emptyPages + this.emptySiblings))
+    return place >= this.root ? 1 : Math.min(STEPS_MAX, 2 ** this.emptySiblings)
   }
 
   /** The byte at `place` behind which the page ends; none if nothing more is expected in this subtree. */
