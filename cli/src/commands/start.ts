@@ -22,6 +22,8 @@ const START: Record<Role, (environment: RoleEnvironment) => Promise<RunningRole>
  */
 const HEAP_GROWTH_PERCENT = 50
 
+const ALIVE_MS = 60_000
+
 /** Resolves when the process has been told to end and everything is closed. A second signal ends it at once. */
 export async function start(
   config: Config,
@@ -34,7 +36,10 @@ export async function start(
   const log = openLog(config.logLevel)
   for (const warning of warnings) log.warn(warning)
   const ended = nextSignal()
-  const running = await Promise.race([START[config.role](createEnvironment(config, log)), ended])
+  // While a role waits for others nothing else may keep the process alive: timers of services do not.
+  const alive = setInterval(() => undefined, ALIVE_MS)
+  const starting = START[config.role](createEnvironment(config, log)).finally(() => clearInterval(alive))
+  const running = await Promise.race([starting, ended])
   if (typeof running === 'string') return
   for (const line of running.lines) say(line)
   const signal = await ended

@@ -3,6 +3,7 @@ import { readServiceAddresses } from '@cairn/metadata-service'
 import { ServiceDirectory } from '@cairn/protocol'
 import { ConfigError } from '../config.js'
 import type { RoleEnvironment } from './environment.js'
+import { EtcdError } from './etcd-error.js'
 import { openEtcdStore } from './etcd-store.js'
 
 /** Pause between two looks when no service runs yet, and how often it is looked. */
@@ -18,16 +19,24 @@ export async function openServiceDirectory(environment: RoleEnvironment): Promis
   if (etcd === undefined) return new ServiceDirectory({ given })
   const directory = new ServiceDirectory({ given, discover: () => discover(environment, etcd) })
   for (let look = 1; directory.addresses.length === 0; look++) {
-    try {
-      await directory.refresh()
-    } catch (error) {
-      const cause = error instanceof Error ? error.cause : undefined
-      if (cause instanceof Error && (cause.name === 'EtcdError' || cause instanceof ConfigError)) throw cause
-      if (look >= LOOKS_MAX) throw error
+    const failure = await tryRefresh(directory)
+    if (failure !== undefined && look >= LOOKS_MAX) throw failure
+    if (failure !== undefined)
       await new Promise<void>((resolve) => environment.clock.setTimer(WAIT_MS, resolve))
-    }
   }
   return directory
+}
+
+/** Why no service is known yet, if that may change; throws what waiting does not mend. */
+async function tryRefresh(directory: ServiceDirectory): Promise<unknown> {
+  try {
+    await directory.refresh()
+    return undefined
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined
+    if (cause instanceof EtcdError || cause instanceof ConfigError) throw cause
+    return error
+  }
 }
 
 /** A connection for one look: it is needed when nobody else can tell. */

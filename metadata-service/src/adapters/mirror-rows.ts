@@ -15,7 +15,11 @@ export const ROW_PREFIXES: readonly StoreKey[] = [
  * Where rows under leases lie. The end of a lease deletes them without an entry, so `head` does not tell of it, and
  * only the store can say whether they are there. Everything else changes by entries alone.
  */
-export const LEASED_RANGES: readonly StoreRange[] = [rangeOfPrefix(Buffer.from('s/'))]
+export const LEASED_RANGES: readonly StoreRange[] = [
+  rangeOfPrefix(Buffer.from('s/')),
+  rangeOfPrefix(Buffer.from('m/service/')),
+  { from: Buffer.from('m/coordinator'), to: Buffer.from('m/coordinator\0') },
+]
 
 /** Whether a read touches one of the ranges. */
 export function touches(read: Read, ranges: readonly StoreRange[]): boolean {

@@ -83,7 +83,8 @@ class FencedAttempt implements KnownAttempt {
 
   async isForeign(): Promise<boolean> {
     const { firstRoute } = this.fence.attempt
-    return firstRoute !== undefined && firstRoute < (await this.boundSince())
+    const boundSince = await this.boundSince()
+    return firstRoute !== undefined && firstRoute < boundSince
   }
 }
 

@@ -1,0 +1,218 @@
+/** Every method of the metadata service that changes something, done again where and when it should not be. */
+
+import type { Attempt, RpcMethod, UploadInfo } from '@cairn/protocol'
+import * as protocol from '@cairn/protocol'
+import { expect } from 'chai'
+import { type PausableService, SeveralServices } from './several-services.js'
+
+type Made = { readonly request: object; readonly method: RpcMethod<object, unknown> }
+
+/** Makes a request in a world with bucket `b`, object `k` and an open upload. */
+type Maker = (world: SeveralServices, at: PausableService, upload: UploadInfo) => Promise<Made>
+
+const of = (method: unknown, request: object): Made => ({
+  method: method as RpcMethod<object, unknown>,
+  request,
+})
+
+async function put(world: SeveralServices, at: PausableService, key: string): Promise<object> {
+  const op = world.op()
+  return {
+    context: { session: world.session, op, poolEpoch: 0, dirtyGroups: [] },
+    bucket: 'b',
+    space: await world.bucketSpace(at),
+    key,
+    map: { pool: 1, slices: [], pages: [] },
+    sizeBytes: 0,
+    etag: 'e',
+    owner: 'o',
+    attributes: {},
+  }
+}
+
+const nameOf = ({ uploadId, key }: UploadInfo): object => ({ bucket: 'b', key, uploadId })
+
+/** Changes of the namespace: each is fenced by its session. */
+const CHANGES: Readonly<Record<string, Maker>> = {
+  CreateBucket: async (world) =>
+    of(protocol.createBucket, { op: world.op(), bucket: 'new', owner: 'o', region: 'r' }),
+  DeleteBucket: async (world) => of(protocol.deleteBucket, { op: world.op(), bucket: 'empty' }),
+  SetBucketVersioning: async (world) =>
+    of(protocol.setBucketVersioning, { op: world.op(), bucket: 'b', versioning: 'enabled' }),
+  SetBucketConfiguration: async (world) =>
+    of(protocol.setBucketConfiguration, {
+      op: world.op(),
+      bucket: 'b',
+      kind: 'cors',
+      document: Buffer.from('1'),
+    }),
+  PutObject: async (world, at) => of(protocol.putObject, await put(world, at, 'fresh')),
+  DeleteObjects: async (world) =>
+    of(protocol.deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }),
+  CopyObject: async (world) =>
+    of(protocol.copyObject, {
+      context: { session: world.session, op: world.op(), poolEpoch: 0, dirtyGroups: [] },
+      source: { bucket: 'b', key: 'k', etag: 'e' },
+      bucket: 'b',
+      key: 'copy',
+      owner: 'o',
+    }),
+  SetObjectTags: async (world) =>
+    of(protocol.setObjectTags, { op: world.op(), bucket: 'b', key: 'k', tags: [{ key: 'a', value: 'b' }] }),
+  CreateUpload: async (world) =>
+    of(protocol.createUpload, { op: world.op(), bucket: 'b', key: 'up', owner: 'o', attributes: {} }),
+  PutPart: async (world, at, upload) => {
+    const {
+      space: _space,
+      key: _key,
+      owner: _owner,
+      attributes: _attributes,
+      ...rest
+    } = (await put(world, at, 'up')) as Record<string, unknown>
+    return of(protocol.putPart, { ...rest, ...nameOf(upload), partNumber: 1 })
+  },
+  FreezeUpload: async (world, _at, upload) =>
+    of(protocol.freezeUpload, { ...nameOf(upload), op: world.op() }),
+  ThawUpload: async (world, _at, upload) => of(protocol.thawUpload, { ...nameOf(upload), op: world.op() }),
+  AbortUpload: async (world, _at, upload) => of(protocol.abortUpload, { ...nameOf(upload), op: world.op() }),
+  CompleteUpload: async (world, at, upload) => {
+    const op = world.op()
+    await world.call(at, protocol.freezeUpload, { ...nameOf(upload), op } as never)
+    return of(protocol.completeUpload, {
+      context: { session: world.session, op, poolEpoch: 0, dirtyGroups: [] },
+      ...nameOf(upload),
+      map: { pool: 1, slices: [], pages: [] },
+      sizeBytes: 0,
+      etag: 'e',
+      parts: [{ firstNumber: 1, count: 1, sizeBytes: 0 }],
+      listHash: 'h',
+    })
+  },
+}
+
+/** What needs no fence, and why. */
+const WITHOUT_FENCE: Readonly<Record<string, string>> = {
+  OpenSession: 'each opens a session of its own, which its lease ends',
+  RenewSession: 'a lease that runs may be renewed at any time',
+  CloseSession: 'a session id is never drawn twice',
+  MoveSession: 'raises the route; whoever holds an older one moves again',
+  RegisterServer: 'says what is so; the next registration corrects it',
+  Heartbeat: 'kept in memory only',
+  ReportBlocks: 'only has blocks looked at',
+  StartCheck: 'reads only',
+  GetCheck: 'reads only',
+  AcceptRestore: 'names the incarnation that it accepts',
+  ChangeDrives: 'says which state is wanted',
+  ...Object.fromEntries(
+    ['GetClusterMap', 'GetBucket', 'ListBuckets', 'GetBucketConfiguration', 'GetObject', 'ListObjects']
+      .concat(['ListVersions', 'GetUpload', 'ListParts', 'ListUploads', 'GetStatus'])
+      .map((name) => [name, 'reads only']),
+  ),
+}
+
+interface Stage {
+  readonly world: SeveralServices
+  readonly a: PausableService
+  readonly b: PausableService
+  readonly made: Made
+  readonly since: number
+}
+
+async function stage(maker: Maker): Promise<Stage> {
+  const world = new SeveralServices()
+  const a = await world.run(world.start('a'))
+  const b = await world.run(world.start('b'))
+  await world.run(world.addDrive([a, b]))
+  await world.run(world.open(a))
+  await world.run(world.bucket(a))
+  await world.run(world.bucket(a, 'empty'))
+  await world.run(world.call(a, protocol.putObject, (await world.run(put(world, a, 'k'))) as never))
+  const creation = { op: world.op(), bucket: 'b', key: 'up', owner: 'o', attributes: {} }
+  const upload = await world.run(world.call(a, protocol.createUpload, creation))
+  const since = world.clock.wallMicros()
+  return { world, a, b, made: await world.run(maker(world, a, upload)), since }
+}
+
+/** The outcome in a word: the code of the error, or `done`. */
+function send({ world, made }: Stage, at: PausableService, attempt: Attempt): Promise<string> {
+  const answer = world.call(at, made.method, { ...made.request, attempt })
+  return world.run(answer).then(
+    () => 'done',
+    (error: { code?: string }) => error.code ?? 'error',
+  )
+}
+
+/** Every row of the namespace. */
+async function contentOf({ world }: Stage): Promise<string[]> {
+  const { results } = await world.run(
+    world.store.read(
+      ['b', 'g', 'o', 'p', 'r', 'u', 'v'].map((first) => ({
+        kind: 'scan',
+        range: { from: Buffer.from(first), to: Buffer.from(`${first}~`) },
+        limit: 1000,
+      })),
+    ),
+  )
+  return results
+    .flat()
+    .map(({ key, value }) => `${Buffer.from(key).toString('hex')} ${Buffer.from(value).toString('hex')}`)
+}
+
+describe('changes that are repeated', () => {
+  it('are all known to this table', () => {
+    const methods = Object.values(protocol as Record<string, unknown>).filter(
+      (value): value is { number: number; name: string } =>
+        typeof value === 'object' && value !== null && 'request' in value && 'response' in value,
+    )
+    const names = methods.filter(({ number }) => number < 100).map(({ name }) => name)
+    const known = [...Object.keys(CHANGES), ...Object.keys(WITHOUT_FENCE)]
+    expect(names.filter((name) => !known.includes(name))).to.deep.equal([])
+  })
+
+  for (const [name, maker] of Object.entries(CHANGES)) {
+    const move = (on: Stage): Promise<unknown> =>
+      on.world.run(on.world.call(on.b, protocol.moveSession, { session: on.world.session, route: 1 }))
+
+    it(`${name}: the same request does nothing at another service`, async () => {
+      const on = await stage(maker)
+      const first = await send(on, on.a, { route: 1, sinceMicros: on.since })
+      const before = await contentOf(on)
+      expect(await send(on, on.b, { route: 1, sinceMicros: on.since })).to.be.oneOf([first, 'SessionMoved'])
+      expect(await contentOf(on)).to.deep.equal(before)
+    })
+
+    it(`${name}: the same request does nothing at the same service`, async () => {
+      const on = await stage(maker)
+      const first = await send(on, on.a, { route: 1, sinceMicros: on.since })
+      const before = await contentOf(on)
+      expect(await send(on, on.a, { route: 1, sinceMicros: on.since })).to.equal(first)
+      expect(await contentOf(on)).to.deep.equal(before)
+    })
+
+    it(`${name}: an attempt that comes after its session was moved does nothing`, async () => {
+      const on = await stage(maker)
+      await move(on)
+      const before = await contentOf(on)
+      await send(on, on.a, { route: 1, sinceMicros: on.since })
+      expect(await contentOf(on)).to.deep.equal(before)
+    })
+
+    it(`${name}: a repeat after a move has the first result`, async () => {
+      const on = await stage(maker)
+      const first = await send(on, on.a, { route: 1, sinceMicros: on.since })
+      await move(on)
+      const before = await contentOf(on)
+      const outcome = await send(on, on.b, { route: 2, firstRoute: 1, sinceMicros: on.since })
+      expect(outcome).to.equal(first)
+      expect(await contentOf(on)).to.deep.equal(before)
+    })
+
+    it(`${name}: does nothing once the lease of its session has ended`, async () => {
+      const on = await stage(maker)
+      await on.world.clock.advance(11_000)
+      const before = await contentOf(on)
+      await send(on, on.b, { route: 1, sinceMicros: on.since })
+      expect(await contentOf(on)).to.deep.equal(before)
+    })
+  }
+})
