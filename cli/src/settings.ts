@@ -171,6 +171,7 @@ export interface Settings {
   readonly scrubSeconds: number
   readonly suspectSeconds: number
   readonly deadSeconds: number
+  readonly rebalance: 'auto' | 'command'
   readonly journal: JournalMode
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
@@ -330,6 +331,12 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     'silence after which a drive counts as dead and others take its place',
     600,
     whole(1, SECONDS_MAX),
+  ),
+  rebalance: setting(
+    'CAIRN_REBALANCE',
+    'use of new drives: auto (once they have been up for CAIRN_SUSPECT_SECONDS), or only by command',
+    'auto',
+    choice<'auto' | 'command'>(['auto', 'command']),
   ),
   journal: setting(
     'CAIRN_JOURNAL',

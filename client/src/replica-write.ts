@@ -36,6 +36,8 @@ export interface ReplicaWriteOptions {
   readonly bell: Bell
   /** Drives of the group that have it already. */
   readonly held?: readonly DriveId[]
+  /** Targets are waited for at least so long after a quorum; nothing unless given. */
+  readonly graceMsMin?: number
 }
 
 export class ReplicaWrite {
@@ -130,6 +132,7 @@ export class ReplicaWrite {
     let longestMs = 0
     for (const { peer, state } of targets) {
       if (state === 'suspect') continue
+      longestMs = Math.max(longestMs, this.options.graceMsMin ?? 0)
       const p99Ms = peer.writes.quantile(0.99) ?? 0
       const graceMs = Math.max(REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR * p99Ms)
       longestMs = Math.max(longestMs, Math.min(REPLICA_GRACE_MS_MAX, graceMs))

@@ -11,7 +11,7 @@ import {
 } from '@cairn/protocol'
 import { BlockReader } from './block-reader.js'
 import type { GroupView, Target } from './cluster-view.js'
-import { STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from './limits.js'
+import { REPLICA_GRACE_MS_MAX, STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from './limits.js'
 import type { ClientParts } from './parts.js'
 import { type BlockFacts, ReplicaWrite } from './replica-write.js'
 import type { WriterSession } from './session.js'
@@ -143,7 +143,9 @@ async function copyTo(
   const units = to.lacking.length === 0 ? [] : await readBack(parts, scope, stored)
   const { block, owner } = stored
   const { group, held } = to
-  const write = new ReplicaWrite({ parts, group, block, owner, bell: new Bell(), held })
+  // Those that hold it make a quorum already: the copies, for which this is done, need time of their own.
+  const graceMsMin = REPLICA_GRACE_MS_MAX
+  const write = new ReplicaWrite({ parts, group, block, owner, bell: new Bell(), held, graceMsMin })
   write.facts = stored
   write.start(to.lacking, () => units)
   await write.settled()

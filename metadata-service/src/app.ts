@@ -70,6 +70,8 @@ export interface MetadataServiceOptions {
   /** Silence after which a drive is suspect, and dead; 30 and 600 unless given. */
   readonly suspectSeconds?: number
   readonly deadSeconds?: number
+  /** Unused drives are used once they have been up for so long; only by command if absent. */
+  readonly joinSeconds?: number
   /** Store entries under way at once; 1 unless given, for a store that takes one at a time anyway. */
   readonly entriesInFlight?: number
   readonly log?: ServiceLog
@@ -178,8 +180,14 @@ class Service implements MetadataService {
     const { states, identity } = this
     this.standing = this.createStanding()
     const { coordinator } = this.standing
-    const destructionMs = (): number => coordinator.destructionMs()
-    this.drives = createDriveCaller({ cluster, network, identity, states, destructionMs })
+    this.drives = createDriveCaller({
+      cluster,
+      network,
+      identity,
+      states,
+      destructionMs: () => coordinator.destructionMs(),
+      formerHolders: (pool, group) => this.upkeep.formerHolders(pool, group),
+    })
     this.safeMode = new SafeMode({
       clock,
       cluster,
@@ -194,6 +202,7 @@ class Service implements MetadataService {
       cluster,
       states,
       scrubSeconds: options.scrubSeconds ?? SCRUB_SECONDS,
+      ...(options.joinSeconds === undefined ? {} : { joinSeconds: options.joinSeconds }),
       safeMode: this.safeMode,
       isCoordinator: () => coordinator.isCoordinator(),
       onMembership: () => log?.info({ drives: cluster.known.drives }, 'drives have changed state'),

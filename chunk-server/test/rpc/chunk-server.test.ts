@@ -138,6 +138,29 @@ describe('ChunkServer', () => {
       for (const code of await Promise.all(calls.map(codeOf))) expect(code).to.equal('InvalidArgument')
     }))
 
+  it('refuses deletions by an older placement than a list or a write has named', () =>
+    run(async () => {
+      await open()
+      await put(blockId(1, 1), 5, 0)
+      const drive = driveId(0)
+      const blocks = [blockId(1, 1)]
+      const remove = (epoch?: number): Promise<unknown> =>
+        peer.call(
+          deleteBlocks,
+          { drive, blocks, ...(epoch === undefined ? {} : { placedBy: { pool: 1, epoch } }) },
+          call,
+        )
+      const list = (epoch: number): Promise<unknown> =>
+        peer.call(listBlocks, { drive, limit: 9, withOwner: false, placedBy: { pool: 1, epoch } }, call)
+      expect(await codeOf(remove(4))).to.equal('StaleClusterMap')
+      await list(6)
+      expect(await codeOf(remove(5))).to.equal('StaleClusterMap')
+      expect(await codeOf(list(5))).to.equal('StaleClusterMap')
+      await remove(6)
+      const { response } = await peer.call(listBlocks, { drive, limit: 9, withOwner: false }, call)
+      expect(response.blocks).to.deep.equal([])
+    }))
+
   it('refuses writes by an older epoch than any of its drives has seen, also after a restart', () =>
     run(async () => {
       await open()

@@ -88,6 +88,7 @@ async function startMetadata(
     scrubSeconds: config.scrubSeconds,
     suspectSeconds: config.suspectSeconds,
     deadSeconds: config.deadSeconds,
+    ...(config.rebalance === 'auto' ? { joinSeconds: config.suspectSeconds } : {}),
     replicas: replicasOf(config),
     drivesExpected: driveCount(config),
     log,

@@ -52,6 +52,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     scrubSeconds: config.scrubSeconds,
     suspectSeconds: config.suspectSeconds,
     deadSeconds: config.deadSeconds,
+    ...(config.rebalance === 'auto' ? { joinSeconds: config.suspectSeconds } : {}),
     replicas,
     drivesExpected: replicas,
   })

@@ -22,7 +22,16 @@ describe('admin paths', () => {
     const admin = {
       status: async () => {
         note('status')
-        return { epoch: 1 }
+        const member = { id: 'c1', address: 'h:1', zone: '', rack: '', host: 'h' }
+        const drives = [
+          { id: 'd1', server: 'c1', state: 'up', path: '/d' },
+          { id: 'd2', server: 'c2', state: 'up', path: '/d' },
+        ]
+        return { epoch: 1, members: [member], drives, moves: { positionsLeft: 7 } }
+      },
+      changeDrives: async (request: { action: string; force: boolean }) => {
+        note(JSON.stringify(request))
+        if (request.action === 'remove') throw new CairnError('PreconditionFailed', 'it holds groups')
       },
       startCheck: async ({ deep }: { deep: boolean }) => {
         note(`start ${deep}`)
@@ -66,12 +75,35 @@ describe('admin paths', () => {
   }
 
   it('answer the root account', async () => {
-    expect((await ask('GET', 'status')).json()).to.deep.equal({ epoch: 1 })
+    expect((await ask('GET', 'status')).json().epoch).to.equal(1)
     expect((await ask('POST', 'check?deep=false')).json()).to.deep.equal({ check: 'c1' })
     expect((await ask('GET', 'check?check=c1')).statusCode).to.equal(200)
     expect((await ask('DELETE', 'check')).statusCode).to.equal(200)
     expect((await ask('POST', 'restore/accept?incarnation=i1')).statusCode).to.equal(200)
     expect(calls).to.deep.equal(['status', 'start false', '{"check":"c1"}', '{"cancel":true}', 'accept i1'])
+  })
+
+  it('show nodes with their drives, drives, and what moves', async () => {
+    const { nodes } = (await ask('GET', 'nodes')).json()
+    expect(nodes).to.have.length(1)
+    expect(nodes[0].drives.map(({ id }: { id: string }) => id)).to.deep.equal(['d1'])
+    expect((await ask('GET', 'drives')).json().drives).to.have.length(2)
+    expect((await ask('GET', 'rebalance')).json()).to.deep.equal({ positionsLeft: 7 })
+  })
+
+  it('take wishes for nodes and drives, and refuse with the reason', async () => {
+    expect((await ask('POST', 'nodes?action=drain&node=c1&force=true')).statusCode).to.equal(200)
+    expect((await ask('POST', 'drives?action=replace&drive=d1&by=d2')).statusCode).to.equal(200)
+    expect((await ask('POST', 'rebalance')).statusCode).to.equal(200)
+    const refused = await ask('POST', 'drives?action=remove&drive=d1')
+    expect(refused.statusCode).to.equal(409)
+    expect(refused.json().message).to.equal('it holds groups')
+    expect((await ask('POST', 'drives?action=explode&drive=d1')).statusCode).to.equal(404)
+    expect(calls.slice(0, 3)).to.deep.equal([
+      '{"action":"drain","drives":[],"servers":["c1"],"force":true}',
+      '{"action":"replace","drives":["d1","d2"],"servers":[],"force":false}',
+      '{"action":"rebalance","drives":[],"servers":[],"force":false}',
+    ])
   })
 
   it('refuse everybody else, on loopback too', async () => {
@@ -139,8 +171,9 @@ describe('admin paths', () => {
     await app.ready()
     for (const { method, url } of routes) {
       calls.length = 0
-      const headers = signed({})(method, new URL(`http://${HOST}${url}`))
-      await app.inject({ method: method as 'GET', url, headers })
+      const path = `${url}?action=drain`
+      const headers = signed({})(method, new URL(`http://${HOST}${path}`))
+      await app.inject({ method: method as 'GET', url: path, headers })
       expect(calls, `${method} ${url}`).to.have.lengthOf(1)
     }
   })

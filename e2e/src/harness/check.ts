@@ -23,7 +23,12 @@ export interface FsckRun {
 export interface DriveStatus {
   readonly id: string
   readonly state: string
+  readonly server: string
   readonly path: string
+  /** Groups that it holds, gets and gives away. */
+  readonly positions: number
+  readonly joining: number
+  readonly leaving: number
   readonly report?: {
     readonly blockCount: number
     readonly damagedBlocks?: number
@@ -43,12 +48,24 @@ export interface StatusReport {
     readonly bytesRepaired: number
     readonly comparing: boolean
   }
+  readonly moves: {
+    readonly rebalancing: boolean
+    readonly positionsMoving: number
+    readonly positionsLeft: number
+    readonly positionsMoved: number
+    readonly stuck?: string
+  }
 }
 
 /** Runs the command with the data folder and the port of this server. */
 export function cairnOf(server: Server, ...args: readonly string[]): Promise<RunResult> {
   const { port } = new URL(server.endpoint)
-  const env = { CAIRN_DATA_DIR: server.dataDir, CAIRN_PORT: port }
+  const env = {
+    CAIRN_DATA_DIR: server.dataDir,
+    CAIRN_PORT: port,
+    CAIRN_ROOT_ACCESS_KEY: server.accessKey,
+    CAIRN_ROOT_SECRET_KEY: server.secretKey,
+  }
   return run(process.execPath, [CAIRN, ...args], { env })
 }
 

@@ -22,6 +22,8 @@ export interface Cluster {
   readonly metadata: ServiceProcess
   readonly chunkServers: readonly ServiceProcess[]
   readonly gateways: readonly Server[]
+  /** Starts one more chunk server with one drive. */
+  addChunkServer(): Promise<ServiceProcess>
   stop(): Promise<void>
 }
 
@@ -50,11 +52,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const metadata = await startService('metadata', 'metadata', options, secret)
   const shared = { ...secret, CAIRN_METADATA: metadata.rpcAddress }
   const chunkServers: ServiceProcess[] = []
-  for (let index = 1; index <= options.chunkServers; index++) {
-    chunkServers.push(
-      await startService('chunk', `chunk-${index}`, options, { ...shared, CAIRN_DRIVES: '1' }),
-    )
+  const addChunkServer = async (): Promise<ServiceProcess> => {
+    const name = `chunk-${chunkServers.length + 1}`
+    const server = await startService('chunk', name, options, { ...shared, CAIRN_DRIVES: '1' })
+    chunkServers.push(server)
+    return server
   }
+  for (let index = 1; index <= options.chunkServers; index++) await addChunkServer()
   const root = {
     CAIRN_ROOT_ACCESS_KEY: 'cluster-root',
     CAIRN_ROOT_SECRET_KEY: randomBytes(20).toString('hex'),
@@ -75,6 +79,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     metadata,
     chunkServers,
     gateways,
+    addChunkServer,
     async stop() {
       for (const server of [...gateways, ...chunkServers, metadata]) await server.stop()
     },

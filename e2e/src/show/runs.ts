@@ -9,11 +9,13 @@ import { showEtcdScale } from './etcd-scale.js'
 import { showFaults } from './faults.js'
 import { showFigures } from './figures.js'
 import { showFullDrive } from './full-drive.js'
+import { showGrowDrain } from './grow-drain.js'
 import { showHeal } from './heal.js'
 import { showKeys } from './keys.js'
 import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
 import { showMemory } from './memory.js'
+import { showMovingGroups } from './moving-groups.js'
 import { showPause } from './pause.js'
 import { showPowerCut } from './power-cut.js'
 import { showRaces } from './races.js'
@@ -40,11 +42,13 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['faults', (report) => showFaults(report)],
   ['figures', showFigures],
   ['full-drive', (report) => showFullDrive(report)],
+  ['grow-drain', (report) => showGrowDrain(report)],
   ['heal', (report) => showHeal(report)],
   ['keys', showKeys],
   ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
   ['large-file', (report) => showLargeFile(report)],
   ['memory', showMemory],
+  ['moving-groups', (report) => showMovingGroups(report)],
   ['pause', showPause],
   ['power-cut', (report) => showPowerCut(report)],
   ['races', (report) => showRaces(report)],

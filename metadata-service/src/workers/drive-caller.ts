@@ -11,6 +11,7 @@ import {
   findBlocks,
   formatId,
   getBlock,
+  groupOf,
   type HandshakeIdentity,
   hasCode,
   hashBlock,
@@ -51,6 +52,8 @@ export interface DriveCallerOptions {
   readonly states?: DriveStates
   /** Longest deadline of a call that destroys; throws when nothing may be destroyed now. */
   destructionMs?(): number
+  /** Drives that may hold blocks of a group though it is no longer theirs. */
+  formerHolders?(pool: number, group: number): readonly DriveId[]
 }
 
 /** All ports of the workers over RPC; `close` ends its connections. */
@@ -76,7 +79,8 @@ class RpcDriveCaller implements DriveCaller {
     if (pool === undefined) return { freedBytes: 0, unfinished: new Set(blocks.map(formatId)) }
     const byDrive = new Map<DriveId, BlockId[]>()
     for (const block of blocks) {
-      for (const drive of holdersOf(map, pool, block)) {
+      const former = this.options.formerHolders?.(poolId, groupOf(block)) ?? []
+      for (const drive of new Set([...holdersOf(map, pool, block), ...former])) {
         const list = byDrive.get(drive)
         if (list === undefined) byDrive.set(drive, [block])
         else list.push(block)

@@ -72,6 +72,8 @@ export class RepairCoordinator {
   /** Drives that held groups then, or have been filled group by group since. */
   private comparedHolders = new Set<DriveId>()
   private debtsDueAtMs = 0
+  /** Groups have changed hands: others may follow at once. */
+  private hasMoved = false
   private retryMs = RETRY_MS
 
   constructor(options: RepairCoordinatorOptions) {
@@ -110,8 +112,15 @@ export class RepairCoordinator {
     await this.worker.drain(signal)
   }
 
-  /** One look at debts and drives; compares what is due. `repair` must run meanwhile. */
+  /** Looks at debts and drives, and compares what is due as long as groups move. `repair` must run meanwhile. */
   async compareDue(signal: AbortSignal): Promise<void> {
+    do {
+      this.hasMoved = false
+      await this.compareOnce(signal)
+    } while (this.hasMoved && !signal.aborted)
+  }
+
+  private async compareOnce(signal: AbortSignal): Promise<void> {
     const { store, cluster, clock } = this.options
     const map = await cluster.current()
     const debts = await readDebts(store)
@@ -201,6 +210,7 @@ export class RepairCoordinator {
     if (groups.size === 0) return
     this.debtsDueAtMs = this.options.clock.monotonicMs()
     await this.options.onWhole?.({ pool: id, epoch, groups })
+    this.hasMoved = true
   }
 
   private noteCompared(

@@ -26,8 +26,8 @@ import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveInspector, DriveMender } from '../ports-blocks.js'
 
 /** A drive of which something had to stay is looked at again after this pause; it doubles. */
-const RETRY_MS = 10_000
-const RETRY_MS_MAX = 3_600_000
+const RETRY_MS = 5_000
+const RETRY_MS_MAX = 60_000
 
 export interface StrayWorkerOptions {
   readonly clock: Clock
@@ -85,6 +85,14 @@ export class StrayWorker {
     if (pool === undefined || others.length > 0) return
     const everything = Array.from({ length: GROUPS_PER_POOL }, (_, group) => group)
     for (const { id } of drives) this.note(pool.id, id, everything)
+  }
+
+  /** Drives that may still hold blocks of a group that is no longer theirs: what is freed is freed there too. */
+  formerHolders(pool: number, group: number): DriveId[] {
+    const drives = [...(this.visits.get(pool) ?? [])]
+    return drives
+      .filter(([drive, { groups }]) => groups.has(group) && this.options.answers(drive))
+      .map(([drive]) => drive)
   }
 
   /** Looks at every drive that is due and answers. */

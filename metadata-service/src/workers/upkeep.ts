@@ -145,6 +145,11 @@ export class Upkeep {
     ]
   }
 
+  /** Drives that may hold blocks of a group though it is no longer theirs. */
+  formerHolders(pool: number, group: number): DriveId[] {
+    return this.strays.formerHolders(pool, group)
+  }
+
   /** Sums since the start; pending garbage as of the last run. */
   get status(): UpkeepStatus {
     const { straysDeleted } = this.strays.done
