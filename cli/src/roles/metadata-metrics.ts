@@ -73,6 +73,18 @@ const READINGS: readonly Reading[] = [
     'Copies that failed; they are tried again.',
     (status) => status.upkeep.repair.failures,
   ],
+  [
+    'cairn_positions_to_move',
+    'gauge',
+    'Copies of groups that are to change hands.',
+    (status) => status.upkeep.moves.positionsLeft,
+  ],
+  [
+    'cairn_strays_deleted_total',
+    'counter',
+    'Copies freed on drives that need not have them any more.',
+    (status) => status.upkeep.moves.straysDeleted,
+  ],
   ['cairn_cluster_map_epoch', 'gauge', 'Epoch of the cluster map.', (status) => status.map.epoch],
   [
     'cairn_coordinator',

@@ -13,7 +13,9 @@ import type { DriveStates } from './drive-states.js'
 /** In the order of the map. */
 export function summarizeDrives(cluster: ClusterState, states: DriveStates): DriveSummary[] {
   const { heartbeats } = cluster
-  const counts = countPositions(cluster.known.pools)
+  const counts = cluster.known.pools.map(countPositions)
+  const sum = (of: keyof PositionCounts, id: DriveId): number =>
+    counts.reduce((total, each) => total + (each[of].get(id) ?? 0), 0)
   return cluster.known.drives.map((drive) => {
     const { id, server } = drive
     const report = heartbeats.ofDrive(id)?.report
@@ -23,9 +25,9 @@ export function summarizeDrives(cluster: ClusterState, states: DriveStates): Dri
       server,
       state: stateOf(drive, states),
       path: cluster.drives.get(id)?.path ?? '',
-      positions: counts.held.get(id) ?? 0,
-      leaving: counts.leaving.get(id) ?? 0,
-      joining: counts.joining.get(id) ?? 0,
+      positions: sum('held', id),
+      leaving: sum('leaving', id),
+      joining: sum('joining', id),
       drain: cluster.drives.get(id)?.drain !== undefined,
       ...(silentMs === undefined ? {} : { silentMs: Math.floor(silentMs) }),
       ...(report === undefined ? {} : { report }),
@@ -44,17 +46,26 @@ interface PositionCounts {
   readonly joining: Map<DriveId, number>
 }
 
-function countPositions(pools: readonly Pool[]): PositionCounts {
-  const counts: PositionCounts = { held: new Map(), leaving: new Map(), joining: new Map() }
-  const add = (to: Map<DriveId, number>, drive: DriveId | undefined, count = 1): void => {
-    if (drive !== undefined) to.set(drive, (to.get(drive) ?? 0) + count)
+/** A pool is never changed in place: what was counted once stays right. */
+const counted = new WeakMap<Pool, PositionCounts>()
+
+function countPositions(pool: Pool): PositionCounts {
+  const known = counted.get(pool)
+  if (known !== undefined) return known
+  const counts = { held: positionsOf(pool), leaving: new Map(), joining: new Map() } satisfies PositionCounts
+  const add = (to: Map<DriveId, number>, drive: DriveId | undefined): void => {
+    if (drive !== undefined) to.set(drive, (to.get(drive) ?? 0) + 1)
   }
-  for (const pool of pools) {
-    for (const [drive, count] of positionsOf(pool)) add(counts.held, drive, count)
-    for (const { leaver, joiner } of changesOf(pool)) {
-      add(counts.leaving, leaver)
-      add(counts.joining, joiner)
-    }
+  for (const { leaver, joiner } of changesOf(pool)) {
+    add(counts.leaving, leaver)
+    add(counts.joining, joiner)
   }
+  counted.set(pool, counts)
   return counts
+}
+
+/** Positions of a pool that change hands now. */
+export function countMoving(pool: Pool): number {
+  if (pool.next === undefined) return 0
+  return [...countPositions(pool).joining.values()].reduce((total, count) => total + count, 0)
 }

@@ -6,6 +6,7 @@ import { type Clock, changesOf, type DriveId, type MoveReport } from '@cairn/pro
 import type { ClusterState } from '../core/cluster-state.js'
 import type { RegisteredDrives } from '../core/drive-registration.js'
 import type { DriveStates } from '../core/drive-states.js'
+import { countMoving } from '../core/drive-summaries.js'
 import { type MembershipStep, planMembership, type WholeGroups } from '../core/membership.js'
 import type { KeyValueStore } from '../ports.js'
 
@@ -39,7 +40,7 @@ export class MembershipWorker {
 
   get report(): Omit<MoveReport, 'straysDeleted'> {
     const { cluster, clock } = this.options
-    const positionsMoving = cluster.known.pools.reduce((sum, pool) => sum + changesOf(pool).length, 0)
+    const positionsMoving = cluster.known.pools.reduce((sum, pool) => sum + countMoving(pool), 0)
     const since = this.movingSinceMs
     return {
       rebalancing: cluster.isRebalancing,
