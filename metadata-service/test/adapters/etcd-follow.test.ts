@@ -1,8 +1,11 @@
+import { PassThrough } from 'node:stream'
 import { hasCode } from '@cairn/protocol'
 import { expect } from 'chai'
 import type { EtcdEntryStore } from '../../src/adapters/etcd-entry-store.js'
+import { type FollowOptions, followEtcd } from '../../src/adapters/etcd-follow.js'
+import { EtcdKeys } from '../../src/adapters/etcd-keys.js'
 import type { SourceChange } from '../../src/ports-mirror.js'
-import { bytes, put, range, text } from '../conformance/subject.js'
+import { bytes, createWorld, put, range, text } from '../conformance/subject.js'
 import { openEtcdSubject, useEtcd } from '../support/etcd-subject.js'
 
 /** One entry as the batcher writes them. */
@@ -152,6 +155,46 @@ describe('following etcd', function () {
     expect(code).to.equal('Busy')
     await store.close()
     discard()
+  })
+
+  it('compares its place with the head of the store when its stream is silent', async () => {
+    const { clock } = createWorld()
+    const silent = Object.assign(new PassThrough({ objectMode: true }), {
+      cancel: () => silent.destroy(new Error('cancelled')),
+    })
+    const connection = { openStream: async () => silent, assertOpen: () => undefined }
+    const options = {
+      connection: connection as unknown as FollowOptions['connection'],
+      clock,
+      keys: new EtcdKeys('/p/'),
+      headKey: bytes('head'),
+    }
+    const idle = followEtcd(
+      { ...options, head: async () => ({ revision: 7, version: 1 }) },
+      7,
+      new AbortController().signal,
+    )
+    const waiting = idle.next()
+    await clock.advance(60_000)
+    expect(silent.destroyed).to.equal(false)
+    silent.end()
+    expect(await waiting.catch(() => 'ended')).to.equal('ended')
+    const again = Object.assign(new PassThrough({ objectMode: true }), {
+      cancel: () => again.destroy(new Error('cancelled')),
+    })
+    connection.openStream = async () => again
+    const lost = followEtcd(
+      { ...options, head: async () => ({ revision: 8, version: 2 }) },
+      7,
+      new AbortController().signal,
+    )
+    const code = lost.next().then(
+      () => 'none',
+      (error: { code: string }) => error.code,
+    )
+    await clock.advance(60_000)
+    expect(again.destroyed).to.equal(true)
+    expect(await code).to.equal('Busy')
   })
 
   it('ends with ShuttingDown when the store closes', async () => {
