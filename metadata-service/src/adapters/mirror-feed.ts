@@ -45,6 +45,8 @@ class Feed {
   private pendingEvents = 0
   /** Where `pending` ends. */
   private next: MirrorPlace
+  /** Of the last change of `m/cluster` that was taken. */
+  private incarnation: string | undefined
   private isScheduled = false
   private isClosed = false
 
@@ -111,8 +113,9 @@ class Feed {
   }
 
   private assertSameStore({ value }: SourceEvent): void {
-    const known = incarnationOf(this.options.file.find(CLUSTER_KEY))
+    const known = this.incarnation ?? incarnationOf(this.options.file.find(CLUSTER_KEY))
     const found = value === undefined ? undefined : ClusterRow.decode(value).incarnation
+    this.incarnation = found
     if (known === undefined || known === found) return
     throw new CairnError('PeerRejected', 'the store has another incarnation')
   }

@@ -182,6 +182,7 @@ export class MirrorFile {
 
   /** Whether there was no row of this key. */
   private addRow({ key, value, revision, created }: StoreRow): boolean {
+    this.cache.forget(key)
     const found: RowVersion | undefined = this.table.findVersion(key)
     if (found !== undefined && found.revision >= revision) return false
     const buried = this.statements.selectTombstone.get(key)

@@ -292,12 +292,11 @@ export class MirrorKeeper {
     }
     for (let fruitless = 0; !signal.aborted; ) {
       const { revision } = file.place
-      const startedMs = clock.monotonicMs()
-      this.progressMs = startedMs
+      this.progressMs = clock.monotonicMs()
       this.feeding = new AbortController()
       const cause = await causeOf(feedMirror({ source, clock, file, onApplied }, this.feeding.signal))
       if (signal.aborted) return
-      const isFruitful = file.place.revision > revision || clock.monotonicMs() - startedMs > STALL_MS
+      const isFruitful = file.place.revision > revision || file.place.head.version >= this.headSeen.version
       fruitless = isFruitful ? 0 : fruitless + 1
       if (isFinal(cause) || fruitless > RESUMES_MAX)
         throw cause ?? new CairnError('Busy', 'the changes bring nothing')

@@ -12,8 +12,11 @@ export const APPLY_EVENTS_MAX: number = 2_000
 /** Longest wait of a read for the mirror to catch up, in ms; then the store answers. */
 export const CATCH_UP_MS: number = 50
 
-/** A mirror that is known to be behind for this long, in ms, asks for its changes anew. */
-export const STALL_MS: number = 3_000
+/**
+ * A mirror that is behind and is given nothing for this long, in ms, asks for its changes anew. After a long absence
+ * etcd sends all that was missed as one piece, which takes seconds.
+ */
+export const STALL_MS: number = 15_000
 
 /** Time between two looks at how far the mirror is behind, in ms, whether anybody reads or not. */
 export const LOOK_MS: number = 1_000

@@ -155,7 +155,7 @@ describe('MirroredEntryStore', () => {
     await world.write('o/a', '1')
     expect(String((await world.find('o/a'))?.value)).to.equal('1')
     expect(world.mirror.status()).to.include({ readsHere: 0, readsThere: 1 })
-    await world.world.clock.advance(10_000)
+    await world.world.clock.advance(30_000)
     expect(String((await world.find('o/a'))?.value)).to.equal('1')
     expect(world.mirror.status()).to.include({ readsHere: 1, resumes: 1, rebuilds: 0 })
   })
