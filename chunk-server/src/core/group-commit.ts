@@ -64,6 +64,12 @@ type Item = BlockItem | TombstonesItem
 /** Bodies up to this size are copied beside their headers: cheaper than one more buffer in the write. */
 const COPY_BYTES_MAX = 32 * 1024
 
+/**
+ * Turns that a batch may grow before it is written: while requests come in one after the other the event loop is
+ * busy anyway, and each sync saved is 100 µs of CPU on each drive. A lone writer waits for one turn.
+ */
+const GATHER_TURNS_MAX = 16
+
 /** Makes the `sizeBytes` from `offset` on void, durably if there was anything to void. */
 export async function abandon(
   state: WriteState,
@@ -137,8 +143,8 @@ export class GroupCommit {
   }
 
   private async run(): Promise<void> {
-    await new Promise<void>((resolve) => this.clock.defer(resolve))
     while (this.queue.length > 0) {
+      await this.gather()
       const batch = this.takeBatch()
       try {
         await this.writeBatch(batch)
@@ -149,6 +155,15 @@ export class GroupCommit {
       }
     }
     this.running = undefined
+  }
+
+  /** At least one turn, so that what arrives together shares a batch; more as long as each brings more. */
+  private async gather(): Promise<void> {
+    let seen = 0
+    for (let turn = 0; turn < GATHER_TURNS_MAX && this.queue.length > seen; turn++) {
+      seen = this.queue.length
+      await new Promise<void>((resolve) => this.clock.defer(resolve))
+    }
   }
 
   private takeBatch(): Item[] {

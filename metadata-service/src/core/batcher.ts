@@ -66,6 +66,9 @@ const UNKNOWN_CODES: readonly ErrorCode[] = ['OutcomeUnknown', 'ConnectionLost',
 /** Errors that one commit may have brought on an entry. */
 const SPLIT_CODES = ['MessageTooLarge', 'SessionExpired', 'InvalidArgument'] as const
 
+/** Turns that an entry may grow before it is sent, as long as each brings more: an entry costs a sync. */
+const GATHER_TURNS_MAX = 16
+
 class Batcher implements KeyValueStore {
   private readonly options: BatcherOptions
   private readonly queue = new CommitQueue()
@@ -149,10 +152,18 @@ class Batcher implements KeyValueStore {
     if (this.isScheduled || this.queue.length === 0) return
     if (this.slots.every((slot) => slot.isBusy)) return
     this.isScheduled = true
-    this.options.clock.defer(() => {
-      this.isScheduled = false
-      this.sendEntries()
-    })
+    this.gather(0, 1)
+  }
+
+  /** Sends after a turn that has brought no further commit. */
+  private gather(seen: number, turn: number): void {
+    const { length } = this.queue
+    if (length > seen && turn <= GATHER_TURNS_MAX) {
+      this.options.clock.defer(() => this.gather(length, turn + 1))
+      return
+    }
+    this.isScheduled = false
+    this.sendEntries()
   }
 
   private sendEntries(): void {
