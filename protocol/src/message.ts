@@ -10,6 +10,7 @@
  */
 import { CairnError } from './errors.js'
 import { Reader, WIRE_BYTES, WIRE_VARINT, WIRE_WORD, type WireType, Writer } from './message-bytes.js'
+import { type FieldEntry, makeReader, makeWriter } from './message-functions.js'
 
 /** Raw bytes of fields this version does not know, kept on the decoded value. */
 export const UNKNOWN_FIELDS: unique symbol = Symbol('unknown fields')
@@ -166,26 +167,18 @@ export interface Message<T> extends FieldCodec<T> {
   decode(encoded: Uint8Array): T
 }
 
-interface FieldEntry {
-  readonly key: string
-  readonly tag: number
-  readonly field: Field<unknown>
-}
-
 /** Defines a message by its name, format number (1 to 255) and field table. */
 export function message<T extends object>(name: string, format: number, fields: Fields<T>): Message<T> {
-  const entries: FieldEntry[] = Object.entries<Field<unknown>>(fields as Record<string, Field<unknown>>).map(
-    ([key, field]) => ({ key, field, tag: field.number * 8 + field.codec.wire }),
-  )
-  const layout = layoutOf(name, entries)
+  const entries = entriesOf(name, fields as Record<string, Field<unknown>>)
+  const writeFields = makeWriter(name, entries)
+  const readFields = makeReader(name, entries)
   const writer = new Writer()
   let writing = false
 
   function writeContent(target: Writer, value: T): void {
     target.byte(format)
-    const record = value as Record<string | symbol, unknown>
-    for (const entry of entries) writeField(target, entry, record[entry.key], name)
-    const unknown = record[UNKNOWN_FIELDS]
+    writeFields(target, value)
+    const unknown = (value as { readonly [UNKNOWN_FIELDS]?: unknown })[UNKNOWN_FIELDS]
     if (unknown instanceof Uint8Array) target.raw(unknown)
   }
 
@@ -208,7 +201,7 @@ export function message<T extends object>(name: string, format: number, fields: 
     if (found > format) {
       throw new CairnError('FormatTooNew', `${name} has format ${found}; this version knows ${format}`)
     }
-    return readContent(reader, layout) as T
+    return readFields(reader, keepUnknown) as T
   }
 
   return {
@@ -230,75 +223,20 @@ export function message<T extends object>(name: string, format: number, fields: 
   }
 }
 
-function writeField(target: Writer, entry: FieldEntry, value: unknown, name: string): void {
-  if (value === undefined) {
-    if (entry.field.presence === 'required') {
-      throw new CairnError('InvalidArgument', `${name}.${entry.key} is missing`)
-    }
-    return
+/** The rows of a field table. Throws if two share a number. */
+function entriesOf(name: string, fields: Record<string, Field<unknown>>): FieldEntry[] {
+  const entries = Object.entries(fields).map(([key, { number, presence, codec }]) => ({
+    key,
+    presence,
+    codec,
+    tag: number * 8 + codec.wire,
+  }))
+  if (new Set(entries.map(({ tag }) => tag)).size < entries.length) {
+    throw new Error(`message ${name} uses a field number twice`)
   }
-  if (entry.field.presence !== 'list') {
-    target.varint(entry.tag)
-    entry.field.codec.write(target, value)
-    return
-  }
-  for (const item of value as readonly unknown[]) {
-    target.varint(entry.tag)
-    entry.field.codec.write(target, item)
-  }
+  return entries
 }
 
-/** What decoding looks up, laid out for it. */
-interface Layout {
-  readonly name: string
-  /** A hole is a tag unknown to this version. */
-  readonly byTag: readonly (FieldEntry | undefined)[]
-  readonly requiredKeys: readonly string[]
-  readonly listKeys: readonly string[]
-}
-
-function layoutOf(name: string, entries: readonly FieldEntry[]): Layout {
-  const tagMax = Math.max(0, ...entries.map(({ tag }) => tag))
-  const byTag: (FieldEntry | undefined)[] = new Array(tagMax + 1).fill(undefined)
-  for (const entry of entries) {
-    if (byTag[entry.tag] !== undefined) throw new Error(`message ${name} uses a field number twice`)
-    byTag[entry.tag] = entry
-  }
-  const keysOf = (presence: Presence): string[] =>
-    entries.filter(({ field }) => field.presence === presence).map(({ key }) => key)
-  return { name, byTag, requiredKeys: keysOf('required'), listKeys: keysOf('list') }
-}
-
-function readContent(reader: Reader, layout: Layout): object {
-  const { byTag } = layout
-  const value: Record<string | symbol, unknown> = {}
-  for (const key of layout.listKeys) value[key] = []
-  let unknown: Buffer[] | undefined
-  while (!reader.done) {
-    const start = reader.offset
-    const tag = reader.varint()
-    const entry = tag < byTag.length ? byTag[tag] : undefined
-    if (entry !== undefined) {
-      readField(reader, entry, value)
-      continue
-    }
-    reader.skip(tag & 7)
-    unknown ??= []
-    unknown.push(reader.slice(start, reader.offset))
-  }
-  checkRequired(layout, value)
-  if (unknown !== undefined) value[UNKNOWN_FIELDS] = Buffer.concat(unknown)
-  return value
-}
-
-function readField(reader: Reader, entry: FieldEntry, value: Record<string | symbol, unknown>): void {
-  const content = entry.field.codec.read(reader)
-  if (entry.field.presence === 'list') (value[entry.key] as unknown[]).push(content)
-  else value[entry.key] = content
-}
-
-function checkRequired({ name, requiredKeys }: Layout, value: Record<string | symbol, unknown>): void {
-  for (const key of requiredKeys) {
-    if (value[key] === undefined) throw new CairnError('MessageCorrupt', `${name}.${key} is missing`)
-  }
+function keepUnknown(value: object, fields: readonly Buffer[]): void {
+  Object.assign(value, { [UNKNOWN_FIELDS]: Buffer.concat(fields) })
 }
