@@ -164,4 +164,21 @@ describe('message', () => {
       .with.property('code', 'InvalidArgument')
     expect(() => Inner.encode({} as Inner)).to.throw('Inner.name is missing')
   })
+
+  it('gives values of one shape, in whichever order their fields came', () => {
+    interface Pair {
+      readonly first: number
+      readonly second: number
+    }
+    const Forth = message<Pair>('Pair', 1, { first: required(1, integer), second: required(2, integer) })
+    const Back = message<Pair>('Pair', 1, { second: required(2, integer), first: required(1, integer) })
+    const value = { first: 1, second: 2 }
+    expect(Back.encode(value)).to.not.deep.equal(Forth.encode(value))
+    expect(Object.keys(Forth.decode(Back.encode(value)))).to.deep.equal(['first', 'second'])
+  })
+
+  it('refuses a table with a name that is no identifier', () => {
+    const define = (): unknown => message<object>('Odd', 1, { 'a b': required(1, integer) } as object)
+    expect(define).to.throw('message Odd has a field "a b"')
+  })
 })

@@ -167,7 +167,8 @@ export function finishBatch(
   change: ObjectChange,
   proof: CommitProof,
 ): Commit & { readonly proof: CommitProof } {
-  return { ...batch, changes: [ObjectChange.encode(change)], proof }
+  const { compares, puts, deletes } = batch
+  return { compares, puts, deletes, changes: [ObjectChange.encode(change)], proof }
 }
 
 function newVersion(

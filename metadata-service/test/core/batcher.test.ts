@@ -4,10 +4,33 @@ import { createMemoryEntryStore } from '../../src/adapters/memory-entry-store.js
 import { createKeyValueStore } from '../../src/core/batcher.js'
 import { ChangeRecord } from '../../src/core/commit-change-record.js'
 import { COMMIT_OPERATIONS_MAX, COMMITS_WAITING_MAX, ENTRY_BYTES_MAX } from '../../src/core/commit-limits.js'
-import type { Commit, EntryStore, ReadResult } from '../../src/ports.js'
+import type { Commit, CommitResult, EntryStore, ReadResult } from '../../src/ports.js'
 import { absent, atRevision, bytes, createWorld, empty, put, range, text } from '../conformance/subject.js'
 
-import { bound, codeOf, create, createBench, rowsOf, run, start, storedText } from './commit-bench.js'
+import {
+  type Bench,
+  bound,
+  codeOf,
+  create,
+  createBench,
+  rowsOf,
+  run,
+  start,
+  storedText,
+} from './commit-bench.js'
+
+/** A bench whose turns of the event loop are taken one by one. */
+function benchInTurns(): Bench & { turn(): Promise<void>; commit(key: string): Promise<CommitResult> } {
+  const world = createWorld()
+  const due: (() => void)[] = []
+  const clock = { ...world.clock, defer: (task: () => void) => void due.push(task) }
+  const bench = createBench({ world: { ...world, clock }, memory: createMemoryEntryStore(world) })
+  const turn = async (): Promise<void> => {
+    for (const task of due.splice(0)) task()
+    await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+  return { ...bench, turn, commit: (key) => start(bench, create(key)) }
+}
 
 describe('Batcher', () => {
   describe('sharing', () => {
@@ -15,6 +38,32 @@ describe('Batcher', () => {
       const bench = createBench()
       await run(bench, ...Array.from({ length: 64 }, (_, at) => create(`k/${at}`)))
       expect(bench.entries.map(({ commits }) => commits.length)).to.deep.equal([64])
+    })
+
+    it('lets an entry grow while each turn brings more, and no longer', async () => {
+      const { store, entries, turn, commit } = benchInTurns()
+      const first = commit('k/0')
+      await turn()
+      await first
+      commit('k/1')
+      for (let at = 2; at < 6; at++) {
+        commit(`k/${at}`)
+        await turn()
+      }
+      await turn()
+      expect(entries.map(({ commits }) => commits.length)).to.deep.equal([1, 5])
+      await store.close()
+    })
+
+    it('sends an entry in the end, however many commits keep coming', async () => {
+      const { entries, turn, commit } = benchInTurns()
+      const all = [commit('k/0')]
+      for (let at = 1; at < 100 && entries.length === 0; at++) {
+        all.push(commit(`k/${at}`))
+        await turn()
+      }
+      expect(all.length).to.be.below(20)
+      expect(entries[0]?.commits).to.have.length(all.length)
     })
 
     it('keeps every entry within the operations of a path and the bytes of a request', async () => {
