@@ -45,12 +45,13 @@ describe('Batcher', () => {
       const first = commit('k/0')
       await turn()
       await first
-      commit('k/1')
+      const others = [commit('k/1')]
       for (let at = 2; at < 6; at++) {
-        commit(`k/${at}`)
+        others.push(commit(`k/${at}`))
         await turn()
       }
       await turn()
+      await Promise.all(others)
       expect(entries.map(({ commits }) => commits.length)).to.deep.equal([1, 5])
       await store.close()
     })
