@@ -138,6 +138,9 @@ describe('a session that is moved to another service', () => {
     const { world, a, b } = await open()
     const put = await world.run(putOf(world, a))
     const since = world.clock.wallMicros()
+    // From now on the service knows the session by heart: only the commit can tell that it was moved.
+    const known = await world.run(putOf(world, a, 'known'))
+    await world.run(world.call(a, putObject, { ...known, attempt: { route: 1, sinceMicros: since } }))
     const late = world.call(a, putObject, { ...put, attempt: { route: 1, sinceMicros: since } })
     late.catch(() => undefined)
     a.pause()

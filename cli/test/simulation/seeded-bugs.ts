@@ -22,10 +22,6 @@ export const BUGS: Readonly<Record<string, SeededBug>> = {
     disk: (disk) => wrapDisk(disk, { syncFolder: async () => undefined }),
   },
   'a network that repeats a change as a new one': { clientNetwork: repeatAsNew },
-  'a store that ignores the compare of the session': {
-    faults: ['lost lease'],
-    store: (store) => wrapStore(store, { apply: (entry) => store.apply(withoutSessions(entry)) }),
-  },
   'a garbage worker that ignores references': { store: hideReferences },
   'an orphan worker that takes every session for gone': { store: hideSessions },
   'a store that loses an acknowledged entry': { store: loseEntries },
@@ -36,7 +32,6 @@ export const BUGS: Readonly<Record<string, SeededBug>> = {
   'a repair that takes every group for whole': { metadataNetwork: pretendWhole },
 }
 
-type Entry = Parameters<EntryStore['apply']>[0]
 type Reads = Parameters<EntryStore['read']>[0]
 
 function wrapDisk(disk: Disk, changes: Partial<Disk>): Disk {
@@ -111,17 +106,6 @@ function wrapStore(store: EntryStore, changes: Partial<EntryStore>): EntryStore 
 
 function startsWith(key: Uint8Array, prefix: string): boolean {
   return Buffer.from(key.subarray(0, prefix.length)).toString('latin1') === prefix
-}
-
-/** Of the compares that a writer makes: all others, that of a new session's absence included, stay. */
-function withoutSessions(entry: Entry): Entry {
-  const commits = entry.commits.map((commit) => ({
-    ...commit,
-    compares: commit.compares.filter(
-      (compare) => compare.kind === 'absent' || compare.kind === 'empty' || !startsWith(compare.key, 's/'),
-    ),
-  }))
-  return { ...entry, commits }
 }
 
 function hideReferences(store: EntryStore): EntryStore {
