@@ -112,8 +112,8 @@ async function waitForRest(
       quiet = isAtRest(moves) ? quiet + 1 : 0
       if (quiet >= QUIET_LOOKS) return { moves, done: true }
       if (performance.now() > until || moves.stuck !== undefined) return { moves, done: false }
-      const { positionsMoved, positionsLeft } = moves
-      if (quiet === 0) progress.show('moving groups', positionsMoved, positionsMoved + positionsLeft)
+      const total = moves.positionsMoved + moves.positionsLeft
+      if (total > 0) progress.show('moving groups', moves.positionsMoved, total)
       await sleep(POLL_MS)
     }
   } finally {
