@@ -58,6 +58,11 @@ export interface OpenBlock extends StoredBlock {
   readonly units: UnitSource
 }
 
+/** The same with all its units. */
+export interface BlockAtHand extends OpenBlock {
+  readonly units: readonly Unit[]
+}
+
 /** Immutable, checksummed blocks on one drive. */
 export interface BlockStore {
   /**
@@ -78,6 +83,8 @@ export interface BlockStore {
     range: { offset: number; length: number },
     options: { signal: AbortSignal },
   ): Promise<OpenBlock>
+  /** What `get` would resolve with, if that is in memory; `undefined` if it is not. Throws as `get` rejects. */
+  getNow?(block: BlockId, range: { offset: number; length: number }): BlockAtHand | undefined
   /** Tombstones, durable once it resolves. Absent blocks are skipped. Works on a full drive. */
   delete(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }>
   /**

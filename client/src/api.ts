@@ -92,10 +92,10 @@ export interface OpenedObject {
    */
   read(range?: ReadRange, control?: CallControl): AsyncIterable<Uint8Array>
   /**
-   * The same bytes in one piece, where that is cheaper: a range within one verification unit (64 KiB). `undefined`
-   * for any other; then `read` it.
+   * The same bytes in one piece, where that is cheaper: a range within one verification unit (64 KiB). The bytes
+   * themselves if a replica in this process has them in memory. `undefined` for any other range; then `read` it.
    */
-  readAtOnce?(range?: ReadRange, control?: CallControl): Promise<Uint8Array> | undefined
+  readAtOnce?(range?: ReadRange, control?: CallControl): Uint8Array | Promise<Uint8Array> | undefined
 }
 
 export interface ListObjectsOptions extends CallControl {

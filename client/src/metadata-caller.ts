@@ -148,6 +148,12 @@ export class MetadataCaller {
     }
   }
 
+  /** What `read` would resolve with, if the service has it at hand in this process; `undefined` in every other case. */
+  readNow<Request, Response>(method: RpcMethod<Request, Response>, request: Request): Response | undefined {
+    if (this.closed) return undefined
+    return this.peers.get(this.current)?.callNow?.(method, request)?.response
+  }
+
   /**
    * For changes that carry an op id of a living session. Cannot be cancelled: once sent, its outcome is waited for.
    * `OutcomeUnknown` if an attempt may have happened and none was answered in time. Another error after an

@@ -61,7 +61,8 @@ export function createObjectMethods(parts: ClientParts, buckets: FactCache<Bucke
   return {
     putObject: (bucket, key, body, options = {}) => putBody({ parts, buckets, bucket, key, options }, body),
     openObject: (bucket, key, options = {}) => open(parts, bucket, key, options),
-    headObject: async (bucket, key, options = {}) => (await lookUp(parts, bucket, key, options)).object,
+    headObject: async (bucket, key, options = {}) =>
+      (lookUpNow(parts, bucket, key, options) ?? (await lookUp(parts, bucket, key, options))).object,
     deleteObjects: (bucket, targets, control) => deleteAll(parts, bucket, targets, control),
     deleteObject: (bucket, target, control) => deleteOne(parts, bucket, target, control),
     copyObject: (source, bucket, key, options = {}) => copy(parts, source, { bucket, key }, options),
@@ -188,13 +189,33 @@ function lookUp(
   return metadata.read(getObject, request, signal)
 }
 
-async function open(
+/** What the metadata service has at hand is opened without waiting. */
+function open(
   parts: ClientParts,
   bucket: string,
   key: string,
   options: GetObjectOptions,
 ): Promise<OpenedObject> {
-  const { object, versioning } = await lookUp(parts, bucket, key, options)
+  const found = lookUpNow(parts, bucket, key, options)
+  if (found !== undefined) return Promise.resolve(opened(parts, found, options))
+  return lookUp(parts, bucket, key, options).then((later) => opened(parts, later, options))
+}
+
+function lookUpNow(
+  { metadata }: ClientParts,
+  bucket: string,
+  key: string,
+  { versionId, signal }: GetObjectOptions,
+): Pick<OpenedObject, 'object' | 'versioning'> | undefined {
+  if (versionId !== undefined || signal?.aborted === true) return undefined
+  return metadata.readNow(getObject, { bucket, key })
+}
+
+function opened(
+  parts: ClientParts,
+  { object, versioning }: Pick<OpenedObject, 'object' | 'versioning'>,
+  options: GetObjectOptions,
+): OpenedObject {
   const { map = NO_MAP, sizeBytes } = object
   const all = { offset: 0, length: sizeBytes }
   return {

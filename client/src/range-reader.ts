@@ -2,6 +2,7 @@
 import { type BlockMap, type BlockSlice, CairnError, UNIT_BYTES } from '@cairn/protocol'
 import type { ReadRange } from './api.js'
 import { slicesInRange } from './block-maps.js'
+import { readBlockNow } from './block-now.js'
 import { BlockReader } from './block-reader.js'
 import type { ReadParts } from './parts.js'
 import { throwIfCancelled } from './waiting.js'
@@ -49,14 +50,14 @@ export async function* readRange(
 }
 
 /**
- * The same bytes in one piece, if they lie in one unit of one slice: one promise instead of a stream. `undefined`
- * if they do not.
+ * The same bytes in one piece, if they lie in one unit of one slice: themselves if they are at hand, or one promise
+ * instead of a stream. `undefined` if they do not.
  */
 export function readAtOnce(
   parts: ReadParts,
   { map, sizeBytes, range }: VersionRange,
   signal?: AbortSignal,
-): Promise<Uint8Array> | undefined {
+): Uint8Array | Promise<Uint8Array> | undefined {
   const [slice] = map.slices
   if (slice === undefined || map.slices.length > 1 || map.pages.length > 0 || range.length === 0)
     return undefined
@@ -65,13 +66,12 @@ export function readAtOnce(
   const isOneUnit = Math.floor(from / UNIT_BYTES) === Math.floor((to - 1) / UNIT_BYTES)
   if (!isOneUnit || range.offset < 0 || range.offset + range.length > Math.min(sizeBytes, slice.length))
     return undefined
+  throwIfCancelled(signal)
   const { block, blockBytes, hash } = slice
-  const reader = new BlockReader(
-    parts,
-    { pool: map.pool, block, blockBytes, hash, from, to },
-    signal === undefined ? {} : { signal },
-  )
-  return readWhole(reader, range.length)
+  const read = { pool: map.pool, block, blockBytes, hash, from, to }
+  const atHand = readBlockNow(parts, read)
+  if (atHand?.length === range.length) return atHand
+  return readWhole(new BlockReader(parts, read, signal === undefined ? {} : { signal }), range.length)
 }
 
 async function readWhole(reader: BlockReader, length: number): Promise<Uint8Array> {

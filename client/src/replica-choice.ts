@@ -29,13 +29,15 @@ const AFFINE_FACTOR = 4
  * drives share a process, it is also the one that was written through the page cache.)
  */
 export function chooseReplica(
-  targets: readonly Target[],
+  targets: readonly (Target | undefined)[],
   { affine }: { readonly affine: boolean } = { affine: false },
 ): Target | undefined {
-  const bound = Math.min(...targets.map(costOf)) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
+  let least = Number.POSITIVE_INFINITY
+  for (const target of targets) if (target !== undefined) least = Math.min(least, costOf(target))
+  const bound = least * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
   let best: Target | undefined
   for (const target of targets) {
-    if (costOf(target) > bound) continue
+    if (target === undefined || costOf(target) > bound) continue
     if (affine) return target
     if (best === undefined || target.peer.readsBegun < best.peer.readsBegun) best = target
   }

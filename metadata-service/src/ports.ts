@@ -124,6 +124,8 @@ export interface EntryStore {
   apply(entry: Entry): Promise<readonly CommitResult[]>
   /** Linearizable: sees every entry that was applied before the call. All reads at one revision. */
   read(reads: readonly Read[]): Promise<ReadResult>
+  /** What `read` would resolve with, in this turn; `undefined` where it has to be waited for. Throws as it rejects. */
+  readNow?(reads: readonly Read[]): ReadResult | undefined
   /**
    * The same, answered by the store itself where `read` may be answered by a copy of it. Without it `read` is as good.
    * ● Whoever destroys something because a row is absent reads here: a copy may prove presence, never absence.
@@ -155,6 +157,8 @@ export interface EntryStore {
 export interface KeyValueStore {
   commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult>
   read(reads: readonly Read[]): Promise<ReadResult>
+  /** See `EntryStore`. */
+  readNow?(reads: readonly Read[]): ReadResult | undefined
   /** Never answered by a copy of the store. ● For whoever destroys something because a row is absent. */
   readAuthority(reads: readonly Read[]): Promise<ReadResult>
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent>

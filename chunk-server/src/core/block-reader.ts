@@ -13,7 +13,7 @@ import {
   UNIT_BYTES,
   type Unit,
 } from '@cairn/protocol'
-import type { DamageEvent, IndexedBlock, OpenBlock } from '../ports.js'
+import type { BlockAtHand, DamageEvent, IndexedBlock, OpenBlock } from '../ports.js'
 import type { BlockTable } from './block-table.js'
 import { PieceStream, type UnitRange } from './piece-stream.js'
 import {
@@ -70,6 +70,22 @@ export class BlockReader {
     }
     const footer = this.footer(entry, await this.read(entry, footerAt, footerBytes(entry.sizeBytes)), 0)
     return { ...opened, units: this.stream(block, footer, units, control.signal) }
+  }
+
+  /** What `get` would resolve with, if the block is small and in memory; `undefined` if not. Throws as it rejects. */
+  getNow(
+    block: BlockId,
+    range: { readonly offset: number; readonly length: number },
+  ): BlockAtHand | undefined {
+    const entry = this.locate(block)
+    const units = unitsOf(entry, range)
+    const from = dataStart(entry.ownerBytes) + units.first * UNIT_BYTES
+    const length = align(entry.sizeBytes) - units.first * UNIT_BYTES
+    const bytes = this.readNow(entry, from, length + footerBytes(entry.sizeBytes))
+    if (bytes === undefined) return undefined
+    const footer = this.footer(entry, bytes, length)
+    const { sizeBytes, hash } = entry
+    return { sizeBytes, hash, firstUnit: units.first, units: this.verified(entry, bytes, units, footer) }
   }
 
   /** Where the block lies now; `NoSuchBlock`. */

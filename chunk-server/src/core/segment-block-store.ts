@@ -15,6 +15,7 @@ import {
   type UnitSource,
 } from '@cairn/protocol'
 import type {
+  BlockAtHand,
   BlockIndex,
   BlockPage,
   BlockStore,
@@ -177,6 +178,10 @@ class OpenStore implements SegmentBlockStore {
     control: { signal: AbortSignal },
   ): Promise<OpenBlock> {
     return this.reader.get(block, range, control)
+  }
+
+  getNow(block: BlockId, range: { offset: number; length: number }): BlockAtHand | undefined {
+    return this.reader.getNow(block, range)
   }
 
   async delete(blocks: readonly BlockId[]): Promise<Deleted> {

@@ -1,7 +1,10 @@
 import {
   BLOCK_BYTES_MAX,
   CairnError,
+  type GetBlockRequest,
+  type GetBlockResponse,
   getBlock,
+  type RpcHandler,
   type RpcRouter,
   type Unit,
   type UnitSource,
@@ -13,11 +16,8 @@ import { ownedBlockId } from './arguments.js'
 
 /** Reads the units of a block that cover a range. */
 export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
-  router.handle(getBlock, async (request, call) => {
-    const { offset, length } = request
-    if (offset + length > BLOCK_BYTES_MAX) {
-      throw new CairnError('InvalidArgument', `no block reaches to ${offset + length} bytes`)
-    }
+  const handler: RpcHandler<GetBlockRequest, GetBlockResponse> = async (request, call) => {
+    const { offset, length } = checkedRange(request)
     const drive = drives.get(request.drive)
     const store = drive.readable()
     drive.foreground++
@@ -31,7 +31,19 @@ export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
     } finally {
       drive.foreground--
     }
+  }
+  router.handle(getBlock, handler, (request) => {
+    const store = drives.get(request.drive).readable()
+    const found = store.getNow?.(request.block, checkedRange(request))
+    if (found === undefined) return undefined
+    const { sizeBytes: blockBytes, hash, firstUnit, units } = found
+    return { response: { blockBytes, hash, firstUnit }, units }
   })
+}
+
+function checkedRange({ offset, length }: GetBlockRequest): { offset: number; length: number } {
+  if (offset + length <= BLOCK_BYTES_MAX) return { offset, length }
+  throw new CairnError('InvalidArgument', `no block reaches to ${offset + length} bytes`)
 }
 
 function isStream(units: UnitSource): units is UnitStream {

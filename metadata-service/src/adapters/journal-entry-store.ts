@@ -148,6 +148,10 @@ class JournaledStore implements JournaledEntryStore {
     return this.store.read(reads)
   }
 
+  readNow(reads: readonly Read[]): ReadResult | undefined {
+    return this.store.readNow?.(reads)
+  }
+
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
     return this.store.watch(range, fromRevision, signal)
   }

@@ -52,6 +52,10 @@ class MemoryEntryStore implements EntryStore {
   }
 
   async read(reads: readonly Read[]): Promise<ReadResult> {
+    return this.readNow(reads)
+  }
+
+  readNow(reads: readonly Read[]): ReadResult {
     this.enter()
     checkReads(reads)
     return { revision: this.revision, results: readRows(this.table, reads) }

@@ -109,6 +109,10 @@ class SqliteEntryStore implements EntryStore {
   }
 
   async read(reads: readonly Read[]): Promise<ReadResult> {
+    return this.readNow(reads)
+  }
+
+  readNow(reads: readonly Read[]): ReadResult {
     if (this.isClosed()) throw new CairnError('ShuttingDown', 'the store is closed')
     this.tryEndDueLeases()
     checkReads(reads)

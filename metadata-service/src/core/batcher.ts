@@ -111,6 +111,10 @@ class Batcher implements KeyValueStore {
     return this.reads.read(reads)
   }
 
+  readNow(reads: readonly Read[]): ReadResult | undefined {
+    return this.options.store.readNow?.(reads)
+  }
+
   readAuthority(reads: readonly Read[]): Promise<ReadResult> {
     return this.authorityReads.read(reads)
   }

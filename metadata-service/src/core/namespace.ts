@@ -40,7 +40,7 @@ import { AppliedOperations } from './objects-applied.js'
 import type { ObjectWorld } from './objects-attempts.js'
 import { copyObject } from './objects-copy.js'
 import { deleteObjects } from './objects-delete.js'
-import { getObject } from './objects-get.js'
+import { getObject, getObjectNow } from './objects-get.js'
 import { putObject } from './objects-put.js'
 import { RefusedOperations } from './objects-refused.js'
 import { setObjectTags } from './objects-tags.js'
@@ -69,6 +69,8 @@ export interface Namespace {
   setBucketConfiguration(request: SetBucketConfigurationRequest): Promise<void>
   putObject(request: PutObjectRequest): Promise<PutObjectResponse>
   getObject(request: GetObjectRequest): Promise<GetObjectResponse>
+  /** The same if it is at hand, else `undefined`. Throws as `getObject` rejects. */
+  getObjectNow(request: GetObjectRequest): GetObjectResponse | undefined
   deleteObjects(request: DeleteObjectsRequest): Promise<DeleteObjectsResponse>
   copyObject(request: CopyObjectRequest): Promise<CopyObjectResponse>
   setObjectTags(request: SetObjectTagsRequest): Promise<SetObjectTagsResponse>
@@ -114,6 +116,7 @@ export function createNamespace(options: NamespaceOptions): Namespace {
       setBucketConfiguration(worldOf(request, [request.op]), request),
     putObject: async (request) => putObject(worldOf(request, [request.context.op]), request),
     getObject: (request) => getObject(world, request),
+    getObjectNow: (request) => getObjectNow(world, request),
     deleteObjects: async (request) => deleteObjects(worldOf(request, opsOf(request)), request),
     copyObject: async (request) => copyObject(worldOf(request, [request.context.op]), request),
     setObjectTags: async (request) => setObjectTags(worldOf(request, [request.op]), request),

@@ -12,7 +12,7 @@ import { checkKey, resolve } from './resolve.js'
 import { RowMemory } from './row-memory.js'
 import type { VersionRow } from './rows.js'
 import type { KeyState } from './version-write-state.js'
-import { type FoundVersion, readKey, showVersion } from './versions.js'
+import { type FoundVersion, readCurrentNow, readKey, showVersion } from './versions.js'
 
 /**
  * `NoSuchBucket`; `NoSuchKey` (details.deleteMarker and details.versionId if a marker is current); with a version
@@ -25,6 +25,17 @@ export async function getObject(
   checkKey(key)
   const { state, found } = await readKey(world.resolver, bucket, key, versionId)
   return answerFor(state, requireVersion(found, versionId))
+}
+
+/** What `getObject` would resolve with, if the store has it at hand; `undefined` for the rest. Throws as it rejects. */
+export function getObjectNow(
+  world: Pick<ObjectWorld, 'resolver'>,
+  { bucket, key, versionId }: GetObjectRequest,
+): GetObjectResponse | undefined {
+  if (versionId !== undefined) return undefined
+  checkKey(key)
+  const read = readCurrentNow(world.resolver, bucket, key)
+  return read === undefined ? undefined : answerFor(read.state, requireVersion(read.found, undefined))
 }
 
 /** An answer, and what it follows from besides the row's bytes, which may stand in several places. */

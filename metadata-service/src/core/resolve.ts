@@ -100,6 +100,16 @@ export class Resolver {
     throw new CairnError('Busy', `bucket ${name} is made anew all the time`)
   }
 
+  /** What `read` would resolve with, if the store has it at hand and the space is known; `undefined` if not. */
+  readNow(name: string, reads: (space: SpaceId) => readonly Read[]): BucketRead | undefined {
+    const guess = this.spaces.get(name)
+    if (guess === undefined) return undefined
+    const found = this.store.readNow?.([{ kind: 'get', key: bucketKey(name) }, ...reads(guess)])
+    if (found === undefined) return undefined
+    const bucket = requireBucket(name, found.results[0]?.[0])
+    return sameBytes(guess, bucket.row.space) ? { bucket, results: found.results.slice(1) } : undefined
+  }
+
   private remember(name: string, space: SpaceId): void {
     if (this.spaces.size >= SPACE_HINTS_MAX) this.spaces.clear()
     this.spaces.set(name, space)

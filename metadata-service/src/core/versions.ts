@@ -55,6 +55,14 @@ export async function readKey(
   throw new CairnError('Busy', 'the null version does not stay in its place')
 }
 
+/** Reads a key and its current version, if the store has both at hand; `undefined` if not, or if there is none. */
+export function readCurrentNow(resolver: Resolver, bucketName: string, key: string): KeyRead | undefined {
+  const read = resolver.readNow(bucketName, (space) => placeReads({ space, key }, undefined))
+  const found = foundVersion(read?.results[0]?.[0], true)
+  if (read === undefined || found === undefined) return undefined
+  return { state: { bucket: read.bucket, key, current: stored(found) }, found }
+}
+
 /** The version at one place in `v/`. */
 export async function findOlder(
   store: RowStore,

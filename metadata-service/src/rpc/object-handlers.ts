@@ -16,7 +16,14 @@ import { registerBucketHandlers } from './bucket-handlers.js'
 export function registerNamespaceHandlers(router: RpcRouter, namespace: Namespace): void {
   registerBucketHandlers(router, namespace)
   router.handle(putObject, async (request) => ({ response: await namespace.putObject(request) }))
-  router.handle(getObject, async (request) => ({ response: await namespace.getObject(request) }))
+  router.handle(
+    getObject,
+    async (request) => ({ response: await namespace.getObject(request) }),
+    (request) => {
+      const response = namespace.getObjectNow(request)
+      return response === undefined ? undefined : { response, units: [] }
+    },
+  )
   router.handle(deleteObjects, async (request) => ({ response: await namespace.deleteObjects(request) }))
   router.handle(copyObject, async (request) => ({ response: await namespace.copyObject(request) }))
   router.handle(setObjectTags, async (request) => ({ response: await namespace.setObjectTags(request) }))

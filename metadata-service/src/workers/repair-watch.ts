@@ -14,6 +14,7 @@ export function watchCommits(store: KeyValueStore, clock: Clock, budget: RepairB
       return result
     },
     read: (reads) => store.read(reads),
+    readNow: (reads) => store.readNow?.(reads),
     readAuthority: (reads) => store.readAuthority(reads),
     watch: (range, fromRevision, signal) => store.watch(range, fromRevision, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),

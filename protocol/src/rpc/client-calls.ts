@@ -10,7 +10,7 @@ import { Deadlines } from './deadlines.js'
 import { decodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
 import { dropSource } from './outgoing-body.js'
-import type { CallOptions, PeerIdentity, RpcMethod, RpcReply, Unit } from './types.js'
+import type { AnswerAtHand, CallOptions, PeerIdentity, RpcMethod, RpcReply, Unit } from './types.js'
 
 const STREAM_MAX = 0xffff_ffff
 
@@ -60,6 +60,15 @@ export class ClientCalls implements CallSide {
       this.deadlines.watch(call)
       if (this.connection.ready) call.start()
     }) as Promise<RpcReply<Response>>
+  }
+
+  /** See `RpcPeer.callNow`. */
+  askNow<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+  ): AnswerAtHand<Response> | undefined {
+    const neighbour = this.connection.ready ? this.connection.neighbour : undefined
+    return neighbour?.answerNow(method.number, request) as AnswerAtHand<Response> | undefined
   }
 
   ready(_peer: PeerIdentity): void {

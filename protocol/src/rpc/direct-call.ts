@@ -4,10 +4,12 @@
  * without frames, credit or a later turn. Bodies that still flow keep their back-pressure, but their units and
  * credit need no frames as long as none are on their way before them; a cancellation travels in a frame, and whatever
  * ends the connection ends its direct calls too.
+ *
+ * What a service has in memory is answered without even that: `answerNow` hands over the message itself.
  */
 import type { CairnError } from '../errors.js'
 import { UNIT_BYTES } from '../limits.js'
-import type { Unit, UnitSource, UnitStream } from './types.js'
+import type { AnswerAtHand, Unit, UnitSource, UnitStream } from './types.js'
 
 /** A request with all its body, and where its answer goes. Exactly one of the two is called, once at most. */
 export interface DirectCall {
@@ -26,6 +28,8 @@ export interface DirectCall {
 /** The answering end of a connection, as the asking end in the same process reaches it. */
 export interface DirectEnd {
   takeDirect(call: DirectCall): void
+  /** See `RpcPeer.callNow`. */
+  answerNow(method: number, request: unknown): AnswerAtHand<unknown> | undefined
 }
 
 /** Units that need no credit because they are held by their sender anyway: one, the whole body of a small block. */

@@ -6,7 +6,7 @@ import { createClientHandshake, hasSecret, secretMissing } from './handshake.js'
 import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX } from './limits.js'
 import { dropSource } from './outgoing-body.js'
 import type { TransportLayer } from './transport.js'
-import type { CallOptions, HandshakeIdentity, RpcMethod, RpcPeer, RpcReply } from './types.js'
+import type { AnswerAtHand, CallOptions, HandshakeIdentity, RpcMethod, RpcPeer, RpcReply } from './types.js'
 
 /** Whom to call, how, and as whom. */
 export interface PeerOptions extends ConnectionContext {
@@ -43,6 +43,13 @@ export class Peer implements RpcPeer {
       dropSource(options.body)
       return Promise.reject(error)
     }
+  }
+
+  callNow<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+  ): AnswerAtHand<Response> | undefined {
+    return this.link?.calls.askNow(method, request)
   }
 
   async close(): Promise<void> {

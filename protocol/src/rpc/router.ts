@@ -1,8 +1,9 @@
-import type { RpcHandler, RpcMethod, RpcRouter, RpcRouterTable } from './types.js'
+import type { RpcHandler, RpcHandlerAtHand, RpcMethod, RpcRouter, RpcRouterTable } from './types.js'
 
 interface Entry {
   readonly method: RpcMethod<unknown, unknown>
   readonly handler: RpcHandler<unknown, unknown>
+  readonly atHand: RpcHandlerAtHand<unknown, unknown> | undefined
 }
 
 /** An empty method table. Giving one number two handlers is a mistake in the program and throws. */
@@ -12,6 +13,7 @@ export function createRouter(): RpcRouter & RpcRouterTable {
     handle<Request, Response>(
       method: RpcMethod<Request, Response>,
       handler: RpcHandler<Request, Response>,
+      atHand?: RpcHandlerAtHand<Request, Response>,
     ): void {
       const taken = entries.get(method.number)
       if (taken !== undefined) {
@@ -20,6 +22,7 @@ export function createRouter(): RpcRouter & RpcRouterTable {
       entries.set(method.number, {
         method: method as RpcMethod<unknown, unknown>,
         handler: handler as RpcHandler<unknown, unknown>,
+        atHand: atHand as RpcHandlerAtHand<unknown, unknown> | undefined,
       })
     },
     find: (methodNumber) => entries.get(methodNumber),

@@ -10,7 +10,7 @@ import type { DirectCall, DirectEnd } from './direct-call.js'
 import { decodeError, encodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY } from './frame.js'
 import { ServerCall } from './server-call.js'
-import type { PeerIdentity, RpcHandler, RpcMethod, RpcRouterTable, Unit } from './types.js'
+import type { AnswerAtHand, PeerIdentity, RpcHandler, RpcMethod, RpcRouterTable, Unit } from './types.js'
 
 /** What a connection serves, and who hears of its end. */
 export interface ServerCallsOptions {
@@ -78,6 +78,16 @@ export class ServerCalls implements CallSide, DirectEnd {
     const hasBody = units !== undefined
     const error = this.run({ stream, method, deadlineMs, hasBody, content, direct: call })
     if (error !== undefined) call.refused(decodeError(encodeError(error)))
+  }
+
+  answerNow(number: number, request: unknown): AnswerAtHand<unknown> | undefined {
+    if (this.refusal() !== undefined) return undefined
+    try {
+      return this.options.table.find(number)?.atHand?.(request)
+    } catch {
+      // Asked again by a call, the handler fails in the same way, and tells it as it should be told.
+      return undefined
+    }
   }
 
   closed(error: CairnError): void {

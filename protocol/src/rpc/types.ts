@@ -79,8 +79,29 @@ export interface RpcPeer {
     request: Request,
     options: CallOptions,
   ): Promise<RpcReply<Response>>
+  /**
+   * The answer in this turn, without promise or codec, if the peer serves in this process and has it at hand.
+   * `undefined` in every other case, and for every error: `call` then finds out and tells. For methods that change
+   * nothing. Neither side may change what the other gave it.
+   */
+  callNow?<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+  ): AnswerAtHand<Response> | undefined
   close(): Promise<void>
 }
+
+/** An answer that needs no waiting, with all units of its body. */
+export interface AnswerAtHand<Response> {
+  readonly response: Response
+  readonly units: readonly Unit[]
+}
+
+/**
+ * What a handler would answer, if it is in memory: nothing is waited for. `undefined`, or any error: it is not known
+ * now, and the handler itself is asked. For methods that change nothing.
+ */
+export type RpcHandlerAtHand<Request, Response> = (request: Request) => AnswerAtHand<Response> | undefined
 
 /** What a handler sees of its call. */
 export interface IncomingCall {
@@ -112,6 +133,7 @@ export interface RpcRouter {
   handle<Request, Response>(
     method: RpcMethod<Request, Response>,
     handler: RpcHandler<Request, Response>,
+    atHand?: RpcHandlerAtHand<Request, Response>,
   ): void
 }
 
@@ -142,7 +164,11 @@ export interface RpcListener {
 
 /** A filled router, as `Network.listen` takes it. */
 export interface RpcRouterTable {
-  find(
-    methodNumber: number,
-  ): { method: RpcMethod<unknown, unknown>; handler: RpcHandler<unknown, unknown> } | undefined
+  find(methodNumber: number):
+    | {
+        method: RpcMethod<unknown, unknown>
+        handler: RpcHandler<unknown, unknown>
+        atHand?: RpcHandlerAtHand<unknown, unknown> | undefined
+      }
+    | undefined
 }
