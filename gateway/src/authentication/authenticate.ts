@@ -54,19 +54,44 @@ const SERVICE = 's3'
 /** Signs for access keys that nobody has, so that an unknown key takes as long as a wrong secret. */
 const DUMMY_SECRET = 'no-such-access-key'
 
-/** Throws `S3Error` unless the request is anonymous or its signature is right, in scope and in time. */
+/** Rejects with `S3Error` unless the request is anonymous or its signature is right, in scope and in time. */
 export async function authenticate(
   request: RawRequest,
   settings: AuthenticationSettings,
   nowMs: number,
 ): Promise<Authentication> {
+  return await authenticateNow(request, settings, nowMs)
+}
+
+/** The same without a promise where the credentials are at hand. Throws, or rejects, as `authenticate` does. */
+export function authenticateNow(
+  request: RawRequest,
+  settings: AuthenticationSettings,
+  nowMs: number,
+): Authentication | Promise<Authentication> {
   const claim = readSignatureClaim(request.headers, request.query)
   if (claim === undefined) return anonymous(request.headers)
   checkScope(claim, settings.region)
   checkTime(claim, nowMs)
   checkSignedHeaders(claim, request.rawHeaders)
   const found = settings.credentials.find(claim.accessKey)
-  const credential = found instanceof Promise ? await found : found
+  const judged = { request, claim, settings, nowMs }
+  return found instanceof Promise
+    ? found.then((credential) => judge(judged, credential))
+    : judge(judged, found)
+}
+
+interface Judged {
+  readonly request: RawRequest
+  readonly claim: SignatureClaim
+  readonly settings: AuthenticationSettings
+  readonly nowMs: number
+}
+
+function judge(
+  { request, claim, settings, nowMs }: Judged,
+  credential: Credential | undefined,
+): Authentication {
   const key = settings.keys.get(
     credential === undefined ? '' : claim.accessKey,
     credential?.secretKey ?? DUMMY_SECRET,

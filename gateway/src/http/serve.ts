@@ -3,9 +3,7 @@
  * the operation itself, the answer. Whatever is thrown on the way becomes S3's XML here and nowhere else.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { CairnClient } from '@cairn/client'
-import type { Clock } from '@cairn/protocol'
-import { type AuthenticationSettings, authenticate } from '../authentication/authenticate.js'
+import { type AuthenticationSettings, authenticateNow } from '../authentication/authenticate.js'
 import { authorize } from '../authentication/authorize.js'
 import { requireOwner } from '../authentication/principal.js'
 import type { GatewayConfig } from '../config.js'
@@ -13,45 +11,31 @@ import { S3Error, toS3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
 import type { Operation, RequestHeaders, S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
-import { type Admission, MANY, type Sender } from './admission.js'
-import type { AnswerBatch } from './answer-batch.js'
-import { addCorsHeaders, answerPreflight } from './cors.js'
+import { type Admission, MANY } from './admission.js'
+import { answerPreflight } from './cors.js'
 import { errorResponse } from './error-response.js'
+import type { Exchange, ParseForm } from './exchange.js'
 import { ExchangeTransfer } from './exchange-transfer.js'
-import type { FormPart } from './form.js'
 import { openFormRequest } from './form-request.js'
 import { IncomingBody } from './incoming-body.js'
 import { networkOf, peerAddressOf } from './peer-address.js'
 import { parseQuery, type Query } from './query.js'
 import { RequestContext } from './request-context.js'
 import { addPresignedHeaders, readRequestHeaders } from './request-headers.js'
-import type { RequestIds } from './request-ids.js'
 import { parseRequestTarget, type RequestTarget } from './request-target.js'
 import { resolveOperation } from './resolve-operation.js'
-import { linger, restOfBody } from './rest-of-body.js'
+import { type SendDependencies, sendAnswer } from './send-answer.js'
 import type { Watchdog } from './watchdog.js'
-import { writeResponse } from './write-response.js'
 
-export interface ServeDependencies {
-  readonly client: CairnClient
+export interface ServeDependencies extends SendDependencies {
   /** What is built; everything else in the table answers 501. */
   readonly operations: ReadonlyMap<OperationName, Operation>
   readonly config: GatewayConfig
   readonly authentication: AuthenticationSettings
-  readonly clock: Clock
-  readonly log: Log
-  readonly requestIds: RequestIds
-  readonly dateHeader: (nowMs: number) => string
   readonly observe: RequestObserver
-  /** No connection is kept for a further request. */
-  readonly isClosing: () => boolean
   readonly admission: Admission
-  readonly batch: AnswerBatch
   readonly watchdog: Watchdog
 }
-
-/** Begins to parse a body of `multipart/form-data`. */
-export type ParseForm = () => AsyncIterator<FormPart>
 
 export type Serve = (
   request: IncomingMessage,
@@ -66,25 +50,7 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DEL
 /** Client went away, as nginx counts it. */
 const STATUS_GONE = 499
 
-/** What becomes known of a request on its way; whatever is missing was not reached. */
-interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly rawTarget: string
-  readonly requestId: string
-  readonly nowMs: number
-  readonly startedMs: number
-  readonly incoming: IncomingBody
-  readonly parseForm: ParseForm | undefined
-  headers?: RequestHeaders
-  bucket: string
-  operation?: OperationName
-  bytesOut: number
-  /** Whose turn it has, to be left in the end. */
-  admitted?: Sender
-}
-
-/** Never rejects. */
+/** Never rejects. Each promise on the way costs as much as a short operation: what is known is not waited for. */
 export function createServe(dependencies: ServeDependencies): Serve {
   const { clock, requestIds } = dependencies
 
@@ -99,8 +65,11 @@ export function createServe(dependencies: ServeDependencies): Serve {
       startedMs: clock.monotonicMs(),
       incoming: new IncomingBody(request, response, { expectsContinue }),
       parseForm,
+      headers: undefined,
       bucket: '',
+      operation: undefined,
       bytesOut: 0,
+      admitted: undefined,
     }
     const status = await serveWatched(exchange, dependencies)
     dependencies.observe({
@@ -114,36 +83,35 @@ export function createServe(dependencies: ServeDependencies): Serve {
   }
 }
 
+/** The status sent, or that of a client that has gone. */
 async function serveWatched(exchange: Exchange, dependencies: ServeDependencies): Promise<number> {
   const { admission, watchdog } = dependencies
   const transfer = new ExchangeTransfer(exchange)
   watchdog.add(transfer)
   try {
-    return await serveExchange(exchange, dependencies)
+    const answer = await answerRequest(exchange, dependencies)
+    const sending = sendAnswer(exchange, answer, dependencies)
+    if (sending !== undefined) await sending
+    return answer.status
+  } catch (error) {
+    return await sendError(exchange, error, dependencies)
   } finally {
     watchdog.remove(transfer)
     if (exchange.admitted !== undefined) admission.leave(exchange.admitted)
   }
 }
 
-/** Waits for the turn of a request whose sender is known. */
-async function takeTurn(exchange: Exchange, { admission, config }: ServeDependencies): Promise<void> {
+/** The turn of a request whose sender is known; `undefined` if it has it at once. */
+function takeTurn(exchange: Exchange, { admission, config }: ServeDependencies): Promise<void> | undefined {
   const address = peerAddressOf(exchange.request.socket)
   const sender = config.trustedProxies.includes(address) ? MANY : networkOf(address)
-  const turn = admission.enter(sender)
-  if (turn !== undefined) await turn
-  exchange.admitted = sender
-}
-
-/** The status sent, or that of a client that has gone. */
-async function serveExchange(exchange: Exchange, dependencies: ServeDependencies): Promise<number> {
-  try {
-    const answer = await answerRequest(exchange, dependencies)
-    await send(exchange, answer, dependencies)
-    return answer.status
-  } catch (error) {
-    return sendError(exchange, error, dependencies)
+  const admitted = (): void => {
+    exchange.admitted = sender
   }
+  const turn = admission.enter(sender)
+  if (turn !== undefined) return turn.then(admitted)
+  admitted()
+  return undefined
 }
 
 async function answerRequest(exchange: Exchange, dependencies: ServeDependencies): Promise<S3Response> {
@@ -177,7 +145,8 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     rawHeaders: request.rawHeaders,
     remoteAddress: peerAddressOf(request.socket),
   }
-  const authentication = await authenticate(raw, dependencies.authentication, exchange.nowMs)
+  const authenticated = authenticateNow(raw, dependencies.authentication, exchange.nowMs)
+  const authentication = authenticated instanceof Promise ? await authenticated : authenticated
   if (resolved.name === undefined) throw refuse(resolved.error, authentication.principal.kind === 'anonymous')
   authorize(authentication.principal, { operation: resolved.name, bucket: target.bucket, key: target.key })
   if (target.undecodable) throw undecodable(method)
@@ -199,8 +168,9 @@ async function answerRequest(exchange: Exchange, dependencies: ServeDependencies
     secureTransport: isSecure(exchange, dependencies),
     clock: dependencies.clock,
   })
-  await takeTurn(exchange, dependencies)
-  return operate(context, exchange, dependencies.operations)
+  const turn = takeTurn(exchange, dependencies)
+  if (turn !== undefined) await turn
+  return await operate(context, exchange, dependencies.operations)
 }
 
 /** An upload by form. The parser is kept off the connection from the moment on that the answer is known. */
@@ -253,7 +223,7 @@ async function operate(
 ): Promise<S3Response> {
   const operation = operations.get(context.operation)
   if (operation === undefined) throw notBuilt(context.operation)
-  await checkBucketOwner(context)
+  if (context.headers['x-amz-expected-bucket-owner'] !== undefined) await checkBucketOwner(context)
   try {
     return await operation.handle(context)
   } catch (error) {
@@ -310,36 +280,6 @@ function undecodable(method: string): S3Error {
   return new S3Error('InvalidURI', 'Object keys must be UTF-8.')
 }
 
-async function send(exchange: Exchange, answer: S3Response, dependencies: ServeDependencies): Promise<void> {
-  const { clock, requestIds, dateHeader, isClosing, batch } = dependencies
-  const { request, response, incoming } = exchange
-  const rest = restOfBody(request, exchange.headers, incoming)
-  const baseHeaders = [
-    'x-amz-request-id',
-    exchange.requestId,
-    'x-amz-id-2',
-    requestIds.hostId,
-    'Date',
-    dateHeader(Math.floor(clock.wallMicros() / 1000)),
-    'Server',
-    'Cairn',
-    'X-Content-Type-Options',
-    'nosniff',
-  ]
-  if (rest === 'cut' || isClosing()) baseHeaders.push('Connection', 'close')
-  if (exchange.headers?.origin !== undefined) {
-    const { requestId, bucket, headers } = exchange
-    const asked = { requestId, bucket, method: request.method ?? '', origin: headers.origin ?? '' }
-    await addCorsHeaders(baseHeaders, asked, dependencies)
-  }
-  const method = request.method ?? ''
-  // What is left of a whole body stays in the stream, and with it the socket stopped, unless somebody reads it.
-  if (rest === 'drain' || (rest === 'none' && incoming.started)) request.resume()
-  const keepOpen = rest === 'cut'
-  exchange.bytesOut = await writeResponse(response, answer, { method, baseHeaders, keepOpen, batch })
-  if (keepOpen) linger(response, incoming, clock)
-}
-
 async function sendError(
   exchange: Exchange,
   thrown: unknown,
@@ -361,7 +301,7 @@ async function sendError(
     hostId: dependencies.requestIds.hostId,
   })
   try {
-    await send(exchange, answer, dependencies)
+    await sendAnswer(exchange, answer, dependencies)
   } catch {
     // The client has gone while it was told; there is nobody left to tell.
     response.destroy()

@@ -19,12 +19,12 @@ export interface WriteOptions {
   readonly batch: AnswerBatch
 }
 
-/** Resolves with the number of body bytes sent. Rejects if the stream failed or the client went away. */
-export async function writeResponse(
+/** The number of body bytes sent; of a stream later. Rejects if the stream failed or the client went away. */
+export function writeResponse(
   response: ServerResponse,
   answer: S3Response,
   options: WriteOptions,
-): Promise<number> {
+): number | Promise<number> {
   const { status } = answer
   const bodiless = options.method === 'HEAD' || status === 204 || status === 304
   const { body } = answer

@@ -38,40 +38,33 @@ async function answer(context: OperationContext): Promise<S3Response> {
   if (outcome === 'not-modified') {
     return { status: 304, headers: { ...described, 'Content-Type': undefined } }
   }
-  const selection = await select(context, opened)
-  const headers = { ...described, ...selection.headers, ...overrideHeaders(context.query) }
-  return respond(context, opened, { ...selection, headers })
+  const selecting = select(context, opened)
+  const { range, headers: chosen } = selecting instanceof Promise ? await selecting : selecting
+  const headers = { ...described, ...chosen, ...overrideHeaders(context.query) }
+  const length = range?.length ?? object.sizeBytes
+  const response = respond(object.sizeBytes, range, headers)
+  if (context.method === 'HEAD' || length === 0) return response
+  const body = bodyOf(context, opened, range)
+  return { ...response, body: body instanceof Promise ? await body : body }
 }
 
-async function respond(
-  context: OperationContext,
-  opened: OpenedObject,
-  selection: Selection,
-): Promise<S3Response> {
-  const { range, headers } = selection
-  const length = range?.length ?? opened.object.sizeBytes
-  return {
-    status: range === undefined ? 200 : 206,
-    headers: {
-      'Content-Length': length,
-      ...(range === undefined ? {} : { 'Content-Range': contentRange(range, opened.object.sizeBytes) }),
-      ...headers,
-    },
-    ...(context.method === 'HEAD' || length === 0 ? {} : { body: await bodyOf(context, opened, range) }),
-  }
+/** Status and headers; those given may say otherwise. */
+function respond(sizeBytes: number, range: ByteRange | undefined, headers: ResponseHeaders): S3Response {
+  if (range === undefined) return { status: 200, headers: { 'Content-Length': sizeBytes, ...headers } }
+  const place = { 'Content-Length': range.length, 'Content-Range': contentRange(range, sizeBytes) }
+  return { status: 206, headers: { ...place, ...headers } }
 }
 
 /** A small body in one piece, so that head and body leave in one write; any other as it flows. */
-async function bodyOf(
+function bodyOf(
   { signal }: OperationContext,
   opened: OpenedObject,
   range: ByteRange | undefined,
-): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  const whole = opened.readAtOnce?.(range, { signal })
-  return whole === undefined ? opened.read(range, { signal }) : whole
+): Uint8Array | Promise<Uint8Array> | AsyncIterable<Uint8Array> {
+  return opened.readAtOnce?.(range, { signal }) ?? opened.read(range, { signal })
 }
 
-async function select(context: OperationContext, opened: OpenedObject): Promise<Selection> {
+function select(context: OperationContext, opened: OpenedObject): Selection | Promise<Selection> {
   const { object } = opened
   const range = context.headers.range
   const partNumber = readPartNumber(context.query.find('partNumber'))

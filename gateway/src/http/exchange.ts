@@ -1,0 +1,27 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { OperationName } from '../operations/table.js'
+import type { RequestHeaders } from '../operations/types.js'
+import type { Sender } from './admission.js'
+import type { FormPart } from './form.js'
+import type { IncomingBody } from './incoming-body.js'
+
+/** Begins to parse a body of `multipart/form-data`. */
+export type ParseForm = () => AsyncIterator<FormPart>
+
+/** What becomes known of a request on its way; whatever is missing was not reached. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly rawTarget: string
+  readonly requestId: string
+  readonly nowMs: number
+  readonly startedMs: number
+  readonly incoming: IncomingBody
+  readonly parseForm: ParseForm | undefined
+  headers: RequestHeaders | undefined
+  bucket: string
+  operation: OperationName | undefined
+  bytesOut: number
+  /** Whose turn it has, to be left in the end. */
+  admitted: Sender | undefined
+}
