@@ -14,39 +14,41 @@ import type { BlockRead } from './replica-read.js'
 
 /** The bytes of a read within one unit, or `undefined` if they are not at hand or not right. */
 export function readBlockNow(parts: ReadParts, read: BlockRead): Uint8Array | undefined {
-  const target = chooseReplica(parts.view.findGroup(read.pool, groupOf(read.block))?.targets ?? [])
+  const { clock, view } = parts
+  const target = chooseReplica(view.findGroup(read.pool, groupOf(read.block))?.targets ?? [])
   if (target === undefined) return undefined
-  const index = Math.floor(read.from / UNIT_BYTES)
-  const bytes = askNow(parts, target, read, index)
+  const startedMs = clock.monotonicMs()
+  const bytes = askNow(target, read)
   if (bytes === undefined) return undefined
-  if (read.to - read.from === read.blockBytes) {
-    return sameBytes(hashBlock(bytes), read.hash) ? bytes : undefined
-  }
-  return bytes.subarray(read.from - index * UNIT_BYTES, read.to - index * UNIT_BYTES)
+  // Only now: a replica that gave wrong bytes must be the one that the ordinary way asks next, and judges.
+  noteRead(parts, target, clock.monotonicMs() - startedMs)
+  const start = read.from - (read.from % UNIT_BYTES)
+  return bytes.subarray(read.from - start, read.to - start)
 }
 
-/** The unit, if its check holds. It counts as a read of its replica. */
-function askNow(
-  { clock, hedges }: ReadParts,
-  { drive, peer }: Target,
-  { block, blockBytes, hash, to }: BlockRead,
-  index: number,
-): Uint8Array | undefined {
-  const startedMs = clock.monotonicMs()
+/** The unit, if all that is known of it holds. */
+function askNow({ drive, peer }: Target, read: BlockRead): Uint8Array | undefined {
+  const { block, blockBytes, hash, from, to } = read
+  const index = Math.floor(from / UNIT_BYTES)
   const offset = index * UNIT_BYTES
   const answer = peer.rpc.callNow?.(getBlock, { drive, block, offset, length: to - offset })
   const unit = answer?.units[0]
   if (answer === undefined || unit === undefined || answer.units.length > 1) return undefined
   const { response } = answer
-  const right =
+  const isRight =
     response.blockBytes === blockBytes &&
     response.firstUnit === index &&
     sameBytes(response.hash, hash) &&
     unit.bytes.length === Math.min(UNIT_BYTES, blockBytes - offset) &&
     unit.check === unitCheck(block, index, unit.bytes)
-  if (!right) return undefined
+  if (!isRight) return undefined
+  const isWhole = from === 0 && to === blockBytes
+  return isWhole && !sameBytes(hashBlock(unit.bytes), hash) ? undefined : unit.bytes
+}
+
+/** Counts as any other read. */
+function noteRead({ hedges }: ReadParts, { peer }: Target, durationMs: number): void {
   peer.readsBegun++
-  peer.reads.add(clock.monotonicMs() - startedMs)
+  peer.reads.add(durationMs)
   hedges.tokens = Math.min(HEDGE_TOKENS_MAX, hedges.tokens + HEDGE_SHARE_MAX)
-  return unit.bytes
 }

@@ -1,11 +1,14 @@
 /** A chunk server of one drive in memory, with faults. Speaks the real RPC; shares no code with the real one. */
 import {
+  type AnswerAtHand,
   type BlockId,
   CairnError,
   type Clock,
   createRouter,
   type ErrorCode,
   formatId,
+  type GetBlockRequest,
+  type GetBlockResponse,
   getBlock,
   hashBlock,
   putBlock,
@@ -28,6 +31,10 @@ export class FakeChunkServer {
   readonly blocks: Map<string, StoredReplica> = new Map()
   puts = 0
   gets = 0
+  /** Reads asked for in the turn. */
+  getsNow = 0
+  /** Has its blocks at hand for callers in this process. */
+  isWarm = false
   deletes = 0
   /** Units handed over and not yet stored, and their largest number so far. */
   unitsTaken = 0
@@ -65,18 +72,20 @@ export class FakeChunkServer {
       this.blocks.set(formatId(block), replica)
       return { response: { sizeBytes: bytes.length, hash } }
     })
-    router.handle(getBlock, async (request, call) => {
-      this.gets++
-      await this.before(call.signal)
-      if (this.getError !== undefined) throw new CairnError(this.getError, 'as the test wants it')
-      const replica = this.blocks.get(formatId(request.block))
-      if (replica === undefined) throw new CairnError('NoSuchBlock', 'not here')
-      const firstUnit = Math.floor(request.offset / UNIT_BYTES)
-      const end = Math.ceil((request.offset + request.length) / UNIT_BYTES)
-      const units = replica.units.slice(firstUnit, end)
-      const response = { blockBytes: replica.sizeBytes, hash: replica.hash, firstUnit }
-      return { response, body: this.give(units) }
-    })
+    router.handle(
+      getBlock,
+      async (request, call) => {
+        this.gets++
+        await this.before(call.signal)
+        const { response, units } = this.find(request)
+        return { response, body: this.give(units) }
+      },
+      (request) => {
+        if (!this.isWarm) return undefined
+        this.getsNow++
+        return this.find(request)
+      },
+    )
     return router
   }
 
@@ -92,6 +101,15 @@ export class FakeChunkServer {
       bytes[0] = (bytes[0] ?? 0) ^ 1
       replica.units[unitIndex] = { bytes, check: check(replica.block, unitIndex, bytes) ?? unit.check }
     }
+  }
+
+  private find({ block, offset, length }: GetBlockRequest): AnswerAtHand<GetBlockResponse> {
+    if (this.getError !== undefined) throw new CairnError(this.getError, 'as the test wants it')
+    const replica = this.blocks.get(formatId(block))
+    if (replica === undefined) throw new CairnError('NoSuchBlock', 'not here')
+    const firstUnit = Math.floor(offset / UNIT_BYTES)
+    const units = replica.units.slice(firstUnit, Math.ceil((offset + length) / UNIT_BYTES))
+    return { response: { blockBytes: replica.sizeBytes, hash: replica.hash, firstUnit }, units }
   }
 
   private async take(body: UnitStream): Promise<Unit[]> {

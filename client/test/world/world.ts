@@ -1,5 +1,12 @@
 /** A cluster of fakes in one process, on the real RPC and a simulated clock. */
-import { type ClusterMap, GROUPS_PER_POOL, type HandshakeIdentity, type Random } from '@cairn/protocol'
+import {
+  type ClusterMap,
+  createLocalNetwork,
+  GROUPS_PER_POOL,
+  type HandshakeIdentity,
+  type Network,
+  type Random,
+} from '@cairn/protocol'
 import {
   createSeededRandom,
   createSimulatedClock,
@@ -34,6 +41,8 @@ export interface WorldOptions {
   readonly seed?: number
   /** Longest delay of the network; none unless given. */
   readonly delayMsMax?: number
+  /** All speak in one process, without a wire. */
+  readonly inProcess?: boolean
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -42,6 +51,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const clock = createSimulatedClock(random)
   const delay = { msMin: 0, msMax: options.delayMsMax ?? 0 }
   const network = createSimulatedNetwork({ clock, random, delay })
+  const wire: Network = options.inProcess === true ? createLocalNetwork({ clock, random }) : network
   const servers = Array.from({ length: count }, (_, index) => new FakeChunkServer(`d${index}`, clock))
   const first = Array.from({ length: replicas }, (_, index) => index)
   const metadata = new FakeMetadata(clusterMap(servers, first, 1), clock)
@@ -52,11 +62,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     featureLevel: 1,
     clusterSecret: Buffer.alloc(32, 7),
   })
-  await network.listen('local:metadata', metadata.router, identity('metadata'))
-  for (const { drive, router } of servers) await network.listen(`local:${drive}`, router, identity(drive))
+  await wire.listen('local:metadata', metadata.router, identity('metadata'))
+  for (const { drive, router } of servers) await wire.listen(`local:${drive}`, router, identity(drive))
   const damages: BlockDamage[] = []
   const connecting = connectCairn({
-    network,
+    network: wire,
     metadata: ['local:metadata'],
     identity: identity('client'),
     clock,

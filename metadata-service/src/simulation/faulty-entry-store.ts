@@ -99,6 +99,11 @@ class BadLine implements FaultyEntryStore {
     return this.store.read(reads)
   }
 
+  /** No answer is lost within a turn. */
+  readNow(reads: readonly Read[]): ReadResult | undefined {
+    return this.store.readNow?.(reads)
+  }
+
   async readAuthority(reads: readonly Read[]): Promise<ReadResult> {
     await this.meetFault()
     return authorityOf(this.store).read(reads)

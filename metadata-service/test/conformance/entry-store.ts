@@ -1,6 +1,6 @@
 /** What every `EntryStore` promises about entries of several commits. */
 import { expect } from 'chai'
-import type { EntryStore, StoreRow } from '../../src/ports.js'
+import type { EntryStore, Read, StoreRow } from '../../src/ports.js'
 import { absent, atRevision, bytes, put, range, text, type World } from './subject.js'
 
 export interface EntrySubject {
@@ -130,6 +130,17 @@ export function describeEntryStore(name: string, open: () => EntrySubject | Prom
         store.watch(range('a', 'z'), from, new AbortController().signal)[Symbol.asyncIterator]().next()
       expect(await codeOf(next(start + 1))).to.equal('Busy')
       expect(await codeOf(next(start + 39))).to.equal('none')
+    })
+
+    it('reads in the turn, if it can, what it reads later', async () => {
+      await store.apply({ commits: [], always: [put('a', '1'), put('b', '2')] })
+      const reads: readonly Read[] = [
+        { kind: 'get', key: bytes('a') },
+        { kind: 'get', key: bytes('none') },
+        { kind: 'scan', range: range('a', 'c'), limit: 10 },
+      ]
+      const later = await store.read(reads)
+      expect(store.readNow?.(reads) ?? later).to.deep.equal(later)
     })
 
     it('refuses everything once it is closed', async () => {

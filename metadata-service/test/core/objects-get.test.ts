@@ -1,4 +1,4 @@
-import { GetObjectResponse } from '@cairn/protocol'
+import { CairnError, GetObjectResponse } from '@cairn/protocol'
 import { expect } from 'chai'
 import { getObject } from '../../src/core/objects-get.js'
 import { Resolver } from '../../src/core/resolve.js'
@@ -59,5 +59,37 @@ describe('getObject', () => {
     await world.run(world.namespace.setBucketVersioning(request))
     await compare('a', 'k')
     await compare('a', 'k', first)
+  })
+})
+
+describe('getObjectNow', () => {
+  it('answers as getObject does, and leaves the rest to it', async () => {
+    const world = await NamespaceWorld.open(seed)
+    const { namespace } = world
+    const space = await world.bucket('a', 'enabled')
+    const first = await world.put('a', space, 'k')
+    expect(namespace.getObjectNow({ bucket: 'none', key: 'k' })).to.equal(undefined)
+    for (let time = 0; time < 2; time++) {
+      const later = await world.run(namespace.getObject({ bucket: 'a', key: 'k' }))
+      expect(namespace.getObjectNow({ bucket: 'a', key: 'k' })).to.deep.equal(later)
+      await world.put('a', space, 'k')
+    }
+    expect(namespace.getObjectNow({ bucket: 'a', key: 'k' })?.object.versionId).to.not.equal(first)
+    expect(namespace.getObjectNow({ bucket: 'a', key: 'k', versionId: first })).to.equal(undefined)
+    expect(namespace.getObjectNow({ bucket: 'a', key: 'other' })).to.equal(undefined)
+    await world.remove('a', 'k')
+    expect(() => namespace.getObjectNow({ bucket: 'a', key: 'k' })).to.throw(CairnError)
+  })
+
+  it('never answers from the bucket that had the name before', async () => {
+    const world = await NamespaceWorld.open(seed)
+    const { namespace } = world
+    await world.put('a', await world.bucket('a'), 'k')
+    await world.run(namespace.getObject({ bucket: 'a', key: 'k' }))
+    await world.remove('a', 'k')
+    await world.run(namespace.deleteBucket({ op: world.op(), bucket: 'a' }))
+    expect(() => namespace.getObjectNow({ bucket: 'a', key: 'k' })).to.throw(CairnError)
+    await world.bucket('a')
+    expect(namespace.getObjectNow({ bucket: 'a', key: 'k' })).to.equal(undefined)
   })
 })
