@@ -15,7 +15,8 @@ import type { BlockRead } from './replica-read.js'
 /** The bytes of a read within one unit, or `undefined` if they are not at hand or not right. */
 export function readBlockNow(parts: ReadParts, read: BlockRead): Uint8Array | undefined {
   const { clock, view } = parts
-  const target = chooseReplica(view.findGroup(read.pool, groupOf(read.block))?.targets ?? [])
+  const targets = view.findGroup(read.pool, groupOf(read.block))?.targets ?? []
+  const target = chooseReplica(targets, { affine: read.blockBytes >= AFFINE_BLOCK_BYTES_MIN })
   if (target === undefined) return undefined
   const startedMs = clock.monotonicMs()
   const bytes = askNow(target, read)

@@ -32,9 +32,7 @@ export function chooseReplica(
   targets: readonly (Target | undefined)[],
   { affine }: { readonly affine: boolean } = { affine: false },
 ): Target | undefined {
-  let least = Number.POSITIVE_INFINITY
-  for (const target of targets) if (target !== undefined) least = Math.min(least, costOf(target))
-  const bound = least * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
+  const bound = leastCost(targets) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
   let best: Target | undefined
   for (const target of targets) {
     if (target === undefined || costOf(target) > bound) continue
@@ -42,6 +40,12 @@ export function chooseReplica(
     if (best === undefined || target.peer.readsBegun < best.peer.readsBegun) best = target
   }
   return best
+}
+
+function leastCost(targets: readonly (Target | undefined)[]): number {
+  let least = Number.POSITIVE_INFINITY
+  for (const target of targets) if (target !== undefined) least = Math.min(least, costOf(target))
+  return least
 }
 
 function costOf({ peer, state }: Target): number {
