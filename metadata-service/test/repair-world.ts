@@ -200,10 +200,14 @@ export class RepairWorld {
   }
 
   /** Registers a drive on server `at` at the place of that server's drive, and lets it report. */
-  async register(at: number, id: DriveId, place: { parent?: string; host?: string } = {}): Promise<void> {
-    const { parent = '1', host = `h${at}` } = place
+  async register(
+    at: number,
+    id: DriveId,
+    place: { parent?: string; host?: string; rack?: string } = {},
+  ): Promise<void> {
+    const { parent = '1', host = `h${at}`, rack = '' } = place
     if (!this.mender.drives.has(id)) this.mender.add(id)
-    const member = { id: `c${at}`, address: `local:c${at}`, zone: '', rack: '', host }
+    const member = { id: `c${at}`, address: `local:c${at}`, zone: '', rack, host }
     const drive = { id, capacityBytes: 1e9, path: '/d', device: '1', parent }
     await this.cluster.register({ member, drives: [drive] })
     await this.beat()

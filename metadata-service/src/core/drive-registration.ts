@@ -9,16 +9,15 @@
 import {
   type ClusterMap,
   computeGroups,
-  type Drive,
   type DriveId,
   type DriveRegistration,
-  type FailureDomain,
   type Member,
   type Pool,
   type RegisterServerRequest,
   replaceDrive,
 } from '@cairn/protocol'
 import type { DriveRow } from './cluster-state-rows.js'
+import { domainOf, widestDomain } from './failure-domains.js'
 
 /** The rows of a change; empty lists change nothing. */
 export interface ClusterChange {
@@ -126,28 +125,16 @@ function firstPool(members: readonly Member[], rows: readonly DriveRow[], option
   const { replicas } = options
   if (up.length < Math.max(replicas, options.drivesExpected)) return []
   const byId = new Map(members.map((member) => [member.id, member]))
-  const domainsBy = (kind: FailureDomain): string[] => up.map((drive) => domainOf(drive, byId, kind))
-  const widest = DOMAINS_WIDEST_FIRST.find((kind) => new Set(domainsBy(kind)).size >= replicas) ?? 'drive'
-  const domains = domainsBy(widest)
+  const failureDomain = widestDomain(up, byId, replicas)
   const { drives, groups } = computeGroups({
-    drives: up.map(({ id, capacityBytes }, at) => ({
-      id,
-      weight: Math.max(1, capacityBytes),
-      domain: domains[at] ?? id,
+    drives: up.map((drive) => ({
+      id: drive.id,
+      weight: Math.max(1, drive.capacityBytes),
+      domain: domainOf(drive, byId, failureDomain),
     })),
     replicas,
   })
-  return [{ id: FIRST_POOL, name: 'default', epoch: 1, replicas, failureDomain: widest, drives, groups }]
-}
-
-const DOMAINS_WIDEST_FIRST: readonly FailureDomain[] = ['zone', 'rack', 'host', 'drive']
-
-/** The name of a drive's failure domain; narrower names are told apart by the wider ones around them. */
-export function domainOf(drive: Drive, members: ReadonlyMap<string, Member>, kind: FailureDomain): string {
-  const member = members.get(drive.server)
-  if (kind === 'drive' || member === undefined) return drive.id
-  const depth = kind === 'zone' ? 1 : kind === 'rack' ? 2 : 3
-  return JSON.stringify([member.zone, member.rack, member.host].slice(0, depth))
+  return [{ id: FIRST_POOL, name: 'default', epoch: 1, replicas, failureDomain, drives, groups }]
 }
 
 function isKnownMember(map: ClusterMap, member: Member): boolean {

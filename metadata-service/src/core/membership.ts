@@ -16,8 +16,9 @@ import {
   replaceDrive,
 } from '@cairn/protocol'
 import type { DriveRow } from './cluster-state-rows.js'
-import { type ClusterChange, domainOf, type RegisteredDrives, stateInService } from './drive-registration.js'
+import { type ClusterChange, type RegisteredDrives, stateInService } from './drive-registration.js'
 import type { DriveCondition } from './drive-states.js'
+import { domainOf, isWider, widestDomain } from './failure-domains.js'
 import { completeGroups, planStep } from './group-changes.js'
 
 export type ConditionOf = (drive: DriveId) => DriveCondition
@@ -54,6 +55,7 @@ export function planMembership(
   const plan = new MembershipPlan(state, conditionOf, options)
   plan.noteConditions()
   plan.replaceDead()
+  plan.widenDomains()
   plan.moveGroups()
   plan.retireEmpty()
   return plan.step()
@@ -94,6 +96,22 @@ class MembershipPlan {
         return replaceDrive(pool, drive.id, spare)
       })
     }
+  }
+
+  /** Copies lie as far apart as all drives together allow; never nearer by themselves. */
+  widenDomains(): void {
+    const joiners = this.options.joins === undefined ? undefined : this.joiners()
+    if (joiners === undefined) return
+    const members = new Map(this.state.map.members.map((member) => [member.id, member]))
+    this.pools = this.pools.map((pool) => {
+      const ids = [...pool.drives, ...joiners]
+      if (!ids.every((id) => this.mayHold(id))) return pool
+      const drives = ids.flatMap((id) => this.drives.get(id)?.drive ?? [])
+      const widest = widestDomain(drives, members, pool.replicas)
+      if (!isWider(widest, pool.failureDomain)) return pool
+      this.rebalancing = true
+      return { ...pool, failureDomain: widest, epoch: pool.epoch + 1 }
+    })
   }
 
   /** The next step of every pool of which some groups should be elsewhere. */

@@ -72,6 +72,25 @@ describe('membership', () => {
     }
   })
 
+  it('takes copies further apart once there are racks enough, and only when drives join by themselves', async () => {
+    const plan = (joins?: () => boolean): ReturnType<typeof planMembership> =>
+      planMembership(
+        { map: world.cluster.known, drives: world.cluster.drives },
+        (id) => world.states.of(id),
+        joins === undefined ? {} : { joins },
+      )
+    for (const [index, rack] of ['a', 'a', 'b', 'b', 'c', 'c'].entries()) {
+      await world.run(world.register(index + 1, idOf(index + 1), { rack }))
+    }
+    await pass(world, 4)
+    expect(world.cluster.known.pools[0]?.failureDomain).to.equal('host')
+    expect(plan().change.pools).to.deep.equal([])
+    const { change, positionsLeft } = plan(() => true)
+    expect(change.pools[0]).to.deep.include({ failureDomain: 'rack', id: 1 })
+    expect(change.pools[0]?.epoch).to.be.greaterThan(1)
+    expect(positionsLeft).to.be.greaterThan(0)
+  })
+
   it('never puts two copies into one failure domain', async () => {
     await world.run(world.register(4, idOf(4), { host: 'h1' }))
     world.drive(2).isUp = false
