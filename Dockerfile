@@ -32,7 +32,7 @@ ENV NODE_ENV=production CAIRN_DATA_DIR=/data CAIRN_HOST=0.0.0.0 MALLOC_ARENA_MAX
 USER cairn
 VOLUME /data
 EXPOSE 9000 9100 9101 9200 9201
-HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 CMD ["cairn", "health"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["cairn", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["cairn"]
 CMD ["start"]

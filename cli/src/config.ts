@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { AWS_COMPATIBILITY, type Compatibility, SUITES_COMPATIBILITY } from '@cairn/gateway'
+import { AWS_COMPATIBILITY, type Compatibility, SUITES_COMPATIBILITY } from '@cairn/gateway/compatibility'
 import { parse as parseYaml } from 'yaml'
 import {
   type CompatMode,

@@ -1,20 +1,10 @@
-/** Exit statuses of the `cairn` command; a contract with scripts and supervisors. */
+/** Which exit status an error ends the command with. */
 import { CairnError, hasCode } from '@cairn/protocol'
 import { ConfigError } from './config.js'
+import { EXIT_STATUS } from './exit-statuses.js'
 import { AdminError } from './http/ask-admin.js'
 import { EtcdError } from './roles/etcd-error.js'
 import { MetadataError } from './roles/metadata-error.js'
-
-export const EXIT_STATUS = {
-  ok: 0,
-  configuration: 1,
-  dataFolder: 2,
-  portInUse: 3,
-  etcdUnreachable: 4,
-  /** `cairn fsck` has found something wrong. */
-  notClean: 5,
-  failure: 70,
-} as const
 
 /** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
 export function exitStatusOf(error: unknown): number {

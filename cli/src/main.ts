@@ -1,15 +1,9 @@
-/** The `cairn` command. */
-import { drive, node, rebalance } from './commands/drive.js'
-import { env } from './commands/env.js'
-import { fsck } from './commands/fsck.js'
-import { help } from './commands/help.js'
-import { metadata } from './commands/metadata.js'
-import { requireYes, reset } from './commands/reset.js'
-import { start } from './commands/start.js'
-import { status } from './commands/status.js'
-import { isHealthy, waitHealthy } from './commands/wait.js'
+/**
+ * The `cairn` command. Each command is loaded when it is called: `cairn health` runs every few seconds in every
+ * container, and must not load a server for that.
+ */
 import { ConfigError, readConfig } from './config.js'
-import { EXIT_STATUS, exitStatusOf } from './exit-status.js'
+import { EXIT_STATUS } from './exit-statuses.js'
 
 const TIMEOUT_SECONDS = 60
 /** Longest wait of `cairn fsck --repair-wait`. */
@@ -40,21 +34,28 @@ async function run(command: string, argv: string[]): Promise<number> {
   const read = (checkFiles = false) => readConfig({ argv, env: process.env, checkFiles })
   switch (command) {
     case 'start': {
+      const { start } = await import('./commands/start.js')
       const { config, warnings } = read(true)
       await start(config, warnings, say)
       return EXIT_STATUS.ok
     }
-    case 'env':
+    case 'env': {
+      const { env } = await import('./commands/env.js')
       say(env(read().config))
       return EXIT_STATUS.ok
+    }
     case 'wait': {
+      const { waitHealthy } = await import('./commands/wait.js')
       takeSwitch(argv, '--healthy')
       const seconds = takeSeconds(argv, '--timeout', TIMEOUT_SECONDS)
       return (await waitHealthy(read().config, seconds)) ? EXIT_STATUS.ok : EXIT_STATUS.configuration
     }
-    case 'health':
+    case 'health': {
+      const { isHealthy } = await import('./commands/wait.js')
       return (await isHealthy(read().config)) ? EXIT_STATUS.ok : EXIT_STATUS.configuration
+    }
     case 'status': {
+      const { status } = await import('./commands/status.js')
       const json = takeSwitch(argv, '--json')
       say(await status(read().config, { json }))
       return EXIT_STATUS.ok
@@ -66,20 +67,24 @@ async function run(command: string, argv: string[]): Promise<number> {
     case 'rebalance':
       return runMove(command, argv, read)
     case 'metadata': {
+      const { metadata } = await import('./commands/metadata.js')
       const yes = takeSwitch(argv, '--yes')
       const action = argv.shift() ?? ''
       const file = action === 'backup' || action === 'restore' ? argv.shift() : undefined
       return metadata(read().config, { action, file, yes }, say).then(() => EXIT_STATUS.ok)
     }
     case 'reset': {
+      const { requireYes, reset } = await import('./commands/reset.js')
       requireYes(takeSwitch(argv, '--yes'))
       for (const folder of reset(read().config)) say(`removed ${folder}`)
       return EXIT_STATUS.ok
     }
     case 'help':
-    case '--help':
+    case '--help': {
+      const { help } = await import('./commands/help.js')
       say(help())
       return EXIT_STATUS.ok
+    }
     default:
       throw new ConfigError([`unknown command "${command}"; see cairn help`])
   }
@@ -93,6 +98,7 @@ async function runFsck(argv: string[], read: () => ReturnType<typeof readConfig>
     repairWait: takeSwitch(argv, '--repair-wait'),
     waitSeconds: takeSeconds(argv, '--timeout', REPAIR_WAIT_SECONDS),
   }
+  const { fsck } = await import('./commands/fsck.js')
   const { text, clean } = await fsck(read().config, options)
   say(text)
   return clean ? EXIT_STATUS.ok : EXIT_STATUS.notClean
@@ -117,8 +123,8 @@ async function runMove(
     words.push(word)
     argv.shift()
   }
-  const run = { node, drive, rebalance }[command]
-  const { text, done } = await run(read().config, words, options)
+  const moves = await import('./commands/drive.js')
+  const { text, done } = await moves[command](read().config, words, options)
   say(text)
   return done ? EXIT_STATUS.ok : EXIT_STATUS.notClean
 }
@@ -127,6 +133,7 @@ const [command = 'help', ...argv] = process.argv.slice(2)
 try {
   process.exitCode = await run(command, argv)
 } catch (error) {
+  const { exitStatusOf } = await import('./exit-status.js')
   process.exitCode = exitStatusOf(error)
   const text =
     error instanceof Error

@@ -1,6 +1,7 @@
 export * from './app.js'
 export { type AccountGuard, type AccountGuardOptions, createAccountGuard } from './authentication/guard.js'
 export * from './authentication/principal.js'
+export * from './compatibility.js'
 export * from './config.js'
 export type { TlsIdentity } from './http/server.js'
 export * from './ports.js'

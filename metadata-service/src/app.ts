@@ -205,7 +205,14 @@ class Service implements MetadataService {
       ...(options.joinSeconds === undefined ? {} : { joinSeconds: options.joinSeconds }),
       safeMode: this.safeMode,
       isCoordinator: () => coordinator.isCoordinator(),
-      onMembership: () => log?.info({ drives: cluster.known.drives }, 'drives have changed state'),
+      onMembership: () =>
+        log?.info(
+          {
+            epoch: cluster.known.epoch,
+            drivesUp: cluster.known.drives.filter(({ state }) => state === 'up').length,
+          },
+          'the cluster map has changed',
+        ),
       onError: (work, err) => log?.error({ work, err }, 'background work failed'),
     })
     const { random } = options

@@ -1,6 +1,6 @@
 /** Headers that describe one version, shared by GET, HEAD and their conditional answers. */
 import type { ObjectVersion, VersioningState } from '@cairn/protocol'
-import type { Compatibility } from '../config.js'
+import type { Compatibility } from '../compatibility.js'
 import { formatHttpDate } from '../http/dates.js'
 import { attributeHeaders } from './attributes.js'
 import type { ResponseHeaders } from './types.js'
