@@ -139,6 +139,7 @@ export const S3_CODE_OF: Readonly<Record<ErrorCode, S3ErrorCode>> = {
   Internal: 'InternalError',
   Busy: 'SlowDown',
   ShuttingDown: 'ServiceUnavailable',
+  NotAllowed: 'InternalError',
   NoSuchBucket: 'NoSuchBucket',
   BucketAlreadyExists: 'BucketAlreadyExists',
   BucketNotEmpty: 'BucketNotEmpty',

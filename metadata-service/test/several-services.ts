@@ -17,7 +17,12 @@ import {
   type SpaceId,
   sessionScopedId,
 } from '@cairn/protocol'
-import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
+import {
+  connectAsCaller,
+  createSeededRandom,
+  createSimulatedClock,
+  type SimulatedClock,
+} from '@cairn/protocol/simulation'
 import {
   createMemoryEntryStore,
   createMetadataService,
@@ -77,7 +82,7 @@ export class SeveralServices {
       ...changes,
     })
     const address = await service.start()
-    const peer = network.connect(address, identityOf('gateway', 'g1'))
+    const peer = connectAsCaller(network, address, identityOf('gateway', 'g1'))
     return { service, peer, pause: gate.close, wake: gate.open, kill: gate.close }
   }
 

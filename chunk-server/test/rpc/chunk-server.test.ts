@@ -13,7 +13,12 @@ import {
   type RpcPeer,
   reportDrives,
 } from '@cairn/protocol'
-import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
+import {
+  connectAsCaller,
+  createSeededRandom,
+  createSimulatedClock,
+  type SimulatedClock,
+} from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { createMemoryBlockStore, type MemoryBlocks } from '../../src/adapters/memory-block-store.js'
 import { type ChunkServer, createChunkServer } from '../../src/app.js'
@@ -55,7 +60,7 @@ describe('ChunkServer', () => {
     server = await createChunkServer({ id: 'chunk-1', drives, ...options, ...place, ...world })
     await server.start()
     await server.registered()
-    peer = network.connect('local:chunk', identity)
+    peer = connectAsCaller(network, 'local:chunk', identity)
   }
   /** Runs a step of the test while simulated time goes on. */
   const run = <T>(step: () => Promise<T>): Promise<T> => clock.runUntil(step())

@@ -11,7 +11,12 @@ import {
   type RpcPeer,
   verifyBlocks,
 } from '@cairn/protocol'
-import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
+import {
+  connectAsCaller,
+  createSeededRandom,
+  createSimulatedClock,
+  type SimulatedClock,
+} from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { type ChunkServer, createChunkServer } from '../../src/app.js'
 import { createSimulatedDisk, type SimulatedDisk, simulatedSegmentDrive } from '../../src/simulation/index.js'
@@ -107,7 +112,7 @@ describe('CopyBlock', () => {
     await run(async () => {
       for (const at of disks.keys()) await start(at)
     })
-    peer = network.connect('local:c1', identity)
+    peer = connectAsCaller(network, 'local:c1', identity)
   })
   afterEach(() =>
     run(async () => {

@@ -10,7 +10,7 @@ import {
   type Random,
   type RpcPeer,
 } from '@cairn/protocol'
-import { createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
+import { connectAsCaller, createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { type ChunkServer, createChunkServer } from '../../src/app.js'
 import {
@@ -70,7 +70,7 @@ class World {
       durability: 'fsync',
       compactionMs: 20,
     })
-    return { server, peer: network.connect(await server.start(), identity) }
+    return { server, peer: connectAsCaller(network, await server.start(), identity) }
   }
 
   /** Writes and deletes, many at once, until the power goes. */

@@ -14,7 +14,7 @@ import {
   systemClock,
   systemRandom,
 } from '@cairn/protocol'
-import { createSeededRandom } from '@cairn/protocol/simulation'
+import { connectAsCaller, createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { type ChunkServer, type ChunkServerEvent, createChunkServer } from '../../src/app.js'
 import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
@@ -65,7 +65,7 @@ describe('ChunkServer whose folders go and come while it runs', function () {
       metadata: metadata.address,
       onEvent: (event) => events.push(event),
     })
-    peer = network.connect(await server.start(), identity)
+    peer = connectAsCaller(network, await server.start(), identity)
     await server.registered()
   }
   async function close(): Promise<void> {
@@ -144,7 +144,7 @@ describe('ChunkServer whose folders go and come while it runs', function () {
       address: '127.0.0.1:0',
       metadata: metadata.address,
     })
-    peer = network.connect(await server.start(), identity)
+    peer = connectAsCaller(network, await server.start(), identity)
     const old = driveId()
     renameSync(nested, `${nested}.away`)
     mkdirSync(nested)

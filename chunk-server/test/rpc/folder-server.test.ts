@@ -15,7 +15,7 @@ import {
   systemClock,
   systemRandom,
 } from '@cairn/protocol'
-import { createSeededRandom } from '@cairn/protocol/simulation'
+import { connectAsCaller, createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { type ChunkServer, type ChunkServerEvent, createChunkServer } from '../../src/app.js'
 import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
@@ -53,7 +53,7 @@ describe('ChunkServer on folders, over TCP', () => {
     server = await create()
     const address = await server.start()
     await server.registered()
-    peer = network.connect(address, identity)
+    peer = connectAsCaller(network, address, identity)
   }
 
   async function close(): Promise<void> {

@@ -7,7 +7,7 @@ import {
   putBlock,
   type RpcPeer,
 } from '@cairn/protocol'
-import { createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
+import { connectAsCaller, createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { type DriveSet, openDriveSet } from '../../src/core/drive-set.js'
 import { handleDeleteBlocks } from '../../src/rpc/delete-blocks.js'
@@ -60,7 +60,7 @@ describe('The foreground of a drive', () => {
         handleGetBlock(router, drives)
         handleDeleteBlocks(router, drives)
         await network.listen('local:foreground', router, identity)
-        peer = network.connect('local:foreground', identity)
+        peer = connectAsCaller(network, 'local:foreground', identity)
       })(),
     ),
   )

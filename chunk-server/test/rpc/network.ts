@@ -14,7 +14,7 @@ export interface TestNetwork extends Network {
 }
 
 export const identity: HandshakeIdentity = {
-  role: 'test',
+  role: 'chunk',
   name: 'test',
   clusterId: 'c1',
   featureLevel: 1,

@@ -56,7 +56,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const first = Array.from({ length: replicas }, (_, index) => index)
   const metadata = new FakeMetadata(clusterMap(servers, first, 1), clock)
   const identity = (name: string): HandshakeIdentity => ({
-    role: 'test',
+    role: 'gateway',
     name,
     clusterId: '',
     featureLevel: 1,

@@ -4,6 +4,7 @@ import type { DriveId } from '../cluster-map.js'
 import type { BlockId, SessionId } from '../ids.js'
 import { boolean, bytes, integer, list, type Message, message, optional, required, text } from '../message.js'
 import type { RpcMethod } from '../rpc/types.js'
+import { callersOf } from './callers.js'
 
 /** Stores one block; the body carries its units. A second PutBlock with the same content is a no-op. */
 export interface PutBlockRequest {
@@ -313,52 +314,61 @@ export const putBlock: RpcMethod<PutBlockRequest, PutBlockResponse> = {
   name: 'PutBlock',
   request: PutBlockRequest,
   response: PutBlockResponse,
+  callers: callersOf('PutBlock'),
 }
 export const getBlock: RpcMethod<GetBlockRequest, GetBlockResponse> = {
   number: 201,
   name: 'GetBlock',
   request: GetBlockRequest,
   response: GetBlockResponse,
+  callers: callersOf('GetBlock'),
 }
 export const deleteBlocks: RpcMethod<DeleteBlocksRequest, DeleteBlocksResponse> = {
   number: 202,
   name: 'DeleteBlocks',
   request: DeleteBlocksRequest,
   response: DeleteBlocksResponse,
+  callers: callersOf('DeleteBlocks'),
 }
 export const listBlocks: RpcMethod<ListBlocksRequest, ListBlocksResponse> = {
   number: 203,
   name: 'ListBlocks',
   request: ListBlocksRequest,
   response: ListBlocksResponse,
+  callers: callersOf('ListBlocks'),
 }
 export const listWriters: RpcMethod<ListWritersRequest, ListWritersResponse> = {
   number: 204,
   name: 'ListWriters',
   request: ListWritersRequest,
   response: ListWritersResponse,
+  callers: callersOf('ListWriters'),
 }
 export const reportDrives: RpcMethod<ReportDrivesRequest, ReportDrivesResponse> = {
   number: 205,
   name: 'ReportDrives',
   request: ReportDrivesRequest,
   response: ReportDrivesResponse,
+  callers: callersOf('ReportDrives'),
 }
 export const findBlocks: RpcMethod<FindBlocksRequest, FindBlocksResponse> = {
   number: 206,
   name: 'FindBlocks',
   request: FindBlocksRequest,
   response: FindBlocksResponse,
+  callers: callersOf('FindBlocks'),
 }
 export const copyBlock: RpcMethod<CopyBlockRequest, CopyBlockResponse> = {
   number: 207,
   name: 'CopyBlock',
   request: CopyBlockRequest,
   response: CopyBlockResponse,
+  callers: callersOf('CopyBlock'),
 }
 export const verifyBlocks: RpcMethod<VerifyBlocksRequest, VerifyBlocksResponse> = {
   number: 208,
   name: 'VerifyBlocks',
   request: VerifyBlocksRequest,
   response: VerifyBlocksResponse,
+  callers: callersOf('VerifyBlocks'),
 }

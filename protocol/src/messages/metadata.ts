@@ -15,6 +15,7 @@ import {
   SetBucketConfigurationRequest,
   SetBucketVersioningRequest,
 } from './bucket.js'
+import { callersOf } from './callers.js'
 import {
   GetClusterMapRequest,
   GetClusterMapResponse,
@@ -85,7 +86,7 @@ function method<Q, R>(
   request: Message<Q>,
   response: Message<R>,
 ): RpcMethod<Q, R> {
-  return { number, name, request, response }
+  return { number, name, request, response, callers: callersOf(name) }
 }
 
 export const openSession: RpcMethod<OpenSessionRequest, OpenSessionResponse> = method(

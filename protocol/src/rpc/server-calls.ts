@@ -129,6 +129,7 @@ export class ServerCalls implements CallSide, DirectEnd {
     const entry = this.options.table.find(request.method)
     if (entry === undefined) return new CairnError('NoSuchMethod', `no method ${request.method}`)
     const { method, handler } = entry
+    if (!mayCall(this.peer, method)) return this.notAllowed(method.name)
     let content: unknown
     try {
       content = method.request.decode(request.content)
@@ -141,6 +142,12 @@ export class ServerCalls implements CallSide, DirectEnd {
       queueMicrotask(() => this.start(handler, content, call))
     } else this.start(handler, content, call)
     return undefined
+  }
+
+  private notAllowed(name: string): CairnError {
+    const error = new CairnError('NotAllowed', `a peer of role "${this.peer.role}" may not call ${name}`)
+    this.connection.report(error, name)
+    return error
   }
 
   private open(
@@ -186,4 +193,8 @@ export class ServerCalls implements CallSide, DirectEnd {
     call.fail(error)
     this.closeWhenIdle()
   }
+}
+
+function mayCall({ role }: PeerIdentity, { callers }: RpcMethod<unknown, unknown>): boolean {
+  return (callers as readonly string[]).includes(role)
 }

@@ -4,6 +4,7 @@
  * that one slow stream never stalls the rest of its connection.
  */
 import type { Message } from '../message.js'
+import type { Role } from '../messages/callers.js'
 
 /** At most UNIT_BYTES of a body with a check word of the sender's choice (blocks: CRC32C). */
 export interface Unit {
@@ -35,6 +36,8 @@ export interface RpcMethod<Request, Response> {
   readonly name: string
   readonly request: Message<Request>
   readonly response: Message<Response>
+  /** Roles that may call it; any other is refused with `NotAllowed`. */
+  readonly callers: readonly Role[]
 }
 
 /** Calls that are cancelled together. */

@@ -50,8 +50,20 @@ export const Say: Message<Say> = message<Say>('Say', 1, {
   count: required(2, integer),
 })
 
-export const talk: RpcMethod<Ask, Say> = { number: 1, name: 'talk', request: Ask, response: Say }
-export const unknownMethod: RpcMethod<Ask, Say> = { number: 77, name: 'unknown', request: Ask, response: Say }
+export const talk: RpcMethod<Ask, Say> = {
+  number: 1,
+  name: 'talk',
+  request: Ask,
+  response: Say,
+  callers: ['gateway'],
+}
+export const unknownMethod: RpcMethod<Ask, Say> = {
+  number: 77,
+  name: 'unknown',
+  request: Ask,
+  response: Say,
+  callers: ['gateway'],
+}
 
 export const server: HandshakeIdentity = {
   role: 'chunk',

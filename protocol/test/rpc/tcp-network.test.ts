@@ -48,7 +48,13 @@ interface Big {
   readonly bytes: Uint8Array
 }
 const Big: Message<Big> = message<Big>('Big', 1, { bytes: required(1, bytes()) })
-const big: RpcMethod<Count, Big> = { number: 7, name: 'big', request: Count, response: Big }
+const big: RpcMethod<Count, Big> = {
+  number: 7,
+  name: 'big',
+  request: Count,
+  response: Big,
+  callers: ['gateway'],
+}
 
 function send(socket: Socket, head: FrameHead, content: Uint8Array): void {
   const outbox = new Outbox()
@@ -56,8 +62,20 @@ function send(socket: Socket, head: FrameHead, content: Uint8Array): void {
   for (const buffer of outbox.take()) socket.write(buffer)
 }
 
-const stall: RpcMethod<Count, Count> = { number: 6, name: 'stall', request: Count, response: Count }
-const count: RpcMethod<Count, Count> = { number: 5, name: 'count', request: Count, response: Count }
+const stall: RpcMethod<Count, Count> = {
+  number: 6,
+  name: 'stall',
+  request: Count,
+  response: Count,
+  callers: ['gateway'],
+}
+const count: RpcMethod<Count, Count> = {
+  number: 5,
+  name: 'count',
+  request: Count,
+  response: Count,
+  callers: ['gateway'],
+}
 
 describe('createTcpNetwork and strangers', () => {
   const identity: HandshakeIdentity = {

@@ -24,7 +24,13 @@ interface Count {
   readonly count: number
 }
 const Count: Message<Count> = message<Count>('Count', 1, { count: required(1, integer) })
-const add: RpcMethod<Count, Count> = { number: 1, name: 'add', request: Count, response: Count }
+const add: RpcMethod<Count, Count> = {
+  number: 1,
+  name: 'add',
+  request: Count,
+  response: Count,
+  callers: ['gateway'],
+}
 
 const server: HandshakeIdentity = {
   role: 'chunk',
