@@ -16,6 +16,7 @@ import { type DriveSet, openDriveSet } from './core/drive-set.js'
 import { MetadataPeers } from './core/metadata-peers.js'
 import type { Registration } from './core/registration.js'
 import { startRegistrations } from './core/registrations.js'
+import { RunStart } from './core/run-start.js'
 import { startUpkeep, type Upkeep } from './core/upkeep.js'
 import type { DamageEvent } from './ports.js'
 import { registerChunkHandlers } from './rpc/handlers.js'
@@ -46,7 +47,7 @@ export interface ChunkServerOptions {
   /** The address of a metadata service, or a directory of all. */
   readonly metadata: string | ServiceDirectory
   readonly network: Network
-  /** With an empty cluster id the metadata service is asked for it. */
+  /** With an empty cluster id the metadata service is asked for it. Its feature level is the highest supported. */
   readonly identity: HandshakeIdentity
   readonly clock: Clock
   readonly random: Random
@@ -74,7 +75,7 @@ export interface ChunkServerStatus {
 export interface ChunkServer {
   /** Listens and begins to register; resolves with the real address once calls are answered. */
   start(): Promise<string>
-  /** Resolves once the metadata service knows this server. */
+  /** Resolves once the metadata service knows this server; rejects with `FormatTooNew` if its feature level is too low. */
   registered(): Promise<void>
   /** Drains, then closes all drives. Idempotent. */
   close(): Promise<void>
@@ -198,7 +199,8 @@ class OpenChunkServer implements ChunkServer {
       clock,
       random,
       metadata: this.metadata,
-      member: { id, address, zone, rack, host },
+      member: { id, address, zone, rack, host, featureLevel: this.options.identity.featureLevel },
+      runStart: new RunStart(clock.wallMicros()),
       registrations: () => this.driveSet.registrations(),
       reports: () => this.driveSet.reports(),
       onChange: ({ registered, error }) =>

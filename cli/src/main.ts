@@ -66,6 +66,8 @@ async function run(command: string, argv: string[]): Promise<number> {
     case 'drive':
     case 'rebalance':
       return runMove(command, argv, read)
+    case 'cluster':
+      return runCluster(argv, read)
     case 'metadata': {
       const { metadata } = await import('./commands/metadata.js')
       const yes = takeSwitch(argv, '--yes')
@@ -88,6 +90,20 @@ async function run(command: string, argv: string[]): Promise<number> {
     default:
       throw new ConfigError([`unknown command "${command}"; see cairn help`])
   }
+}
+
+/** Takes what stands before the first flag. */
+function takeWords(argv: string[]): string[] {
+  const end = argv.findIndex((word) => word.startsWith('-'))
+  return argv.splice(0, end < 0 ? argv.length : end)
+}
+
+async function runCluster(argv: string[], read: () => ReturnType<typeof readConfig>): Promise<number> {
+  const options = { json: takeSwitch(argv, '--json'), raise: takeSwitch(argv, '--raise') }
+  const words = takeWords(argv)
+  const { cluster } = await import('./commands/cluster.js')
+  say(await cluster(read().config, words, options))
+  return EXIT_STATUS.ok
 }
 
 async function runFsck(argv: string[], read: () => ReturnType<typeof readConfig>): Promise<number> {
@@ -118,11 +134,7 @@ async function runMove(
     wait: takeSwitch(argv, '--wait'),
     waitSeconds: takeSeconds(argv, '--timeout', MOVE_WAIT_SECONDS),
   }
-  const words: string[] = []
-  for (let word = argv[0]; word !== undefined && !word.startsWith('-'); word = argv[0]) {
-    words.push(word)
-    argv.shift()
-  }
+  const words = takeWords(argv)
   const moves = await import('./commands/drive.js')
   const { text, done } = await moves[command](read().config, words, options)
   say(text)

@@ -5,6 +5,8 @@ import {
   type CheckReport,
   type ClusterStatus,
   changeDrives,
+  type FeatureLevelReport,
+  featureLevel,
   getCheck,
   getStatus,
   startCheck,
@@ -21,6 +23,10 @@ export interface AdminClient {
   getCheck(options?: { readonly check?: string; readonly cancel?: boolean }): Promise<CheckReport>
   /** Tells the cluster what is wanted of drives and nodes; `PreconditionFailed` if that would lose data. */
   changeDrives(request: ChangeDrivesRequest): Promise<void>
+  /** Which feature level the cluster has, and who supports which. */
+  featureLevel(): Promise<FeatureLevelReport>
+  /** Raises it as far as any member supports it; `PreconditionFailed` unless all do. Idempotent. */
+  raiseFeatureLevel(): Promise<FeatureLevelReport>
   /** Lets garbage be collected again after a restore that made this incarnation. Idempotent. */
   acceptRestore(incarnation: string): Promise<void>
 }
@@ -34,6 +40,8 @@ export function createAdminClient(metadata: MetadataCaller): AdminClient {
     async changeDrives(request): Promise<void> {
       await metadata.read(changeDrives, request)
     },
+    featureLevel: () => metadata.read(featureLevel, { raise: false }),
+    raiseFeatureLevel: () => metadata.read(featureLevel, { raise: true }),
     async acceptRestore(incarnation): Promise<void> {
       await metadata.read(acceptRestore, { incarnation })
     },

@@ -53,7 +53,10 @@ export interface ConnectedClient extends CairnClient {
   slicesOf(map: BlockMap, control?: CallControl): AsyncIterable<BlockSlice>
 }
 
-/** Opens a session and gets the cluster map. Rejects as `ConnectionLost` if no metadata service answers. */
+/**
+ * Opens a session and gets the cluster map. Rejects as `ConnectionLost` if no metadata service answers, as
+ * `FormatTooNew` if the cluster demands a higher feature level than the identity has.
+ */
 export async function connectCairn(options: ConnectOptions): Promise<ConnectedClient> {
   const { network, metadata: addresses, identity, clock, random } = options
   const counters = createCounters()
@@ -63,12 +66,13 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const metadata = new MetadataCaller({ network, addresses, identity, clock, random, onCommitRepeated })
   const view = new ClusterView({ metadata, network, identity, clock })
   const { role = identity.role } = options
+  const { featureLevel } = identity
   const reports = new ReadReports(metadata, clock)
   const onDamage = (damage: BlockDamage): void => {
     reports.add(damage.pool, damage.block)
     options.onDamage?.(damage)
   }
-  const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name })
+  const sessions = new SessionKeeper({ metadata, clock, role, name: identity.name, featureLevel })
   const hedges = { tokens: HEDGE_TOKENS_MAX }
   const known = new KnownBlocks()
   const shared = { clock, random, view, counters, hedges, known, onDamage, metadata, sessions }

@@ -1,4 +1,4 @@
-import { createNetwork, systemClock, systemRandom } from '@cairn/protocol'
+import { createNetwork, FEATURE_LEVEL, systemClock, systemRandom } from '@cairn/protocol'
 import { createDigestThreads } from './adapters/digest-threads.js'
 import { type ConnectedClient, connectCairn } from './connect.js'
 import type { BlockDamage } from './parts.js'
@@ -13,9 +13,6 @@ export interface OpenOptions {
   /** Called for every replica that is found corrupt or missing. Must not throw. */
   readonly onDamage?: (damage: BlockDamage) => void
 }
-
-/** Feature level of the messages that this version sends. */
-const FEATURE_LEVEL = 1
 
 /**
  * Connects a program to a cluster over TCP, on the system's clock and randomness. Rejects with `ConnectionLost` if no

@@ -70,6 +70,8 @@ export interface SessionKeeperOptions {
   readonly clock: Clock
   readonly role: string
   readonly name: string
+  /** Highest feature level that this writer supports. */
+  readonly featureLevel: number
 }
 
 /** Keeps one session open for new writes, and the older ones until their writes have ended. */
@@ -136,9 +138,9 @@ export class SessionKeeper {
 
   private async open(): Promise<WriterSession> {
     if (this.closed) throw new CairnError('Cancelled', 'the client is closed')
-    const { metadata, clock, role, name } = this.options
+    const { metadata, clock, role, name, featureLevel } = this.options
     const sentMs = clock.monotonicMs()
-    const { response, address } = await metadata.readFrom(openSession, { role, name })
+    const { response, address } = await metadata.readFrom(openSession, { role, name, featureLevel })
     const id = Uint8Array.from(response.session) as SessionId
     const session = new WriterSession(id, response.leaseMs, sentMs)
     session.boundTo = address

@@ -54,7 +54,10 @@ export interface MetadataServiceOptions {
   readonly clock: Clock
   readonly random: Random
   readonly network: Network
-  /** Its name tells this service from others on the same store. An empty cluster id is filled from the store. */
+  /**
+   * Its name tells this service from others on the same store; its feature level is the highest that this service
+   * supports. An empty cluster id is filled from the store.
+   */
   readonly identity: HandshakeIdentity
   /** Where to listen: `host:port`, port 0 for a free one, or `local:<name>`. */
   readonly address: string
@@ -117,7 +120,7 @@ export interface MetadataService {
   status(): MetadataServiceStatus
 }
 
-/** `PeerRejected` if the store belongs to another cluster, `FormatTooNew` if a newer version has written it. */
+/** `PeerRejected` if the store belongs to another cluster, `FormatTooNew` if its feature level is too high for this one. */
 export async function createMetadataService(options: MetadataServiceOptions): Promise<MetadataService> {
   const tally = { entries: 0, commits: 0 }
   const store = createKeyValueStore({
@@ -135,6 +138,7 @@ export async function createMetadataService(options: MetadataServiceOptions): Pr
   const cluster = await ClusterState.open({
     ...options,
     store,
+    featureLevel: options.identity.featureLevel,
     ...(clusterId === '' ? {} : { clusterId }),
   })
   const service = new Service(options, store, cluster, tally)
@@ -216,7 +220,13 @@ class Service implements MetadataService {
       onError: (work, err) => log?.error({ work, err }, 'background work failed'),
     })
     const { random } = options
-    const sessions = new Sessions({ store, clock, random, run: this.standing.run })
+    const sessions = new Sessions({
+      store,
+      clock,
+      random,
+      run: this.standing.run,
+      admit: (level) => cluster.admit(level),
+    })
     const guard = createWriterGuard(sessions, cluster, () => options.store.isShort === true)
     const watched = watchCommits(store, clock, this.upkeep.repair.budget)
     this.namespace = createNamespace({ store: watched, clock, random, guard, sessions })

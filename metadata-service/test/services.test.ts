@@ -1,5 +1,7 @@
 import {
+  type CheckReport,
   deleteObjects,
+  getCheck,
   getClusterMap,
   getObject,
   getStatus,
@@ -8,6 +10,7 @@ import {
   putObject,
   renewSession,
   sessionOf,
+  startCheck,
 } from '@cairn/protocol'
 import { expect } from 'chai'
 import { rejection } from './rejection.js'
@@ -118,6 +121,45 @@ describe('several metadata services', () => {
     await world.clock.advance(40_000)
     const { coordinator, safeMode } = await world.run(world.call(b, getStatus, { withMap: false }))
     expect({ coordinator, safeMode }).to.deep.equal({ coordinator: 'a', safeMode: false })
+  })
+
+  it('run a check at the coordinator, and find it whoever is asked', async () => {
+    const world = new SeveralServices()
+    const services = [await world.run(world.start('a')), await world.run(world.start('b'))] as const
+    const [a, b] = services
+    await world.run(world.start('c'))
+    await world.run(world.addDrive(services))
+    await world.clock.advance(5_000)
+    const find = (at: PausableService, check?: string): Promise<CheckReport> =>
+      world.run(world.call(at, getCheck, check === undefined ? {} : { check }))
+    const { check } = await world.run(world.call(b, startCheck, { deep: false }))
+    expect(a.service.status().isCoordinator).to.equal(true)
+    const alone = { check, passedOn: true }
+    await world.run(world.call(a, getCheck, alone))
+    expect((await world.run(rejection(world.call(b, getCheck, alone)))).code).to.equal('InvalidArgument')
+    for (const at of services) {
+      expect((await find(at, check)).check).to.equal(check)
+      expect((await find(at)).check).to.equal(check)
+      expect((await rejection(find(at, 'other'))).code).to.equal('InvalidArgument')
+    }
+  })
+
+  it('find a check that was started before another one came to coordinate', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const b = await world.run(world.start('b'))
+    await world.run(world.addDrive([a, b]))
+    await world.clock.advance(5_000)
+    const { check } = await world.run(world.call(a, startCheck, { deep: false }))
+    a.pause()
+    await world.clock.advance(15_000)
+    a.wake()
+    await world.clock.advance(6_000)
+    expect(b.service.status().isCoordinator).to.equal(true)
+    for (const at of [a, b]) {
+      expect((await world.run(world.call(at, getCheck, { check }))).check).to.equal(check)
+    }
+    expect((await world.run(rejection(world.call(b, getCheck, {})))).code).to.equal('InvalidArgument')
   })
 })
 

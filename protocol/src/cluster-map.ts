@@ -37,6 +37,10 @@ export interface Member {
   readonly zone: string
   readonly rack: string
   readonly host: string
+  /** Highest feature level that its process supports; 1 if it does not say. */
+  readonly featureLevel?: number
+  /** When its process began, in µs of its own clock, or later: what an earlier run sends late is refused by it. */
+  readonly runStart?: number
 }
 
 export const Member: Message<Member> = message<Member>('Member', 1, {
@@ -45,6 +49,8 @@ export const Member: Message<Member> = message<Member>('Member', 1, {
   zone: required(3, text),
   rack: required(4, text),
   host: required(5, text),
+  featureLevel: optional(6, integer),
+  runStart: optional(7, integer),
 })
 
 /**
@@ -90,6 +96,8 @@ export interface ClusterMap {
   readonly pools: readonly Pool[]
   /** Pool for new blocks of the storage class STANDARD. */
   readonly defaultPool?: number
+  /** The cluster is about to be raised to this level: nobody of a lower one may join any more. */
+  readonly featureLevelTarget?: number
 }
 
 export const ClusterMap: Message<ClusterMap> = message<ClusterMap>('ClusterMap', 1, {
@@ -101,7 +109,16 @@ export const ClusterMap: Message<ClusterMap> = message<ClusterMap>('ClusterMap',
   drives: list(6, Drive),
   pools: list(7, Pool),
   defaultPool: optional(8, integer),
+  featureLevelTarget: optional(9, integer),
 })
+
+/** The level that whoever joins must support. */
+export function levelToJoin({
+  featureLevel,
+  featureLevelTarget = 0,
+}: Pick<ClusterMap, 'featureLevel' | 'featureLevelTarget'>): number {
+  return Math.max(featureLevel, featureLevelTarget)
+}
 
 /** No drive holds this position. */
 export const NO_DRIVE = 0xffff

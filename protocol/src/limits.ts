@@ -39,5 +39,11 @@ export const METADATA_DEADLINE_MS: number = 5_000
 /** Deadline of a block call unless the caller says otherwise. */
 export const BLOCK_DEADLINE_MS: number = 30_000
 
+/**
+ * Feature level that this version supports: what it writes, and what it heeds. A cluster is raised to a level by
+ * command, after all its members support it; from then on nobody of a lower one takes part.
+ */
+export const FEATURE_LEVEL: number = 1
+
 /** Lease of a session; a writer that has not renewed for this long can never commit again. */
 export const SESSION_LEASE_MS: number = 10_000

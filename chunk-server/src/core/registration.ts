@@ -8,6 +8,7 @@ import {
   type Clock,
   type DriveRegistration,
   type DriveReport,
+  hasCode,
   heartbeat,
   METADATA_DEADLINE_MS,
   type Member,
@@ -15,6 +16,7 @@ import {
   type RpcPeer,
   registerServer,
 } from '@cairn/protocol'
+import type { RunStart } from './run-start.js'
 
 /** Time between two beats; a server is suspect after ten. */
 const HEARTBEAT_MS = 3_000
@@ -27,6 +29,7 @@ export interface RegistrationOptions {
   readonly random: Random
   readonly metadata: RpcPeer
   readonly member: Member
+  readonly runStart: RunStart
   readonly registrations: () => Promise<readonly DriveRegistration[]>
   readonly reports: () => Promise<readonly DriveReport[]>
   /** Told of the first failure in a row, and of the success that ends it. */
@@ -42,7 +45,7 @@ export interface Registration {
   isRegistered(): boolean
   /** Registers anew, soon: there are other drives. */
   renew(): void
-  /** Resolves after the first registration; rejects with `ShuttingDown` if closed before. */
+  /** Resolves after the first registration; rejects with `ShuttingDown` if closed before, with `FormatTooNew` if refused so. */
   readonly first: Promise<void>
   /** Ends the exchange; a beat that is under way is cancelled. */
   close(): Promise<void>
@@ -114,9 +117,10 @@ class RunningRegistration implements Registration {
     // Before the drives are asked for: a change during the call is not to be forgotten.
     this.isStale = false
     const drives = await this.options.registrations()
-    await this.send((call) =>
-      this.options.metadata.call(registerServer, { member: this.options.member, drives }, call),
-    )
+    const { runStart } = this.options
+    const member = { ...this.options.member, runStart: runStart.value }
+    await this.send((call) => this.options.metadata.call(registerServer, { member, drives }, call))
+    runStart.accept()
     this.registered = true
     this.failures = 0
     this.resolveFirst()
@@ -124,6 +128,8 @@ class RunningRegistration implements Registration {
   }
 
   private noteFailure(error: unknown): void {
+    this.options.runStart.learn(error)
+    if (hasCode(error, 'FormatTooNew')) this.rejectFirst(error)
     const news = this.failures === 0 && !this.stop.signal.aborted
     this.registered = false
     this.failures++

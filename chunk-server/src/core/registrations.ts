@@ -3,7 +3,7 @@
  * the state of drives by itself, and one that does not answer delays nobody. Only the first registration changes
  * anything; for the others it is a look at what they know already.
  */
-import { CairnError, type RpcPeer } from '@cairn/protocol'
+import { CairnError, hasCode, type RpcPeer } from '@cairn/protocol'
 import type { MetadataPeers } from './metadata-peers.js'
 import { type Registration, type RegistrationOptions, startRegistration } from './registration.js'
 
@@ -71,13 +71,17 @@ class AllRegistrations implements Registration {
 
   private start(peer: RpcPeer): Registration {
     const { metadata } = this.options
-    return startRegistration({
+    const link = startRegistration({
       ...this.options,
       metadata: peer,
       onChange: (change) => this.note(change),
       onServices: (addresses) => metadata.directory.learn(addresses),
       onFailure: () => this.lookElsewhere(),
     })
+    link.first.catch((error: unknown) => {
+      if (hasCode(error, 'FormatTooNew')) this.rejectFirst(error)
+    })
+    return link
   }
 
   private note(change: { registered: boolean; error?: unknown }): void {

@@ -284,7 +284,8 @@ describe('ChunkServer', () => {
     run(async () => {
       await open()
       const { member, drives } = metadata.registrations[0] ?? { member: undefined, drives: [] }
-      expect(member).to.deep.equal({ id: 'chunk-1', address: 'local:chunk', zone: 'z', rack: 'r', host: 'h' })
+      const place = { zone: 'z', rack: 'r', host: 'h' }
+      expect(member).to.deep.include({ id: 'chunk-1', address: 'local:chunk', featureLevel: 1, ...place })
       expect(drives.map((entry) => entry.path)).to.deep.equal(['drive 0', 'drive 1'])
       await put(blockId(1, 1))
       await waitFor(() => metadata.heartbeats.some((beat) => beat.reports[0]?.blockCount === 1))
@@ -306,6 +307,35 @@ describe('ChunkServer', () => {
       const beats = metadata.heartbeats.length
       await waitFor(() => metadata.heartbeats.length > beats)
       expect(server.status().registered).to.equal(true)
+    }))
+
+  it('gives up if the cluster demands a higher feature level', () =>
+    run(async () => {
+      metadata.refusal = () => new CairnError('FormatTooNew', 'the cluster has feature level 2')
+      expect(await codeOf(open())).to.equal('FormatTooNew')
+    }))
+
+  it('takes the place of its earlier run although its clock was set back', () =>
+    run(async () => {
+      const earlier = clock.wallMicros() + 5_000_000
+      metadata.refusal = ({ member: { runStart = 0 } }) =>
+        runStart > earlier
+          ? undefined
+          : new CairnError('PeerRejected', 'a later run', { details: { runStart: String(earlier) } })
+      await open()
+      expect(metadata.registrations.at(-1)?.member.runStart).to.equal(earlier + 1)
+    }))
+
+  it('leaves its place to a later run', () =>
+    run(async () => {
+      await open()
+      const own = metadata.registrations[0]?.member.runStart
+      const details = { runStart: String(Number(own) + 9) }
+      metadata.refusal = () => new CairnError('PeerRejected', 'a later run', { details })
+      metadata.forget()
+      await waitFor(() => metadata.registrations.length === 4)
+      expect(metadata.registrations.at(-1)?.member.runStart).to.equal(own)
+      expect(server.status().registered).to.equal(false)
     }))
 
   it('closes at once although the metadata service never answered', () =>

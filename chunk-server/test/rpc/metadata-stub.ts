@@ -17,6 +17,8 @@ export interface RecordedMetadata {
   readonly heartbeats: HeartbeatRequest[]
   /** Registrations fail with `Busy` while true. */
   refusing: boolean
+  /** What registrations fail with. */
+  refusal: ((request: RegisterServerRequest) => CairnError | undefined) | undefined
   /** What the cluster map says of pools. */
   pools: { readonly id: number; readonly epoch: number }[]
   /** Drives that the map does not name although they were registered. */
@@ -41,6 +43,7 @@ export function recordMetadata(router: RpcRouter): RecordedMetadata {
     registrations: [],
     heartbeats: [],
     refusing: false,
+    refusal: undefined,
     pools: [],
     unknown: new Set(),
     forget: () => known.clear(),
@@ -49,6 +52,8 @@ export function recordMetadata(router: RpcRouter): RecordedMetadata {
   router.handle(registerServer, async (request) => {
     recorded.registrations.push(request)
     if (recorded.refusing) throw new CairnError('Busy', 'not now')
+    const refusal = recorded.refusal?.(request)
+    if (refusal !== undefined) throw refusal
     known.add(request.member.id)
     return { response: { epoch: 1 } }
   })

@@ -20,6 +20,7 @@ const COMMANDS: readonly (readonly [string, string])[] = [
     '  … [--wait] [--timeout SECONDS] [--force] [--json]',
     'waits until nothing moves; lets copies share a domain',
   ],
+  ['cluster feature-level [--raise] [--json]', 'after an upgrade of all members: lets them use what is new'],
   ['metadata recover', 'makes the metadata of a stopped server anew from the copies on its drives'],
   ['metadata backup FILE', 'writes all metadata into one file, while the server runs or not'],
   ['metadata restore FILE [--yes]', 'puts a stopped server back to a backup; --yes if it has metadata'],

@@ -13,6 +13,8 @@
  *   POST   drives?action=ACTION&drive=ID&by=ID&force=true    the same, or replace `drive` by `by`
  *   GET    rebalance               how far groups are on their way
  *   POST   rebalance               spreads all groups evenly, over spares too
+ *   GET    feature-level           the cluster's, and who supports which
+ *   POST   feature-level           raises it as far as any member supports it
  *
  * What would lose data, or could never be done, is refused with 409 and the reason.
  */
@@ -115,6 +117,8 @@ function driveRoutes(admin: AdminClient): Route[] {
     },
     { method: 'GET', path: 'rebalance', act: async () => (await admin.status()).moves ?? {} },
     { method: 'POST', path: 'rebalance', act: () => wish(admin, 'rebalance', {}) },
+    { method: 'GET', path: 'feature-level', act: () => admin.featureLevel() },
+    { method: 'POST', path: 'feature-level', act: () => admin.raiseFeatureLevel() },
   ]
 }
 

@@ -2,6 +2,7 @@
 import {
   type Clock,
   createNetwork,
+  FEATURE_LEVEL,
   type HandshakeIdentity,
   type Network,
   type Random,
@@ -11,9 +12,6 @@ import {
 import type { Config } from '../config.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
-
-/** The feature level of this version; peers of another level are told so in the handshake. */
-export const FEATURE_LEVEL = 1
 
 export interface RoleEnvironment {
   readonly config: Config

@@ -42,6 +42,14 @@ describe('admin paths', () => {
         note(JSON.stringify(options))
         return { state: 'done' }
       },
+      featureLevel: async () => {
+        note('level')
+        return { level: 1, members: [] }
+      },
+      raiseFeatureLevel: async () => {
+        note('raise')
+        throw new CairnError('PreconditionFailed', 'c1 does not support it')
+      },
       acceptRestore: async (incarnation: string) => void note(`accept ${incarnation}`),
     } as unknown as AdminClient
     const account = { canonicalId: 'x', displayName: 'x' }
@@ -104,6 +112,13 @@ describe('admin paths', () => {
       '{"action":"replace","drives":["d1","d2"],"servers":[],"force":false}',
       '{"action":"rebalance","drives":[],"servers":[],"force":false}',
     ])
+  })
+
+  it('show and raise the feature level', async () => {
+    expect((await ask('GET', 'feature-level')).json()).to.deep.equal({ level: 1, members: [] })
+    const refused = await ask('POST', 'feature-level')
+    expect([refused.statusCode, refused.json().message]).to.deep.equal([409, 'c1 does not support it'])
+    expect(calls).to.deep.equal(['level', 'raise'])
   })
 
   it('refuse everybody else, on loopback too', async () => {

@@ -28,6 +28,8 @@ export interface ClusterRow {
   readonly defaultPool?: number
   /** Groups are being spread evenly over all drives that are up; absent once they are. */
   readonly rebalancing?: boolean
+  /** The level is about to be raised to this one; absent while it is not. */
+  readonly featureLevelTarget?: number
 }
 
 export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow', 1, {
@@ -39,6 +41,7 @@ export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow',
   change: required(6, bytes()),
   defaultPool: optional(7, integer),
   rebalancing: optional(20, boolean),
+  featureLevelTarget: optional(21, integer),
 })
 
 /** A drive and the place where its server found it: `st_dev` of its folder, device and inode of the parent. */

@@ -10,8 +10,11 @@ import {
   CairnError,
   type Clock,
   type ClusterMap,
+  FEATURE_LEVEL,
   formatId,
   type HeartbeatRequest,
+  hasCode,
+  levelToJoin,
   Member,
   type OpId,
   Pool,
@@ -37,6 +40,7 @@ import {
   planRegistration,
   type RegisteredDrives,
 } from './drive-registration.js'
+import { requireLevel } from './feature-level-check.js'
 import { Heartbeats } from './heartbeats.js'
 import { dirtyKey, EVERY_GROUP } from './keys.js'
 import { DirtyRow } from './rows.js'
@@ -47,6 +51,8 @@ export interface ClusterStateOptions extends FirstPoolOptions {
   readonly random: Random
   /** Used when the cluster is made; a store that has another one is refused with `PeerRejected`. */
   readonly clusterId?: string
+  /** Highest feature level that this service supports; FEATURE_LEVEL unless given. A new cluster is made with it. */
+  readonly featureLevel?: number
 }
 
 /** One reading of the map: all rows at one revision. */
@@ -59,9 +65,6 @@ interface Snapshot {
   readonly poolRevisions: ReadonlyMap<number, number>
   readonly rebalancing: boolean
 }
-
-/** Feature level of the rows that this version writes. */
-export const FEATURE_LEVEL = 1
 
 /** Attempts of one change against others; then `Busy`. */
 const CHANGE_ATTEMPTS_MAX = 16
@@ -85,12 +88,13 @@ export class ClusterState {
     this.openedAtMs = options.clock.monotonicMs()
   }
 
-  /** Reads the map, or makes the cluster if the store is empty. */
+  /** Reads the map, or makes the cluster if the store is empty. `FormatTooNew` if it demands a higher feature level. */
   static async open(options: ClusterStateOptions): Promise<ClusterState> {
     const snapshot = (await readSnapshot(options.store)) ?? (await createCluster(options))
     if (options.clusterId !== undefined && options.clusterId !== snapshot.clusterRow.clusterId) {
       throw new CairnError('PeerRejected', `the store belongs to cluster ${snapshot.clusterRow.clusterId}`)
     }
+    requireLevel(snapshot.map, supportedBy(options), 'this metadata service')
     return new ClusterState(options, snapshot)
   }
 
@@ -109,17 +113,41 @@ export class ClusterState {
     return this.snapshot.rebalancing
   }
 
-  /** The map as of now: one row read when nothing has changed. */
+  /** Highest feature level that this service supports. */
+  get supportedLevel(): number {
+    return supportedBy(this.options)
+  }
+
+  /**
+   * The map as of now: one row read when nothing has changed. `ShuttingDown` if the cluster has a feature level that
+   * this service does not support: it lost its lease before that was raised, and others serve.
+   */
   async current(): Promise<ClusterMap> {
-    const { results } = await this.options.store.read([{ kind: 'get', key: CLUSTER_KEY }])
-    if (results[0]?.[0]?.revision !== this.snapshot.revision) await this.refresh()
+    if (!(await this.isUpToDate())) await this.refresh()
     return this.snapshot.map
   }
 
-  /** The cluster is as it is now: of a feature level that this version supports, or `FormatTooNew`. */
+  /**
+   * What this service compares when it joins: the cluster is as it is now, of a feature level and with a target that
+   * it supports, or `FormatTooNew`.
+   */
   async joinCompare(): Promise<Compare> {
-    await this.current()
-    return { kind: 'revision', key: CLUSTER_KEY, revision: this.snapshot.revision }
+    if (!(await this.isUpToDate())) await this.reload()
+    requireLevel(this.snapshot.map, this.supportedLevel, 'this metadata service')
+    return this.compare
+  }
+
+  /**
+   * What a commit compares by which this service takes on a writer of this level: so nobody of a lower level than
+   * the cluster's target joins once that is announced. `FormatTooNew` if the writer's is too low, `ShuttingDown` if
+   * this service's is.
+   */
+  async admit(level: number): Promise<Compare> {
+    const map = await this.current()
+    const needed = levelToJoin(map)
+    if (this.supportedLevel < needed) throw leftBehind(this.supportedLevel, needed)
+    requireLevel(map, level, 'the writer')
+    return this.compare
   }
 
   /**
@@ -130,7 +158,10 @@ export class ClusterState {
     checkRegistration(request)
     await this.current()
     this.refuseTwins(request)
-    await this.change((state) => planRegistration(state, request, this.options))
+    await this.change((state) => {
+      requireLevel(state.map, request.member.featureLevel ?? 1, `server ${request.member.id}`)
+      return planRegistration(state, request, this.options)
+    })
     return this.snapshot.map.epoch
   }
 
@@ -186,8 +217,29 @@ export class ClusterState {
 
   /** After a failed pool compare: reads the map again, so that the next attempt names the current epoch. */
   async refresh(): Promise<ClusterMap> {
+    try {
+      return await this.reload()
+    } catch (error) {
+      if (!hasCode(error, 'FormatTooNew')) throw error
+      throw new CairnError('ShuttingDown', error.message, { cause: error })
+    }
+  }
+
+  private get compare(): Compare {
+    return { kind: 'revision', key: CLUSTER_KEY, revision: this.snapshot.revision }
+  }
+
+  private async isUpToDate(): Promise<boolean> {
+    const { results } = await this.options.store.read([{ kind: 'get', key: CLUSTER_KEY }])
+    return results[0]?.[0]?.revision === this.snapshot.revision
+  }
+
+  private async reload(): Promise<ClusterMap> {
     const snapshot = await readSnapshot(this.options.store)
     if (snapshot === undefined) throw new CairnError('Internal', 'the store has lost its cluster row')
+    // Not to be used: what stands in its rows may mean something else.
+    const { featureLevel } = snapshot.clusterRow
+    requireLevel({ featureLevel }, this.supportedLevel, 'this metadata service')
     if (snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
     return this.snapshot.map
   }
@@ -235,6 +287,7 @@ export class ClusterState {
       change: this.options.random.bytes(16),
       ...defaultPoolOf(clusterRow, change),
       ...(change.rebalancing === undefined ? {} : { rebalancing: change.rebalancing }),
+      ...levelOf(change),
     }
     const result = await store.commit({
       compares: [{ kind: 'revision', key: CLUSTER_KEY, revision }],
@@ -278,6 +331,19 @@ function encodeChange(change: ClusterChange): Put[] {
   ]
 }
 
+function supportedBy({ featureLevel = FEATURE_LEVEL }: ClusterStateOptions): number {
+  return featureLevel
+}
+
+function leftBehind(supported: number, needed: number): CairnError {
+  return new CairnError('ShuttingDown', `this service supports feature level ${supported}, not ${needed}`)
+}
+
+/** A target of 0 is none. */
+function levelOf({ feature }: ClusterChange): { featureLevel?: number; featureLevelTarget?: number } {
+  return feature === undefined ? {} : { featureLevel: feature.level, featureLevelTarget: feature.target }
+}
+
 function carriesChange(row: StoreRow | undefined, change: Uint8Array): boolean {
   return row !== undefined && sameBytes(ClusterRow.decode(row.value).change, change)
 }
@@ -287,7 +353,7 @@ async function createCluster(options: ClusterStateOptions): Promise<Snapshot> {
   const row: ClusterRow = {
     clusterId: options.clusterId ?? formatId(random.bytes(16)),
     incarnation: formatId(random.bytes(8)),
-    featureLevel: FEATURE_LEVEL,
+    featureLevel: supportedBy(options),
     epoch: 1,
     createdMs: Math.floor(clock.wallMicros() / 1000),
     change: random.bytes(16),
@@ -308,13 +374,10 @@ async function readSnapshot(store: KeyValueStore): Promise<Snapshot | undefined>
   const cluster = rows.find((row) => clusterRowKind(row.key) === 'cluster')
   if (cluster === undefined) return undefined
   const clusterRow = ClusterRow.decode(cluster.value)
-  if (clusterRow.featureLevel > FEATURE_LEVEL) {
-    throw new CairnError('FormatTooNew', `the cluster has feature level ${clusterRow.featureLevel}`)
-  }
   const ofKind = (kind: string): StoreRow[] => rows.filter((row) => clusterRowKind(row.key) === kind)
   const driveRows = ofKind('drive').map((row) => DriveRow.decode(row.value))
   const pools = ofKind('pool').map((row) => ({ pool: Pool.decode(row.value), revision: row.revision }))
-  const { clusterId, incarnation, featureLevel, epoch, defaultPool } = clusterRow
+  const { clusterId, incarnation, featureLevel, epoch, defaultPool, featureLevelTarget = 0 } = clusterRow
   return {
     clusterRow,
     revision: cluster.revision,
@@ -330,6 +393,7 @@ async function readSnapshot(store: KeyValueStore): Promise<Snapshot | undefined>
       drives: driveRows.map((row) => row.drive),
       pools: pools.map(({ pool }) => pool),
       ...(defaultPool === undefined ? {} : { defaultPool }),
+      ...(featureLevelTarget === 0 ? {} : { featureLevelTarget }),
     },
   }
 }

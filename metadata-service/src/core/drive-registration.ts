@@ -5,8 +5,12 @@
  * that holds its groups. It takes over the groups of an old drive at once only if it stands at the same path of the
  * same server, on the same device and under the same parent folder: then the old folder was really removed. A drive
  * that lost its groups in this way, and is back where its replacement no longer is, takes them over just so.
+ *
+ * A run of a server has a number that is higher than those of its earlier runs. What an earlier one has sent, and
+ * comes late, is refused: it would bring back an address where nobody listens.
  */
 import {
+  CairnError,
   type ClusterMap,
   computeGroups,
   type DriveId,
@@ -32,13 +36,15 @@ export interface ClusterChange {
   readonly removedMembers?: readonly string[]
   /** Whether groups are to be spread evenly from now on; unchanged if absent. */
   readonly rebalancing?: boolean
+  /** The cluster's feature level, and the one it is about to be raised to, 0 for none; unchanged if absent. */
+  readonly feature?: { readonly level: number; readonly target: number }
 }
 
 /** True for a change that writes nothing. */
 export function isEmptyChange(change: ClusterChange): boolean {
-  const { members, drives, pools, removed = [], removedMembers = [], rebalancing } = change
+  const { members, drives, pools, removed = [], removedMembers = [], rebalancing, feature } = change
   const rows = [members, drives, pools, removed, removedMembers]
-  return rebalancing === undefined && rows.every(({ length }) => length === 0)
+  return rebalancing === undefined && feature === undefined && rows.every(({ length }) => length === 0)
 }
 
 /** The cluster map with the place of each drive. */
@@ -58,12 +64,13 @@ export interface FirstPoolOptions {
 /** Id of the pool that is made first. */
 export const FIRST_POOL = 1
 
-/** The rows that registering this server changes: none when it is known as it is. */
+/** The rows that registering this server changes: none when it is known as it is. `PeerRejected` for an earlier run. */
 export function planRegistration(
   state: RegisteredDrives,
   request: RegisterServerRequest,
   options: FirstPoolOptions,
 ): ClusterChange {
+  requireLatestRun(state.map, request.member)
   const drives = new Map(state.drives)
   const present = new Set(request.drives.map((drive) => drive.id))
   let pools = state.map.pools
@@ -89,6 +96,13 @@ export function planRegistration(
     pools: pools.filter((pool) => !state.map.pools.includes(pool)),
     indebted: replaced.map(({ id }) => id),
   }
+}
+
+function requireLatestRun(map: ClusterMap, { id, runStart = 0 }: Member): void {
+  const known = map.members.find((member) => member.id === id)?.runStart ?? 0
+  if (runStart >= known) return
+  const message = `a later run of server ${id} has registered`
+  throw new CairnError('PeerRejected', message, { details: { runStart: String(known) } })
 }
 
 /** A drive that was given up stays out: others hold its groups now. */
@@ -144,7 +158,9 @@ function isKnownMember(map: ClusterMap, member: Member): boolean {
     known.address === member.address &&
     known.zone === member.zone &&
     known.rack === member.rack &&
-    known.host === member.host
+    known.host === member.host &&
+    known.featureLevel === member.featureLevel &&
+    known.runStart === member.runStart
   )
 }
 

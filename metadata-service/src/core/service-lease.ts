@@ -182,7 +182,7 @@ export async function removeRow(store: KeyValueStore, { key, revision }: StoreRo
 }
 
 /** All services that live, by name. */
-export async function readServices(store: Pick<KeyValueStore, 'read'>): Promise<ServiceRow[]> {
+export async function readServices(store: Pick<EntryStore, 'read'>): Promise<ServiceRow[]> {
   const { results } = await store.read([{ kind: 'scan', range: SERVICES, limit: SERVICES_MAX }])
   return (results[0] ?? []).map(({ value }) => ServiceRow.decode(value))
 }

@@ -30,7 +30,7 @@ import {
   text,
 } from '@cairn/protocol'
 import type { Compare, KeyValueStore, LeaseId, StoreRow } from '../ports.js'
-import { sessionKey } from './keys.js'
+import { rangeOfPrefix, sessionKey } from './keys.js'
 
 /** The row `s/<session>`. */
 export interface SessionRow {
@@ -62,7 +62,10 @@ export const SessionRow: Message<SessionRow> = message<SessionRow>('SessionRow',
 /** Sessions whose rows this service remembers; the oldest are read again. */
 const KNOWN_SESSIONS_MAX = 10_000
 
-/** Attempts of one move against others. */
+const SESSIONS = rangeOfPrefix(Buffer.from('s/'))
+const SESSIONS_PAGE = 1000
+
+/** Attempts of one opening or move against others. */
 const MOVE_ATTEMPTS_MAX = 8
 
 interface KnownSession {
@@ -79,6 +82,8 @@ export interface SessionsOptions {
   readonly random: Random
   /** Names this run of this service among all; drawn unless given. */
   readonly run?: string
+  /** What the commit compares that takes on a writer of this feature level; all are taken on unless given. */
+  admit?(featureLevel: number): Promise<Compare>
 }
 
 export class Sessions {
@@ -91,22 +96,27 @@ export class Sessions {
     this.run = options.run ?? formatId(options.random.bytes(8))
   }
 
-  /** Draws a new session, bound to this service by route 1. If its answer gets lost, its lease removes it. */
+  /**
+   * Draws a new session, bound to this service by route 1. If its answer gets lost, its lease removes it.
+   * `FormatTooNew` if the writer supports less than the cluster demands.
+   */
   async open(request: OpenSessionRequest): Promise<SessionId> {
-    const { store, clock, random } = this.options
-    const session = random.bytes(SESSION_ID_BYTES) as SessionId
-    const key = sessionKey(session)
-    const lease = await store.grantLease(SESSION_LEASE_MS)
-    const { role, name, featureLevel = 1 } = request
-    const openedMs = Math.floor(clock.wallMicros() / 1000)
-    const row = { role, name, openedMs, lease, boundTo: this.run, route: 1, boundSince: 1, featureLevel }
-    const result = await store.commit({
-      compares: [{ kind: 'absent', key }],
-      puts: [{ key, value: SessionRow.encode(row), lease }],
-      proof: { keys: [key], carries: (rows) => rows[0] !== undefined },
-    })
-    if (!result.committed) throw new CairnError('Busy', 'a session id was drawn twice')
-    return session
+    const { store, random } = this.options
+    for (let attempt = 0; attempt < MOVE_ATTEMPTS_MAX; attempt++) {
+      const admitted = await this.admitted(request.featureLevel ?? 1)
+      const session = random.bytes(SESSION_ID_BYTES) as SessionId
+      const key = sessionKey(session)
+      const lease = await store.grantLease(SESSION_LEASE_MS)
+      const value = SessionRow.encode(this.newRow(request, lease))
+      const result = await store.commit({
+        compares: [{ kind: 'absent', key }, ...admitted],
+        puts: [{ key, value, lease }],
+        proof: { keys: [key], carries: (rows) => rows[0] !== undefined },
+      })
+      if (result.committed) return session
+      await store.revokeLease(lease)
+    }
+    throw new CairnError('Busy', 'the cluster map keeps changing')
   }
 
   /** `SessionExpired` once the row is gone. */
@@ -176,6 +186,16 @@ export class Sessions {
     return sessionMoved(session)
   }
 
+  private newRow({ role, name, featureLevel = 1 }: OpenSessionRequest, lease: LeaseId): SessionRow {
+    const openedMs = Math.floor(this.options.clock.wallMicros() / 1000)
+    return { role, name, openedMs, lease, boundTo: this.run, route: 1, boundSince: 1, featureLevel }
+  }
+
+  private async admitted(featureLevel: number): Promise<Compare[]> {
+    const compare = await this.options.admit?.(featureLevel)
+    return compare === undefined ? [] : [compare]
+  }
+
   private async lookUpBound(session: SessionId, attempt: Attempt): Promise<KnownSession> {
     const known = this.known.get(formatId(session))
     if (known !== undefined && this.isBound(known.row, attempt)) return known
@@ -203,7 +223,7 @@ export class Sessions {
       return stored.boundTo === this.run && stored.route === route
     }
     const result = await this.options.store.commit({
-      compares: [routeCompare],
+      compares: [routeCompare, ...(await this.admitted(row.featureLevel ?? 1))],
       puts: [{ key, value: SessionRow.encode(next), lease: row.lease }],
       proof: { keys: [key], carries },
     })
@@ -233,6 +253,39 @@ export class Sessions {
     if (oldest !== undefined) this.known.delete(oldest)
     this.known.set(formatId(session), known)
   }
+}
+
+/** All sessions that live, as the store itself knows them. */
+export async function readSessions(store: KeyValueStore): Promise<StoreRow[]> {
+  const rows: StoreRow[] = []
+  for (let from = SESSIONS.from; ; ) {
+    const range = { from, to: SESSIONS.to }
+    const { results } = await store.readAuthority([{ kind: 'scan', range, limit: SESSIONS_PAGE }])
+    const page = results[0] ?? []
+    rows.push(...page)
+    const last = page.at(-1)
+    if (last === undefined || page.length < SESSIONS_PAGE) return rows
+    from = Buffer.concat([last.key, Buffer.alloc(1)])
+  }
+}
+
+/**
+ * Frees a session from a run of a service that is gone: no attempt sent to that one can happen any more, and its
+ * writer moves it before its next change. False if it was changed meanwhile.
+ */
+export async function unbindSession(store: KeyValueStore, row: StoreRow): Promise<boolean> {
+  const session = SessionRow.decode(row.value)
+  const next: SessionRow = { ...session, boundTo: '', route: routeOf(session) + 1 }
+  const value = SessionRow.encode(next)
+  const { committed } = await store.commit({
+    compares: [{ kind: 'revision', key: row.key, revision: row.revision }],
+    puts: [{ key: row.key, value, lease: session.lease }],
+    proof: {
+      keys: [row.key],
+      carries: ([found]) => found !== undefined && SessionRow.decode(found.value).boundTo === '',
+    },
+  })
+  return committed
 }
 
 function routeOf({ route = 0 }: SessionRow): number {

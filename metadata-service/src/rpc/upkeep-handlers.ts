@@ -1,12 +1,16 @@
-/** Methods 50 to 54, and 60: what is wrong, what is done about it, and the check of everything. */
+/** Methods 50 to 54, 60 and 61: what is wrong, what is done about it, the check of everything, the feature level. */
 import {
   acceptRestore,
   CairnError,
+  type CheckReport,
   type ClusterStatus,
   changeDrives,
+  featureLevel,
+  type GetCheckRequest,
   getCheck,
   getStatus,
   type HandshakeIdentity,
+  hasCode,
   LIST_PAGE_MAX,
   type Network,
   type RpcMethod,
@@ -18,6 +22,7 @@ import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { summarizeDrives } from '../core/drive-summaries.js'
 import { planWish } from '../core/drive-wishes.js'
+import { FeatureLevels } from '../core/feature-level.js'
 import { acceptRestore as accept, isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
 import type { KeyValueStore } from '../ports.js'
@@ -38,6 +43,14 @@ export interface UpkeepHandlersOptions {
   readonly identity: HandshakeIdentity
 }
 
+const UNREACHABLE = [
+  'ConnectionLost',
+  'DeadlineExceeded',
+  'Cancelled',
+  'PeerRejected',
+  'ShuttingDown',
+] as const
+
 /** The coordinator must answer what was passed on to it in this time; then this service says what it knows. */
 const PASS_ON_MS = 2_000
 
@@ -54,10 +67,11 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
     const answer = await askCoordinator(options, getStatus, request)
     return { response: answer ?? (await describe(options, request.withMap)) }
   })
-  router.handle(startCheck, async ({ deep }) => ({ response: { check: check.start(deep) } }))
-  router.handle(getCheck, async ({ check: name, cancel }) => ({
-    response: check.get(name, cancel === true),
-  }))
+  router.handle(startCheck, async (request) => {
+    const answer = await askCoordinator(options, startCheck, request)
+    return { response: answer ?? { check: check.start(request.deep) } }
+  })
+  router.handle(getCheck, async (request) => ({ response: await findCheck(options, request) }))
   router.handle(changeDrives, async (request) => {
     await cluster.change((state) => planWish(state, request, (drive) => states.of(drive)))
     return { response: {} }
@@ -70,6 +84,34 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
     await accept(store)
     return { response: {} }
   })
+  const levels = new FeatureLevels({ store, cluster })
+  router.handle(featureLevel, async ({ raise }) => ({
+    response: await (raise ? levels.raise() : levels.report()),
+  }))
+}
+
+/**
+ * A check runs where it was started: at the service that coordinated then. Without a name, the last one that the
+ * coordinator knows. `InvalidArgument` if nobody knows it.
+ */
+async function findCheck(options: UpkeepHandlersOptions, request: GetCheckRequest): Promise<CheckReport> {
+  const { check, standing } = options
+  const { check: name, cancel = false, passedOn } = request
+  if (passedOn === true || (name !== undefined && check.knows(name))) return check.get(name, cancel)
+  const coordinator = standing.coordinator.known?.address
+  const others = standing.services.addresses.filter((address) => address !== coordinator)
+  // The last one, if none is named, is the coordinator's: it may be this service.
+  const own = standing.coordinator.isCoordinator() && name === undefined
+  const addresses = own ? [] : [coordinator ?? '', ...(name === undefined ? [] : others)]
+  for (const address of addresses.filter((each) => each !== '')) {
+    const answer = await ask(options, { address, method: getCheck, request }).catch(unlessUnknown)
+    if (answer !== undefined) return answer
+  }
+  return check.get(name, cancel)
+}
+
+function unlessUnknown(error: unknown): undefined {
+  if (!hasCode(error, 'InvalidArgument')) throw error
 }
 
 /**
@@ -77,18 +119,27 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
  * is asked so by another answers by itself: two that take each other for it must not ask in a circle.
  */
 async function askCoordinator<Q extends { readonly passedOn?: boolean }, R>(
-  { standing, network, identity }: UpkeepHandlersOptions,
+  options: UpkeepHandlersOptions,
   method: RpcMethod<Q, R>,
   request: Q,
 ): Promise<R | undefined> {
-  const { coordinator } = standing
+  const { coordinator } = options.standing
   const address = coordinator.known?.address ?? ''
   if (request.passedOn === true || coordinator.isCoordinator() || address === '') return undefined
-  const peer = network.connect(address, identity)
+  return ask(options, { address, method, request })
+}
+
+/** What another service answers, or refuses; `undefined` if it cannot be asked. */
+async function ask<Q extends { readonly passedOn?: boolean }, R>(
+  { network, identity }: UpkeepHandlersOptions,
+  call: { readonly address: string; readonly method: RpcMethod<Q, R>; readonly request: Q },
+): Promise<R | undefined> {
+  const peer = network.connect(call.address, identity)
   try {
-    return (await peer.call(method, { ...request, passedOn: true }, { deadlineMs: PASS_ON_MS })).response
+    const request = { ...call.request, passedOn: true }
+    return (await peer.call(call.method, request, { deadlineMs: PASS_ON_MS })).response
   } catch (error) {
-    if (!(error instanceof CairnError)) throw error
+    if (!hasCode(error, ...UNREACHABLE)) throw error
     return undefined
   } finally {
     await peer.close()

@@ -65,6 +65,11 @@ export class CheckRunner {
     return tally.check
   }
 
+  /** The check of this name is the last one here. */
+  knows(name: string): boolean {
+    return this.tally?.check === name
+  }
+
   /** The check of this name, or the last one; `InvalidArgument` if it is not known. */
   get(name: string | undefined, cancel: boolean): CheckReport {
     const { tally } = this

@@ -1,7 +1,7 @@
 /** Keeps the place of this service among the others: its lease and row, who coordinates, and who else lives. */
 import type { Clock, Random } from '@cairn/protocol'
 import { formatId } from '@cairn/protocol'
-import { type ClusterState, FEATURE_LEVEL } from '../core/cluster-state.js'
+import type { ClusterState } from '../core/cluster-state.js'
 import { Coordinator } from '../core/coordinator.js'
 import { SERVICE_LEASE_MS, ServiceLease } from '../core/service-lease.js'
 import { ServiceList } from '../core/service-list.js'
@@ -41,7 +41,7 @@ export class Standing {
     const run = formatId(random.bytes(8))
     const isExclusive = !isShared
     const startedMs = Math.floor(clock.wallMicros() / 1000)
-    const row = { name, startedMs, featureLevel: FEATURE_LEVEL, softwareVersion, run }
+    const row = { name, startedMs, featureLevel: cluster.supportedLevel, softwareVersion, run }
     this.options = options
     this.run = run
     this.lease = new ServiceLease({

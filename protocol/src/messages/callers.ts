@@ -46,10 +46,11 @@ const CALLERS: Readonly<Record<string, readonly Role[]>> = {
   // One metadata service passes these on to another.
   ReportBlocks: ['gateway', 'client', 'metadata'],
   GetStatus: ['gateway', 'client', 'metadata'],
-  StartCheck: GATEWAY,
-  GetCheck: GATEWAY,
+  StartCheck: ['gateway', 'metadata'],
+  GetCheck: ['gateway', 'metadata'],
   AcceptRestore: GATEWAY,
   ChangeDrives: GATEWAY,
+  FeatureLevel: GATEWAY,
   PutBlock: WRITERS,
   GetBlock: READERS,
   DeleteBlocks: METADATA,

@@ -23,6 +23,7 @@ import {
   RegisterServerRequest,
 } from './cluster.js'
 import { Done } from './done.js'
+import { FeatureLevelReport, FeatureLevelRequest } from './feature-level.js'
 import { BucketInfo } from './object.js'
 import {
   ListObjectsRequest,
@@ -285,4 +286,11 @@ export const changeDrives: RpcMethod<ChangeDrivesRequest, Done> = method(
   'ChangeDrives',
   ChangeDrivesRequest,
   Done,
+)
+/** `PreconditionFailed` if members do not support the level that others do; the message names them. */
+export const featureLevel: RpcMethod<FeatureLevelRequest, FeatureLevelReport> = method(
+  61,
+  'FeatureLevel',
+  FeatureLevelRequest,
+  FeatureLevelReport,
 )

@@ -188,11 +188,13 @@ export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('Clu
 export interface StartCheckRequest {
   /** Reads every block instead of trusting the drives' lists. */
   readonly deep: boolean
+  /** By another metadata service. */
+  readonly passedOn?: boolean
 }
 export const StartCheckRequest: Message<StartCheckRequest> = message<StartCheckRequest>(
   'StartCheckRequest',
   1,
-  { deep: required(1, boolean) },
+  { deep: required(1, boolean), passedOn: optional(20, boolean) },
 )
 export interface StartCheckResponse {
   readonly check: string
@@ -266,10 +268,13 @@ export const CheckReport: Message<CheckReport> = message<CheckReport>('CheckRepo
 export interface GetCheckRequest {
   readonly check?: string
   readonly cancel?: boolean
+  /** By another metadata service. */
+  readonly passedOn?: boolean
 }
 export const GetCheckRequest: Message<GetCheckRequest> = message<GetCheckRequest>('GetCheckRequest', 1, {
   check: optional(1, text),
   cancel: optional(2, boolean),
+  passedOn: optional(20, boolean),
 })
 /** Lets garbage be collected again after a restore. Idempotent. */
 export interface AcceptRestoreRequest {

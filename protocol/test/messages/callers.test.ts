@@ -106,7 +106,7 @@ describe('the table of callers', () => {
   })
 
   it('lets a program not administer', () => {
-    for (const name of ['StartCheck', 'AcceptRestore', 'ChangeDrives']) {
+    for (const name of ['StartCheck', 'AcceptRestore', 'ChangeDrives', 'FeatureLevel']) {
       expect(of('client')).to.not.include(name)
     }
   })
