@@ -71,9 +71,14 @@ async function run(command: string, argv: string[]): Promise<number> {
     case 'metadata': {
       const { metadata } = await import('./commands/metadata.js')
       const yes = takeSwitch(argv, '--yes')
+      const [toEtcd, resume, undo, json] = ['--to-etcd', '--resume', '--undo', '--json'].map((name) =>
+        takeSwitch(argv, name),
+      ) as [boolean, boolean, boolean, boolean]
       const action = argv.shift() ?? ''
       const file = action === 'backup' || action === 'restore' ? argv.shift() : undefined
-      return metadata(read().config, { action, file, yes }, say).then(() => EXIT_STATUS.ok)
+      return metadata(read().config, { action, file, yes, toEtcd, resume, undo, json }, say).then(
+        () => EXIT_STATUS.ok,
+      )
     }
     case 'reset': {
       const { requireYes, reset } = await import('./commands/reset.js')

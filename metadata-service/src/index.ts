@@ -7,6 +7,12 @@ export {
   restoreBackup,
 } from './adapters/backup.js'
 export type { CheckpointFacts } from './adapters/checkpoint-file.js'
+export {
+  backupCluster,
+  type ClusterRestoreOptions,
+  type ClusterRestoreReport,
+  restoreCluster,
+} from './adapters/cluster-backup.js'
 export type { EtcdLog } from './adapters/etcd-connection.js'
 export type { EtcdTls } from './adapters/etcd-endpoint.js'
 export {
@@ -25,6 +31,15 @@ export { copiesFolder, listCopies } from './adapters/journal-files.js'
 export type { JournalLog } from './adapters/journal-log.js'
 export { createMemoryEntryStore, type MemoryEntryStoreOptions } from './adapters/memory-entry-store.js'
 export {
+  describeMark,
+  type MigrateOptions,
+  type MigratePlace,
+  type MigrateReport,
+  migrateStore,
+  type UndoReport,
+  undoMigration,
+} from './adapters/migrate.js'
+export {
   type MirroredEntryStore,
   type MirroredEntryStoreOptions,
   openMirroredEntryStore,
@@ -38,6 +53,7 @@ export {
   STORE_FILE,
 } from './adapters/recover.js'
 export { openSqliteEntryStore, type SqliteEntryStoreOptions } from './adapters/sqlite-entry-store.js'
+export { type MovedMark, readMovedMark } from './adapters/sqlite-moved.js'
 export { SPACE_RESERVE_BYTES } from './adapters/sqlite-reserve.js'
 export {
   createMetadataService,
@@ -48,6 +64,7 @@ export {
 } from './app.js'
 export type { ServerHeartbeat } from './core/heartbeats.js'
 export { readServiceAddresses } from './core/service-lease.js'
+export { MOVE_KEY } from './core/store-move.js'
 export type { EntryStore } from './ports.js'
 export type { GarbageCounts } from './workers/garbage-worker.js'
 export type { OrphanCounts } from './workers/orphan-worker.js'

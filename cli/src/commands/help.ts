@@ -22,8 +22,19 @@ const COMMANDS: readonly (readonly [string, string])[] = [
   ],
   ['cluster feature-level [--raise] [--json]', 'after an upgrade of all members: lets them use what is new'],
   ['metadata recover', 'makes the metadata of a stopped server anew from the copies on its drives'],
-  ['metadata backup FILE', 'writes all metadata into one file, while the server runs or not'],
-  ['metadata restore FILE [--yes]', 'puts a stopped server back to a backup; --yes if it has metadata'],
+  [
+    'metadata backup FILE',
+    'writes all metadata into one file, while the server runs or not; of etcd with CAIRN_ETCD',
+  ],
+  [
+    'metadata restore FILE [--yes]',
+    'puts a stopped server back to a backup; --yes if it has metadata; with CAIRN_ETCD into an empty prefix',
+  ],
+  [
+    'metadata migrate --to-etcd [--resume] [--json]',
+    'moves the metadata of a stopped server to CAIRN_ETCD; --resume goes on after a crash',
+  ],
+  ['metadata migrate --undo', 'takes it back, as long as no service has used it there'],
   ['reset --yes', 'removes all data of a stopped server'],
   ['help', 'this text'],
 ]

@@ -1,30 +1,33 @@
-/** `cairn metadata recover|backup FILE|restore FILE`: copies of the metadata, and back from them. */
-import { existsSync, readFileSync } from 'node:fs'
+/** `cairn metadata recover|backup FILE|restore FILE|migrate`: copies of the metadata, and back from them. */
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type FolderLock, lockFolder } from '@cairn/chunk-server'
 import {
   type BackupResult,
   backupRunning,
   backupStopped,
+  describeMark,
   type RecoverOptions,
   type RecoverReport,
   readBackup,
+  readMovedMark,
   recoverStore,
   restoreBackup,
   STORE_FILE,
 } from '@cairn/metadata-service'
-import { CairnError, hasCode, systemClock, systemRandom } from '@cairn/protocol'
+import { systemClock, systemRandom } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
-import { clusterOf, makeFolder } from '../data-folder.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
+import { backupEtcd, restoreEtcd } from './metadata-etcd.js'
+import { clusterIdOf, mended, tryLock, whileStopped } from './metadata-lock.js'
+import { type MigrateCommand, migrate } from './metadata-migrate.js'
 import { createProgress, type Progress } from './metadata-progress.js'
 
 /** A journal is at most a second behind: so long after the command began, it holds all that was acknowledged then. */
 const JOURNAL_LAG_MS = 1_100
 
-export interface MetadataCommand {
+export interface MetadataCommand extends MigrateCommand {
   readonly action: string
   readonly file: string | undefined
   readonly yes: boolean
@@ -36,21 +39,35 @@ type Say = (line: string) => void
 export async function metadata(config: Config, command: MetadataCommand, say: Say): Promise<void> {
   const { action, file, yes } = command
   if (action === 'recover') return recover(config, say)
+  if (action === 'migrate') return migrate(config, command, say)
   if (action !== 'backup' && action !== 'restore') {
     throw new ConfigError([`unknown command "metadata ${action}"; see cairn help`])
   }
   if (file === undefined) throw new ConfigError([`cairn metadata ${action} needs a file`])
-  if (action === 'backup') return backup(config, resolve(file), say)
+  const { etcd } = config
+  if (action === 'backup') {
+    return etcd === undefined
+      ? backup(config, resolve(file), say)
+      : backupEtcd(config, etcd, resolve(file), say)
+  }
+  if (etcd !== undefined) return restoreEtcd(config, etcd, resolve(file), say)
   return restore(config, { file: resolve(file), yes }, say)
 }
 
 async function recover(config: Config, say: Say): Promise<void> {
   await whileStopped(config, async () => {
+    assertNotMoved(config)
     const progress = createProgress(process.stderr)
     const report = await mended(recoverStore(optionsOf(config, progress)))
     progress.end()
     for (const line of describeRecovery(report)) say(line)
   })
+}
+
+/** What was moved to etcd goes on there: the past is not to be made anew beside it. */
+function assertNotMoved({ dataDir }: Config): void {
+  const mark = readMovedMark(join(metadataFolder(dataDir), STORE_FILE))
+  if (mark !== undefined) throw new MetadataError(describeMark(mark))
 }
 
 /** What was done, and up to which moment. */
@@ -77,7 +94,7 @@ function describeRecovery(report: RecoverReport): string[] {
   ]
 }
 
-function newLifeLines(rows: number, incarnation: string): string[] {
+export function newLifeLines(rows: number, incarnation: string): string[] {
   return [
     `${rows} rows are in place, incarnation ${incarnation}; start the server now`,
     'nothing is deleted from the drives until "cairn fsck --accept"',
@@ -111,6 +128,7 @@ async function backupOfRunning(config: Config, file: string): Promise<BackupResu
 
 async function restore(config: Config, from: { file: string; yes: boolean }, say: Say): Promise<void> {
   await whileStopped(config, async () => {
+    assertNotMoved(config)
     const progress = createProgress(process.stderr)
     const options = optionsOf(config, progress)
     const found = await mended(readBackup(from.file))
@@ -137,58 +155,5 @@ function optionsOf(config: Config, progress: Progress): RecoverOptions {
     random: systemRandom,
     onProgress: ({ step, done }) => progress.show(step, done),
     ...(clusterId === undefined ? {} : { clusterId }),
-  }
-}
-
-/** Holds the locks of the server while `work` runs. */
-async function whileStopped(config: Config, work: () => Promise<void>): Promise<void> {
-  const unlock = tryLock(config)
-  if (unlock === undefined)
-    throw new CairnError('DataFolderInUse', `stop the server on ${config.dataDir} first`)
-  try {
-    await work()
-  } finally {
-    unlock()
-  }
-}
-
-/** The data folder is locked by all roles in one process, the folder of the store by a metadata service alone. */
-function tryLock(config: Config): (() => void) | undefined {
-  const locks: FolderLock[] = []
-  const unlock = (): void => {
-    for (const lock of locks) lock.release()
-  }
-  try {
-    for (const folder of [config.dataDir, metadataFolder(config.dataDir)]) {
-      makeFolder(folder)
-      locks.push(lockFolder(folder))
-    }
-    return unlock
-  } catch (error) {
-    unlock()
-    if (hasCode(error, 'DataFolderInUse')) return undefined
-    throw error
-  }
-}
-
-/** The cluster of an all-in-one folder, or of most of the drives: one of another cluster may be among them. */
-function clusterIdOf(config: Config): string | undefined {
-  try {
-    const content: unknown = JSON.parse(readFileSync(join(config.dataDir, 'cluster.json'), 'utf8'))
-    const { clusterId } = content as { clusterId?: unknown }
-    if (typeof clusterId === 'string') return clusterId
-  } catch {
-    // Not there or damaged: the drives know it.
-  }
-  return clusterOf(driveFolders(config))
-}
-
-/** What stands against it is told as a message, not as a fault of the program. */
-async function mended<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (!hasCode(error, 'DriveFailed', 'MessageCorrupt', 'InvalidArgument')) throw error
-    throw new MetadataError(error.message, { cause: error })
   }
 }

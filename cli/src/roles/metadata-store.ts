@@ -8,12 +8,15 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   copiesFolder,
+  describeMark,
   type EntryStore,
   type EtcdEntryStore,
   listCopies,
+  MOVE_KEY,
   openJournaledEntryStore,
   openMirroredEntryStore,
   openSqliteEntryStore,
+  readMovedMark,
   SPACE_RESERVE_BYTES,
   STORE_FILE,
 } from '@cairn/metadata-service'
@@ -62,18 +65,30 @@ async function openClusterStore(
   const { config } = environment
   const store = await openEtcdStore(environment, endpoints)
   try {
+    await assertWhole(store)
     const isEmpty = (await store.head()).revision === 0
     const hasLocal = existsSync(join(metadataFolder(config.dataDir), STORE_FILE))
     if (!isEmpty || !(hasLocal || (await drivesHoldData(driveFolders(config)))))
       return await withMirror(environment, store)
     const where = hasLocal ? metadataFolder(config.dataDir) : 'the drives'
     throw new MetadataError(
-      `etcd holds nothing below ${config.etcdPrefix}, but there is data in ${where}: give the right CAIRN_ETCD_PREFIX`,
+      `etcd holds nothing below ${config.etcdPrefix}, but there is data in ${where}: give the right CAIRN_ETCD_PREFIX, ` +
+        'or move it there with "cairn metadata migrate --to-etcd"',
     )
   } catch (error) {
     await store.close()
     throw error
   }
+}
+
+/** ● What is being moved to etcd, or back, is nobody's to use. */
+async function assertWhole(store: EtcdEntryStore): Promise<void> {
+  const { results } = await store.read([{ kind: 'get', key: MOVE_KEY }])
+  if (results[0]?.[0] === undefined) return
+  throw new MetadataError(
+    'the metadata is being moved to etcd, or restored there: if that command did not end, run it again; ' +
+      '"cairn metadata migrate --to-etcd" with --resume, or --undo to go back',
+  )
 }
 
 /** Reads from a copy of etcd beside the service. */
@@ -109,6 +124,8 @@ async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore>
     return await withJournal(environment, store)
   } catch (error) {
     await store?.close()
+    const mark = readMovedMark(path)
+    if (mark !== undefined) throw new MetadataError(describeMark(mark))
     if (!hasCode(error, 'DriveFailed', 'MessageCorrupt')) throw error
     throw lost(`the metadata in ${folder} cannot be used (${describe(error)})`, error)
   }

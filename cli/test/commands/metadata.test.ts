@@ -42,7 +42,8 @@ describe('cairn metadata', () => {
     const env = { CAIRN_DATA_DIR: ours, CAIRN_DRIVES: drives.join(',') }
     const { config } = readConfig({ argv: [], env })
     const said: string[] = []
-    const command = { action: 'recover', file: undefined, yes: false }
+    const flags = { yes: false, toEtcd: false, resume: false, undo: false, json: false }
+    const command = { action: 'recover', file: undefined, ...flags }
     await metadata(config, command, (line) => said.push(line))
     expect(said[0]).to.match(new RegExp(`^checkpoint ${join(ours, 'drives')}`))
     expect(existsSync(join(ours, 'metadata', 'store.sqlite'))).to.equal(true)

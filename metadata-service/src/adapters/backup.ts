@@ -46,7 +46,7 @@ export async function backupStopped(options: {
       after: revision,
       wallMicros,
     }
-    return await writeFile(file, async (encoder, write) => {
+    return await writeBackup(file, async (encoder, write) => {
       await write(encoder.start(head))
       let from: Uint8Array = Buffer.alloc(0)
       for (;;) {
@@ -95,7 +95,7 @@ async function copyFromDrives(options: {
     throw new CairnError('DriveFailed', 'no drive holds a whole checkpoint of the metadata')
   }
   const { frames, number, wallMicros } = await findFrames(sources, checkpoint)
-  return writeFile(options.file, async (encoder, write) => {
+  return writeBackup(options.file, async (encoder, write) => {
     const { lineage, clusterId, after } = checkpoint
     await write(encoder.start({ lineage, clusterId, after, wallMicros: checkpoint.wallMicros }))
     await copySections(checkpoint, encoder, write)
@@ -128,7 +128,7 @@ async function copySections(
 }
 
 /** Writes a file so that a crash leaves it whole or not at all. */
-async function writeFile(
+export async function writeBackup(
   file: string,
   fill: (
     encoder: CheckpointEncoder,

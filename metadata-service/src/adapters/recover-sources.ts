@@ -4,6 +4,7 @@ import { hasCode } from '@cairn/protocol'
 import { type CheckpointFacts, readCheckpoint } from './checkpoint-file.js'
 import { copiesFolder, isAbsent, listCopies, type NumberedFile, readClean } from './journal-files.js'
 import { type FoundFrame, readAt, scanJournal } from './journal-scan.js'
+import { listMoved } from './moved-copies.js'
 
 /** A frame of the chosen lineage: any whole copy of it. */
 export interface KnownFrame extends FoundFrame {
@@ -16,6 +17,8 @@ export interface CopySources {
   readonly checkpoints: readonly NumberedFile[]
   readonly journals: readonly NumberedFile[]
   readonly clean: readonly { readonly number: number; readonly lineage: string }[]
+  /** Lineages whose stores were moved elsewhere: their copies are the past. */
+  readonly moved: readonly string[]
   /** Folders that could not be read, with the reason. */
   readonly unreadable: readonly string[]
 }
@@ -41,6 +44,7 @@ export async function findSources(driveFolders: readonly string[]): Promise<Copy
   const checkpoints: NumberedFile[] = []
   const journals: NumberedFile[] = []
   const clean: { number: number; lineage: string }[] = []
+  const moved: string[] = []
   const unreadable: string[] = []
   for (const folder of driveFolders.map(copiesFolder)) {
     try {
@@ -49,13 +53,14 @@ export async function findSources(driveFolders: readonly string[]): Promise<Copy
       journals.push(...found.journals)
       const end = await readClean(folder)
       if (end !== undefined) clean.push(end)
+      moved.push(...(await listMoved(folder)))
     } catch (error) {
       if (hasCode(error, 'FormatTooNew')) throw error
       unreadable.push(`${folder}: ${(error as Error).message}`)
     }
   }
   checkpoints.sort((a, b) => b.number - a.number)
-  return { checkpoints, journals, clean, unreadable }
+  return { checkpoints, journals, clean, moved, unreadable }
 }
 
 export interface FindCheckpointOptions {
@@ -65,7 +70,7 @@ export interface FindCheckpointOptions {
   readonly onProgress?: (bytes: number) => void
 }
 
-/** The newest checkpoint that is whole and of this cluster; damaged ones are told. */
+/** The newest checkpoint that is whole, of this cluster, and not of a store that was moved; damaged ones are told. */
 export async function findCheckpoint(
   sources: CopySources,
   options: FindCheckpointOptions,
@@ -73,9 +78,17 @@ export async function findCheckpoint(
   for (const { path } of sources.checkpoints) {
     const facts = await tryCheckpoint(path, options)
     if (facts === undefined) options.onDamage(path)
-    else if (options.clusterId === undefined || facts.clusterId === options.clusterId) return facts
+    else if (isWanted(facts, sources, options)) return facts
   }
   return undefined
+}
+
+function isWanted(
+  { clusterId, lineage }: CheckpointFacts,
+  { moved }: CopySources,
+  options: FindCheckpointOptions,
+): boolean {
+  return (options.clusterId ?? clusterId) === clusterId && !moved.includes(lineage)
 }
 
 /** An unreadable file is a damaged one: others may hold the same. */

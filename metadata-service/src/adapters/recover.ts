@@ -99,6 +99,12 @@ function nothingFound(
   damaged: readonly string[],
   drives: readonly string[],
 ): CairnError {
+  if (sources.moved.length > 0) {
+    return new CairnError(
+      'DriveFailed',
+      'the metadata of these drives was moved to etcd, and what they hold of it is the past: start with CAIRN_ETCD',
+    )
+  }
   const found =
     damaged.length > 0
       ? `damaged: ${damaged.join(', ')}`

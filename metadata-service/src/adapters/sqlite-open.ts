@@ -17,6 +17,8 @@ export type Durability = 'fsync' | 'none'
 
 /** Version of the tables below, kept in `user_version`. Format 1 had no checks of rows (`sqlite-row-check.ts`). */
 const FORMAT = 2
+/** Added to the format of a store whose content was moved elsewhere (`sqlite-moved.ts`): no version takes it for its own. */
+export const MOVED_FORMAT: number = 0x10000
 const VERSION_MIN = [3, 51, 3]
 
 const TABLES = `
@@ -39,6 +41,8 @@ export interface OpenDatabaseOptions {
   readonly mustExist?: boolean
   /** Runs SQLite's `quick_check` over the whole file; `DriveFailed` if it finds anything. */
   readonly quickCheck?: boolean
+  /** Opens it even if its content was moved elsewhere; `FormatTooNew` unless given. */
+  readonly evenIfMoved?: boolean
 }
 
 /** `FormatTooNew`, `DataFolderInUse`, `DriveFailed` or `DriveFull` when it cannot be opened. */
@@ -92,7 +96,8 @@ function set(database: Database.Database, pragma: string, value: { to: string; r
 }
 
 function prepareTables(database: Database.Database, options: OpenDatabaseOptions): void {
-  const format = Number(database.pragma('user_version', { simple: true }))
+  const version = Number(database.pragma('user_version', { simple: true }))
+  const format = options.evenIfMoved === true && version > MOVED_FORMAT ? version - MOVED_FORMAT : version
   if (format > FORMAT) {
     throw new CairnError(
       'FormatTooNew',

@@ -44,6 +44,7 @@ import { requireLevel } from './feature-level-check.js'
 import { Heartbeats } from './heartbeats.js'
 import { dirtyKey, EVERY_GROUP } from './keys.js'
 import { DirtyRow } from './rows.js'
+import { MOVE_KEY } from './store-move.js'
 
 export interface ClusterStateOptions extends FirstPoolOptions {
   readonly store: KeyValueStore
@@ -359,12 +360,15 @@ async function createCluster(options: ClusterStateOptions): Promise<Snapshot> {
     change: random.bytes(16),
   }
   await store.commit({
-    compares: [{ kind: 'absent', key: CLUSTER_KEY }],
+    compares: [
+      { kind: 'absent', key: CLUSTER_KEY },
+      { kind: 'absent', key: MOVE_KEY },
+    ],
     puts: [{ key: CLUSTER_KEY, value: ClusterRow.encode(row) }],
     proof: { keys: [CLUSTER_KEY], carries: (rows) => carriesChange(rows[0], row.change) },
   })
   const snapshot = await readSnapshot(store)
-  if (snapshot === undefined) throw new CairnError('Internal', 'the cluster row was not written')
+  if (snapshot === undefined) throw new CairnError('Busy', 'the store is being filled from another one')
   return snapshot
 }
 
