@@ -158,6 +158,7 @@ export interface Settings {
   readonly etcdKey: string | undefined
   readonly etcdUser: string | undefined
   readonly etcdPassword: string | undefined
+  readonly etcdQuotaBytes: number
   readonly metadataReads: MetadataReads
   readonly clusterSecret: string | undefined
   readonly metadata: readonly string[] | undefined
@@ -268,6 +269,13 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
   etcdKey: setting('CAIRN_ETCD_KEY', 'PEM file of its private key', undefined, anyText),
   etcdUser: setting('CAIRN_ETCD_USER', 'user name for etcd', undefined, anyText),
   etcdPassword: setting('CAIRN_ETCD_PASSWORD', 'password of that user', undefined, anyText, { secret: true }),
+  etcdQuotaBytes: setting(
+    'CAIRN_ETCD_QUOTA_BYTES',
+    'quota of the members of etcd, where they do not tell it; above nine tenths only what frees space is written',
+    8 * 1024 ** 3,
+    whole(1, Number.MAX_SAFE_INTEGER),
+    { fallbackText: '8 GiB' },
+  ),
   metadataReads: setting(
     'CAIRN_METADATA_READS',
     'mirror: reads are answered by a copy of etcd beside the service; etcd: by etcd itself',

@@ -20,7 +20,7 @@ import { createNamespace, type Namespace } from './core/namespace.js'
 import { SafeMode } from './core/safe-mode.js'
 import { Sessions } from './core/sessions.js'
 import { createWriterGuard } from './core/writer-guard.js'
-import type { EntryStore, KeyValueStore } from './ports.js'
+import type { EntryStore, KeyValueStore, StoreSpace } from './ports.js'
 import { registerClusterHandlers } from './rpc/cluster-handlers.js'
 import { registerNamespaceHandlers } from './rpc/object-handlers.js'
 import { registerSessionHandlers } from './rpc/session-handlers.js'
@@ -322,7 +322,8 @@ class Service implements MetadataService {
     registerUploadHandlers(this.router, this.namespace)
     const { store, cluster, states, safeMode, upkeep, check, standing, identity } = this
     const { network } = this.options
-    const look = { store, cluster, states, safeMode, upkeep, check, standing }
+    const space = (): readonly StoreSpace[] => this.options.store.space?.() ?? []
+    const look = { store, space, cluster, states, safeMode, upkeep, check, standing }
     registerUpkeepHandlers(this.router, { ...look, network, identity })
   }
 

@@ -14,6 +14,7 @@ export {
   restoreCluster,
 } from './adapters/cluster-backup.js'
 export type { EtcdLog } from './adapters/etcd-connection.js'
+export type { Defragmented } from './adapters/etcd-defragment.js'
 export type { EtcdTls } from './adapters/etcd-endpoint.js'
 export {
   type EtcdEntryStore,

@@ -2,6 +2,9 @@
  * The store under the metadata service: ordered byte keys, atomic commits with compares, reads at one revision.
  * Adapters: memory, SQLite, etcd. What is promised here is tested for each of them by one conformance suite.
  */
+import type { StoreSpace } from '@cairn/protocol'
+
+export type { StoreSpace } from '@cairn/protocol'
 
 /** Keys are compared byte by byte. At most 1,400 bytes. */
 export type StoreKey = Uint8Array
@@ -145,6 +148,8 @@ export interface EntryStore {
   close(): Promise<void>
   /** True while the disk is full and a reserve is in use: only what frees space is to be written. */
   readonly isShort?: boolean
+  /** How full each part of the store is, as of a few seconds ago, where it has a quota. */
+  space?(): readonly StoreSpace[]
 }
 
 /**

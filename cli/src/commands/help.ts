@@ -35,6 +35,7 @@ const COMMANDS: readonly (readonly [string, string])[] = [
     'moves the metadata of a stopped server to CAIRN_ETCD; --resume goes on after a crash',
   ],
   ['metadata migrate --undo', 'takes it back, as long as no service has used it there'],
+  ['metadata compact', 'gives space in etcd back: drops history, defragments member after member'],
   ['reset --yes', 'removes all data of a stopped server'],
   ['help', 'this text'],
 ]

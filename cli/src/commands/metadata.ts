@@ -1,4 +1,4 @@
-/** `cairn metadata recover|backup FILE|restore FILE|migrate`: copies of the metadata, and back from them. */
+/** `cairn metadata recover|backup FILE|restore FILE|migrate|compact`: copies of the metadata, and back from them. */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import {
@@ -19,6 +19,7 @@ import { type Config, ConfigError } from '../config.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
+import { compactEtcd } from './metadata-compact.js'
 import { backupEtcd, restoreEtcd } from './metadata-etcd.js'
 import { clusterIdOf, mended, tryLock, whileStopped } from './metadata-lock.js'
 import { type MigrateCommand, migrate } from './metadata-migrate.js'
@@ -40,6 +41,7 @@ export async function metadata(config: Config, command: MetadataCommand, say: Sa
   const { action, file, yes } = command
   if (action === 'recover') return recover(config, say)
   if (action === 'migrate') return migrate(config, command, say)
+  if (action === 'compact') return compactEtcd(config, say)
   if (action !== 'backup' && action !== 'restore') {
     throw new ConfigError([`unknown command "metadata ${action}"; see cairn help`])
   }

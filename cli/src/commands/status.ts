@@ -1,5 +1,5 @@
 /** `cairn status [--json]`: the cluster as its metadata service sees it. */
-import type { ClusterStatus, DriveSummary, MoveReport } from '@cairn/protocol'
+import type { ClusterStatus, DriveSummary, MoveReport, StoreSpace } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { askAdmin } from '../http/ask-admin.js'
 
@@ -21,6 +21,7 @@ export function describeStatus(status: ClusterStatus): string {
     `cluster ${status.clusterId}  epoch ${status.epoch}  incarnation ${status.incarnation}`,
     ...notes,
     ...describeServices(status),
+    ...(status.space ?? []).map(describeSpace),
     '',
     ...status.drives.flatMap(describeDrive),
     '',
@@ -38,6 +39,11 @@ function describeServices({ services = [], coordinator }: ClusterStatus): string
   const shown = services.map((name) => (name === coordinator ? `${name} (coordinator)` : name))
   const note = coordinator === undefined ? '; none coordinates yet' : ''
   return [`metadata services: ${shown.join(', ')}${note}`]
+}
+
+function describeSpace({ member, bytes, fileBytes, quotaBytes, isRefusing }: StoreSpace): string {
+  const used = `${formatBytes(bytes)} in use of ${formatBytes(quotaBytes)}, file ${formatBytes(fileBytes)}`
+  return `etcd ${member}: ${used}${isRefusing ? '; it takes no writes (cairn metadata compact)' : ''}`
 }
 
 /** What moves, at which rate, and for how long still; nothing if nothing does. */

@@ -14,7 +14,7 @@ export async function openEtcdStore(
   { config, clock, random, log }: RoleEnvironment,
   endpoints: readonly string[],
 ): Promise<EtcdEntryStore> {
-  const { etcdPrefix: prefix, etcdUser: user, etcdPassword: password } = config
+  const { etcdPrefix: prefix, etcdUser: user, etcdPassword: password, etcdQuotaBytes: quotaBytes } = config
   const tls = readEtcdFiles(config)
   // The timers of the clock do not keep the process alive, and there may be no connection that does.
   const waiting = setInterval(() => undefined, OPEN_MS)
@@ -26,6 +26,7 @@ export async function openEtcdStore(
       random,
       log,
       openMs: OPEN_MS,
+      quotaBytes,
       ...(tls === undefined ? {} : { tls, changedTls: changedEtcdFiles(config, log) }),
       ...(user === undefined || password === undefined ? {} : { user, password }),
     })

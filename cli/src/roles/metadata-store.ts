@@ -25,6 +25,7 @@ import type { Config } from '../config.js'
 import { makeFolder } from '../data-folder.js'
 import { driveFolders } from './drive-folders.js'
 import type { RoleEnvironment } from './environment.js'
+import { addEtcdMetrics } from './etcd-metrics.js'
 import { openEtcdStore } from './etcd-store.js'
 import { addJournalMetrics } from './journal-metrics.js'
 import { MetadataError } from './metadata-error.js'
@@ -94,6 +95,7 @@ async function assertWhole(store: EtcdEntryStore): Promise<void> {
 /** Reads from a copy of etcd beside the service. */
 async function withMirror(environment: RoleEnvironment, store: EtcdEntryStore): Promise<EntryStore> {
   const { config, metrics } = environment
+  addEtcdMetrics(metrics, store)
   if (config.metadataReads === 'etcd') return store
   const folder = metadataFolder(config.dataDir)
   makeFolder(folder)

@@ -8,8 +8,8 @@ export interface CompactionOptions {
   readonly connection: EtcdConnection
   readonly clock: Clock
   readonly log?: EtcdLog
-  /** How much is kept, in ms. */
-  readonly historyMs: number
+  /** How much is kept, in ms, as of now. */
+  readonly historyMs: () => number
   readonly revision: () => Promise<number>
 }
 
@@ -31,7 +31,7 @@ export function compactRegularly(options: CompactionOptions): CancelTimer {
   async function compact(): Promise<void> {
     marks.push({ atMs: clock.monotonicMs(), revision: await options.revision() })
     let old: number | undefined
-    while ((marks[0]?.atMs ?? Number.POSITIVE_INFINITY) <= clock.monotonicMs() - historyMs) {
+    while ((marks[0]?.atMs ?? Number.POSITIVE_INFINITY) <= clock.monotonicMs() - historyMs()) {
       old = marks.shift()?.revision
     }
     if (old !== undefined) await compactEtcd(connection, old)

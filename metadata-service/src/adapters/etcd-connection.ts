@@ -32,6 +32,15 @@ export interface EtcdConnectionOptions {
   readonly totalMs: number
 }
 
+/** Calls to one member, whichever is in use. */
+export interface EtcdMemberCalls {
+  /** `host:port`. */
+  readonly address: string
+  readonly tls: EtcdTls | undefined
+  /** Asks once. `ConnectionLost` or `OutcomeUnknown` if there is no answer in time. */
+  ask<M extends EtcdMethod>(method: M, request: EtcdRequest<M>, timeoutMs: number): Promise<EtcdResponse<M>>
+}
+
 export class EtcdConnection {
   private readonly options: EtcdConnectionOptions
   private readonly library: EtcdLibrary
@@ -69,6 +78,26 @@ export class EtcdConnection {
       const { endpoint, metadata } = await this.reach()
       return endpoint.stream(method, metadata)
     })
+  }
+
+  /** Each of the members that were named. */
+  members(): readonly EtcdMemberCalls[] {
+    return this.endpoints.map((endpoint) => ({
+      address: endpoint.address,
+      tls: endpoint.tls,
+      ask: async (method, request, timeoutMs) => {
+        this.assertOpen()
+        if (!endpoint.isReady && !(await endpoint.connect(this.options.attemptMs)))
+          throw notReached(`${endpoint.address} cannot be reached`)
+        const metadata = await this.login.metadata(endpoint)
+        try {
+          return await endpoint.call(method, this.encode(method, request), { metadata, timeoutMs })
+        } catch (error) {
+          if (hasReason(error, 'token')) this.login.forget(metadata)
+          throw error
+        }
+      },
+    }))
   }
 
   /** The member in use did not keep its word: others are asked from now on. */

@@ -34,6 +34,8 @@ const CHANNEL_OPTIONS = {
 export class EtcdEndpoint {
   /** `host:port`. */
   readonly address: string
+  /** Absent for a plain connection. */
+  readonly tls: EtcdTls | undefined
   private readonly library: EtcdLibrary
   private readonly clock: Clock
   private readonly client: Client
@@ -43,6 +45,7 @@ export class EtcdEndpoint {
     this.library = library
     this.clock = clock
     this.address = options.address
+    this.tls = options.tls
     const credentials = toCredentials(library, options.tls)
     this.client = new library.grpc.Client(options.address, credentials, CHANNEL_OPTIONS)
   }

@@ -15,10 +15,12 @@ import type {
   ReadResult,
   StoreEvent,
   StoreRange,
+  StoreSpace,
 } from '../ports.js'
 import type { Head, MirrorSource, SourceChange, SourcePage } from '../ports-mirror.js'
 import { compactEtcd, compactRegularly } from './etcd-compaction.js'
 import { EtcdConnection, type EtcdLog } from './etcd-connection.js'
+import { type Defragmented, defragmentEtcd } from './etcd-defragment.js'
 import type { EtcdTls } from './etcd-endpoint.js'
 import { outcomeUnknown } from './etcd-errors.js'
 import { followEtcd, watchEtcd } from './etcd-follow.js'
@@ -30,10 +32,12 @@ import {
   ENVELOPE_BYTES_MAX,
   HISTORY_MS,
   REQUEST_BYTES_MAX,
+  SHORT_HISTORY_MS,
   TLS_LOOK_MS,
   TOTAL_MS,
 } from './etcd-limits.js'
 import { EtcdReads } from './etcd-reads.js'
+import { EtcdSpace } from './etcd-space.js'
 import { findTlsTrouble } from './etcd-tls-check.js'
 import { toResults, toTransaction } from './etcd-transaction.js'
 
@@ -58,11 +62,16 @@ export interface EtcdEntryStoreOptions {
   readonly totalMs?: number
   /** How much history is kept, in ms. */
   readonly historyMs?: number
+  /** Quota of a member that does not tell its own; 8 GiB unless given. */
+  readonly quotaBytes?: number
 }
 
 export interface EtcdEntryStore extends EntryStore, MirrorSource {
   /** Drops history before the revision: followers that have not come so far get `Busy`. */
   compact(beforeRevision: number): Promise<void>
+  space(): readonly StoreSpace[]
+  /** Drops all history and makes the file of each member small, one after another; see `etcd-defragment.ts`. */
+  defragment(onMember: (done: Defragmented) => void): Promise<void>
 }
 
 const OPEN_MS = 30_000
@@ -91,6 +100,7 @@ class RemoteEntryStore implements EtcdEntryStore {
   private readonly reads: EtcdReads
   private readonly leases: EtcdLeases
   private readonly clock: Clock
+  private readonly fullness: EtcdSpace
   private readonly stopCompaction: CancelTimer
   private stopTlsWatch: CancelTimer = () => undefined
 
@@ -100,7 +110,9 @@ class RemoteEntryStore implements EtcdEntryStore {
     this.keys = new EtcdKeys(options.prefix ?? '/cairn/')
     this.reads = new EtcdReads(connection, this.keys)
     this.leases = new EtcdLeases({ ...options, connection })
-    const { historyMs = HISTORY_MS } = options
+    this.fullness = new EtcdSpace({ ...options, connection })
+    const whileRoomMs = options.historyMs ?? HISTORY_MS
+    const historyMs = (): number => (this.isShort ? Math.min(whileRoomMs, SHORT_HISTORY_MS) : whileRoomMs)
     const revision = (): Promise<number> => this.reads.revision()
     this.stopCompaction = compactRegularly({ ...options, connection, historyMs, revision })
     if (options.changedTls !== undefined) this.watchTls(options.changedTls)
@@ -130,7 +142,10 @@ class RemoteEntryStore implements EtcdEntryStore {
     try {
       return toResults(this.keys, entry, await this.connection.send('txn', request))
     } catch (error) {
-      if (hasCode(error, 'DriveFull')) await this.assertNotApplied(entry, error)
+      if (hasCode(error, 'DriveFull')) {
+        this.fullness.noteRefused()
+        await this.assertNotApplied(entry, error)
+      }
       throw error
     }
   }
@@ -177,7 +192,20 @@ class RemoteEntryStore implements EtcdEntryStore {
     return this.whileOpen(() => compactEtcd(this.connection, beforeRevision))
   }
 
+  get isShort(): boolean {
+    return this.fullness.isShort
+  }
+
+  space(): readonly StoreSpace[] {
+    return this.fullness.members
+  }
+
+  defragment(onMember: (done: Defragmented) => void): Promise<void> {
+    return this.whileOpen(async () => defragmentEtcd(this.connection, await this.reads.revision(), onMember))
+  }
+
   async close(): Promise<void> {
+    this.fullness.stop()
     this.stopCompaction()
     this.stopTlsWatch()
     this.connection.close()

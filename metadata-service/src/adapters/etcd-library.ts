@@ -5,6 +5,7 @@
  */
 import { createRequire } from 'node:module'
 import type * as Grpc from '@grpc/grpc-js'
+import { MAINTENANCE } from './etcd-maintenance.js'
 import type { EtcdMethod } from './etcd-messages.js'
 
 /** How one method is spoken. */
@@ -28,6 +29,9 @@ const METHODS: Readonly<Record<EtcdMethod, readonly [service: string, method: st
   leaseRevoke: ['Lease', 'LeaseRevoke'],
   leaseKeepAlive: ['Lease', 'LeaseKeepAlive'],
   authenticate: ['Auth', 'Authenticate'],
+  status: ['Maintenance', 'Status'],
+  defragment: ['Maintenance', 'Defragment'],
+  alarm: ['Maintenance', 'Alarm'],
 }
 
 let loaded: Promise<EtcdLibrary> | undefined
@@ -42,7 +46,10 @@ async function load(): Promise<EtcdLibrary> {
   const [grpc, loader] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/proto-loader')])
   const file = createRequire(import.meta.url).resolve('etcd3/proto/rpc.proto')
   // Revisions, counts and the lease ids that we choose are all below 2^53.
-  const definition = await loader.load(file, { keepCase: true, longs: Number })
+  const definition = {
+    ...(await loader.load(file, { keepCase: true, longs: Number })),
+    ...loader.fromJSON(MAINTENANCE, { keepCase: true, longs: String }),
+  }
   const codecs = Object.entries(METHODS).map(([name, [service, method]]) => {
     const found = (definition[`etcdserverpb.${service}`] as Grpc.ServiceDefinition | undefined)?.[method]
     if (found === undefined) throw new Error(`etcd3 defines no ${service}.${method}`)

@@ -48,3 +48,25 @@ export const LEASES_KNOWN_MAX: number = 10_000
 
 /** Time in ms between two looks for changed certificates. */
 export const TLS_LOOK_MS: number = 1_000
+
+/** Time in ms between two looks at how full the members are, and the longest wait for a member's answer. */
+export const SPACE_LOOK_MS: number = 2_000
+export const SPACE_TIMEOUT_MS: number = 1_500
+
+/** Looks between two readings of quotas: they change when members restart. */
+export const QUOTA_LOOKS: number = 30
+
+/** Part of the quota above which only what frees space is written: what deletes put must fit until space is free. */
+export const SHORT_FRACTION: number = 0.9
+
+/** Quota in bytes if a member does not tell its own: the largest that etcd recommends. */
+export const QUOTA_BYTES_DEFAULT: number = 8 * 1024 ** 3
+
+/** How much history is kept while space is short, in ms. */
+export const SHORT_HISTORY_MS: number = 60_000
+
+/** Characters of a page of metrics; some 100,000 are usual. */
+export const METRICS_BYTES_MAX: number = 4 * 1024 ** 2
+
+/** Longest wait in ms until a member has compacted or defragmented: about 3 s for each GiB of a fast disk. */
+export const DEFRAGMENT_MS: number = 600_000

@@ -125,16 +125,48 @@ export interface LeaseAnswer {
   readonly TTL?: number
 }
 
+/** Numbers of the maintenance methods above 2^53 are possible (ids), so all of them come as text. */
+export interface StatusResponse {
+  readonly header?: { readonly member_id?: string }
+  readonly leader?: string
+  /** Bytes of the file. */
+  readonly dbSize?: string
+  /** Of these, bytes that hold something. */
+  readonly dbSizeInUse?: string
+  /** Of etcd 3.6 and later. */
+  readonly dbSizeQuota?: string
+  /** Alarms among them. */
+  readonly errors?: readonly string[]
+}
+
+export interface AlarmRequest {
+  /** 0: tell, 2: end. */
+  readonly action: number
+  readonly memberID?: string
+  readonly alarm?: number
+}
+
+export interface AlarmResponse {
+  /** 1: no space. */
+  readonly alarms?: readonly { readonly memberID: string; readonly alarm: number }[]
+}
+
 /** Request and response of each method. */
 export interface EtcdMethods {
   readonly txn: [TxnRequest, TxnResponse]
   readonly range: [RangeRequest, RangeResponse]
-  readonly compact: [{ readonly revision: number }, { readonly header?: EtcdHeader }]
+  readonly compact: [
+    { readonly revision: number; readonly physical?: boolean },
+    { readonly header?: EtcdHeader },
+  ]
   readonly watch: [WatchRequest, WatchResponse]
   readonly leaseGrant: [LeaseGrantRequest, LeaseAnswer]
   readonly leaseRevoke: [{ readonly ID: number }, { readonly header?: EtcdHeader }]
   readonly leaseKeepAlive: [{ readonly ID: number }, LeaseAnswer]
   readonly authenticate: [{ readonly name: string; readonly password: string }, { readonly token?: string }]
+  readonly status: [object, StatusResponse]
+  readonly defragment: [object, object]
+  readonly alarm: [AlarmRequest, AlarmResponse]
 }
 
 export type EtcdMethod = keyof EtcdMethods

@@ -22,6 +22,7 @@ import type {
   ReadResult,
   StoreEvent,
   StoreRange,
+  StoreSpace,
 } from '../ports.js'
 import type { MirrorSource } from '../ports-mirror.js'
 import { checkReads } from './check-request.js'
@@ -68,6 +69,10 @@ class Mirrored implements MirroredEntryStore {
 
   get isShort(): boolean {
     return this.store.isShort === true
+  }
+
+  space(): readonly StoreSpace[] {
+    return this.store.space?.() ?? []
   }
 
   status(): MirrorStatus {

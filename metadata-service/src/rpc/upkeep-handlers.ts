@@ -25,7 +25,7 @@ import { planWish } from '../core/drive-wishes.js'
 import { FeatureLevels } from '../core/feature-level.js'
 import { acceptRestore as accept, isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
-import type { KeyValueStore } from '../ports.js'
+import type { KeyValueStore, StoreSpace } from '../ports.js'
 import type { CheckRunner } from '../workers/check-runner.js'
 import type { Standing } from '../workers/standing.js'
 import type { Upkeep } from '../workers/upkeep.js'
@@ -33,6 +33,7 @@ import type { Upkeep } from '../workers/upkeep.js'
 /** What the methods look at. */
 export interface UpkeepHandlersOptions {
   readonly store: KeyValueStore
+  readonly space: () => readonly StoreSpace[]
   readonly cluster: ClusterState
   readonly states: DriveStates
   readonly safeMode: SafeMode
@@ -165,5 +166,6 @@ async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promi
     ...(withMap ? { map } : {}),
     ...(coordinator === undefined ? {} : { coordinator }),
     services: standing.services.known.map(({ name }) => name),
+    space: options.space(),
   }
 }

@@ -24,7 +24,7 @@ describe('EtcdEntryStore', function () {
   const cluster = useEtcd()
 
   it('takes the largest entry that etcd takes, and refuses a larger one whole', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const always = ['l/1', 'head', 'c/1'].map((key) => put(key, '1'))
     const full = Array.from({ length: 124 }, (_, at) => create(`full/${at}`))
     expect(await codeOf(store.apply({ commits: full, always }))).to.equal('none')
@@ -35,21 +35,19 @@ describe('EtcdEntryStore', function () {
     const { results } = await store.read([{ kind: 'scan', range: range('over/', 'over0'), limit: 1 }])
     expect(results[0]).to.deep.equal([])
     await store.close()
-    discard()
   })
 
   it('takes 1.5 MiB less its own part, and refuses more whole', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const large = create('large', Buffer.alloc(1.5 * 1024 * 1024 - 2048))
     expect(await codeOf(store.apply({ commits: [large], always: [] }))).to.equal('none')
     const tooLarge = create('too-large', Buffer.alloc(1.5 * 1024 * 1024))
     expect(await codeOf(store.apply({ commits: [tooLarge], always: [] }))).to.equal('MessageTooLarge')
     await store.close()
-    discard()
   })
 
   it('shares entries of a batcher up to its limits without a refusal', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const entries: number[] = []
     const batcher = createKeyValueStore({
       store,
@@ -65,11 +63,10 @@ describe('EtcdEntryStore', function () {
     expect(entries.reduce((sum, count) => sum + count, 0)).to.equal(304)
     expect(Math.max(...entries)).to.be.greaterThan(100)
     await batcher.close()
-    discard()
   })
 
   it('reads more than a transaction holds at one revision', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     await store.apply({
       commits: [],
       always: Array.from({ length: 100 }, (_, at) => put(`k/${at}`, String(at))),
@@ -81,11 +78,10 @@ describe('EtcdEntryStore', function () {
     )
     expect(results.slice(100).every((rows) => rows.length === 0)).to.equal(true)
     await store.close()
-    discard()
   })
 
   it('pages through wide ranges, forward and back, without missing or doubling a row', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const names = Array.from(
       { length: WIDE_ROWS },
       (_, at) => `w/${at % 3}/${String(at * at).padStart(10, '0')}`,
@@ -112,7 +108,6 @@ describe('EtcdEntryStore', function () {
     expect(page.rows).to.have.length(50)
     expect(page.hasMore).to.equal(true)
     await store.close()
-    discard()
   })
 
   it('keeps to its prefix', async () => {
@@ -127,7 +122,6 @@ describe('EtcdEntryStore', function () {
     expect(await two.store.count(range('', '\xff\xff'))).to.equal(0)
     await one.store.close()
     await two.store.close()
-    one.discard()
   })
 
   it('closes at once, whatever is under way, and leaves nothing unsaid', async () => {

@@ -55,7 +55,7 @@ describe('following etcd', function () {
   const cluster = useEtcd()
 
   it('gives every change once, in order, with the version of head', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const first = await write(store, 'a', '0')
     for (let at = 1; at < 50; at++) await write(store, `k/${at}`, String(at))
     const { revision, version } = await store.head()
@@ -69,11 +69,10 @@ describe('following etcd', function () {
       'k/49',
     ])
     await store.close()
-    discard()
   })
 
   it('puts large histories together from their fragments', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const first = await write(store, 'start', '')
     const value = Buffer.alloc(1024 * 1024, 7)
     for (let at = 0; at < 20; at++) {
@@ -85,11 +84,10 @@ describe('following etcd', function () {
     expect(changes).to.have.length(20)
     for (const { events } of changes) expect(events[0]?.value?.length).to.equal(value.length)
     await store.close()
-    discard()
   })
 
   it('goes on while history is compacted behind it', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const first = await write(store, 'a', 'first')
     const abort = new AbortController()
     const revisions: number[] = []
@@ -106,11 +104,10 @@ describe('following etcd', function () {
     await following
     expect(revisions).to.deep.equal(written)
     await store.close()
-    discard()
   })
 
   it('loses nothing over restarts of etcd, or says Busy', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const copy = new Map<string, string>()
     const abort = new AbortController()
     const keeping = keepCopy(store, copy, abort.signal)
@@ -139,11 +136,10 @@ describe('following etcd', function () {
     )
     expect(starts).to.be.greaterThan(1)
     await store.close()
-    discard()
   })
 
   it('notices that its member has fallen silent', async () => {
-    const { store, discard } = await openEtcdSubject(cluster(), { attemptMs: 200, totalMs: 400 })
+    const { store } = await openEtcdSubject(cluster(), { attemptMs: 200, totalMs: 400 })
     const first = await write(store, 'a', '1')
     const following = take(store.follow(first, new AbortController().signal), Number.POSITIVE_INFINITY)
     cluster().members[0]?.signal('SIGSTOP')
@@ -154,7 +150,6 @@ describe('following etcd', function () {
     cluster().members[0]?.signal('SIGCONT')
     expect(code).to.equal('Busy')
     await store.close()
-    discard()
   })
 
   it('compares its place with the head of the store when its stream is silent', async () => {
@@ -198,7 +193,7 @@ describe('following etcd', function () {
   })
 
   it('ends with ShuttingDown when the store closes', async () => {
-    const { store, discard } = await openEtcdSubject(cluster())
+    const { store } = await openEtcdSubject(cluster())
     const first = await write(store, 'a', '1')
     const following = take(store.follow(first - 1, new AbortController().signal), Number.POSITIVE_INFINITY)
     await write(store, 'a', '2')
@@ -208,6 +203,5 @@ describe('following etcd', function () {
       (error: { code: string }) => error.code,
     )
     expect(code).to.equal('ShuttingDown')
-    discard()
   })
 })

@@ -71,6 +71,16 @@ describe('an etcd that wants certificates and a password', function () {
     )
   }
 
+  it('tells whoever is let in how full it is, and its quota', async () => {
+    const { store } = await openEtcdSubject(cluster, { prefix: '/cairn/', tls, quotaBytes: 1, ...login })
+    while (store.space().length === 0) await new Promise((resolve) => setImmediate(resolve))
+    const [space] = store.space()
+    await store.close()
+    expect(space?.member).to.equal(cluster.endpoints[0])
+    expect(space?.bytes).to.be.within(1, space?.fileBytes ?? 0)
+    expect([space?.quotaBytes, space?.isRefusing]).to.deep.equal([2 * 1024 ** 3, false])
+  })
+
   it('takes who has both', async () => {
     expect(await codeOf({ tls, ...login })).to.equal('none')
   })

@@ -13,6 +13,7 @@ const TIMEOUT_MS = 60_000
 
 /** etcd gives whole seconds, and ends leases when it looks for those that are over. */
 const TRAITS: KeyValueStoreTraits = {
+  histories: process.env.CAIRN_TEST_SEEDS === undefined ? 25 : 200,
   outlivesProcess: false,
   leases: { longMs: 2_000, shortMs: 1_000, lateMs: 1_500 },
 }
@@ -25,7 +26,7 @@ async function openBare(cluster: EtcdCluster, worldSeed?: number): Promise<Subje
 /** Reads of the suite itself are not meant to fail: only the batcher's own are retried. */
 async function openFaulty(cluster: EtcdCluster, worldSeed?: number): Promise<Subject> {
   const subject = await openEtcdSubject(cluster, worldSeed === undefined ? {} : { worldSeed })
-  const { world, store: entries, discard } = subject
+  const { world, store: entries } = subject
   const line = createFaultyEntryStore({
     store: withIsolationCheck(entries),
     random: world.random,
@@ -34,7 +35,6 @@ async function openFaulty(cluster: EtcdCluster, worldSeed?: number): Promise<Sub
   const batcher = createKeyValueStore({ store: line, ...world, service: 'test', entriesInFlight: 3 })
   return {
     world,
-    discard,
     store: {
       commit: (commit) => batcher.commit(commit),
       read: (reads) => entries.read(reads),
@@ -50,7 +50,7 @@ async function openFaulty(cluster: EtcdCluster, worldSeed?: number): Promise<Sub
 
 async function openMirrored(cluster: EtcdCluster, worldSeed?: number): Promise<Subject> {
   const subject = await openEtcdSubject(cluster, worldSeed === undefined ? {} : { worldSeed })
-  return openMirrorSubject({ ...subject.world, random: systemRandom }, subject.store, subject.discard)
+  return openMirrorSubject({ ...subject.world, random: systemRandom }, subject.store)
 }
 
 describe('one member of etcd', function () {

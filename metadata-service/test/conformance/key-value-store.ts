@@ -3,6 +3,7 @@
 import { hasCode } from '@cairn/protocol'
 import { expect } from 'chai'
 import type { Commit, CommitResult, Read, StoreEvent, StoreRow } from '../../src/ports.js'
+import { describeLeases, type LeaseTimes } from './key-value-leases.js'
 import { describeRaces } from './key-value-races.js'
 import { describeAgainstModel } from './model.js'
 import {
@@ -42,13 +43,12 @@ async function reopen(subject: Subject, how: 'after a clean close' | 'after a ki
 }
 
 export interface KeyValueStoreTraits {
+  /** Random histories; 200 unless given. */
+  readonly histories?: number
   /** `Subject.reopen` works. */
   readonly outlivesProcess: boolean
-  /** For a store that counts the time of leases by itself: how long tests have theirs, in ms, and how late they end. */
-  readonly leases?: { readonly longMs: number; readonly shortMs: number; readonly lateMs: number }
+  readonly leases?: LeaseTimes
 }
-
-const SIMULATED_LEASES = { longMs: 10_000, shortMs: 1_000, lateMs: 1 }
 
 /**
  * Runs the suite; `open` gives a fresh, empty store in a world of its own. A proof in these tests is the first value
@@ -57,7 +57,7 @@ const SIMULATED_LEASES = { longMs: 10_000, shortMs: 1_000, lateMs: 1 }
 export function describeKeyValueStore(
   name: string,
   open: (worldSeed?: number) => Promise<Subject>,
-  { outlivesProcess, leases = SIMULATED_LEASES }: KeyValueStoreTraits,
+  { outlivesProcess, leases, histories = 200 }: KeyValueStoreTraits,
 ): void {
   describe(`${name} as a KeyValueStore`, () => {
     let subject: Subject
@@ -272,60 +272,6 @@ export function describeKeyValueStore(
 
     describeRaces(() => subject)
 
-    describe('leases', () => {
-      it('deletes the rows of a lease that ends, and fails commits that compare their creation', async () => {
-        const lease = await settle(subject, subject.store.grantLease(leases.longMs))
-        const created = await write(subject, put('s/1', 'session', lease), put('t', 'stays'))
-        const one = { compares: [createdAt('s/1', created)], puts: [put('a', '1')] }
-        expect((await commit(subject, one)).committed).to.equal(true)
-        await subject.world.clock.advance(leases.longMs + leases.lateMs)
-        expect((await commit(subject, { ...one, puts: [put('a', '2')] })).committed).to.equal(false)
-        expect(await find(subject, 's/1')).to.equal(undefined)
-        expect(text((await find(subject, 't'))?.value)).to.equal('stays')
-        expect(text((await find(subject, 'a'))?.value)).to.equal('1')
-      })
-
-      it('lives as long as it is renewed', async () => {
-        const lease = await settle(subject, subject.store.grantLease(leases.longMs))
-        await write(subject, put('s/1', 'session', lease))
-        for (let round = 0; round < 5; round++) {
-          await subject.world.clock.advance(0.6 * leases.longMs)
-          await settle(subject, subject.store.renewLease(lease))
-        }
-        expect(text((await find(subject, 's/1'))?.value)).to.equal('session')
-        await subject.world.clock.advance(leases.longMs + leases.lateMs)
-        expect(await find(subject, 's/1')).to.equal(undefined)
-        expect(await codeOf(settle(subject, subject.store.renewLease(lease)))).to.equal('SessionExpired')
-      })
-
-      it('deletes the rows at once when it is revoked', async () => {
-        const lease = await settle(subject, subject.store.grantLease(leases.longMs))
-        await write(subject, put('s/1', 'session', lease))
-        await settle(subject, subject.store.revokeLease(lease))
-        expect(await find(subject, 's/1')).to.equal(undefined)
-      })
-
-      it('refuses to put a row under a lease that has ended, and only that commit', async () => {
-        const lease = await settle(subject, subject.store.grantLease(leases.shortMs))
-        await subject.world.clock.advance(leases.shortMs + leases.lateMs)
-        const late: Commit = { compares: [], puts: [put('s/1', 'late', lease)] }
-        const refused = codeOf(subject.store.commit({ ...late, proof: { keys: [], carries: () => false } }))
-        const neighbour = write(subject, put('n', '1'))
-        expect(await settle(subject, refused)).to.equal('SessionExpired')
-        await neighbour
-        expect(text((await find(subject, 'n'))?.value)).to.equal('1')
-        expect(await find(subject, 's/1')).to.equal(undefined)
-      })
-
-      it('frees a row that is put again without the lease', async () => {
-        const lease = await settle(subject, subject.store.grantLease(leases.shortMs))
-        await write(subject, put('s/1', 'session', lease))
-        await write(subject, put('s/1', 'free'))
-        await subject.world.clock.advance(leases.shortMs + leases.lateMs)
-        expect(text((await find(subject, 's/1'))?.value)).to.equal('free')
-      })
-    })
-
     describe('watch', () => {
       async function take(events: AsyncIterable<StoreEvent>, count: number): Promise<string[]> {
         const seen: string[] = []
@@ -355,14 +301,6 @@ export function describeKeyValueStore(
         await subject.world.clock.advance(1)
         abort.abort()
         expect(await seen).to.deep.equal([])
-      })
-
-      it('tells of rows that went with their lease', async () => {
-        const lease = await settle(subject, subject.store.grantLease(leases.shortMs))
-        const from = await write(subject, put('w/1', '1', lease))
-        const seen = take(subject.store.watch(range('w/', 'w0'), from, new AbortController().signal), 1)
-        await subject.world.clock.advance(leases.shortMs + leases.lateMs)
-        expect(await seen).to.deep.equal(['w/1=deleted'])
       })
     })
 
@@ -397,7 +335,8 @@ export function describeKeyValueStore(
     }
   })
 
-  describeAgainstModel(name, open)
+  describeLeases(name, open, leases)
+  describeAgainstModel(name, open, histories)
 }
 
 function contentOf(row: StoreRow | undefined): unknown {

@@ -192,9 +192,13 @@ async function readAll(subject: Subject, from: string, to: string): Promise<read
 }
 
 /** Adds the model test to a suite. */
-export function describeAgainstModel(name: string, open: (worldSeed?: number) => Promise<Subject>): void {
+export function describeAgainstModel(
+  name: string,
+  open: (worldSeed?: number) => Promise<Subject>,
+  histories: number,
+): void {
   describe(`${name} against the model`, () => {
-    it(`explains 200 random histories of concurrent commits (seed ${seed})`, async function () {
+    it(`explains ${histories} random histories of concurrent commits (seed ${seed})`, async function () {
       this.timeout(120_000)
       await fc.assert(
         fc.asyncProperty(waves, fc.nat(), async (plan, worldSeed) => {
@@ -206,7 +210,7 @@ export function describeAgainstModel(name: string, open: (worldSeed?: number) =>
             subject.discard?.()
           }
         }),
-        { numRuns: 200, seed },
+        { numRuns: histories, seed },
       )
     })
   })

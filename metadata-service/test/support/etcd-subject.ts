@@ -1,5 +1,4 @@
 /** Stores on real members of etcd, each test's below a prefix of its own. */
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { type EtcdCluster, type EtcdOptions, hasEtcd, startEtcd } from '@cairn/e2e'
 import { systemRandom } from '@cairn/protocol'
@@ -35,7 +34,6 @@ export interface EtcdSubject {
   readonly store: EtcdEntryStore
   readonly prefix: string
   forgetEvents(beforeRevision: number): Promise<void>
-  discard(): void
 }
 
 /** A store below a prefix that nobody has used. Lease ids are random, whatever the seed: all prefixes share them. */
@@ -58,9 +56,5 @@ export async function openEtcdSubject(
     store,
     prefix,
     forgetEvents: (revision) => store.compact(revision),
-    discard: () => {
-      const env = { ...process.env, ETCDCTL_API: '3' }
-      spawnSync('etcdctl', [`--endpoints=${cluster.endpoints.join(',')}`, 'del', '--prefix', prefix], { env })
-    },
   }
 }

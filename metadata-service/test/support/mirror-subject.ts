@@ -22,7 +22,6 @@ export interface MirrorSubject extends Subject {
 export async function openMirrorSubject(
   world: World,
   store: EntryStore & MirrorSource,
-  discard: () => void = () => undefined,
 ): Promise<MirrorSubject> {
   const folder = mkdtempSync(join(tmpdir(), 'cairn-mirror-'))
   const log = { info: () => undefined, error: () => undefined }
@@ -39,7 +38,6 @@ export async function openMirrorSubject(
     store: createKeyValueStore({ store: withIsolationCheck(mirror), ...world, service: 'test' }),
     discard: () => {
       rmSync(folder, { recursive: true, force: true })
-      discard()
     },
   }
 }

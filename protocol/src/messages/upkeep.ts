@@ -150,6 +150,27 @@ export const GetStatusRequest: Message<GetStatusRequest> = message<GetStatusRequ
   withMap: required(1, boolean),
   passedOn: optional(20, boolean),
 })
+/** How full a part of the metadata's store is: a member of etcd. */
+export interface StoreSpace {
+  /** `host:port`. */
+  readonly member: string
+  /** Bytes in use, history included. */
+  readonly bytes: number
+  /** Bytes of its file, which shrinks only when it is defragmented. */
+  readonly fileBytes: number
+  /** Bytes of the file at which it takes no more writes. */
+  readonly quotaBytes: number
+  /** It has reached the quota: nothing can be written until somebody ends the alarm. */
+  readonly isRefusing: boolean
+}
+export const StoreSpace: Message<StoreSpace> = message<StoreSpace>('StoreSpace', 1, {
+  member: required(1, text),
+  bytes: required(2, integer),
+  fileBytes: required(3, integer),
+  quotaBytes: required(4, integer),
+  isRefusing: required(5, boolean),
+})
+
 export interface ClusterStatus {
   readonly clusterId: string
   readonly incarnation: string
@@ -167,6 +188,8 @@ export interface ClusterStatus {
   readonly coordinator?: string
   /** Names of the metadata services that live. */
   readonly services?: readonly string[]
+  /** How full the store of the metadata is, where it has a quota. */
+  readonly space?: readonly StoreSpace[]
 }
 export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('ClusterStatus', 1, {
   clusterId: required(1, text),
@@ -182,6 +205,7 @@ export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('Clu
   moves: optional(21, MoveReport),
   coordinator: optional(30, text),
   services: optional(31, texts),
+  space: list(32, StoreSpace),
 })
 
 /** Starts a check of metadata against blocks, both ways; one at a time. `Busy` while another runs. */
