@@ -197,6 +197,11 @@ function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
   if (isApart && values.metadata === undefined && values.etcd === undefined) {
     mistakes.push(`CAIRN_METADATA: needed by --role ${role}, unless CAIRN_ETCD tells where the services are`)
   }
+  const { clusterCa, clusterCert, clusterKey } = values
+  const given = [clusterCa, clusterCert, clusterKey].filter((path) => path !== undefined).length
+  if (given !== 0 && given !== 3) {
+    mistakes.push('CAIRN_CLUSTER_CA, CAIRN_CLUSTER_CERT and CAIRN_CLUSTER_KEY: give all or none')
+  }
   checkDrives(values, role, mistakes)
 }
 

@@ -161,6 +161,9 @@ export interface Settings {
   readonly etcdQuotaBytes: number
   readonly metadataReads: MetadataReads
   readonly clusterSecret: string | undefined
+  readonly clusterCa: string | undefined
+  readonly clusterCert: string | undefined
+  readonly clusterKey: string | undefined
   readonly metadata: readonly string[] | undefined
   readonly rpcPort: number | undefined
   readonly httpPort: number | undefined
@@ -292,6 +295,19 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
       secret: true,
     },
   ),
+  clusterCa: setting(
+    'CAIRN_CLUSTER_CA',
+    'PEM file of who signs the certificates for mutual TLS between roles; like the next two read again when it changes',
+    undefined,
+    anyText,
+  ),
+  clusterCert: setting(
+    'CAIRN_CLUSTER_CERT',
+    'PEM file of the certificate that this role shows the others',
+    undefined,
+    anyText,
+  ),
+  clusterKey: setting('CAIRN_CLUSTER_KEY', 'PEM file of its private key', undefined, anyText),
   metadata: setting('CAIRN_METADATA', 'host:port of the metadata services', undefined, parseAddresses),
   rpcPort: setting('CAIRN_RPC_PORT', 'port between services', undefined, whole(0, 65_535), {
     fallbackText: '9100 metadata, 9200 chunk',

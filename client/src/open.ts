@@ -1,4 +1,4 @@
-import { createNetwork, FEATURE_LEVEL, systemClock, systemRandom } from '@cairn/protocol'
+import { type ClusterTls, createNetwork, FEATURE_LEVEL, systemClock, systemRandom } from '@cairn/protocol'
 import { createDigestThreads } from './adapters/digest-threads.js'
 import { type ConnectedClient, connectCairn } from './connect.js'
 import type { BlockDamage } from './parts.js'
@@ -8,6 +8,8 @@ export interface OpenOptions {
   readonly metadata: readonly string[]
   /** The secret that the cluster's services share (`CAIRN_CLUSTER_SECRET`). */
   readonly clusterSecret: string
+  /** For a cluster with mutual TLS: a certificate that names `URI:cairn:role/client`. */
+  readonly tls?: ClusterTls
   /** How this program is shown among the cluster's writers. */
   readonly name?: string
   /** Called for every replica that is found corrupt or missing. Must not throw. */
@@ -20,10 +22,11 @@ export interface OpenOptions {
  */
 export function openCairn(options: OpenOptions): Promise<ConnectedClient> {
   const world = { clock: systemClock, random: systemRandom }
+  const { tls } = options
   return connectCairn({
     ...world,
     lanes: createDigestThreads(),
-    network: createNetwork(world),
+    network: createNetwork(tls === undefined ? world : { ...world, tls: { current: () => tls } }),
     metadata: options.metadata,
     identity: {
       role: 'client',

@@ -12,6 +12,7 @@ import {
 import type { Config } from '../config.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
+import { openClusterTls } from './cluster-tls.js'
 
 export interface RoleEnvironment {
   readonly config: Config
@@ -30,8 +31,11 @@ export interface RunningRole {
   close(): Promise<void>
 }
 
+/** `ConfigError` if the certificates for the cluster cannot be used. */
 export function createEnvironment(config: Config, log: Logger): RoleEnvironment {
+  const tls = openClusterTls(config, systemClock, log)
   const network = createNetwork({
+    ...(tls === undefined ? {} : { tls }),
     clock: systemClock,
     random: systemRandom,
     onError: (error, where) => log.error({ err: error, where }, 'call failed'),

@@ -87,7 +87,12 @@ export class Connection implements TransportEvents, BodyLink {
     this.transport = transport
     this.parser = new FrameParser(this.take, { copies: transport.reusesChunks })
     const send = (type: number, content: Uint8Array): void => this.send(type, 0, content)
-    this.handshake = options.createHandshake({ identity, random, send })
+    this.handshake = options.createHandshake({
+      identity,
+      random,
+      send,
+      certifiedRoles: () => transport.certifiedRoles,
+    })
     this.calls = createCalls(this)
     this.cancelTimer = clock.setTimer(HANDSHAKE_DEADLINE_MS, () => this.destroy('no handshake in time'))
     this.handshake.start()
@@ -215,6 +220,13 @@ export class Connection implements TransportEvents, BodyLink {
 
   closed(cause?: Error): void {
     if (this.state === 'closed') this.cancelTimer()
+    if (this.state === 'handshake' && cause instanceof CairnError) {
+      this.report(cause, 'handshake')
+      if (cause.code === 'PeerRejected') {
+        this.end(cause)
+        return
+      }
+    }
     this.destroy(cause?.message ?? 'closed by the peer', cause)
   }
 

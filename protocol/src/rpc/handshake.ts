@@ -48,6 +48,8 @@ export interface HandshakeOptions {
   readonly identity: HandshakeIdentity
   readonly random: Random
   readonly send: (type: number, content: Uint8Array) => void
+  /** Roles that the peer's certificate names, if there are certificates: asked once it has said who it is. */
+  readonly certifiedRoles?: () => readonly string[] | undefined
 }
 
 /** Whether there is a secret to prove. */
@@ -74,7 +76,7 @@ export function createClientHandshake(options: HandshakeOptions): Handshake {
       if (peer === undefined || challenge === undefined) {
         expectType(type, FRAME.challenge)
         challenge = Uint8Array.from(content)
-        peer = acceptHello(challenge, identity)
+        peer = acceptHello(challenge, options)
         send(FRAME.proof, prove(identity, { direction: 'client', hello: own, challenge }))
         return undefined
       }
@@ -99,7 +101,7 @@ export function createServerHandshake(options: HandshakeOptions): Handshake {
       if (peer === undefined || hello === undefined) {
         expectType(type, FRAME.hello)
         hello = Uint8Array.from(content)
-        peer = acceptHello(hello, identity)
+        peer = acceptHello(hello, options)
         send(FRAME.challenge, own)
         return undefined
       }
@@ -123,7 +125,8 @@ function encodeHello(identity: HandshakeIdentity, random: Random): Uint8Array {
   })
 }
 
-function acceptHello(encoded: Uint8Array, identity: HandshakeIdentity): PeerIdentity {
+function acceptHello(encoded: Uint8Array, options: HandshakeOptions): PeerIdentity {
+  const { identity, certifiedRoles } = options
   const hello = decodeHello(encoded)
   if (hello.version !== PROTOCOL_VERSION) {
     throw rejected(`${hello.role} speaks protocol ${hello.version}, ${identity.role} ${PROTOCOL_VERSION}`)
@@ -134,7 +137,15 @@ function acceptHello(encoded: Uint8Array, identity: HandshakeIdentity): PeerIden
       `${hello.role} is of cluster ${hello.clusterId}, ${identity.role} of ${identity.clusterId}`,
     )
   }
+  checkCertificate(hello.role, certifiedRoles?.())
   return { role: hello.role, name: hello.name }
+}
+
+/** ● With certificates a peer is what its own names, whatever it says. */
+function checkCertificate(role: string, certified: readonly string[] | undefined): void {
+  if (certified === undefined || certified.includes(role)) return
+  const named = certified.length === 0 ? 'no role' : `role ${certified.join(', ')}`
+  throw rejected(`${role} shows a certificate of ${named}`)
 }
 
 function decodeHello(encoded: Uint8Array): Hello {

@@ -1,12 +1,11 @@
-import type { ConnectionContext } from './connection.js'
 import { createLocalNetwork } from './local-network.js'
-import { createTcpNetwork } from './tcp-network.js'
+import { createTcpNetwork, type TcpNetworkOptions } from './tcp-network.js'
 import type { Network } from './types.js'
 
 const LOCAL_PREFIX = 'local:'
 
 /** A network that goes by the address: `local:<name>` stays inside this process, `host:port` is TCP. */
-export function createNetwork(options: ConnectionContext): Network {
+export function createNetwork(options: TcpNetworkOptions): Network {
   const local = createLocalNetwork(options)
   const tcp = createTcpNetwork(options)
   const pick = (address: string): Network => (address.startsWith(LOCAL_PREFIX) ? local : tcp)

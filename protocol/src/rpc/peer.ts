@@ -25,6 +25,8 @@ export class Peer implements RpcPeer {
   private failureCount = 0
   private retryAtMs = Number.NEGATIVE_INFINITY
   private lastError: CairnError | undefined
+  /** What was reported last, so that a peer that is refused again and again is told of once. */
+  private lastReport = ''
   private isClosed = false
 
   constructor(options: PeerOptions) {
@@ -69,10 +71,11 @@ export class Peer implements RpcPeer {
   private dial(): ClientCalls {
     const { layer, address, identity, clock, random } = this.options
     let link: typeof this.link
+    const onError = (error: unknown, where: string): void => this.report(error, where)
     layer.dial(address, identity.name, (transport) => {
       let calls: ClientCalls | undefined
       const connection = new Connection(
-        { clock, random, identity, address, transport, createHandshake: createClientHandshake },
+        { clock, random, identity, address, transport, onError, createHandshake: createClientHandshake },
         (created) => {
           calls = new ClientCalls(created, { onClosed: (error, wasReady) => this.lost(error, wasReady) })
           return calls
@@ -92,12 +95,20 @@ export class Peer implements RpcPeer {
     if (wasReady) {
       this.failureCount = 0
       this.lastError = undefined
+      this.lastReport = ''
       return
     }
     const delayMs = Math.min(RECONNECT_DELAY_MS * 2 ** this.failureCount, RECONNECT_DELAY_MS_MAX)
     this.failureCount++
     this.lastError = error
     this.retryAtMs = clock.monotonicMs() + delayMs * (0.5 + random.fraction() / 2)
+  }
+
+  private report(error: unknown, where: string): void {
+    const words = `${where}: ${error instanceof Error ? error.message : String(error)}`
+    if (words === this.lastReport) return
+    this.lastReport = words
+    this.options.onError?.(error, where)
   }
 }
 

@@ -83,7 +83,8 @@ export class ServerCalls implements CallSide, DirectEnd {
   answerNow(number: number, request: unknown): AnswerAtHand<unknown> | undefined {
     if (this.refusal() !== undefined) return undefined
     try {
-      return this.options.table.find(number)?.atHand?.(request)
+      const entry = this.options.table.find(number)
+      return entry !== undefined && mayCall(this.peer, entry.method) ? entry.atHand?.(request) : undefined
     } catch {
       // Asked again by a call, the handler fails in the same way, and tells it as it should be told.
       return undefined

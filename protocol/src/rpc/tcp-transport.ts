@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net'
-import type { HostAndPort } from './address.js'
+import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
+import { formatAddress, type HostAndPort } from './address.js'
+import { certifiedRolesOf, TLS_RULES, tlsRefusal, tlsSilence } from './cluster-tls.js'
 import { READ_BUFFER_BYTES } from './limits.js'
 import type { BindTransport, Transport, TransportEvents } from './transport.js'
 
@@ -23,6 +25,31 @@ export function dialTransport({ host, port }: HostAndPort, bind: BindTransport):
   transport.follow(events)
 }
 
+/** As `dialTransport`, over TLS: what is sent before it is established waits. */
+export function dialTlsTransport(to: HostAndPort, secureContext: SecureContext, bind: BindTransport): void {
+  // The role is compared when the peer has said who it is; the authority signs for this cluster alone.
+  const checkServerIdentity = (): undefined => undefined
+  const socket = tlsConnect({
+    ...to,
+    ...TLS_RULES,
+    secureContext,
+    checkServerIdentity,
+    rejectUnauthorized: true,
+  })
+  socket.setNoDelay(true)
+  const transport = new TcpTransport(socket, false)
+  const events = bind(transport)
+  let hasAnswered = false
+  socket.on('data', (chunk: Buffer) => {
+    hasAnswered = true
+    events.received(chunk)
+  })
+  transport.follow(events, (error) => {
+    if (error !== undefined && socket.getProtocol() === null) return tlsRefusal(formatAddress(to), error)
+    return hasAnswered || !socket.authorized ? error : tlsSilence(formatAddress(to), error)
+  })
+}
+
 /** Takes an accepted socket, which has no public `onread`. */
 export function acceptTransport(socket: Socket, accept: BindTransport): void {
   socket.setNoDelay(true)
@@ -42,14 +69,18 @@ class TcpTransport implements Transport {
     this.reusesChunks = reusesChunks
   }
 
+  get certifiedRoles(): readonly string[] | undefined {
+    return this.socket instanceof TLSSocket ? certifiedRolesOf(this.socket) : undefined
+  }
+
   /** Tells `events` how the socket fares. */
-  follow(events: TransportEvents): void {
+  follow(events: TransportEvents, explain: Explain = itself): void {
     this.events = events
     let failure: Error | undefined
     this.socket.on('error', (error) => {
       failure = error
     })
-    this.socket.on('close', () => events.closed(failure))
+    this.socket.on('close', () => events.closed(explain(failure)))
   }
 
   get unsentBytes(): number {
@@ -84,4 +115,10 @@ class TcpTransport implements Transport {
   private readonly sent = (error?: Error | null): void => {
     if (error == null) this.events?.drained()
   }
+}
+
+type Explain = (error: Error | undefined) => Error | undefined
+
+function itself(error: Error | undefined): Error | undefined {
+  return error
 }

@@ -23,6 +23,8 @@ export interface Transport {
   close(): void
   /** Closes at once; what is unsent is lost. */
   destroy(): void
+  /** Roles that the peer's certificate names, once anything has been received; `undefined` without certificates. */
+  readonly certifiedRoles?: readonly string[] | undefined
   /** The owner of the other end, where both ends lie in this process and nothing but memory is between them. */
   readonly neighbour?: () => TransportEvents | undefined
 }
