@@ -1,10 +1,12 @@
 /**
  * `npm test`: installs what the tests need where it can, runs every suite of every package on the compiled output,
  * and ends in one line `N passed, N failed, N skipped`. Zero passed tests is a failure. Suites whose tool is missing
- * skip visibly. Arguments narrow the run to files whose path contains one of them.
+ * skip visibly. Arguments narrow the run to files whose path contains one of them. Files run side by side, each in a
+ * process that runs others before and after it: none may rely on a fixed port, folder or order.
  */
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Mocha from 'mocha'
@@ -12,6 +14,8 @@ import { ensureTools } from './harness/tools.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const TEST_TIMEOUT_MS = 20_000
+/** Files at once: many start several server processes of their own. */
+const JOBS_MAX = 2
 
 /** In the order of the layers: what others stand on comes first. */
 const PACKAGES = ['protocol', 'client', 'metadata-service', 'chunk-server', 'gateway', 'cli', 'bench', 'e2e']
@@ -41,9 +45,18 @@ function say(line: string): void {
 
 const missing = await ensureTools(say)
 for (const tool of missing) say(`missing: ${tool} (its suites are skipped)`)
-const mocha = new Mocha({ timeout: TEST_TIMEOUT_MS, reporter: 'spec', color: process.stdout.isTTY })
-for (const file of await findSuites(process.argv.slice(2))) mocha.addFile(file)
-await mocha.loadFilesAsync()
+const suites = await findSuites(process.argv.slice(2))
+const jobs = Math.min(JOBS_MAX, availableParallelism(), suites.length)
+const parallel = jobs > 1
+const mocha = new Mocha({
+  timeout: TEST_TIMEOUT_MS,
+  reporter: 'spec',
+  color: process.stdout.isTTY,
+  parallel,
+  jobs,
+})
+for (const file of suites) mocha.addFile(file)
+if (!parallel) await mocha.loadFilesAsync()
 const stats = await runMocha(mocha)
 say(`${stats.passes} passed, ${stats.failures} failed, ${stats.pending} skipped`)
 process.exit(stats.failures > 0 || stats.passes === 0 ? 1 : 0)
