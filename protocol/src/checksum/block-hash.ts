@@ -13,7 +13,7 @@ export function createBlockHasher(): BlockHasher {
   const state = createHash()
   return {
     update(bytes: Uint8Array): void {
-      state.update(bytes)
+      state.update(unshared(bytes))
     },
     digest: () => state.digest(),
   }
@@ -25,8 +25,13 @@ const REUSED_BYTES_MAX = 4096
 /** One state for all small blocks: each is hashed in one synchronous go. */
 const reused = await createBLAKE3()
 
+/** The native hash reads memory that is shared between threads as if it were not there, and the process dies. */
+function unshared(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer instanceof SharedArrayBuffer ? Uint8Array.from(bytes) : bytes
+}
+
 /** BLAKE3-256 of a block that is at hand as a whole. */
 export function hashBlock(bytes: Uint8Array): Uint8Array {
-  if (bytes.length > REUSED_BYTES_MAX) return hash(bytes)
+  if (bytes.length > REUSED_BYTES_MAX) return hash(unshared(bytes))
   return reused.init().update(bytes).digest('binary')
 }

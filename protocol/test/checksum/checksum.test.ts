@@ -70,6 +70,16 @@ describe('combineCrcs', () => {
 })
 
 describe('block checks', () => {
+  it('hashes memory that threads share', () => {
+    for (const length of [100, 5000, 65_536]) {
+      const shared = new Uint8Array(new SharedArrayBuffer(length)).fill(7)
+      const hasher = createBlockHasher()
+      hasher.update(shared)
+      const expected = hex(hashBlock(Buffer.alloc(length, 7)))
+      expect([hex(hashBlock(shared)), hex(hasher.digest())]).to.deep.equal([expected, expected])
+    }
+  })
+
   it('gives the published BLAKE3 of the empty input, and the same in pieces', () => {
     expect(hex(hashBlock(Buffer.alloc(0)))).to.equal(
       'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262',
