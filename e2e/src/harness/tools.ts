@@ -14,6 +14,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   gcc: 'gcc libc6-dev',
   setpriv: 'util-linux',
   losetup: 'mount',
+  ip: 'iproute2',
+  nft: 'nftables',
   'mkfs.ext4': 'e2fsprogs',
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
