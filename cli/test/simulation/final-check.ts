@@ -1,9 +1,10 @@
 /** What must be true once all faults have ended: see `checkCluster`. */
 import type { ConnectedClient } from '@cairn/client'
+import { explainKey } from '@cairn/e2e/check'
 import { hasCode, type ListedVersion, listBlocks, type RpcPeer } from '@cairn/protocol'
 import type { SimulatedCluster } from './cluster.js'
 import type { Ledger } from './history.js'
-import { explainKey } from './linearize.js'
+
 import { pause } from './process.js'
 import { BUCKET, KEYS, opOf, type Worker } from './worker.js'
 import { identityOf } from './world.js'

@@ -180,13 +180,13 @@ export class Worker {
   }
 
   async list(): Promise<void> {
-    const calls = KEYS.map((key) => this.ledger.begin(key, { kind: 'read' }))
+    const calls = this.ledger.beginListing(KEYS)
     try {
       const { objects } = await this.told(this.client.listObjects(BUCKET))
-      for (const call of calls) {
-        const listed = objects.find(({ key }) => key === call.key)
-        this.ledger.end(call, 'done', listed === undefined ? 'absent' : { etag: listed.etag })
-      }
+      this.ledger.endListing(
+        calls,
+        objects.filter(({ key }) => KEYS.includes(key)),
+      )
     } catch (error) {
       for (const call of calls) this.ledger.forget(call)
       throw error
