@@ -7,12 +7,15 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeFolder, temporaryFolder } from './folders.js'
 import { freeLowPort } from './free-port.js'
+import type { Host } from './hosts.js'
 import { runOk } from './run.js'
 import { hasTool } from './tools.js'
 
 const BINARY = process.env.CAIRN_ETCD_BIN ?? 'etcd'
 const READY_TIMEOUT_MS = 60_000
 const POLL_MS = 20
+/** Clients, peers, metrics: of a member with a host of its own. */
+const HOST_PORTS = [2379, 2380, 2381] as const
 
 /** Paths of PEM files. */
 export interface EtcdCertificates {
@@ -24,6 +27,8 @@ export interface EtcdCertificates {
 export interface EtcdOptions {
   /** One member unless given. */
   readonly members?: number
+  /** A host for each member, in place of ports of this one. */
+  readonly hosts?: readonly Host[]
   /** For members and clients alike, which then must show one of the same authority. */
   readonly certificates?: EtcdCertificates
   /** Further flags of every member, for example `--quota-backend-bytes=…`. */
@@ -64,7 +69,9 @@ export function hasEtcd(): Promise<boolean> {
 export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdCluster> {
   const folder = await temporaryFolder('etcd')
   const places = await Promise.all(
-    Array.from({ length: options.members ?? 1 }, (_, at) => choosePlace(folder, `member-${at + 1}`)),
+    Array.from({ length: options.hosts?.length ?? options.members ?? 1 }, (_, at) =>
+      choosePlace(folder, `member-${at + 1}`, options.hosts?.[at]),
+    ),
   )
   const initialCluster = places.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',')
   const members = places.map((place) => startMember(place, options, initialCluster))
@@ -80,21 +87,26 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdCluster>
 
 interface Place {
   readonly name: string
+  readonly wrapper: readonly string[]
   readonly folder: string
   readonly endpoint: string
   readonly peerUrl: string
   readonly metricsUrl: string
 }
 
-async function choosePlace(parent: string, name: string): Promise<Place> {
+async function choosePlace(parent: string, name: string, host: Host | undefined): Promise<Place> {
   const folder = join(parent, name)
   await mkdir(folder, { mode: 0o700 })
+  const address = host?.address ?? '127.0.0.1'
+  const [clientPort, peerPort, metricsPort] =
+    host === undefined ? [await freeLowPort(), await freeLowPort(), await freeLowPort()] : HOST_PORTS
   return {
     name,
     folder,
-    endpoint: `127.0.0.1:${await freeLowPort()}`,
-    peerUrl: `http://127.0.0.1:${await freeLowPort()}`,
-    metricsUrl: `http://127.0.0.1:${await freeLowPort()}`,
+    wrapper: host?.wrapper ?? [],
+    endpoint: `${address}:${clientPort}`,
+    peerUrl: `http://${address}:${peerPort}`,
+    metricsUrl: `http://${address}:${metricsPort}`,
   }
 }
 
@@ -131,7 +143,8 @@ function startMember(place: Place, options: EtcdOptions, initialCluster: string)
   function restart(): void {
     const env = { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch }
     const flags = flagsOf(place, options, initialCluster)
-    child = spawn(BINARY, flags, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const [command = BINARY, ...args] = [...place.wrapper, BINARY, ...flags]
+    child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
     child.stderr?.on('data', (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(-20_000)
     })

@@ -2,6 +2,8 @@ import { showBackups } from './backups.js'
 import { showBadInput } from './bad-input.js'
 import { showBitRot } from './bit-rot.js'
 import { showClients } from './clients.js'
+import { showClusterFaults } from './cluster-faults.js'
+import { showClusterLinks } from './cluster-links.js'
 import { showCompose } from './compose.js'
 import { showDamage } from './damage.js'
 import { showEtcdCommits } from './etcd-commits.js'
@@ -35,6 +37,8 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['bit-rot', (report) => showBitRot(report)],
   ['backups', (report) => showBackups(report)],
   ['clients', (report) => showClients(report)],
+  ['cluster-faults', (report) => showClusterFaults(report)],
+  ['cluster-links', (report) => showClusterLinks(report)],
   ['compose', showCompose],
   ['damage', (report) => showDamage(report)],
   ['etcd-commits', (report) => showEtcdCommits(report)],

@@ -1,0 +1,264 @@
+/** A whole cluster, each process on a host of its own: three of etcd, metadata services, chunk servers, gateways. */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { poll } from './check.js'
+import { type EtcdCluster, type EtcdMember, startEtcd } from './etcd.js'
+import { removeFolder, temporaryFolder } from './folders.js'
+import { type Hosts, makeHosts } from './hosts.js'
+import { type Server, startServer } from './server.js'
+import { createSignedClient, type SignedClient } from './signed-client.js'
+
+const ETCD_MEMBERS = 3
+const RACKS = ['a', 'b', 'c']
+const S3_PORT = 9000
+const CHUNK_SERVERS = 5
+/** An empty cluster moves its groups in seconds, once it is out of safe mode. */
+const SPREAD_MS = 120_000
+
+/** What one of the processes is. */
+export type ClusterRole = 'etcd' | 'metadata' | 'chunk' | 'gateway'
+
+/** One process of the cluster, over all its lives. */
+export interface ClusterProcess {
+  /** Of the process and of its host: `chunk-3`. */
+  readonly name: string
+  readonly role: ClusterRole
+  signal(name: NodeJS.Signals): void
+  /** SIGKILL, then waits for the end. */
+  kill(): Promise<void>
+  /** Starts it again after a kill; resolves when it is ready. */
+  restart(): Promise<void>
+  /** What it said on stderr in this life. */
+  log(): string
+}
+
+export interface ClusterHostsOptions {
+  readonly chunkServers?: number
+  /** Of every process but etcd's. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** One drive in it. */
+export interface DriveState {
+  readonly id: string
+  /** The name of the process stands in it. */
+  readonly path: string
+  readonly state: string
+  /** Places in groups. */
+  readonly positions: number
+}
+
+/** `cairn status --json` of the cluster, as far as the runs look at it. */
+export interface ClusterState {
+  readonly coordinator?: string
+  readonly safeMode: boolean
+  readonly moves?: { readonly positionsLeft: number; readonly stuck?: string }
+  readonly drives: readonly DriveState[]
+  readonly repair: {
+    readonly underReplicated: number
+    readonly unavailable: number
+    readonly dirtyGroups: number
+    readonly blocksRepaired: number
+    readonly bytesRepaired: number
+    readonly comparing: boolean
+  }
+}
+
+export interface ClusterOnHosts {
+  readonly hosts: Hosts
+  readonly etcd: EtcdCluster
+  readonly processes: readonly ClusterProcess[]
+  /** A client for each gateway, in the order of their names. */
+  readonly clients: readonly SignedClient[]
+  process(name: string): ClusterProcess
+  /** Names of a role's processes. */
+  names(role: ClusterRole): readonly string[]
+  /** Through the first gateway that answers. */
+  state(): Promise<ClusterState>
+  /** Name of the metadata service that coordinates now. */
+  coordinator(): Promise<string>
+  /** Name of the member of etcd that leads now. */
+  etcdLeader(): Promise<string>
+  /** Ends all processes, and removes hosts and data. */
+  stop(): Promise<void>
+}
+
+/** Starts everything; resolves when each process is ready. As root only: see `canMakeHosts`. */
+export async function startClusterOnHosts(options: ClusterHostsOptions = {}): Promise<ClusterOnHosts> {
+  const names = namesOf(options.chunkServers ?? CHUNK_SERVERS)
+  const hosts = await makeHosts([...names.values()].flat())
+  const folder = await temporaryFolder('cluster')
+  const started: { stop(): Promise<unknown> }[] = []
+  const processes: StartedProcess[] = []
+  // A run that fails does not leave its processes behind.
+  process.once('exit', () => {
+    for (const each of processes) each.signal('SIGKILL')
+  })
+  try {
+    const etcd = await startEtcd({ hosts: (names.get('etcd') ?? []).map((name) => hosts.host(name)) })
+    started.push(etcd)
+    const root = { accessKeyId: 'cluster-root', secretAccessKey: randomBytes(20).toString('hex') }
+    const env = {
+      CAIRN_ETCD: etcd.endpoints.join(','),
+      CAIRN_CLUSTER_SECRET: randomBytes(32).toString('hex'),
+      CAIRN_ROOT_ACCESS_KEY: root.accessKeyId,
+      CAIRN_ROOT_SECRET_KEY: root.secretAccessKey,
+      ...options.env,
+    }
+    for (const role of ['metadata', 'chunk', 'gateway'] as const) {
+      const own = (names.get(role) ?? []).map((name) => serviceProcess(name, role, { hosts, folder, env }))
+      started.push(...own)
+      processes.push(...own)
+      await Promise.all(own.map((each) => each.restart()))
+    }
+    const clients = (names.get('gateway') ?? []).map((name) =>
+      createSignedClient(`http://${hosts.host(name).address}:${S3_PORT}`, root),
+    )
+    const cluster = describeCluster({ hosts, etcd, names, processes, clients, folder })
+    await spread(cluster)
+    return cluster
+  } catch (error) {
+    for (const each of started.reverse()) await each.stop()
+    await hosts.close()
+    await removeFolder(folder)
+    throw error
+  }
+}
+
+/** The pool begins with the first three drives; all are to have a share. */
+async function spread({ clients: [client], state }: ClusterOnHosts): Promise<void> {
+  const asked = await client?.send('POST', '/-/admin/v1/rebalance', { body: new Uint8Array() })
+  if (asked?.status !== 200) throw new Error(`no rebalance: ${asked?.body.toString()}`)
+  const isSpread = ({ moves, drives }: ClusterState): boolean =>
+    moves?.positionsLeft === 0 && drives.every(({ positions }) => positions > 0)
+  const found = await poll(state, isSpread, SPREAD_MS)
+  if (!isSpread(found)) throw new Error(`not spread in time: ${JSON.stringify(found)}`)
+}
+
+type Names = ReadonlyMap<ClusterRole, readonly string[]>
+
+function namesOf(chunkServers: number): Names {
+  const numbered = (role: string, count: number): string[] =>
+    Array.from({ length: count }, (_, at) => `${role}-${at + 1}`)
+  return new Map<ClusterRole, readonly string[]>([
+    ['etcd', numbered('etcd', ETCD_MEMBERS)],
+    ['metadata', numbered('metadata', 2)],
+    ['chunk', numbered('chunk', chunkServers)],
+    ['gateway', numbered('gateway', 2)],
+  ])
+}
+
+interface StartedProcess extends ClusterProcess {
+  stop(): Promise<void>
+}
+
+interface Surroundings {
+  readonly hosts: Hosts
+  readonly folder: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+function serviceProcess(
+  name: string,
+  role: 'metadata' | 'chunk' | 'gateway',
+  { hosts, folder, env }: Surroundings,
+): StartedProcess {
+  const { address, wrapper } = hosts.host(name)
+  const number = Number(name.slice(name.lastIndexOf('-') + 1))
+  const rack = RACKS[(number - 1) % RACKS.length] as string
+  let server: Server | undefined
+  return {
+    name,
+    role,
+    signal: (signal) => server?.signal(signal),
+    kill: async () => server?.kill(),
+    async restart() {
+      const dataDir = join(folder, name)
+      await mkdir(dataDir, { recursive: true })
+      server = await startServer({
+        dataDir,
+        args: ['--role', role],
+        wrapper,
+        env: {
+          ...env,
+          CAIRN_HOST: address,
+          CAIRN_ADVERTISE: address,
+          ...(role === 'gateway' ? { CAIRN_PORT: String(S3_PORT) } : {}),
+          ...(role === 'chunk' ? { CAIRN_RACK: rack, CAIRN_DRIVES: '1' } : {}),
+        },
+        ...(role === 'gateway' ? {} : { readyLine: /^Health: .*$/m }),
+      })
+    },
+    log: () => server?.log() ?? '',
+    async stop() {
+      server?.signal('SIGCONT')
+      await server?.kill()
+    },
+  }
+}
+
+function etcdProcess(name: string, member: EtcdMember, etcd: EtcdCluster): ClusterProcess {
+  return {
+    name,
+    role: 'etcd',
+    signal: (signal) => member.signal(signal),
+    kill: () => member.kill(),
+    async restart() {
+      member.restart()
+      await etcd.ready()
+    },
+    log: () => '',
+  }
+}
+
+interface Parts {
+  readonly hosts: Hosts
+  readonly etcd: EtcdCluster
+  readonly names: Names
+  readonly processes: readonly StartedProcess[]
+  readonly clients: readonly SignedClient[]
+  readonly folder: string
+}
+
+function describeCluster({ hosts, etcd, names, processes, clients, folder }: Parts): ClusterOnHosts {
+  const members = etcd.members.map((member, at) => etcdProcess(names.get('etcd')?.[at] ?? '', member, etcd))
+  const all = [...members, ...processes]
+  const state = async (): Promise<ClusterState> => {
+    for (const client of clients) {
+      const answer = await client.send('GET', '/-/admin/v1/status').catch(() => undefined)
+      if (answer?.status === 200) return JSON.parse(answer.body.toString()) as ClusterState
+    }
+    throw new Error('no gateway tells how the cluster is')
+  }
+  return {
+    hosts,
+    etcd,
+    processes: all,
+    clients,
+    process(name) {
+      const found = all.find((each) => each.name === name)
+      if (found === undefined) throw new Error(`there is no process ${name}`)
+      return found
+    },
+    names: (role) => names.get(role) ?? [],
+    state,
+    async coordinator() {
+      const { coordinator = '' } = await state()
+      const found = names.get('metadata')?.find((name) => coordinator.includes(hosts.host(name).address))
+      if (found === undefined) throw new Error(`no coordinator: "${coordinator}"`)
+      return found
+    },
+    async etcdLeader() {
+      const leader = await etcd.leader()
+      return names.get('etcd')?.[etcd.members.indexOf(leader)] ?? ''
+    },
+    async stop() {
+      for (const client of clients) client.close()
+      await Promise.all(processes.map((each) => each.stop()))
+      await etcd.stop()
+      await hosts.close()
+      await removeFolder(folder)
+    },
+  }
+}
