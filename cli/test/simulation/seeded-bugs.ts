@@ -168,12 +168,12 @@ function readStale(store: EntryStore, world: World): EntryStore {
  * The wire flips a bit now and then; a check word made anew is as good as none looked at. Only where a read starts
  * behind the first unit: there no hash of the whole block catches it.
  */
-function corruptRanges(network: Network, world: World): Network {
+function corruptRanges(network: Network): Network {
   return wrapCalls(network, async (method, request, options, call) => {
     const reply = await call(method, request, options)
     if (method.name !== 'GetBlock') return reply
     const { block, offset } = request as { block: BlockId; offset: number }
-    if (offset === 0 || !world.chance(0.3)) return reply
+    if (offset === 0) return reply
     const { firstUnit } = reply.response as { firstUnit: number }
     return { ...reply, body: flipBits(reply.body, block, firstUnit) }
   })

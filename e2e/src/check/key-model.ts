@@ -2,13 +2,16 @@
 import type { Call, CallHistory, Condition, Seen } from './call-history.js'
 import { findOrder, type Model } from './linearizable.js'
 
-/** Versions from newest to oldest, `-` for a delete marker. Without versioning there is one, or none. */
+/**
+ * Versions from newest to oldest, `-` for a delete marker. Without versioning there is one, or none. What lies under
+ * a version that nobody deletes can never be seen again, and is left out.
+ */
 type Versions = readonly (number | '-')[]
 
 /** `undefined` if the calls of the key can be explained, else a description. */
 export function explainKey(history: CallHistory, key: string, isVersioned: boolean): string | undefined {
   const calls = history.calls.filter((call) => call.key === key)
-  const verdict = findOrder(keyModel(history, isVersioned), calls)
+  const verdict = findOrder(keyModel(history, calls, isVersioned), calls)
   if (verdict.kind === 'explained') return undefined
   const what =
     verdict.kind === 'unexplained'
@@ -40,14 +43,16 @@ function showCall({ effect, invokedAt, returnedAt, outcome, seen }: Call): strin
   return `  ${invokedAt}-${returnedAt} ${JSON.stringify(effect)} ${outcome} ${seen === undefined ? '' : JSON.stringify(seen)}`
 }
 
-function keyModel(history: CallHistory, isVersioned: boolean): Model<Versions, Call> {
+function keyModel(history: CallHistory, calls: readonly Call[], isVersioned: boolean): Model<Versions, Call> {
+  const deleted = new Set(calls.map(({ effect }) => (effect.kind === 'delete version' ? effect.op : '-')))
+  deleted.delete('-')
   const shows = ([head]: Versions, seen: Seen): boolean => {
     if (head === undefined || head === '-') return seen === 'absent'
     if (seen === 'absent') return false
     return 'op' in seen ? seen.op === head : seen.etag === history.written.get(head)?.etag
   }
   const push = (state: Versions, version: number | '-'): Versions =>
-    isVersioned ? [version, ...state] : [version]
+    isVersioned && deleted.has(version) ? [version, ...state] : [version]
   const afterPut = (state: Versions, op: number, condition: Condition | undefined): Versions | undefined =>
     condition === undefined || shows(state, condition) ? push(state, op) : undefined
   const afterRefusal = (state: Versions, condition: Condition | undefined): Versions | undefined =>

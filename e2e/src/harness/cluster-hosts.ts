@@ -34,7 +34,10 @@ export interface ClusterProcess {
 }
 
 export interface ClusterHostsOptions {
+  /** The first three hold all blocks, unless they are spread. */
   readonly chunkServers?: number
+  /** Every chunk server gets its share before the start is over; true unless given. */
+  readonly spread?: boolean
   /** Of every process but etcd's. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -67,6 +70,8 @@ export interface ClusterState {
 
 export interface ClusterOnHosts {
   readonly hosts: Hosts
+  /** Where all data lies. */
+  readonly folder: string
   readonly etcd: EtcdCluster
   readonly processes: readonly ClusterProcess[]
   /** A client for each gateway, in the order of their names. */
@@ -116,7 +121,7 @@ export async function startClusterOnHosts(options: ClusterHostsOptions = {}): Pr
       createSignedClient(`http://${hosts.host(name).address}:${S3_PORT}`, root),
     )
     const cluster = describeCluster({ hosts, etcd, names, processes, clients, folder })
-    await spread(cluster)
+    if (options.spread ?? true) await spread(cluster)
     return cluster
   } catch (error) {
     for (const each of started.reverse()) await each.stop()
@@ -233,6 +238,7 @@ function describeCluster({ hosts, etcd, names, processes, clients, folder }: Par
   }
   return {
     hosts,
+    folder,
     etcd,
     processes: all,
     clients,

@@ -34,8 +34,8 @@ export interface Sample {
 export interface MixedLoadOptions {
   readonly clients: readonly SignedClient[]
   readonly bucket: string
-  readonly writers?: number
-  readonly seeded?: Seeded
+  readonly writers: number
+  readonly seeded: Seeded
 }
 
 export interface MixedLoad {
@@ -54,8 +54,8 @@ export async function startMixedLoad(options: MixedLoadOptions): Promise<MixedLo
   const made = await options.clients[0]?.send('PUT', `/${options.bucket}`)
   if (made?.status !== 200) throw new Error(`no bucket: ${made?.status} ${made?.body}`)
   const state: State = { samples: [], complaints: [], failing: new Set(), isOver: false }
-  const seed = options.seeded?.seed ?? createSeeded().seed
-  const writers = Array.from({ length: options.writers ?? 6 }, (_, at) => {
+  const seed = options.seeded.seed
+  const writers = Array.from({ length: options.writers }, (_, at) => {
     return new Writer(options, state, { name: `w${at}`, seeded: createSeeded(seed + at) })
   })
   const running = writers.map((writer) => writer.run())

@@ -38,7 +38,8 @@ const VICTIMS: readonly Victim[] = [
 ]
 
 export interface ClusterFaultsOptions {
-  readonly chunkServers?: number
+  /** Runs on this one; on one of its own unless given. */
+  readonly cluster?: ClusterOnHosts
   readonly faultMs?: number
   readonly victims?: readonly string[]
   readonly kinds?: readonly ('kill' | 'stop')[]
@@ -55,9 +56,8 @@ export async function showClusterFaults(report: Report, options: ClusterFaultsOp
   const chosen = options.victims ?? process.env.CAIRN_SHOW_VICTIMS?.split(',')
   const isChosen = (name: string): boolean => chosen?.includes(name) ?? true
   const victims = VICTIMS.filter(({ name }) => isChosen(name))
-  const { kinds = ['kill', 'stop'], floors = true, chunkServers } = options
-  const size = chunkServers === undefined ? {} : { chunkServers }
-  await withCluster(report, { ...size, faultMs }, async (world) => {
+  const { kinds = ['kill', 'stop'], floors = true, cluster } = options
+  await withCluster(report, { cluster, faultMs }, async (world) => {
     const baselineMs = await measureReads(world, floors ? BASELINE_MS : SETTLE_MS)
     await harmAll(world, { victims, kinds, baselineMs: floors ? baselineMs : undefined })
     if (isChosen('quorum')) await tryBelowQuorum(world)
@@ -98,11 +98,11 @@ async function tryKill(world: ClusterWorld, victim: Victim): Promise<void> {
   let killedMs = 0
   await tryFault(world, {
     name: `${victim.name} killed`,
-    async harm({ cluster }) {
+    async harm({ cluster, faultMs }) {
       const process = cluster.process(await victim.find(cluster))
       killedMs = performance.now()
       await process.kill()
-      await delay(DOWN_MS)
+      await delay(Math.min(DOWN_MS, faultMs))
       await process.restart()
       return { endedMs: performance.now() }
     },

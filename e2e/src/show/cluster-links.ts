@@ -34,7 +34,8 @@ const KINDS: readonly LinkKind[] = [
 ]
 
 export interface ClusterLinksOptions {
-  readonly chunkServers?: number
+  /** Runs on this one; on one of its own unless given. */
+  readonly cluster?: ClusterOnHosts
   readonly faultMs?: number
   readonly kinds?: readonly string[]
   readonly directions?: readonly Direction[]
@@ -44,8 +45,8 @@ export interface ClusterLinksOptions {
 export async function showClusterLinks(report: Report, options: ClusterLinksOptions = {}): Promise<void> {
   const faultMs = options.faultMs ?? Number(process.env.CAIRN_SHOW_CUT_MS ?? CUT_MS)
   const chosen = options.kinds ?? process.env.CAIRN_SHOW_LINKS?.split(',')
-  const { chunkServers, directions = DIRECTIONS } = options
-  await withCluster(report, { faultMs, ...(chunkServers === undefined ? {} : { chunkServers }) }, (world) =>
+  const { cluster, directions = DIRECTIONS } = options
+  await withCluster(report, { faultMs, cluster }, (world) =>
     cutAll(
       world,
       KINDS.filter(({ name }) => chosen?.includes(name) ?? true),

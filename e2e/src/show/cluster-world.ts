@@ -7,7 +7,7 @@ import {
 } from '../harness/cluster-hosts.js'
 import { canMakeHosts } from '../harness/hosts.js'
 import { type MixedLoad, type Sample, startMixedLoad } from '../harness/mixed-load.js'
-import { createSeeded } from '../harness/seeded.js'
+import { createSeeded, type Seeded } from '../harness/seeded.js'
 import type { Report } from './report.js'
 
 /** Nothing has failed for so long: the service is back. */
@@ -17,6 +17,8 @@ export const BACK_MS = 30_000
 /** What is not back by then is told of, and ends the run. */
 const PATIENCE_MS = 120_000
 const POLL_MS = 200
+const WRITERS = 6
+const COMPLAINTS_SHOWN = 20
 
 /** One way to harm a cluster. */
 export interface ClusterFault {
@@ -33,16 +35,20 @@ export interface ClusterWorld {
   readonly faultMs: number
 }
 
-export interface ClusterRunOptions extends ClusterHostsOptions {
-  readonly faultMs: number
-  readonly writers?: number
+export interface OnClusterOptions extends ClusterHostsOptions {
+  /** Runs on this one, which stays, in place of one of its own. */
+  readonly cluster?: ClusterOnHosts | undefined
 }
 
-/** Starts a cluster and its load, calls `run`, and checks every key at the end. */
-export async function withCluster(
+export interface ClusterRunOptions extends OnClusterOptions {
+  readonly faultMs: number
+}
+
+/** Starts a cluster, calls `run`, and takes the cluster away; where there can be none it says so. */
+export async function onCluster(
   report: Report,
-  { faultMs, writers, ...options }: ClusterRunOptions,
-  run: (world: ClusterWorld) => Promise<void>,
+  { cluster, ...options }: OnClusterOptions,
+  run: (cluster: ClusterOnHosts, seeded: Seeded) => Promise<void>,
 ): Promise<void> {
   if (!(await canMakeHosts())) {
     report.step('skipped: only root can have hosts of its own (ip, nft)')
@@ -50,28 +56,38 @@ export async function withCluster(
   }
   const seeded = createSeeded()
   report.step(`seed ${seeded.seed} (repeat with CAIRN_TEST_SEED=${seeded.seed})`)
-  const cluster = await startClusterOnHosts(options)
+  if (cluster !== undefined) return run(cluster, seeded)
+  const own = await startClusterOnHosts(options)
   try {
-    const bucket = `load-${seeded.seed}`
-    const load = await startMixedLoad({
-      clients: cluster.clients,
-      bucket,
-      seeded,
-      ...(writers === undefined ? {} : { writers }),
-    })
+    await run(own, seeded)
+  } finally {
+    await own.stop()
+  }
+}
+
+/** The same under a load, of which every key is checked at the end. */
+export async function withCluster(
+  report: Report,
+  { faultMs, ...options }: ClusterRunOptions,
+  run: (world: ClusterWorld) => Promise<void>,
+): Promise<void> {
+  await onCluster(report, options, async (cluster, seeded) => {
+    const bucket = `load-${seeded.seed}-${++loads}`
+    const load = await startMixedLoad({ clients: cluster.clients, bucket, seeded, writers: WRITERS })
     try {
       await run({ report, cluster, load, faultMs })
     } finally {
       await load.stop()
     }
     await load.check()
-    for (const line of load.complaints.slice(0, 20)) report.step(line)
+    for (const line of load.complaints.slice(0, COMPLAINTS_SHOWN)) report.step(line)
     report.figure('requests', load.samples.length)
     report.atMost('lost, wrong, stale or returned states', load.complaints.length, 0)
-  } finally {
-    await cluster.stop()
-  }
+  })
 }
+
+/** Each has a bucket of its own. */
+let loads = 0
 
 /** Waits for calm, does the harm, and measures the time until nothing fails any more. */
 export async function tryFault(world: ClusterWorld, fault: ClusterFault): Promise<void> {

@@ -2,10 +2,11 @@
  * A drive's folder is deleted under load: three whole replicas again without a hand, `cairn fsck` clean, and the
  * foreground hardly notices while repair writes a good part of what the disk can.
  */
-import { open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { describeFsck, fsck, poll, statusOf } from '../harness/check.js'
+import { probeDisk } from '../harness/disk-probe.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
 import { connectS3 } from '../harness/s3.js'
 import { contentOf, sha256 } from '../harness/seeded.js'
@@ -20,9 +21,6 @@ const THINK_MS = 20
 const BODY_BYTES = 16_384
 const BEFORE_MS = 8_000
 const REPAIR_MS = 600_000
-/** Written by the disk probe, synced as drives sync: in steps. */
-const PROBE_BYTES = 256 * 1024 * 1024
-const PROBE_STEP_BYTES = 8 * 1024 * 1024
 
 export interface ReplaceOptions {
   /** Objects of 8 MiB, to be copied. */
@@ -107,22 +105,6 @@ async function fill(s3: S3Client, objects: number): Promise<Map<string, string>>
     hashes.set(`k${index}`, sha256(body))
   }
   return hashes
-}
-
-/** Bytes per second of sequential writes on the same disk, each step synced. */
-async function probeDisk(folder: string): Promise<number> {
-  const path = join(folder, 'probe')
-  const file = await open(path, 'w')
-  const step = Buffer.alloc(PROBE_STEP_BYTES, 0x5a)
-  const started = performance.now()
-  for (let at = 0; at < PROBE_BYTES; at += step.length) {
-    await file.write(step)
-    await file.datasync()
-  }
-  const seconds = (performance.now() - started) / 1000
-  await file.close()
-  await rm(path)
-  return PROBE_BYTES / seconds
 }
 
 /** From the first to the last byte that repair writes; bytes per second. */

@@ -6,6 +6,7 @@ import { showClusterFaults } from './cluster-faults.js'
 import { showClusterLinks } from './cluster-links.js'
 import { showCompose } from './compose.js'
 import { showDamage } from './damage.js'
+import { showDeadServer } from './dead-server.js'
 import { showEtcdCommits } from './etcd-commits.js'
 import { showEtcdScale } from './etcd-scale.js'
 import { showFaults } from './faults.js'
@@ -16,6 +17,7 @@ import { showHeal } from './heal.js'
 import { showKeys } from './keys.js'
 import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
+import { showLinearizable } from './linearizable.js'
 import { showMemory } from './memory.js'
 import { showMovingGroups } from './moving-groups.js'
 import { showPause } from './pause.js'
@@ -41,6 +43,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['cluster-links', (report) => showClusterLinks(report)],
   ['compose', showCompose],
   ['damage', (report) => showDamage(report)],
+  ['dead-server', (report) => showDeadServer(report)],
   ['etcd-commits', (report) => showEtcdCommits(report)],
   ['etcd-scale', (report) => showEtcdScale(report)],
   ['faults', (report) => showFaults(report)],
@@ -51,6 +54,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['keys', showKeys],
   ['kill', (report) => showKill(report, Number(process.env.CAIRN_SHOW_KILLS ?? 200))],
   ['large-file', (report) => showLargeFile(report)],
+  ['linearizable', (report) => showLinearizable(report)],
   ['memory', showMemory],
   ['moving-groups', (report) => showMovingGroups(report)],
   ['pause', showPause],
