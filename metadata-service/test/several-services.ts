@@ -30,6 +30,7 @@ import {
   type MetadataService,
   type MetadataServiceOptions,
 } from '../src/index.js'
+import type { StoreEvent } from '../src/ports.js'
 
 const DEADLINE = { deadlineMs: 20_000 }
 
@@ -64,11 +65,16 @@ export class SeveralServices {
     return this.clock.runUntil(work)
   }
 
-  async start(name: string, changes: Partial<MetadataServiceOptions> = {}): Promise<PausableService> {
+  /** `between` puts something of the service's own between it and the store that all share. */
+  async start(
+    name: string,
+    changes: Partial<MetadataServiceOptions> = {},
+    between = async (store: EntryStore): Promise<EntryStore> => store,
+  ): Promise<PausableService> {
     const { clock, random, network } = this
     const gate = createGate(this.store)
     const service = await createMetadataService({
-      store: gate.store,
+      store: await between(gate.store),
       clock,
       random,
       network,
@@ -135,11 +141,17 @@ function createGate(store: EntryStore): { store: EntryStore; close(): void; open
     await pass()
     return answer
   }
+  async function* watch(...args: Parameters<EntryStore['watch']>): AsyncGenerator<StoreEvent> {
+    for await (const event of store.watch(...args)) {
+      await pass()
+      yield event
+    }
+  }
   return {
     store: {
       apply: (entry) => through(() => store.apply(entry)),
       read: (reads) => through(() => store.read(reads)),
-      watch: (range, fromRevision, signal) => store.watch(range, fromRevision, signal),
+      watch,
       grantLease: (ttlMs) => through(() => store.grantLease(ttlMs)),
       renewLease: (lease) => through(() => store.renewLease(lease)),
       revokeLease: (lease) => through(() => store.revokeLease(lease)),
