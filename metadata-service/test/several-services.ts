@@ -43,6 +43,8 @@ export interface PausableService {
   readonly service: MetadataService
   readonly peer: RpcPeer
   pause(): void
+  /** The same, once so many calls of the store, or answers to them, have come through. */
+  pauseAfter(calls: number): void
   wake(): void
   /** It is gone without a word. */
   kill(): void
@@ -89,7 +91,8 @@ export class SeveralServices {
     })
     const address = await service.start()
     const peer = connectAsCaller(network, address, identityOf('gateway', 'g1'))
-    return { service, peer, pause: gate.close, wake: gate.open, kill: gate.close }
+    const { close, closeAfter, open } = gate
+    return { service, peer, pause: close, pauseAfter: closeAfter, wake: open, kill: close }
   }
 
   /** One drive, that all given services hear of. */
@@ -129,10 +132,19 @@ export class SeveralServices {
   }
 }
 
+interface Gate {
+  readonly store: EntryStore
+  close(): void
+  closeAfter(calls: number): void
+  open(): void
+}
+
 /** A store that can be cut off: calls wait until it is opened again. */
-function createGate(store: EntryStore): { store: EntryStore; close(): void; open(): void } {
+function createGate(store: EntryStore): Gate {
   let waiting: (() => void)[] | undefined
+  let left = Number.POSITIVE_INFINITY
   const pass = async (): Promise<void> => {
+    if (left-- <= 0) waiting ??= []
     while (waiting !== undefined) await new Promise<void>((resolve) => waiting?.push(resolve))
   }
   const through = async <T>(call: () => Promise<T>): Promise<T> => {
@@ -160,9 +172,13 @@ function createGate(store: EntryStore): { store: EntryStore; close(): void; open
     close: () => {
       waiting ??= []
     },
+    closeAfter: (calls) => {
+      left = calls
+    },
     open: () => {
       const woken = waiting ?? []
       waiting = undefined
+      left = Number.POSITIVE_INFINITY
       for (const resume of woken) resume()
     },
   }

@@ -1,4 +1,4 @@
-/** A whole cluster in one process: a metadata service, three chunk servers, two clients, each of the real code. */
+/** A whole cluster in one process: one metadata service or two, three chunk servers, two clients, each of the real code. */
 import { type ChunkServer, createChunkServer } from '@cairn/chunk-server'
 import {
   type CrashChoice,
@@ -8,13 +8,13 @@ import {
 } from '@cairn/chunk-server/simulation'
 import { type ConnectedClient, connectCairn } from '@cairn/client'
 import { createMetadataService, type MetadataService } from '@cairn/metadata-service'
+import { ServiceDirectory } from '@cairn/protocol'
 import { repeatLate } from './late-repeats.js'
 import { SimulatedNode } from './node.js'
 import type { SimulatedProcess } from './process.js'
 import { linkStore } from './store-link.js'
 import { identityOf, type World } from './world.js'
 
-const METADATA_ADDRESS = 'local:metadata'
 const DISK_BYTES = 1024 ** 3
 const DISK_LATENCY_MS = 2
 /** Small, so that a short run fills, rolls and compacts segments. */
@@ -24,6 +24,10 @@ const LIMITS = {
   reserveBytes: 256 * 1024,
   tombstoneBytesMin: 512,
   rollBytesMin: 0,
+}
+
+function addressOf(name: string): string {
+  return `local:${name}`
 }
 
 export class MetadataNode extends SimulatedNode {
@@ -51,8 +55,9 @@ export class MetadataNode extends SimulatedNode {
       clock: process.clock,
       random,
       network: bug.metadataNetwork?.(network, world) ?? network,
-      identity: identityOf('metadata', name),
-      address: METADATA_ADDRESS,
+      identity: identityOf('metadata', name, this.featureLevel),
+      address: addressOf(name),
+      isShared: world.services.length > 1,
       gcGraceSeconds: 0,
       orphanGraceSeconds: 0,
       replicas: 3,
@@ -96,9 +101,9 @@ export class ChunkNode extends SimulatedNode {
       id: name,
       drives: [simulatedSegmentDrive({ name, disk, clock, random, limits: LIMITS })],
       address: `local:${name}`,
-      metadata: METADATA_ADDRESS,
+      metadata: new ServiceDirectory({ given: world.services.map(addressOf) }),
       network: world.network.host(name),
-      identity: identityOf('chunk', name),
+      identity: identityOf('chunk', name, this.featureLevel),
       clock,
       random,
       durability: 'fsync',
@@ -156,12 +161,6 @@ export class ClientNode extends SimulatedNode {
   client: ConnectedClient | undefined
   /** Probability that a change is sent again, late, after it was answered. */
   repeats = 0
-  private readonly metadata: MetadataNode
-
-  constructor(name: string, world: World, metadata: MetadataNode) {
-    super(name, world)
-    this.metadata = metadata
-  }
 
   protected async open(process: SimulatedProcess): Promise<void> {
     const { world, name } = this
@@ -172,12 +171,11 @@ export class ClientNode extends SimulatedNode {
       clock,
       random,
       probability: () => this.repeats,
-      lifeOf: () => this.metadata.running,
     }
     this.client = await connectCairn({
       network: repeatLate(bug.clientNetwork?.(host, world) ?? host, late),
-      metadata: [METADATA_ADDRESS],
-      identity: identityOf('client', name),
+      metadata: world.services.map(addressOf),
+      identity: identityOf('client', name, this.featureLevel),
       clock,
       random,
     })
@@ -190,19 +188,19 @@ export class ClientNode extends SimulatedNode {
 
 export class SimulatedCluster {
   readonly world: World
-  readonly metadata: MetadataNode
+  readonly services: readonly MetadataNode[]
   readonly chunks: readonly ChunkNode[]
   readonly clients: readonly ClientNode[]
 
   constructor(world: World) {
     this.world = world
-    this.metadata = new MetadataNode('metadata', world)
+    this.services = world.services.map((name) => new MetadataNode(name, world))
     this.chunks = ['chunk-1', 'chunk-2', 'chunk-3'].map((name) => new ChunkNode(name, world))
-    this.clients = ['client-1', 'client-2'].map((name) => new ClientNode(name, world, this.metadata))
+    this.clients = ['client-1', 'client-2'].map((name) => new ClientNode(name, world))
   }
 
   get nodes(): readonly SimulatedNode[] {
-    return [this.metadata, ...this.chunks, ...this.clients]
+    return [...this.services, ...this.chunks, ...this.clients]
   }
 
   start(): void {

@@ -162,7 +162,7 @@ export async function checkBlocks({ cluster, ledger, worker }: CheckOptions): Pr
   await deleteEverything(cluster, versions)
   cluster.world.clock.jumpWall(PROOF_MS)
   await pause(cluster.world.clock, SETTLE_MS)
-  cluster.metadata.crash(0)
+  for (const node of cluster.services) node.crash(0)
   await checkStored(cluster, ledger, (stored) => describeTrouble([...stored], []))
 }
 

@@ -20,8 +20,6 @@ export interface LateRepeatOptions {
   readonly clock: Clock
   readonly random: Random
   readonly probability: () => number
-  /** Names the life of the service: what is under way to it ends with it. */
-  readonly lifeOf: () => unknown
 }
 
 /** Wraps every peer of a network. */
@@ -49,15 +47,14 @@ export function wrapCalls(
 
 /** Repeats changes of the metadata service, with the same op id; nobody hears the second answer. */
 export function repeatLate(network: Network, options: LateRepeatOptions): Network {
-  const { clock, random, probability, lifeOf } = options
+  const { clock, random, probability } = options
   return wrapCalls(network, async (method, request, callOptions, call) => {
-    const life = lifeOf()
     try {
       return await call(method, request, callOptions)
     } finally {
       if (CHANGES.has(method.name) && random.fraction() < probability()) {
         const again = (): void => {
-          if (lifeOf() === life) call(method, request, { deadlineMs: 5_000 }).catch(() => undefined)
+          call(method, request, { deadlineMs: 5_000 }).catch(() => undefined)
         }
         clock.setTimer(random.fraction() * LATE_MS_MAX, again)
       }

@@ -2,7 +2,7 @@
  * Does harm to a simulated cluster, never more than its redundancy bears: processes and power may fail everywhere at
  * once, since what was acknowledged is synced; bytes rot on one drive only, since two others may hold no copy.
  */
-import type { ChunkNode, SimulatedCluster } from './cluster.js'
+import type { ChunkNode, MetadataNode, SimulatedCluster } from './cluster.js'
 import type { SimulatedNode } from './node.js'
 import { pause } from './process.js'
 import type { World } from './world.js'
@@ -78,10 +78,15 @@ export class Nemesis {
   /** Two nodes that talk to each other. */
   anyPair(): [string, string] {
     const { cluster, world } = this
-    const server = world.pick([cluster.metadata, ...cluster.chunks])
-    const others = server === cluster.metadata ? [...cluster.chunks, ...cluster.clients] : cluster.clients
+    const server = world.pick<SimulatedNode>([...cluster.services, ...cluster.chunks])
+    const isService = cluster.services.some((service) => service === server)
+    const others = isService ? [...cluster.chunks, ...cluster.clients] : cluster.clients
     const pair: [string, string] = [server.name, world.pick<SimulatedNode>(others).name]
     return world.chance(0.5) ? pair : [pair[1], pair[0]]
+  }
+
+  anyService(): MetadataNode {
+    return this.world.pick(this.cluster.services)
   }
 
   downMs(): number {
@@ -93,10 +98,15 @@ const NOTHING: End = () => undefined
 
 const FAULTS: Readonly<Record<string, Fault>> = {
   'crash of a client': (nemesis) => crash(nemesis, nemesis.world.pick(nemesis.cluster.clients)),
-  'crash of the metadata service': (nemesis) => crash(nemesis, nemesis.cluster.metadata),
+  'crash of a metadata service': (nemesis) => crash(nemesis, nemesis.anyService()),
+  'crash of the coordinator'(nemesis) {
+    const { services } = nemesis.cluster
+    const coordinator = services.find(({ service }) => service?.status().isCoordinator === true)
+    return coordinator === undefined ? NOTHING : crash(nemesis, coordinator)
+  },
   'power cut of a drive': (nemesis) => crash(nemesis, nemesis.anyChunk()),
   blackout(nemesis) {
-    for (const node of [nemesis.cluster.metadata, ...nemesis.cluster.chunks]) node.crash(nemesis.downMs())
+    for (const node of [...nemesis.cluster.services, ...nemesis.cluster.chunks]) node.crash(nemesis.downMs())
     return NOTHING
   },
   'power cut at a disk step': (nemesis) => cutAtDiskStep(nemesis, nemesis.anyChunk()),
@@ -123,7 +133,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   [LOST_LEASE]({ world, cluster }) {
     const client = world.pick(cluster.clients)
     world.trace.note(`${client.name} cannot renew its lease`)
-    return world.network.hold(client.name, cluster.metadata.name)
+    const ends = cluster.services.map(({ name }) => world.network.hold(client.name, name))
+    return () => {
+      for (const end of ends) end()
+    }
   },
   'lost bytes'(nemesis) {
     const [from, to] = nemesis.anyPair()
@@ -188,7 +201,7 @@ function cutAtDiskStep(nemesis: Nemesis, node: ChunkNode): End {
 }
 
 function crashAtStoreStep(nemesis: Nemesis): End {
-  const { metadata } = nemesis.cluster
+  const metadata = nemesis.anyService()
   let countdown = 1 + nemesis.world.draw(12)
   metadata.onStep = () => {
     if (--countdown === 0) metadata.crash(nemesis.downMs())

@@ -5,6 +5,7 @@ import type { World } from './world.js'
 /** All machines. */
 export const NODE_NAMES: readonly string[] = [
   'metadata',
+  'metadata-2',
   'chunk-1',
   'chunk-2',
   'chunk-3',
@@ -17,6 +18,8 @@ const START_AGAIN_MS = 200
 
 export abstract class SimulatedNode {
   readonly name: string
+  /** What its next process says that it supports. */
+  featureLevel = 1
   protected readonly world: World
   private process: SimulatedProcess | undefined
   private isReady = false
@@ -65,6 +68,14 @@ export abstract class SimulatedNode {
     this.isReady = false
     this.world.network.crash(this.name, { silent: this.world.chance(0.3) })
     this.killed()
+  }
+
+  /** Ends in order, and starts again as another version. */
+  async upgrade(featureLevel: number, close: () => Promise<void>): Promise<void> {
+    await close()
+    this.featureLevel = featureLevel
+    this.stop()
+    this.start()
   }
 
   protected abstract open(process: SimulatedProcess): Promise<void>

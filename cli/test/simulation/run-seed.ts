@@ -82,7 +82,7 @@ async function makeBucket({ clients: [node] }: SimulatedCluster, isVersioned: bo
 }
 
 /** Ends what is still ailing. Servers start anew: a drive that failed once stays out of use until then. */
-async function heal({ world, metadata, chunks, clients }: SimulatedCluster): Promise<void> {
+async function heal({ world, services, chunks, clients }: SimulatedCluster): Promise<void> {
   world.trace.note('all faults end')
   world.clock.jumpWall(60_000)
   for (const node of clients) node.repeats = 0
@@ -91,6 +91,6 @@ async function heal({ world, metadata, chunks, clients }: SimulatedCluster): Pro
     if (node.hasOrders) node.cancelOrders()
     else if (!node.isWhole || world.chance(0.3)) node.crash(100)
   }
-  metadata.crash(100)
+  for (const node of services) node.crash(100)
   await world.store.calm()
 }

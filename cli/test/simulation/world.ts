@@ -26,6 +26,8 @@ export interface SeededBug {
 export class World {
   readonly seed: number
   readonly bug: SeededBug
+  /** Names of the metadata services: two on one store, or one that has it for itself. */
+  readonly services: readonly string[]
   readonly random: Random
   readonly clock: SimulatedClock
   readonly network: SimulatedNetwork
@@ -35,6 +37,7 @@ export class World {
   constructor(seed: number, bug: SeededBug = {}) {
     this.seed = seed
     this.bug = bug
+    this.services = seed % 2 === 0 ? ['metadata', 'metadata-2'] : ['metadata']
     this.random = createSeededRandom(seed)
     this.clock = createSimulatedClock(this.random)
     this.trace = new Trace(this.clock)
@@ -64,7 +67,7 @@ export class World {
 
 export const CLUSTER_ID = 'simulated'
 
-export function identityOf(role: string, name: string): HandshakeIdentity {
+export function identityOf(role: string, name: string, featureLevel = 1): HandshakeIdentity {
   const clusterSecret = Buffer.from('the secret of a simulated cluster')
-  return { role, name, clusterId: CLUSTER_ID, featureLevel: 1, clusterSecret }
+  return { role, name, clusterId: CLUSTER_ID, featureLevel, clusterSecret }
 }
