@@ -26,7 +26,8 @@ const LIMITS = {
   rollBytesMin: 0,
 }
 
-function addressOf(name: string): string {
+/** Where a process of this name listens. */
+export function addressOf(name: string): string {
   return `local:${name}`
 }
 
@@ -65,6 +66,10 @@ export class MetadataNode extends SimulatedNode {
     })
     await service.start()
     this.service = service
+  }
+
+  protected async close(): Promise<void> {
+    await this.service?.close()
   }
 
   protected killed(): void {
@@ -116,6 +121,10 @@ export class ChunkNode extends SimulatedNode {
     })
     await server.start()
     this.server = server
+  }
+
+  protected async close(): Promise<void> {
+    await this.server?.close()
   }
 
   /** The power goes with the process. */
@@ -179,6 +188,10 @@ export class ClientNode extends SimulatedNode {
       clock,
       random,
     })
+  }
+
+  protected async close(): Promise<void> {
+    await this.client?.close()
   }
 
   protected killed(): void {

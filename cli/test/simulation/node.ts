@@ -71,8 +71,8 @@ export abstract class SimulatedNode {
   }
 
   /** Ends in order, and starts again as another version. */
-  async upgrade(featureLevel: number, close: () => Promise<void>): Promise<void> {
-    await close()
+  async upgrade(featureLevel: number): Promise<void> {
+    await this.close()
     this.featureLevel = featureLevel
     this.stop()
     this.start()
@@ -80,6 +80,8 @@ export abstract class SimulatedNode {
 
   protected abstract open(process: SimulatedProcess): Promise<void>
   protected abstract killed(): void
+  /** Lets what runs in the process end in order. */
+  protected abstract close(): Promise<void>
 
   private opened(process: SimulatedProcess): void {
     if (this.process !== process) return
