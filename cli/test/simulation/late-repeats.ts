@@ -30,16 +30,22 @@ export function wrapCalls(
     request: Q,
     options: CallOptions,
     call: RpcPeer['call'],
+    /** To the same server, as a metadata service. */
+    command: RpcPeer['call'],
   ) => Promise<RpcReply<R>>,
 ): Network {
   return {
     listen: (address, table, identity) => network.listen(address, table, identity),
     connect(address, identity) {
       const peer = network.connect(address, identity)
+      const service = network.connect(address, { ...identity, role: 'metadata' })
       const call: RpcPeer['call'] = (method, request, options) => peer.call(method, request, options)
+      const command: RpcPeer['call'] = (method, request, options) => service.call(method, request, options)
       return {
-        call: (method, request, options) => wrap(method, request, options, call),
-        close: () => peer.close(),
+        call: (method, request, options) => wrap(method, request, options, call, command),
+        async close() {
+          await Promise.all([peer.close(), service.close()])
+        },
       }
     },
   }

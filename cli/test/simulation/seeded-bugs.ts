@@ -192,14 +192,14 @@ async function* flipBits(body: UnitStream, block: BlockId, firstUnit: number): A
 /** Two drives of three take the bytes, say yes and keep nothing. */
 function pretendStored(network: Network): Network {
   const liars = new Set<string>()
-  return wrapCalls(network, async (method, request, options, call) => {
+  return wrapCalls(network, async (method, request, options, call, command) => {
     if (method.name !== 'PutBlock') return call(method, request, options)
     const { drive, block } = request as { drive: string; block: BlockId }
     liars.add(drive)
     const reply = await call(method, request, options)
     if ([...liars].sort().indexOf(drive) < 2) {
       const undo = { drive, blocks: [block] }
-      await call(deleteBlocks, undo, { deadlineMs: 5_000 }).catch(() => undefined)
+      await command(deleteBlocks, undo, { deadlineMs: 5_000 }).catch(() => undefined)
     }
     return reply
   })
