@@ -19,6 +19,7 @@ import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
 import { showLinearizable } from './linearizable.js'
 import { showMemory } from './memory.js'
+import { showMigrate } from './migrate.js'
 import { showMovingGroups } from './moving-groups.js'
 import { showPause } from './pause.js'
 import { showPowerCut } from './power-cut.js'
@@ -57,6 +58,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['linearizable', (report) => showLinearizable(report)],
   ['memory', showMemory],
   ['moving-groups', (report) => showMovingGroups(report)],
+  ['migrate', (report) => showMigrate(report)],
   ['pause', showPause],
   ['power-cut', (report) => showPowerCut(report)],
   ['races', (report) => showRaces(report)],
