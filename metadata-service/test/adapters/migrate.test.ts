@@ -80,9 +80,9 @@ describe('a migration to etcd', function () {
   })
 
   it('refuses a prefix in use, and leaves both as they were', async () => {
-    await world.write(world.target, { compares: [], puts: [put('o/theirs', '1')] })
+    await world.write(world.target, { compares: [], puts: [put('i/theirs', '1')] })
     const error = await rejection(migrateStore({ ...world.options(), resume: true }))
-    expect([error.code, isOldUsable(), (await rowsOf(world.target)).has('o/theirs')]).to.deep.equal([
+    expect([error.code, isOldUsable(), (await rowsOf(world.target)).has('i/theirs')]).to.deep.equal([
       'InvalidArgument',
       true,
       true,
@@ -162,7 +162,7 @@ describe('a migration to etcd', function () {
   it('notices a row that is missing or other than in the source', async () => {
     const real = world.target
     for (const harm of ['drop', 'change'] as const) {
-      world.target = withApply(real, (entry) => real.apply(harmed(entry, 'o/01000', harm)))
+      world.target = withApply(real, (entry) => real.apply(harmed(entry, 'i/01000', harm)))
       const error = await rejection(migrateStore({ ...world.options(), resume: true }))
       expect([error.code, isOldUsable()]).to.deep.equal(['MessageCorrupt', true])
       world.target = createTarget()
@@ -177,8 +177,8 @@ describe('a migration to etcd', function () {
     const store = world.open()
     await world.write(store, {
       compares: [],
-      puts: [put('o/00003', 'changed')],
-      deletes: [Buffer.from('o/00005')],
+      puts: [put('i/00003', 'changed')],
+      deletes: [Buffer.from('i/00005')],
     })
     await store.close()
     old = await world.oldRows()
@@ -188,7 +188,7 @@ describe('a migration to etcd', function () {
 
   it('is not taken back once somebody has written to etcd', async () => {
     await migrateStore({ ...world.options(), resume: false })
-    await world.write(world.target, { compares: [], puts: [put('o/new', 'acknowledged')] })
+    await world.write(world.target, { compares: [], puts: [put('i/new', 'acknowledged')] })
     const error = await rejection(undoMigration(world.options()))
     expect([error.code, isOldUsable(), await isNewUsable()]).to.deep.equal(['InvalidArgument', false, true])
   })

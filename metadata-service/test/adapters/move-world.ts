@@ -66,7 +66,7 @@ export class MoveWorld {
   /** One row of an object; large ones now and then. */
   async put(store: EntryStore, at: number): Promise<void> {
     const value = 'v'.repeat(at % 150 === 7 ? 150_000 : at)
-    await this.write(store, { compares: [], puts: [put(`o/${String(at).padStart(5, '0')}`, value)] })
+    await this.write(store, { compares: [], puts: [put(`i/${String(at).padStart(5, '0')}`, value)] })
   }
 
   async write(store: EntryStore, ...commits: Commit[]): Promise<void> {
