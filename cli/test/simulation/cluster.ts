@@ -102,12 +102,13 @@ export class ChunkNode extends SimulatedNode {
     const { clock } = process
     this.disk.onOperation = ({ kind, path, bytes }) => world.trace.step(`${name} ${kind} ${path} ${bytes}`)
     const disk = bug.disk?.(this.disk, world, process) ?? this.disk
+    const network = world.network.host(name)
     const server = await createChunkServer({
       id: name,
       drives: [simulatedSegmentDrive({ name, disk, clock, random, limits: LIMITS })],
       address: `local:${name}`,
       metadata: new ServiceDirectory({ given: world.services.map(addressOf) }),
-      network: world.network.host(name),
+      network: bug.chunkNetwork?.(network, world) ?? network,
       identity: identityOf('chunk', name, this.featureLevel),
       clock,
       random,

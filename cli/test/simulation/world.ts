@@ -21,6 +21,7 @@ export interface SeededBug {
   store?(store: EntryStore, world: World): EntryStore
   clientNetwork?(network: Network, world: World): Network
   metadataNetwork?(network: Network, world: World): Network
+  chunkNetwork?(network: Network, world: World): Network
 }
 
 export class World {
