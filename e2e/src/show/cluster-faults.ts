@@ -20,6 +20,7 @@ const SETTLE_MS = 2_000
 const BELOW_QUORUM_MS = 25_000
 const LEADER_BACK_MS = 10_000
 const READ_RATIO_MAX = 3
+const START_ORDER = ['etcd', 'metadata', 'chunk', 'gateway'] as const
 const LATE_READS_MIN = 100
 
 /** Who is meant, at the moment of the fault. */
@@ -49,7 +50,7 @@ export interface ClusterFaultsOptions {
 
 /**
  * `npm run show -- cluster-faults`; CAIRN_SHOW_FAULT_MS shortens the stops, CAIRN_SHOW_VICTIMS names some (comma
- * list).
+ * list), also `quorum` and `all`.
  */
 export async function showClusterFaults(report: Report, options: ClusterFaultsOptions = {}): Promise<void> {
   const faultMs = options.faultMs ?? Number(process.env.CAIRN_SHOW_FAULT_MS ?? FAULT_MS)
@@ -61,6 +62,7 @@ export async function showClusterFaults(report: Report, options: ClusterFaultsOp
     const baselineMs = await measureReads(world, floors ? BASELINE_MS : SETTLE_MS)
     await harmAll(world, { victims, kinds, baselineMs: floors ? baselineMs : undefined })
     if (isChosen('quorum')) await tryBelowQuorum(world)
+    if (isChosen('all')) await tryBlackout(world)
   })
 }
 
@@ -130,6 +132,19 @@ async function tryStop(world: ClusterWorld, victim: Victim, baselineMs: number |
   const { p99, count } = readP99(world.load, stoppedMs, stoppedMs + world.faultMs)
   world.report.atLeast('  reads meanwhile', count, LATE_READS_MIN)
   world.report.atMost('  GET p99 meanwhile, of that without a fault', p99 / baselineMs, READ_RATIO_MAX)
+}
+
+/** Every process is killed at once, and all start again. */
+async function tryBlackout(world: ClusterWorld): Promise<void> {
+  await tryFault(world, {
+    name: 'all processes killed at once',
+    async harm({ cluster: { processes } }) {
+      await Promise.all(processes.map((process) => process.kill()))
+      for (const role of START_ORDER)
+        await Promise.all(processes.filter((each) => each.role === role).map((process) => process.restart()))
+      return { endedMs: performance.now() }
+    },
+  })
 }
 
 /** With all chunk servers but one stopped no group has its quorum: nothing that needs a block is acknowledged. */

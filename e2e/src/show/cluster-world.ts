@@ -106,8 +106,13 @@ export async function tryFault(world: ClusterWorld, fault: ClusterFault): Promis
     share,
     ' %',
   )
+  report.figure('  slowest of them', Math.max(0, ...during.map(waitOf)) / 1000, ' s')
   const wrong = load.complaints.slice(complaints)
   if (wrong.length > 0) report.step(`${fault.name}: ${wrong.slice(0, 5).join('; ')}`)
+}
+
+function waitOf({ beganMs, endedMs }: Sample): number {
+  return endedMs - beganMs
 }
 
 /** Milliseconds from a moment to the end of the last failure after it. */
@@ -148,7 +153,7 @@ export function readP99(
     .filter(
       ({ isRead, outcome, beganMs }) => isRead && outcome === 'done' && beganMs >= fromMs && beganMs < toMs,
     )
-    .map(({ beganMs, endedMs }) => endedMs - beganMs)
+    .map(waitOf)
     .sort((a, b) => a - b)
   return { p99: times[Math.floor(times.length * 0.99)] ?? 0, count: times.length }
 }
