@@ -35,6 +35,8 @@ export interface MixedLoadOptions {
   readonly clients: readonly SignedClient[]
   readonly bucket: string
   readonly writers: number
+  /** Mean pause after a request; 60 ms unless given. */
+  readonly thinkMs?: number
   readonly seeded: Seeded
 }
 
@@ -113,7 +115,7 @@ class Writer {
   async run(): Promise<void> {
     while (!this.state.isOver) {
       await this.step().catch(() => undefined)
-      await delay(THINK_MS * 2 * this.seeded.fraction())
+      await delay((this.options.thinkMs ?? THINK_MS) * 2 * this.seeded.fraction())
     }
   }
 

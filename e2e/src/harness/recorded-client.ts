@@ -41,6 +41,8 @@ export interface RecordedClientOptions {
   readonly seeded: Seeded
   /** The first is this client's own. */
   readonly gateways: readonly SignedClient[]
+  /** Mean pause after a request; 80 ms unless given. */
+  readonly thinkMs?: number
 }
 
 export class RecordedClient {
@@ -53,9 +55,10 @@ export class RecordedClient {
 
   /** One thing after the other while `goesOn` says so. */
   async run(goesOn: () => boolean): Promise<void> {
+    const { seeded, thinkMs = THINK_MS } = this.options
     while (goesOn()) {
       await this.act()
-      await delay(THINK_MS * 2 * this.options.seeded.fraction())
+      await delay(thinkMs * 2 * seeded.fraction())
     }
   }
 

@@ -130,6 +130,7 @@ async function tryStop(world: ClusterWorld, victim: Victim, baselineMs: number |
   await tryFault(world, fault)
   if (victim.name !== 'chunk server' || baselineMs === undefined) return
   const { p99, count } = readP99(world.load, stoppedMs, stoppedMs + world.faultMs)
+  world.report.figure('  GET p99 meanwhile', p99, ' ms')
   world.report.atLeast('  reads meanwhile', count, LATE_READS_MIN)
   world.report.atMost('  GET p99 meanwhile, of that without a fault', p99 / baselineMs, READ_RATIO_MAX)
 }
