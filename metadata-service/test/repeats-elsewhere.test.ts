@@ -90,6 +90,48 @@ const CHANGES: Readonly<Record<string, Maker>> = {
   },
 }
 
+type Successor = (world: SeveralServices, upload: UploadInfo) => Made
+
+const EMPTY_MAP = { pool: 1, slices: [], pages: [] }
+
+const removal =
+  (key: string): Successor =>
+  (world) =>
+    of(protocol.deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: world.op(), key }] })
+
+/** What undoes a change, or overrides it. */
+const SUCCESSORS: Readonly<Record<string, Successor>> = {
+  CreateBucket: (world) => of(protocol.deleteBucket, { op: world.op(), bucket: 'new' }),
+  DeleteBucket: (world) =>
+    of(protocol.createBucket, { op: world.op(), bucket: 'empty', owner: 'o', region: 'r' }),
+  SetBucketVersioning: (world) =>
+    of(protocol.setBucketVersioning, { op: world.op(), bucket: 'b', versioning: 'suspended' }),
+  SetBucketConfiguration: (world) =>
+    of(protocol.setBucketConfiguration, { op: world.op(), bucket: 'b', kind: 'cors' }),
+  PutObject: removal('fresh'),
+  DeleteObjects: (world) =>
+    of(protocol.putObject, {
+      context: { session: world.session, op: world.op(), poolEpoch: 0, dirtyGroups: [] },
+      ...{ bucket: 'b', key: 'k', map: EMPTY_MAP, sizeBytes: 0, etag: 'e2', owner: 'o', attributes: {} },
+    }),
+  CopyObject: removal('copy'),
+  SetObjectTags: (world) => of(protocol.setObjectTags, { op: world.op(), bucket: 'b', key: 'k', tags: [] }),
+  CreateUpload: (world) => of(protocol.deleteBucket, { op: world.op(), bucket: 'empty' }),
+  PutPart: (world, upload) =>
+    of(protocol.putPart, {
+      context: { session: world.session, op: world.op(), poolEpoch: 0, dirtyGroups: [] },
+      ...{ ...nameOf(upload), partNumber: 1, map: EMPTY_MAP, sizeBytes: 0, etag: 'e2' },
+    }),
+  FreezeUpload: (world, upload) => of(protocol.abortUpload, { ...nameOf(upload), op: world.op() }),
+  ThawUpload: (world, upload) => of(protocol.freezeUpload, { ...nameOf(upload), op: world.op() }),
+  AbortUpload: (world) =>
+    of(protocol.createUpload, { op: world.op(), bucket: 'b', key: 'up', owner: 'o', attributes: {} }),
+  CompleteUpload: removal('up'),
+}
+
+/** What a repeat comes to after the successor, where that is not the first result. */
+const LATER: Readonly<Record<string, string>> = { CreateBucket: 'NoSuchBucket', FreezeUpload: 'NoSuchUpload' }
+
 /** What needs no fence, and why. */
 const WITHOUT_FENCE: Readonly<Record<string, string>> = {
   OpenSession: 'each opens a session of its own, which its lease ends',
@@ -116,6 +158,7 @@ interface Stage {
   readonly a: PausableService
   readonly b: PausableService
   readonly made: Made
+  readonly upload: UploadInfo
   readonly since: number
 }
 
@@ -131,17 +174,32 @@ async function stage(maker: Maker): Promise<Stage> {
   const creation = { op: world.op(), bucket: 'b', key: 'up', owner: 'o', attributes: {} }
   const upload = await world.run(world.call(a, protocol.createUpload, creation))
   const since = world.clock.wallMicros()
-  return { world, a, b, made: await world.run(maker(world, a, upload)), since }
+  return { world, a, b, made: await world.run(maker(world, a, upload)), upload, since }
 }
 
 /** The outcome in a word: the code of the error, or `done`. */
-function send({ world, made }: Stage, at: PausableService, attempt: Attempt): Promise<string> {
-  const answer = world.call(at, made.method, { ...made.request, attempt })
-  return world.run(answer).then(
+function outcomeOf(call: Promise<unknown>): Promise<string> {
+  return call.then(
     () => 'done',
     (error: { code?: string }) => error.code ?? 'error',
   )
 }
+
+function send({ world, made }: Stage, at: PausableService, attempt: Attempt): Promise<string> {
+  return world.run(outcomeOf(world.call(at, made.method, { ...made.request, attempt })))
+}
+
+/** Objects are put into a space. */
+async function withSpace({ world, a }: Stage, request: object): Promise<object> {
+  return 'etag' in request ? { ...request, space: await world.run(world.bucketSpace(a)) } : request
+}
+
+/** The same as `contentOf`, without the garbage, which goes by itself. */
+async function visibleOf(on: Stage): Promise<string[]> {
+  return (await contentOf(on)).filter((row) => !row.startsWith(GARBAGE))
+}
+
+const GARBAGE = Buffer.from('g/').toString('hex')
 
 /** Every row of the namespace. */
 async function contentOf({ world }: Stage): Promise<string[]> {
@@ -206,6 +264,60 @@ describe('changes that are repeated', () => {
       const outcome = await send(on, on.b, { route: 2, firstRoute: 1, sinceMicros: on.since })
       expect(outcome).to.equal(first)
       expect(await contentOf(on)).to.deep.equal(before)
+    })
+
+    /** The change and its successor have been made. */
+    async function succeeded(): Promise<{ on: Stage; first: string }> {
+      const on = await stage(maker)
+      const first = await send(on, on.a, { route: 1, sinceMicros: on.since })
+      const successor = SUCCESSORS[name]?.(on.world, on.upload)
+      if (successor === undefined) throw new Error(`nothing comes after ${name}`)
+      const request = await withSpace(on, successor.request)
+      const made = { ...successor, request }
+      expect(await send({ ...on, made }, on.a, { route: 1, sinceMicros: on.since })).to.equal('done')
+      return { on, first }
+    }
+
+    it(`${name}: two at once are one`, async () => {
+      const [once, twice] = [await stage(maker), await stage(maker)]
+      const attempt = { route: 1, sinceMicros: once.since }
+      const first = await send(once, once.a, attempt)
+      const { world, made } = twice
+      const request = { ...made.request, attempt }
+      const both = [twice.a, twice.a, twice.b].map((at) => outcomeOf(world.call(at, made.method, request)))
+      const [one, two, elsewhere] = await world.run(Promise.all(both))
+      expect([one, two]).to.deep.equal([first, first])
+      expect(elsewhere).to.be.oneOf([first, 'SessionMoved'])
+      const keys = async (on: Stage): Promise<number> => (await contentOf(on)).length
+      expect(await keys(twice)).to.equal(await keys(once))
+    })
+
+    it(`${name}: does nothing after its successor`, async () => {
+      const { on, first } = await succeeded()
+      const later = LATER[name] ?? first
+      const before = await contentOf(on)
+      expect(await send(on, on.a, { route: 1, sinceMicros: on.since })).to.equal(later)
+      expect(await contentOf(on)).to.deep.equal(before)
+      await move(on)
+      expect(await send(on, on.b, { route: 2, firstRoute: 1, sinceMicros: on.since })).to.be.oneOf([
+        ...[later, 'OutcomeUnknown'],
+      ])
+      expect(await contentOf(on)).to.deep.equal(before)
+    })
+
+    it(`${name}: does nothing after its successor and the collection of garbage`, async () => {
+      const { on } = await succeeded()
+      for (let second = 0; second < 12; second += 3) {
+        await on.world.run(on.world.call(on.a, protocol.renewSession, { session: on.world.session }))
+        await on.world.clock.advance(3_000)
+        await on.world.run(on.a.service.runUpkeep())
+      }
+      const before = await visibleOf(on)
+      await send(on, on.a, { route: 1, sinceMicros: on.since })
+      expect(await visibleOf(on)).to.deep.equal(before)
+      await move(on)
+      await send(on, on.b, { route: 2, firstRoute: 1, sinceMicros: on.since })
+      expect(await visibleOf(on)).to.deep.equal(before)
     })
 
     it(`${name}: does nothing once the lease of its session has ended`, async () => {

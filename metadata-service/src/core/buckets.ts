@@ -65,11 +65,15 @@ export class Buckets {
     this.options = options
   }
 
-  /** `BucketAlreadyExists` (details.owner, details.region) unless this very operation made it. */
+  /**
+   * `BucketAlreadyExists` (details.owner, details.region) unless this very operation made it; `NoSuchBucket` if that
+   * is so, and the bucket has been deleted since.
+   */
   async create(request: CreateBucketRequest): Promise<BucketInfo> {
     const { op, bucket, owner, region } = request
     checkBucketName(bucket)
-    const { clock, random, store } = this.options
+    const { applied, clock, random, resolver, store } = this.options
+    if (applied.find(op) !== undefined) return infoOf(bucket, (await resolver.bucket(bucket)).row)
     const key = bucketKey(bucket)
     if ((await this.isForeign()) && (await store.read([{ kind: 'get', key }])).results[0]?.length === 0) {
       throw outcomeUnknown('the bucket may have been made and deleted')
@@ -88,7 +92,10 @@ export class Buckets {
       puts: [{ key, value: BucketRow.encode(row) }],
       proof: { keys: [key], carries: ([found]) => isMadeBy(found, op) },
     })
-    if (result.committed) return infoOf(bucket, row)
+    if (result.committed) {
+      this.remember(op)
+      return infoOf(bucket, row)
+    }
     const existing = requireBucket(bucket, result.rows[0]).row
     if (sameBytes(existing.op, op)) return infoOf(bucket, existing)
     throw new CairnError('BucketAlreadyExists', `bucket ${bucket} exists`, {
@@ -108,11 +115,10 @@ export class Buckets {
     for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
       const nowMicros = this.options.clock.wallMicros()
       const result = await this.options.store.commit(deletion(stored, op, nowMicros))
-      if (result.committed) {
-        this.options.applied.remember([{ seq: nowMicros, op, isNull: false, deleteMarker: false }])
-        return
-      }
+      if (result.committed) return this.remember(op)
       const [row, current, older] = result.rows
+      // Another attempt of it was faster.
+      if (this.options.applied.find(op) !== undefined) return
       stored = requireBucket(bucket, row)
       if (current !== undefined || older !== undefined) {
         throw new CairnError('BucketNotEmpty', `bucket ${bucket} is not empty`)
@@ -144,15 +150,25 @@ export class Buckets {
     if (versioning === 'unset') throw new CairnError('InvalidArgument', 'versioning is enabled or suspended')
     let stored = await this.options.resolver.bucket(bucket)
     for (let attempt = 0; attempt < BUCKET_ATTEMPTS_MAX; attempt++) {
-      if (isChangedBy(stored.row, op)) return infoOf(bucket, stored.row)
+      const isDone = isChangedBy(stored.row, op) || this.options.applied.find(op) !== undefined
+      if (isDone) return infoOf(bucket, stored.row)
       if (attempt === 0 && (await this.isForeign())) throw outcomeUnknown('the bucket does not name it')
       const changedBy = [...stored.row.changedBy, op].slice(-APPLIED_MAX)
       const changed: BucketRow = { ...stored.row, versioning, changedBy }
       const result = await this.options.store.commit(change(stored, changed, op))
-      if (result.committed) return infoOf(bucket, changed)
+      if (result.committed) {
+        this.remember(op)
+        return infoOf(bucket, changed)
+      }
       stored = requireBucket(bucket, result.rows[0])
     }
     throw new CairnError('Busy', 'the bucket keeps changing')
+  }
+
+  /** Whatever comes after it, a late repeat at this service does nothing. */
+  private remember(op: OpId): void {
+    const seq = this.options.clock.wallMicros()
+    this.options.applied.remember([{ seq, op, isNull: false, deleteMarker: false }])
   }
 
   /** An earlier attempt may have been made by another service. */
