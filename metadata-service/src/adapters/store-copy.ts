@@ -3,7 +3,7 @@
  *
  * 1. `m/move` is put into the empty store: no service uses it from now on.
  * 2. The rows are copied in the order of their keys, in full entries; each entry says in `m/move` how far it is.
- * 3. Both sides are read anew and compared by number and hash.
+ * 3. Both sides are read anew and compared: row by row, by number and by hash.
  * 4. Whoever called closes the source.
  * 5. One entry removes `m/move`, writes the new incarnation and `m/moved`.
  *
@@ -11,12 +11,14 @@
  */
 import { CairnError, type Clock, formatId, type Random } from '@cairn/protocol'
 import { CLUSTER_RANGE } from '../core/cluster-state-rows.js'
+import { successorOfKey } from '../core/keys.js'
 import type { MovedRow, MoveKind, MoveRow } from '../core/store-move.js'
-import type { Commit, EntryStore, StoreRow } from '../ports.js'
+import type { Commit, EntryStore, StoreRange, StoreRow } from '../ports.js'
 import { lineageOf, readFacts } from './journal-lineage.js'
+import { MIRROR_RANGE } from './mirror-rows.js'
 import { type MovableStore, MoveTarget } from './move-target.js'
 import { newLife } from './recover-rows.js'
-import { assertSameDigest, digestPages, pagesAt, pagesOf, type RowsDigest } from './store-pages.js'
+import { firstDifference, pagesOf, type RowsDigest, RowsDigester, retry, staysBehind } from './store-pages.js'
 
 /**
  * Rows and bytes of one entry. etcd takes 128 operations on a path of branches and leaves, and 1.5 MiB; mirrors take it
@@ -27,13 +29,16 @@ const ROWS_PER_BRANCH = 112
 const ROWS_PER_ENTRY = BRANCHES * ROWS_PER_BRANCH
 const ENTRY_BYTES = 1024 * 1024
 
+/** Rows that may stand between those of a page and were not copied: `head`, `m/move`. */
+const OWN_ROWS_MAX = 8
+
 /** What etcd adds to a row, and our prefix. */
 const ROW_OVERHEAD_BYTES = 64
 
 /** Rows under `m/`. */
 const CLUSTER_ROWS_MAX = 10_000
 
-export type CopyStep = 'copying' | 'verifying etcd' | 'verifying the source' | 'removing'
+export type CopyStep = 'copying' | 'verifying' | 'removing'
 
 export interface StoreCopyOptions {
   readonly source: EntryStore
@@ -123,18 +128,42 @@ export class StoreCopy {
     await this.target.step({ ...progress, after: last.key, rows: progress.rows + rows.length }, commits)
   }
 
+  /** The keys of the source tell where ranges of the copy may end, so that none is wide. */
   private async verify(): Promise<RowsDigest> {
-    const { source, target, clock, onProgress } = this.options
+    const { source, target, onProgress } = this.options
     const { revision } = await target.read([])
-    const theirs = await digestPages(pagesAt(target, { clock, revision, pauseFactor: 0 }), (rows) =>
-      onProgress?.('verifying etcd', rows),
-    )
-    const after = Buffer.alloc(0)
-    const ours = await digestPages(pagesOf(source, { after, limit: ROWS_PER_ENTRY }), (rows) =>
-      onProgress?.('verifying the source', rows),
-    )
-    assertSameDigest(ours, theirs)
-    return ours
+    const [ours, theirs] = [new RowsDigester(), new RowsDigester()]
+    let { from } = MIRROR_RANGE
+    let rows = 0
+    for await (const page of pagesOf(source, { after: Buffer.alloc(0), limit: ROWS_PER_ENTRY })) {
+      const last = page.at(-1)
+      if (last === undefined) continue
+      const to = successorOfKey(last.key)
+      theirs.add(await this.compare(page, { from, to }, revision))
+      ours.add(page)
+      from = to
+      rows += page.length
+      onProgress?.('verifying', rows)
+    }
+    await this.compare([], { from, to: MIRROR_RANGE.to }, revision)
+    const [digest, other] = [ours.digest(), theirs.digest()]
+    if (digest.rows === other.rows && digest.hash === other.hash) return digest
+    throw new CairnError('MessageCorrupt', 'the hash of the copy is not that of its source')
+  }
+
+  /** The rows of the copy. `MessageCorrupt` if they are not these. */
+  private async compare(
+    rows: readonly StoreRow[],
+    range: StoreRange,
+    revision: number,
+  ): Promise<readonly StoreRow[]> {
+    const { target, clock } = this.options
+    const page = await retry(clock, () => target.page(range, ROWS_PER_ENTRY + OWN_ROWS_MAX, revision))
+    const copied = page.rows.filter(({ key }) => !staysBehind(key))
+    const wrong = firstDifference(rows, copied)
+    if (wrong === undefined && !page.hasMore) return copied
+    const name = wrong === undefined ? 'further keys' : Buffer.from(wrong).toString('latin1')
+    throw new CairnError('MessageCorrupt', `the copy differs from its source: ${JSON.stringify(name)}`)
   }
 
   private firstRow(): MoveRow {

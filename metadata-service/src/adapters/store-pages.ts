@@ -1,5 +1,5 @@
 /** All rows of a store, page by page in the order of their keys: as they are copied, compared and backed up. */
-import { type BlockHasher, CairnError, type Clock, createBlockHasher, hasCode } from '@cairn/protocol'
+import { type BlockHasher, type Clock, createBlockHasher, hasCode, sameBytes } from '@cairn/protocol'
 import { HEAD_KEY } from '../core/commit-rows.js'
 import { successorOfKey } from '../core/keys.js'
 import { MOVE_KEY, MOVED_KEY } from '../core/store-move.js'
@@ -41,7 +41,7 @@ export interface PagesAtOptions {
   readonly clock: Clock
   /** `Busy` once the store keeps it no longer. */
   readonly revision: number
-  /** Pause after each page, in times of what the page took: others use the store meanwhile. */
+  /** Pause after each page with rows, in times of what the page took: others use the store meanwhile. */
   readonly pauseFactor: number
 }
 
@@ -63,11 +63,12 @@ export async function* pagesAt(
     yield page.rows.filter(({ key }) => !staysBehind(key))
     const last = page.hasMore ? page.rows.at(-1) : undefined
     from = last === undefined ? range.to : successorOfKey(last.key)
-    if (pauseFactor > 0) await wait(clock, tookMs * pauseFactor)
+    if (page.rows.length > 0 && pauseFactor > 0) await wait(clock, tookMs * pauseFactor)
   }
 }
 
-async function retry<T>(clock: Clock, ask: () => Promise<T>): Promise<T> {
+/** Asks again after an answer that did not come. */
+export async function retry<T>(clock: Clock, ask: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await ask()
@@ -88,19 +89,19 @@ export interface RowsDigest {
   readonly hash: string
 }
 
-/** Digests all rows of pages. */
-export async function digestPages(
-  pages: AsyncIterable<readonly StoreRow[]>,
-  onProgress: (rows: number) => void,
-): Promise<RowsDigest> {
-  const hasher: BlockHasher = createBlockHasher()
-  let rows = 0
-  for await (const page of pages) {
-    hasher.update(Buffer.concat(page.flatMap(partsOf)))
-    rows += page.length
-    onProgress(rows)
+/** Takes rows in the order of their keys. */
+export class RowsDigester {
+  private readonly hasher: BlockHasher = createBlockHasher()
+  private rows = 0
+
+  add(rows: readonly StoreRow[]): void {
+    this.rows += rows.length
+    this.hasher.update(Buffer.concat(rows.flatMap(partsOf)))
   }
-  return { rows, hash: Buffer.from(hasher.digest()).toString('hex') }
+
+  digest(): RowsDigest {
+    return { rows: this.rows, hash: Buffer.from(this.hasher.digest()).toString('hex') }
+  }
 }
 
 function partsOf({ key, value }: StoreRow): Uint8Array[] {
@@ -110,11 +111,17 @@ function partsOf({ key, value }: StoreRow): Uint8Array[] {
   return [lengths, key, value]
 }
 
-/** `MessageCorrupt` unless both are of the same rows. */
-export function assertSameDigest(source: RowsDigest, target: RowsDigest): void {
-  if (source.rows === target.rows && source.hash === target.hash) return
-  throw new CairnError(
-    'MessageCorrupt',
-    `the copy is not what was copied: ${target.rows} rows (${target.hash}) of ${source.rows} (${source.hash})`,
+/** The first key whose rows are not the same on both sides. */
+export function firstDifference(
+  ours: readonly StoreRow[],
+  theirs: readonly StoreRow[],
+): StoreKey | undefined {
+  const at = Array.from({ length: Math.max(ours.length, theirs.length) }, (_, index) => index).find(
+    (index) => !isSame(ours[index], theirs[index]),
   )
+  return at === undefined ? undefined : (ours[at] ?? theirs[at])?.key
+}
+
+function isSame(a: StoreRow | undefined, b: StoreRow | undefined): boolean {
+  return a !== undefined && b !== undefined && sameBytes(a.key, b.key) && sameBytes(a.value, b.value)
 }
