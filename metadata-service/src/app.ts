@@ -169,7 +169,7 @@ class Service implements MetadataService {
   private closing: Promise<void> | undefined
 
   constructor(options: MetadataServiceOptions, store: KeyValueStore, cluster: ClusterState, tally: Tally) {
-    const { clock, network, gcGraceSeconds, orphanGraceSeconds, log } = options
+    const { clock, network, gcGraceSeconds } = options
     this.options = options
     this.store = store
     this.cluster = cluster
@@ -197,28 +197,7 @@ class Service implements MetadataService {
       cluster,
       delaySeconds: Math.min(SAFE_MODE_SECONDS, gcGraceSeconds),
     })
-    this.upkeep = new Upkeep({
-      store: coordinator.store,
-      clock,
-      gcGraceSeconds,
-      orphanGraceSeconds,
-      blocks: this.drives,
-      cluster,
-      states,
-      scrubSeconds: options.scrubSeconds ?? SCRUB_SECONDS,
-      ...(options.joinSeconds === undefined ? {} : { joinSeconds: options.joinSeconds }),
-      safeMode: this.safeMode,
-      isCoordinator: () => coordinator.isCoordinator(),
-      onMembership: () =>
-        log?.info(
-          {
-            epoch: cluster.known.epoch,
-            drivesUp: cluster.known.drives.filter(({ state }) => state === 'up').length,
-          },
-          'the cluster map has changed',
-        ),
-      onError: (work, err) => log?.error({ work, err }, 'background work failed'),
-    })
+    this.upkeep = this.createUpkeep()
     const { random } = options
     const sessions = new Sessions({
       store,
@@ -242,6 +221,33 @@ class Service implements MetadataService {
     })
     this.router = createRouter()
     this.registerHandlers(sessions)
+  }
+
+  private createUpkeep(): Upkeep {
+    const { options, cluster, states, safeMode } = this
+    const { clock, gcGraceSeconds, orphanGraceSeconds, log } = options
+    const { coordinator } = this.standing
+    return new Upkeep({
+      store: coordinator.store,
+      clock,
+      gcGraceSeconds,
+      orphanGraceSeconds,
+      blocks: this.drives,
+      cluster,
+      states,
+      scrubSeconds: options.scrubSeconds ?? SCRUB_SECONDS,
+      ...(options.joinSeconds === undefined ? {} : { joinSeconds: options.joinSeconds }),
+      safeMode,
+      isCoordinator: () => coordinator.isCoordinator(),
+      onMembership: () => this.logMap(),
+      onError: (work, err) => log?.error({ work, err }, 'background work failed'),
+    })
+  }
+
+  private logMap(): void {
+    const { epoch, drives } = this.cluster.known
+    const drivesUp = drives.filter(({ state }) => state === 'up').length
+    this.options.log?.info({ epoch, drivesUp, drives: drives.length }, 'the cluster map has changed')
   }
 
   /** What an earlier run of the service has done: before anything is written. */
