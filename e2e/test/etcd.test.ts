@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { makeAuthority } from '../src/harness/certificates.js'
+import { startCluster } from '../src/harness/cluster.js'
 import { type EtcdCluster, hasEtcd, startEtcd } from '../src/harness/etcd.js'
 import { compareTrees, hashTree, removeFolder, temporaryFolder } from '../src/harness/folders.js'
 import { run, runOk } from '../src/harness/run.js'
@@ -11,6 +12,7 @@ import { showEtcdCommits } from '../src/show/etcd-commits.js'
 import { sample } from './acceptance/sample.js'
 
 const FILES = 60
+const POLL_MS = 200
 
 describe('a server with its metadata in etcd', function () {
   this.timeout(180_000)
@@ -98,6 +100,33 @@ describe('a server with its metadata in etcd', function () {
   it('ends with status 4 when there is no etcd', async () => {
     const ended = await exitOf('alone', { CAIRN_ETCD: '127.0.0.1:1' })
     expect([ended.status, /no answer from 127\.0\.0\.1:1/.test(ended.stderr)]).to.deep.equal([4, true])
+  })
+
+  it('says of each role whether it is ready, with etcd stopped and going on', async () => {
+    const env = { CAIRN_ETCD: etcd.endpoints.join(','), CAIRN_ETCD_PREFIX: '/ready/', CAIRN_REPLICAS: '1' }
+    const cluster = await startCluster({ folder: join(folder, 'ready'), env, chunkServers: 1, gateways: 1 })
+    const [chunk, gateway] = [cluster.chunkServers[0], cluster.gateways[0]]
+    const places = [cluster.metadata.httpEndpoint, chunk?.httpEndpoint, gateway?.endpoint]
+    const ask = (path: string): Promise<number[]> =>
+      Promise.all(places.map(async (place) => (await fetch(`${place}/-/health/${path}`)).status))
+    const becomes = async (wanted: readonly number[]): Promise<void> => {
+      for (;;) {
+        if ((await ask('ready')).join() === wanted.join()) return
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
+    }
+    try {
+      await becomes([200, 200, 200])
+      for (const each of etcd.members) each.signal('SIGSTOP')
+      // A chunk server serves reads by what it knows.
+      await becomes([503, 200, 503])
+      expect(await ask('live')).to.deep.equal([200, 200, 200])
+      for (const each of etcd.members) each.signal('SIGCONT')
+      await becomes([200, 200, 200])
+    } finally {
+      for (const each of etcd.members) each.signal('SIGCONT')
+      await cluster.stop()
+    }
   })
 
   it('shares etcd entries between many writers', () =>

@@ -10,6 +10,7 @@ import {
   type RpcListener,
   type RpcRouter,
   type RpcRouterTable,
+  toCairnError,
 } from '@cairn/protocol'
 import { createKeyValueStore } from './core/batcher.js'
 import { ClusterState } from './core/cluster-state.js'
@@ -34,6 +35,9 @@ import { Upkeep, type UpkeepCounts, type UpkeepStatus } from './workers/upkeep.j
 
 /** Time that running calls get to finish when the service closes. */
 const DRAIN_MS = 5_000
+
+/** Time that the store has to answer whoever asks whether the service is ready. */
+const PROBE_MS = 3_000
 
 const SCRUB_SECONDS = 1_209_600
 const SUSPECT_SECONDS = 30
@@ -118,6 +122,8 @@ export interface MetadataService {
   /** Stops the background work, lets running calls finish, and closes the store. Idempotent. */
   close(): Promise<void>
   status(): MetadataServiceStatus
+  /** Why a read or a write would not work now, for people; `undefined` if they would. Answers within 3 s. */
+  findTrouble(): Promise<string | undefined>
 }
 
 /** `PeerRejected` if the store belongs to another cluster, `FormatTooNew` if its feature level is too high for this one. */
@@ -199,13 +205,7 @@ class Service implements MetadataService {
     })
     this.upkeep = this.createUpkeep()
     const { random } = options
-    const sessions = new Sessions({
-      store,
-      clock,
-      random,
-      run: this.standing.run,
-      admit: (level) => cluster.admit(level),
-    })
+    const sessions = this.createSessions()
     const guard = createWriterGuard(sessions, cluster, () => options.store.isShort === true)
     const watched = watchCommits(store, clock, this.upkeep.repair.budget)
     this.namespace = createNamespace({ store: watched, clock, random, guard, sessions })
@@ -290,6 +290,23 @@ class Service implements MetadataService {
     }
   }
 
+  async findTrouble(): Promise<string | undefined> {
+    const { clock } = this.options
+    let cancel = (): void => undefined
+    const late = new Promise<string>((resolve) => {
+      cancel = clock.setTimer(PROBE_MS, () => resolve(`the store has not answered for ${PROBE_MS} ms`))
+    })
+    const found = this.cluster.current().then(
+      () => (this.standing.isMember ? undefined : 'the lease of this service has ended'),
+      (error: unknown) => `the store does not answer: ${toCairnError(error).message}`,
+    )
+    try {
+      return await Promise.race([found, late])
+    } finally {
+      cancel()
+    }
+  }
+
   private standingStatus(): Pick<MetadataServiceStatus, 'isCoordinator' | 'coordinator' | 'services'> {
     const { coordinator, services } = this.standing
     const isCoordinator = coordinator.isCoordinator()
@@ -299,6 +316,12 @@ class Service implements MetadataService {
       coordinator: known === undefined ? undefined : { name: known.service, epoch: known.epoch },
       services: services.known.map(({ name }) => name),
     }
+  }
+
+  private createSessions(): Sessions {
+    const { store, cluster, options, standing } = this
+    const { clock, random } = options
+    return new Sessions({ store, clock, random, run: standing.run, admit: (level) => cluster.admit(level) })
   }
 
   private createStanding(): Standing {

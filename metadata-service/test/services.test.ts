@@ -123,6 +123,20 @@ describe('several metadata services', () => {
     expect({ coordinator, safeMode }).to.deep.equal({ coordinator: 'a', safeMode: false })
   })
 
+  it('say what hinders them while their store does not answer, or their lease has ended', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    const find = (): Promise<string | undefined> => world.run(a.service.findTrouble())
+    expect(await find()).to.equal(undefined)
+    a.pause()
+    expect(await find()).to.equal('the store has not answered for 3000 ms')
+    await world.clock.advance(10_000)
+    a.wake()
+    expect(await find()).to.equal('the lease of this service has ended')
+    await world.clock.advance(5_000)
+    expect(await find()).to.equal(undefined)
+  })
+
   it('run a check at the coordinator, and find it whoever is asked', async () => {
     const world = new SeveralServices()
     const services = [await world.run(world.start('a')), await world.run(world.start('b'))] as const

@@ -61,7 +61,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   addMetadataMetrics(metrics, service)
   const health = await listenHealth(environment, {
     port: HTTP_PORTS.metadata,
-    findTrouble: async () => undefined,
+    findTrouble: () => service.findTrouble(),
   })
   closers.add(() => health.close())
   return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]

@@ -74,6 +74,11 @@ export class Standing {
     return this.options.isShared ? this.services.addresses : undefined
   }
 
+  /** Its lease runs, by our own clock. */
+  get isMember(): boolean {
+    return this.lease.leftMs() > 0
+  }
+
   /** Takes the name. `DataFolderInUse` if a living service has it. */
   join(): Promise<void> {
     return this.lease.claim()
