@@ -133,6 +133,17 @@ describe('the feature level', () => {
     await world.openAt(a, 1)
   })
 
+  it('keeps a service away that has lost its place before a higher one was announced', async () => {
+    const { world, a, b } = await midway()
+    a.pause()
+    await world.clock.advance(15_000)
+    await world.announce(2)
+    a.wake()
+    await world.clock.advance(10_000)
+    expect((await world.level(b)).members.map(({ name }) => name)).to.deep.equal(['b'])
+    expect(await world.level(b, true)).to.include({ level: 2 })
+  })
+
   for (let delay = 0; delay < 12; delay++) {
     it(`is not raised past a service that joins ${delay} turns after the raise began`, async () => {
       const { world, a, b } = await midway()
