@@ -1,5 +1,13 @@
 /** What the block store needs from the world: a disk, an index, and what it offers: blocks. */
-import type { BlockEntry, BlockId, BlockOwner, SessionId, Unit, UnitSource } from '@cairn/protocol'
+import type {
+  BlockEntry,
+  BlockId,
+  BlockOwner,
+  CairnError,
+  SessionId,
+  Unit,
+  UnitSource,
+} from '@cairn/protocol'
 
 /** A file opened on a `Disk`. All lengths and offsets in bytes. */
 export interface DiskFile {
@@ -77,6 +85,17 @@ export interface BlockStore {
     units: UnitSource,
     options: { signal: AbortSignal },
   ): Promise<StoredBlock>
+  /**
+   * As `put`, for a block of one unit: true if it was begun, then `settle` is called once, at the end, with what `put`
+   * would resolve with or the error that it would reject with. False, or a throw: nothing was begun, `put` has to be
+   * asked. Neither side may change what the other gave it.
+   */
+  putNow?(
+    block: BlockId,
+    owner: BlockOwner,
+    unit: Unit,
+    settle: (outcome: StoredBlock | CairnError) => void,
+  ): boolean
   /** A range beyond the end is `InvalidArgument`. `NoSuchBlock`, or `BlockCorrupt` before or while the units flow: never a clean end after too few. */
   get(
     block: BlockId,

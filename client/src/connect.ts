@@ -22,7 +22,7 @@ import { HEDGE_TOKENS_MAX } from './limits.js'
 import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
 import { createObjectMethods } from './objects.js'
-import { type BlockDamage, type ClientCounters, type ClientParts, createCounters } from './parts.js'
+import { type BlockDamage, type ClientCounters, type ClientParts, createCounters, LateWrites } from './parts.js'
 import { ReadReports } from './read-reports.js'
 import { SessionKeeper } from './session.js'
 import type { UploadFacts } from './store-part.js'
@@ -77,7 +77,8 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const known = new KnownBlocks()
   const shared = { clock, random, view, counters, hedges, known, onDamage, metadata, sessions }
   const { lanes } = options
-  const parts = { ...shared, frames: new FramePool(), ...(lanes === undefined ? {} : { lanes }) }
+  const late = new LateWrites(clock)
+  const parts = { ...shared, late, frames: new FramePool(), ...(lanes === undefined ? {} : { lanes }) }
   try {
     await view.refresh()
     sessions.release(await sessions.acquire())
@@ -104,7 +105,8 @@ function createClient(parts: ClientParts): ConnectedClient {
   }
 }
 
-async function closeParts({ sessions, view, metadata, lanes }: ClientParts): Promise<void> {
+async function closeParts({ sessions, view, metadata, lanes, late }: ClientParts): Promise<void> {
+  late.close()
   await sessions.close()
   await view.close()
   await metadata.close()

@@ -1,5 +1,5 @@
 /** What the parts of the client share. Built once by `connectCairn`. */
-import type { BlockId, Clock, DriveId, Random } from '@cairn/protocol'
+import { type BlockId, type Clock, Deadlines, type DriveId, type Random, type Timed } from '@cairn/protocol'
 import type { ClusterView } from './cluster-view.js'
 import type { DigestLanes } from './digest-lanes.js'
 import type { FramePool } from './frames.js'
@@ -61,11 +61,36 @@ export interface ReadParts {
   readonly onDamage: (damage: BlockDamage) => void
 }
 
+/** Writes that wait for late replicas: one timer for all of them. */
+export class LateWrites {
+  private readonly writes: Set<Timed> = new Set()
+  private readonly deadlines: Deadlines
+
+  constructor(clock: Clock) {
+    this.deadlines = new Deadlines(clock, () => this.writes)
+  }
+
+  /** Calls `expire` at the write's deadline, unless it is forgotten by then. */
+  watch(write: Timed): void {
+    this.writes.add(write)
+    this.deadlines.watch(write)
+  }
+
+  forget(write: Timed): void {
+    this.writes.delete(write)
+  }
+
+  close(): void {
+    this.deadlines.stop()
+  }
+}
+
 /** What storing and committing needs besides. */
 export interface ClientParts extends ReadParts {
   readonly random: Random
   readonly metadata: MetadataCaller
   readonly sessions: SessionKeeper
   readonly frames: FramePool
+  readonly late: LateWrites
   readonly lanes?: DigestLanes
 }

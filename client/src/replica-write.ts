@@ -10,16 +10,19 @@ import {
   CallGroup,
   type DriveId,
   hasCode,
+  type PutBlockRequest,
   type PutBlockResponse,
   putBlock,
   sameBytes,
+  type Timed,
+  type Unit,
   type UnitSource,
   writeQuorum,
 } from '@cairn/protocol'
 import { countCopies, type GroupView, type Target } from './cluster-view.js'
 import { REPLICA_GRACE_MS_MAX, REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR } from './limits.js'
-import type { ReadParts } from './parts.js'
-import type { Bell } from './waiting.js'
+import type { LateWrites, ReadParts } from './parts.js'
+import { Bell } from './waiting.js'
 
 /** What every replica must report of the block once it is whole. */
 export interface BlockFacts {
@@ -32,15 +35,15 @@ export interface ReplicaWriteOptions {
   readonly group: GroupView
   readonly block: BlockId
   readonly owner: BlockOwner
-  /** Rung for every answer. */
-  readonly bell: Bell
+  /** Rung for every answer: for `settled`. */
+  readonly bell?: Bell
   /** Drives of the group that have it already. */
   readonly held?: readonly DriveId[]
   /** Targets are waited for at least so long after a quorum; nothing unless given. */
   readonly graceMsMin?: number
 }
 
-export class ReplicaWrite {
+export class ReplicaWrite implements Timed {
   readonly stored: DriveId[] = []
   private readonly quorum: number
   private readonly held: readonly DriveId[]
@@ -52,13 +55,19 @@ export class ReplicaWrite {
   /** Set before the bodies end. */
   facts: BlockFacts | undefined
   private readonly options: ReplicaWriteOptions
+  private readonly bell: Bell
   private readonly open = new Map<Target, number>()
-  private readonly calls = new CallGroup()
+  private calls: CallGroup | undefined
   private hasGivenUp = false
+  private onSettled: (() => void) | undefined
+  private late: LateWrites | undefined
+  /** When what is late is given up; never before there is a quorum. */
+  deadlineAtMs: number = Number.POSITIVE_INFINITY
   private sentCount = 0
 
   constructor(options: ReplicaWriteOptions) {
     this.options = options
+    this.bell = options.bell ?? new Bell()
     this.quorum = writeQuorum(options.group.pool.replicas)
     this.held = options.held ?? []
   }
@@ -111,7 +120,8 @@ export class ReplicaWrite {
    * unless `isPatient`: one copy may be all there is to make others from.
    */
   async settled(isPatient: () => boolean = () => false): Promise<void> {
-    const { bell, parts } = this.options
+    const { bell } = this
+    const { parts } = this.options
     let graceUntilMs: number | undefined
     while (this.open.size > 0 && (this.isHopeful || isPatient())) {
       if (!this.hasQuorum) {
@@ -124,7 +134,37 @@ export class ReplicaWrite {
       else await bell.wait(parts.clock, graceUntilMs - nowMs)
     }
     this.abandonAll()
-    if (this.hasGivenUp) this.calls.cancel()
+    if (this.hasGivenUp) this.calls?.cancel()
+  }
+
+  /** As `settled`, of blocks that are at hand: whoever waits is woken once, not for each answer, and needs no timer. */
+  whenSettled(late: LateWrites): Promise<void> {
+    return new Promise((resolve) => {
+      this.late = late
+      this.onSettled = resolve
+      this.lookWhetherSettled()
+    })
+  }
+
+  /** The grace of what is late is over. */
+  expire(): void {
+    for (const target of [...this.open.keys()]) this.giveUp(target)
+  }
+
+  private lookWhetherSettled(): void {
+    const { onSettled, late } = this
+    if (onSettled === undefined) return
+    if (this.open.size > 0 && this.isHopeful) {
+      if (this.deadlineAtMs !== Number.POSITIVE_INFINITY || !this.hasQuorum) return
+      this.deadlineAtMs = this.nowMs() + this.graceMs(this.open.keys())
+      late?.watch(this)
+      return
+    }
+    this.onSettled = undefined
+    late?.forget(this)
+    this.abandonAll()
+    if (this.hasGivenUp) this.calls?.cancel()
+    onSettled()
   }
 
   /** How long these targets are waited for: the longest of their graces. A suspect drive has none. */
@@ -154,7 +194,7 @@ export class ReplicaWrite {
   abandonAll(): void {
     if (this.open.size === 0) return
     for (const target of [...this.open.keys()]) this.close(target)
-    this.calls.cancel()
+    this.calls?.cancel()
   }
 
   /** So many further drives make a quorum with those that have stored it and those that held it before. */
@@ -170,11 +210,24 @@ export class ReplicaWrite {
     this.sentCount++
     target.peer.inFlight++
     const { id: pool, epoch } = group.pool
+    const request = { drive: target.drive, block, pool, epoch, owner }
+    if (isOneUnit(body) && this.handOver(target, request, body)) return
+    this.calls ??= new CallGroup()
     const options = { deadlineMs: BLOCK_DEADLINE_MS, group: this.calls, body }
-    target.peer.rpc.call(putBlock, { drive: target.drive, block, pool, epoch, owner }, options).then(
+    target.peer.rpc.call(putBlock, request, options).then(
       (reply) => this.onStored(target, reply.response),
       (error: unknown) => this.onFailed(target, error),
     )
+  }
+
+  /** To a drive of this process; see `RpcPeer.handOver`. */
+  private handOver(target: Target, request: PutBlockRequest, units: readonly Unit[]): boolean {
+    const settle = (outcome: PutBlockResponse | CairnError): void => {
+      if (outcome instanceof CairnError) this.onFailed(target, outcome)
+      else this.onStored(target, outcome)
+    }
+    const { rpc } = target.peer
+    return rpc.handOver?.(putBlock, request, { units, deadlineMs: BLOCK_DEADLINE_MS, settle }) === true
   }
 
   private onStored(target: Target, response: PutBlockResponse): void {
@@ -202,12 +255,17 @@ export class ReplicaWrite {
   private close(target: Target): void {
     this.open.delete(target)
     target.peer.inFlight--
-    this.options.bell.ring()
+    this.bell.ring()
+    this.lookWhetherSettled()
   }
 
   private nowMs(): number {
     return this.options.parts.clock.monotonicMs()
   }
+}
+
+function isOneUnit(body: UnitSource): body is readonly Unit[] {
+  return Array.isArray(body) && body.length === 1
 }
 
 function none(): readonly DriveId[] {

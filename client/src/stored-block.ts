@@ -7,7 +7,6 @@ import {
   type DriveId,
   groupOf,
   type Unit,
-  type UnitSource,
 } from '@cairn/protocol'
 import { BlockReader } from './block-reader.js'
 import type { GroupView, Target } from './cluster-view.js'
@@ -15,7 +14,7 @@ import { REPLICA_GRACE_MS_MAX, STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from './limi
 import type { ClientParts } from './parts.js'
 import { type BlockFacts, ReplicaWrite } from './replica-write.js'
 import type { WriterSession } from './session.js'
-import { Bell, sleep } from './waiting.js'
+import { sleep } from './waiting.js'
 
 /** Where blocks are kept, and for how long anybody wants them. */
 export interface PoolScope {
@@ -57,13 +56,12 @@ export async function storeUnits(
   content: WholeBlock & { readonly units: readonly Unit[] },
 ): Promise<StoredBlock> {
   const { block, owner } = content
-  const bell = new Bell()
   for (let attempt = 1; ; attempt++) {
     const group = parts.view.group(scope.pool, groupOf(block))
-    const write = new ReplicaWrite({ parts, group, block, owner, bell })
+    const write = new ReplicaWrite({ parts, group, block, owner })
     write.facts = content
-    write.start(group.recipients, () => content.units as UnitSource)
-    await write.settled()
+    write.start(group.recipients, () => content.units)
+    await write.whenSettled(parts.late)
     if (write.isStale) await noteStale(parts)
     if (write.hasQuorum) return describe(content, group, write.stored)
     if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(block, write)
@@ -145,10 +143,10 @@ async function copyTo(
   const { group, held } = to
   // Those that hold it make a quorum already: the copies, for which this is done, need time of their own.
   const graceMsMin = REPLICA_GRACE_MS_MAX
-  const write = new ReplicaWrite({ parts, group, block, owner, bell: new Bell(), held, graceMsMin })
+  const write = new ReplicaWrite({ parts, group, block, owner, held, graceMsMin })
   write.facts = stored
   write.start(to.lacking, () => units)
-  await write.settled()
+  await write.whenSettled(parts.late)
   return write
 }
 

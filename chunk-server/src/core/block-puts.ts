@@ -16,6 +16,7 @@ import type { IndexedBlock, StoredBlock } from '../ports.js'
 import { compareContent, hashUnits } from './block-content.js'
 import { type BlockTable, keyOf } from './block-table.js'
 import type { GroupCommit, Placement } from './group-commit.js'
+import { HandedPut, prepareBlock } from './handed-put.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import type { SegmentLimits } from './segment-limits.js'
 import type { StreamWriter } from './stream-writer.js'
@@ -46,7 +47,7 @@ export class BlockPuts {
   private readonly limits: SegmentLimits
   private readonly closing: AbortSignal
   /** Puts under way, by block: a second one waits for the first. */
-  private readonly putting = new Map<string, Put>()
+  private readonly putting = new Map<string, UnderWay>()
 
   constructor({ table, state, log, streams, warm, clock, limits, closing }: BlockPutsOptions) {
     this.table = table
@@ -70,6 +71,32 @@ export class BlockPuts {
     const begin = (): Promise<StoredBlock> =>
       this.begin({ block, owner, key, intake: new UnitIntake(block, units, control), ended: undefined })
     return this.putting.has(key) ? this.whenFree(key, begin) : begin()
+  }
+
+  /** See `BlockStore.putNow`. */
+  putNow(
+    block: BlockId,
+    owner: BlockOwner,
+    unit: Unit,
+    settle: (outcome: StoredBlock | CairnError) => void,
+  ): boolean {
+    this.assertOpen()
+    if (this.mustLook() || unit.bytes.length > this.limits.smallBlockBytesMax) return false
+    this.assertRoom()
+    const prepared = prepareBlock(block, owner, unit)
+    const { key } = prepared
+    if (this.putting.has(key) || this.table.find(block, key) !== undefined) return false
+    const put = new HandedPut(prepared, this.nowMs(), this.onHandedSettled, settle)
+    this.log.append(put)
+    this.putting.set(key, put)
+    return true
+  }
+
+  private readonly onHandedSettled = (put: HandedPut, outcome: Placement | CairnError): void => {
+    this.putting.delete(put.key)
+    if (outcome instanceof CairnError) return
+    this.warm.touch(outcome.segment, outcome.offset, put.recordBytes)
+    this.table.put(put.entryAt(outcome), put.key)
   }
 
   /** Resolves when the puts that are under way now have ended. */
@@ -241,8 +268,13 @@ export class BlockPuts {
   }
 }
 
+/** Something that puts a block. */
+interface UnderWay {
+  readonly ended: Promise<unknown> | undefined
+}
+
 /** One put under way. */
-interface Put {
+interface Put extends UnderWay {
   readonly block: BlockId
   readonly owner: BlockOwner
   readonly key: string

@@ -27,6 +27,8 @@ export interface DriveSet {
    * drive of this server has seen a higher one.
    */
   admit(drive: ServedDrive, pool: number, epoch: number): Promise<void> | undefined
+  /** The write would be admitted without anything being written for it. */
+  isAdmitted(drive: ServedDrive, pool: number, epoch: number): boolean
   all(): readonly ServedDrive[]
   status(): DriveStatus[]
   /** Of all drives with an id, after a look whether their folders are still there. */
@@ -95,7 +97,12 @@ class OpenDriveSet implements DriveSet {
       const highest = other.highestEpoch(pool)
       if (highest > epoch) throw staleMap({ pool, epoch, highest })
     }
-    return drive.admit(pool, epoch)
+    return drive.epochs.admit(pool, epoch)
+  }
+
+  isAdmitted(drive: ServedDrive, pool: number, epoch: number): boolean {
+    for (const { drive: other } of this.slots) if (other.highestEpoch(pool) > epoch) return false
+    return drive.epochs.isDurable(pool, epoch)
   }
 
   all(): readonly ServedDrive[] {

@@ -209,10 +209,10 @@ export class ServedDrive {
     return this.poolEpochs?.highest(pool) ?? 0
   }
 
-  /** See `PoolEpochs.admit`. */
-  admit(pool: number, epoch: number): Promise<void> | undefined {
+  /** By which epochs it was written to. */
+  get epochs(): PoolEpochs {
     if (this.poolEpochs === undefined) throw this.refusal()
-    return this.poolEpochs.admit(pool, epoch)
+    return this.poolEpochs
   }
 
   /** Remembers the first failure; the drive takes no more writes until the server starts anew. */

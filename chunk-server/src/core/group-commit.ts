@@ -45,6 +45,8 @@ export interface BlockItem extends LogItem {
   readonly kind: 'block'
   readonly block: BlockId
   readonly owner: Uint8Array
+  /** CRC of the owner, if the caller knows it. */
+  readonly ownerCheck?: number
   readonly units: readonly Unit[]
   readonly sizeBytes: number
   readonly hash: Uint8Array
@@ -290,7 +292,7 @@ class BatchEncoder {
       syncedTo: this.segment.appliedTo,
       order,
       storedAtMs: item.storedAtMs,
-      ownerCheck: crc32c(owner),
+      ownerCheck: item.ownerCheck ?? crc32c(owner),
     })
     this.arena.set(owner, this.used + HEADER_BYTES)
     this.used += HEADER_BYTES + owner.length

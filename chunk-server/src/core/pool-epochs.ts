@@ -12,6 +12,8 @@ const FORMAT = 1
 export interface PoolEpochs {
   /** Resolves once `epoch` is durable, at once if it was; `StaleClusterMap` if a higher one was seen. */
   admit(pool: number, epoch: number): Promise<void> | undefined
+  /** `admit` would have nothing to do and nothing to refuse. */
+  isDurable(pool: number, epoch: number): boolean
   /** 0 for a pool never seen. */
   highest(pool: number): number
 }
@@ -61,6 +63,10 @@ class StoredEpochs implements PoolEpochs {
     if (epoch < highest) throw staleMap({ pool, epoch, highest })
     this.seen.set(pool, epoch)
     return (this.durable.get(pool) ?? 0) >= epoch ? undefined : this.persist(pool, epoch)
+  }
+
+  isDurable(pool: number, epoch: number): boolean {
+    return this.highest(pool) === epoch && (this.durable.get(pool) ?? 0) >= epoch
   }
 
   /** One write at a time; those who wait behind it find their epoch already written more often than not. */

@@ -12,6 +12,7 @@ import {
   hasCode,
   type Random,
   type SessionId,
+  type Unit,
   type UnitSource,
 } from '@cairn/protocol'
 import type {
@@ -170,6 +171,15 @@ class OpenStore implements SegmentBlockStore {
     control: { signal: AbortSignal },
   ): Promise<StoredBlock> {
     return this.puts.put(block, owner, units, control)
+  }
+
+  putNow(
+    block: BlockId,
+    owner: BlockOwner,
+    unit: Unit,
+    settle: (outcome: StoredBlock | CairnError) => void,
+  ): boolean {
+    return this.puts.putNow(block, owner, unit, settle)
   }
 
   get(

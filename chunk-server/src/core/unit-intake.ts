@@ -25,6 +25,15 @@ export interface UnitFollower {
  */
 let verifiedLast: { readonly unit: Unit; readonly block: BlockId; readonly index: number } | undefined
 
+/** `BlockCorrupt` unless the unit matches its check word. */
+export function verifyUnit(block: BlockId, index: number, unit: Unit): void {
+  if (isVerified(block, index, unit)) return
+  if (unitCheck(block, index, unit.bytes) !== unit.check) {
+    throw new CairnError('BlockCorrupt', `unit ${index} does not match its check`)
+  }
+  verifiedLast = { unit, block, index }
+}
+
 function isVerified(block: BlockId, index: number, unit: Unit): boolean {
   const last = verifiedLast
   return last?.unit === unit && last.index === index && sameBytes(last.block, block)
@@ -118,7 +127,7 @@ export class UnitIntake {
   }
 
   private verify(unit: Unit): void {
-    const { bytes, check } = unit
+    const { bytes } = unit
     const misplaced = this.sizeBytes !== this.unitCount * UNIT_BYTES
     if (misplaced || bytes.length === 0 || bytes.length > UNIT_BYTES) {
       throw new CairnError('InvalidArgument', `unit ${this.unitCount} has the wrong size`)
@@ -126,13 +135,7 @@ export class UnitIntake {
     if (this.sizeBytes + bytes.length > BLOCK_BYTES_MAX) {
       throw new CairnError('InvalidArgument', `a block has at most ${BLOCK_BYTES_MAX} bytes`)
     }
-    const isKnown = this.follower?.isVerified(unit) === true || isVerified(this.block, this.unitCount, unit)
-    if (!isKnown) {
-      if (unitCheck(this.block, this.unitCount, bytes) !== check) {
-        throw new CairnError('BlockCorrupt', `unit ${this.unitCount} does not match its check`)
-      }
-      verifiedLast = { unit, block: this.block, index: this.unitCount }
-    }
+    if (this.follower?.isVerified(unit) !== true) verifyUnit(this.block, this.unitCount, unit)
     this.follower?.take(unit)
     this.sizeBytes += bytes.length
     this.unitCount++

@@ -9,8 +9,17 @@ import type { CallSide, Connection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import { decodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
+import { HandedCall } from './handed-call.js'
 import { dropSource } from './outgoing-body.js'
-import type { AnswerAtHand, CallOptions, PeerIdentity, RpcMethod, RpcReply, Unit } from './types.js'
+import type {
+  AnswerAtHand,
+  CallOptions,
+  Handover,
+  PeerIdentity,
+  RpcMethod,
+  RpcReply,
+  Unit,
+} from './types.js'
 
 const STREAM_MAX = 0xffff_ffff
 
@@ -25,7 +34,9 @@ export class ClientCalls implements CallSide {
   readonly answers = false
   private readonly connection: Connection
   private readonly calls: Map<number, ClientCall> = new Map()
+  private readonly handed: Set<HandedCall> = new Set()
   private readonly deadlines: Deadlines
+  private readonly handedDeadlines: Deadlines
   private readonly onClosed: ClientCallsOptions['onClosed']
   private lastStream = 0
   private wasReady = false
@@ -34,6 +45,7 @@ export class ClientCalls implements CallSide {
     this.connection = connection
     this.onClosed = options.onClosed
     this.deadlines = new Deadlines(connection.clock, () => this.calls.values())
+    this.handedDeadlines = new Deadlines(connection.clock, () => this.handed)
   }
 
   /** Starts a call, at once or when the handshake is complete. A call that rejects has left its body. */
@@ -71,6 +83,22 @@ export class ClientCalls implements CallSide {
     return neighbour?.answerNow(method.number, request) as AnswerAtHand<Response> | undefined
   }
 
+  /** See `RpcPeer.handOver`. */
+  handOver<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    handover: Handover<Response>,
+  ): boolean {
+    const { connection, handed } = this
+    const neighbour = connection.ready ? connection.neighbour : undefined
+    if (neighbour === undefined || handed.size >= CALLS_PER_CONNECTION_MAX) return false
+    const deadlineAtMs = connection.clock.monotonicMs() + handover.deadlineMs
+    const call = new HandedCall({ method, handover: handover as Handover<unknown>, deadlineAtMs, handed })
+    if (!neighbour.takeHandover(method.number, request, handover.units, call.settle)) return false
+    if (call.begin()) this.handedDeadlines.watch(call)
+    return true
+  }
+
   ready(_peer: PeerIdentity): void {
     this.wasReady = true
     for (const call of this.calls.values()) call.start()
@@ -97,7 +125,9 @@ export class ClientCalls implements CallSide {
 
   closed(error: CairnError): void {
     this.deadlines.stop()
+    this.handedDeadlines.stop()
     for (const call of this.calls.values()) call.lose(error)
+    for (const call of this.handed) call.settle(error)
     this.onClosed(error, this.wasReady)
   }
 

@@ -5,7 +5,8 @@
  * credit need no frames as long as none are on their way before them; a cancellation travels in a frame, and whatever
  * ends the connection ends its direct calls too.
  *
- * What a service has in memory is answered without even that: `answerNow` hands over the message itself.
+ * What a service has in memory is answered without even that: `answerNow` hands over the message itself. So does
+ * `takeHandover`, for what a service can begin at once; its outcome is told to a callback.
  */
 import type { CairnError } from '../errors.js'
 import { UNIT_BYTES } from '../limits.js'
@@ -30,6 +31,13 @@ export interface DirectEnd {
   takeDirect(call: DirectCall): void
   /** See `RpcPeer.callNow`. */
   answerNow(method: number, request: unknown): AnswerAtHand<unknown> | undefined
+  /** See `RpcPeer.handOver`; `settle` is called once, if this is true. */
+  takeHandover(
+    method: number,
+    request: unknown,
+    units: readonly Unit[],
+    settle: (outcome: unknown) => void,
+  ): boolean
 }
 
 /** Units that need no credit because they are held by their sender anyway: one, the whole body of a small block. */

@@ -6,7 +6,15 @@ import { createClientHandshake, hasSecret, secretMissing } from './handshake.js'
 import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX } from './limits.js'
 import { dropSource } from './outgoing-body.js'
 import type { TransportLayer } from './transport.js'
-import type { AnswerAtHand, CallOptions, HandshakeIdentity, RpcMethod, RpcPeer, RpcReply } from './types.js'
+import type {
+  AnswerAtHand,
+  CallOptions,
+  Handover,
+  HandshakeIdentity,
+  RpcMethod,
+  RpcPeer,
+  RpcReply,
+} from './types.js'
 
 /** Whom to call, how, and as whom. */
 export interface PeerOptions extends ConnectionContext {
@@ -52,6 +60,14 @@ export class Peer implements RpcPeer {
     request: Request,
   ): AnswerAtHand<Response> | undefined {
     return this.link?.calls.askNow(method, request)
+  }
+
+  handOver<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    handover: Handover<Response>,
+  ): boolean {
+    return this.link?.calls.handOver(method, request, handover) ?? false
   }
 
   async close(): Promise<void> {

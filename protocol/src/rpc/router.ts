@@ -1,9 +1,10 @@
-import type { RpcHandler, RpcHandlerAtHand, RpcMethod, RpcRouter, RpcRouterTable } from './types.js'
+import type { RpcHandler, RpcHandlerAtHand, RpcMethod, RpcRouter, RpcRouterTable, RpcTaker } from './types.js'
 
 interface Entry {
   readonly method: RpcMethod<unknown, unknown>
   readonly handler: RpcHandler<unknown, unknown>
   readonly atHand: RpcHandlerAtHand<unknown, unknown> | undefined
+  readonly taker: RpcTaker<unknown, unknown> | undefined
 }
 
 /** An empty method table. Giving one number two handlers is a mistake in the program and throws. */
@@ -14,6 +15,7 @@ export function createRouter(): RpcRouter & RpcRouterTable {
       method: RpcMethod<Request, Response>,
       handler: RpcHandler<Request, Response>,
       atHand?: RpcHandlerAtHand<Request, Response>,
+      taker?: RpcTaker<Request, Response>,
     ): void {
       const taken = entries.get(method.number)
       if (taken !== undefined) {
@@ -23,6 +25,7 @@ export function createRouter(): RpcRouter & RpcRouterTable {
         method: method as RpcMethod<unknown, unknown>,
         handler: handler as RpcHandler<unknown, unknown>,
         atHand: atHand as RpcHandlerAtHand<unknown, unknown> | undefined,
+        taker: taker as RpcTaker<unknown, unknown> | undefined,
       })
     },
     find: (methodNumber) => entries.get(methodNumber),

@@ -91,6 +91,37 @@ export class ServerCalls implements CallSide, DirectEnd {
     }
   }
 
+  takeHandover(
+    number: number,
+    request: unknown,
+    units: readonly Unit[],
+    settle: (outcome: unknown) => void,
+  ): boolean {
+    const entry = this.refusal() === undefined ? this.options.table.find(number) : undefined
+    const taker = entry?.taker
+    if (entry === undefined || taker === undefined) return false
+    this.runningCount++
+    const ended = (outcome: unknown): void => {
+      this.runningCount--
+      settle(outcome instanceof CairnError ? this.told(outcome, entry.method.name) : outcome)
+      if (this.draining) this.closeWhenIdle()
+    }
+    try {
+      if (taker(request, units, ended)) return true
+    } catch {
+      // Asked again by a call, the handler fails in the same way, and tells it as it should be told.
+    }
+    this.runningCount--
+    return false
+  }
+
+  /** As the wire would carry it: no stack, no cause, and nothing of an internal error leave the service. */
+  private told(error: CairnError, name: string): CairnError {
+    if (error.code !== 'Internal') return decodeError(encodeError(error))
+    this.connection.report(error, name)
+    return new CairnError('Internal', `internal error in ${name}`)
+  }
+
   closed(error: CairnError): void {
     this.deadlines.stop()
     for (const call of this.calls.values()) call.abort(error)

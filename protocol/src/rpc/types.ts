@@ -3,6 +3,7 @@
  * may be followed by a body: a sequence of units whose borders are kept. Bodies flow under credit per stream, so
  * that one slow stream never stalls the rest of its connection.
  */
+import type { CairnError } from '../errors.js'
 import type { Message } from '../message.js'
 import type { Role } from '../messages/callers.js'
 
@@ -91,7 +92,28 @@ export interface RpcPeer {
     method: RpcMethod<Request, Response>,
     request: Request,
   ): AnswerAtHand<Response> | undefined
+  /**
+   * Starts a call in this turn, without promise or codec, if the peer serves in this process and its service takes the
+   * request as it is. Then `handover.settle` is called exactly once: perhaps before this returns, and at the latest
+   * when its time is up. False: nothing was begun, and `call` has to be made. Neither side may change what the
+   * other gave it. For whoever does not want the outcome any more there is nothing to cancel: he ignores it.
+   */
+  handOver?<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    handover: Handover<Response>,
+  ): boolean
   close(): Promise<void>
+}
+
+/** What goes with a request that is handed over, and where its outcome goes. */
+export interface Handover<Response> {
+  /** The whole body of the request. */
+  readonly units: readonly Unit[]
+  /** After so long the outcome is `DeadlineExceeded`: it may or may not have happened. */
+  readonly deadlineMs: number
+  /** The same errors as of `call`. Must not throw. */
+  settle(outcome: Response | CairnError): void
 }
 
 /** An answer that needs no waiting, with all units of its body. */
@@ -105,6 +127,16 @@ export interface AnswerAtHand<Response> {
  * now, and the handler itself is asked. For methods that change nothing.
  */
 export type RpcHandlerAtHand<Request, Response> = (request: Request) => AnswerAtHand<Response> | undefined
+
+/**
+ * Takes a request that needs nothing unusual, and calls `settle` once when it is done, with the answer that the handler
+ * would have given. False, or a throw: nothing was begun, and the handler itself is asked.
+ */
+export type RpcTaker<Request, Response> = (
+  request: Request,
+  units: readonly Unit[],
+  settle: (outcome: Response | CairnError) => void,
+) => boolean
 
 /** What a handler sees of its call. */
 export interface IncomingCall {
@@ -137,6 +169,7 @@ export interface RpcRouter {
     method: RpcMethod<Request, Response>,
     handler: RpcHandler<Request, Response>,
     atHand?: RpcHandlerAtHand<Request, Response>,
+    taker?: RpcTaker<Request, Response>,
   ): void
 }
 
@@ -172,6 +205,7 @@ export interface RpcRouterTable {
         method: RpcMethod<unknown, unknown>
         handler: RpcHandler<unknown, unknown>
         atHand?: RpcHandlerAtHand<unknown, unknown> | undefined
+        taker?: RpcTaker<unknown, unknown> | undefined
       }
     | undefined
 }
