@@ -28,6 +28,11 @@ import type {
 /** A body that wants its chunks back: it is told of each one whose bytes the library needs no more. */
 export interface ReleasableBody extends AsyncIterable<Uint8Array> {
   release(chunk: Uint8Array): void
+  /**
+   * All bytes at once, of a body that is known to have so many: 1 to UNIT_BYTES. Instead of the iterator, and cheaper.
+   * Rejects if the body cannot be had to its end, which includes that its sender gives up.
+   */
+  readonly whole?: (sizeBytes: number) => Promise<Uint8Array>
 }
 
 /**

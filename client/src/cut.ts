@@ -1,6 +1,6 @@
 /** From any body to units: the borders of chunks mean nothing, the borders of units are fixed. */
 import { CairnError, UNIT_BYTES } from '@cairn/protocol'
-import type { ByteBody, ReleasableBody } from './api.js'
+import type { ByteBody, ReleasableBody, WriteOptions } from './api.js'
 import type { Frame, FramePool } from './frames.js'
 import { Abortable, throwIfCancelled } from './waiting.js'
 
@@ -90,10 +90,16 @@ export class UnitCutter {
 }
 
 /** Reads the first unit of a body: most bodies end within it and then take the short path. */
-export async function readHead(body: ByteBody, signal: AbortSignal | undefined): Promise<BodyHead> {
+export async function readHead(
+  body: ByteBody,
+  { signal, sizeBytes = 0 }: Pick<WriteOptions, 'signal' | 'sizeBytes'>,
+): Promise<BodyHead> {
   throwIfCancelled(signal)
   if (body instanceof Uint8Array) {
     return body.length <= UNIT_BYTES ? { whole: body } : { source: sourceOf([body]) }
+  }
+  if ('whole' in body && body.whole !== undefined && sizeBytes > 0 && sizeBytes <= UNIT_BYTES) {
+    return { whole: await body.whole(sizeBytes) }
   }
   const source = iterate(body, signal)
   const chunks: Uint8Array[] = []

@@ -16,6 +16,7 @@ import {
   moveSession,
   type Network,
   type OpId,
+  putObject,
   type Random,
   type RpcMethod,
   type RpcPeer,
@@ -261,7 +262,8 @@ export class MetadataCaller {
     const deadlineMs = Math.min(leftMs, isOne ? METADATA_DEADLINE_MS : METADATA_ATTEMPT_MS)
     const peer = this.peerOf(address)
     const control = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
-    const { response } = await peer.call(method, request, control)
+    const handed = signal === undefined ? handOver(peer, method, request, deadlineMs) : undefined
+    const response = handed === undefined ? (await peer.call(method, request, control)).response : await handed
     this.failuresInRow = 0
     if (isClusterMap(method, response)) this.directory.learn(response.services)
     return response
@@ -302,6 +304,25 @@ export class MetadataCaller {
     this.peers.set(address, peer)
     return peer
   }
+}
+
+/** The answer of a service in this process that takes the request as it is; see `RpcPeer.handOver`. */
+function handOver<Request, Response>(
+  peer: RpcPeer,
+  method: RpcMethod<Request, Response>,
+  request: Request,
+  deadlineMs: number,
+): Promise<Response> | undefined {
+  if (peer.handOver === undefined || method.number !== putObject.number) return undefined
+  let isTaken = false
+  const answer = new Promise<Response>((resolve, reject) => {
+    const settle = (outcome: Response | CairnError): void => {
+      if (outcome instanceof CairnError) reject(outcome)
+      else resolve(outcome)
+    }
+    isTaken = peer.handOver?.(method, request, { units: [], deadlineMs, settle }) === true
+  })
+  return isTaken ? answer : undefined
 }
 
 function opOf(request: ChangeRequest): OpId | undefined {

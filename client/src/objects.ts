@@ -87,7 +87,7 @@ async function putBody(put: Put, body: ByteBody): Promise<PutObjectResult> {
   throwIfCancelled(options.signal)
   const remembered = buckets.find(bucket)
   const known = remembered ?? (await fetchBucket(parts, buckets, bucket, options.signal))
-  const head = await readHead(body, options.signal)
+  const head = await readHead(body, options)
   if (remembered === undefined) return putHead(put, known, head)
   if (head.whole === undefined) return putHead(put, await refetch(put, head), head)
   try {

@@ -65,7 +65,7 @@ export function storePart(
 ): Promise<PartInfo> {
   return underSession(parts, async (session) => {
     const scope = await uploadScope(parts, session, target, options.signal)
-    const written = await writeBody(parts, scope, await readHead(body, options.signal), options)
+    const written = await writeBody(parts, scope, await readHead(body, options), options)
     const seal = options.seal?.(written.digests, written.sizeBytes) ?? {}
     const builder = await mapOf(parts, scope, written.blocks.map(wholeSlice))
     const facts = { etag: etagOf(written.digests), ...seal }

@@ -76,6 +76,26 @@ export class IncomingBody implements ReleasableBody {
     }
   }
 
+  /** See `ReleasableBody`. The parser has counted the bytes: behind these there are no more. */
+  readonly whole = (sizeBytes: number): Promise<Uint8Array> => {
+    this.#begin()
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve: () => reject(cutOff(undefined)), reject }
+      const chunks: Uint8Array[] = []
+      this.#request.on('data', (bytes: Uint8Array) => {
+        this.#receivedBytes += bytes.length
+        if (this.#ended || this.#failure !== undefined) return
+        chunks.push(bytes)
+        if (this.#receivedBytes < sizeBytes) return
+        this.#ended = true
+        this.#waiting = undefined
+        resolve(chunks.length === 1 ? bytes : Buffer.concat(chunks))
+      })
+      // Errors are told by the end of the connection too.
+      this.#request.on('close', () => this.#fail(undefined))
+    })
+  }
+
   /**
    * A parser of its own reads the request itself: here the bytes are only counted, and asked for where the client
    * waits for that. The parser must begin in the same turn. Calls back with the number of all bytes so far.
@@ -165,7 +185,7 @@ export class IncomingBody implements ReleasableBody {
   /** Every body is told of the end of its connection; most have ended by then, and an error is dear. */
   #fail(cause: unknown): void {
     if (this.#ended || this.#failure !== undefined) return
-    this.#settle(new CairnError('Cancelled', 'the client closed the connection within the body', { cause }))
+    this.#settle(cutOff(cause))
   }
 
   #settle(failure: Error): void {
@@ -189,4 +209,8 @@ export class IncomingBody implements ReleasableBody {
       this.#waiting = { resolve, reject }
     })
   }
+}
+
+function cutOff(cause: unknown): CairnError {
+  return new CairnError('Cancelled', 'the client closed the connection within the body', { cause })
 }

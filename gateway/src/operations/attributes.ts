@@ -47,23 +47,18 @@ const HEADER_LIST: readonly { readonly name: Attribute; readonly header: string;
 /** Reads everything S3 keeps with an object. Throws for what is not built, so that nothing is silently ignored. */
 export function readAttributes(headers: RequestHeaders): ObjectAttributes {
   refuseUnbuilt(headers)
-  const attributes: Partial<Record<Attribute, string>> = {}
+  const attributes: { -readonly [Name in keyof ObjectAttributes]: ObjectAttributes[Name] } = {}
   for (const { name, lower } of HEADER_LIST) {
-    const value = headers[lower]
+    const value = name === 'contentEncoding' ? withoutFraming(headers[lower]) : headers[lower]
     if (value !== undefined && value !== '') attributes[name] = value
   }
-  const encoding = withoutFraming(attributes.contentEncoding)
-  delete attributes.contentEncoding
   const userMetadata = readUserMetadata(headers)
   const storageClass = readStorageClass(headers)
   const tags = readTagHeader(headers)
-  return {
-    ...attributes,
-    ...(encoding === undefined ? {} : { contentEncoding: encoding }),
-    ...(userMetadata === undefined ? {} : { userMetadata }),
-    ...(storageClass === undefined ? {} : { storageClass }),
-    ...(tags === undefined ? {} : { tags }),
-  }
+  if (userMetadata !== undefined) attributes.userMetadata = userMetadata
+  if (storageClass !== undefined) attributes.storageClass = storageClass
+  if (tags !== undefined) attributes.tags = tags
+  return attributes
 }
 
 /** `aws-chunked` is transport, not content: it is never stored, wherever it stands in the list. */
@@ -113,6 +108,7 @@ export function refuseUnbuilt(headers: RequestHeaders): void {
   for (const header in headers) {
     const value = headers[header]
     if (value === undefined || !header.startsWith('x-amz-')) continue
+    if (header === 'x-amz-date' || header === 'x-amz-content-sha256') continue
     if (UNBUILT.test(header)) {
       throw new S3Error(
         'NotImplemented',

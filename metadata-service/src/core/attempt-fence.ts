@@ -13,7 +13,7 @@ import {
   sameBytes,
   sessionOf,
 } from '@cairn/protocol'
-import type { Commit, CommitProof, CommitResult, Compare, RowStore } from '../ports.js'
+import type { Commit, CommitProof, CommitResult, RowStore } from '../ports.js'
 import type { ObjectWorld } from './objects-attempts.js'
 import type { Sessions } from './sessions.js'
 import type { WriterClaim, WriterGuard } from './writer-guard.js'
@@ -146,9 +146,11 @@ class FlooredClock implements Clock {
 /** The fence compares the session's row already: only the pool is left to the guard. */
 function fencedGuard(guard: WriterGuard, { session }: Fence): WriterGuard {
   const isCovered = (claim: WriterClaim): boolean => sameBytes(claim.session, session)
+  const fenced = (claim: WriterClaim): WriterClaim =>
+    isCovered(claim) ? { ...claim, isFenced: true } : claim
   return {
-    compares: (claim): Promise<Compare[]> =>
-      guard.compares(isCovered(claim) ? { ...claim, isFenced: true } : claim),
+    compares: (claim) => guard.compares(fenced(claim)),
+    comparesNow: (claim) => guard.comparesNow(fenced(claim)),
     explain: (claim, compares, rows) => guard.explain(claim, compares, rows),
   }
 }

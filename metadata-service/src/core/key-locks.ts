@@ -9,19 +9,36 @@ interface Queue {
   length: number
 }
 
+const NOTHING = Promise.resolve()
+
 /** One queue for each row key in use. It saves work and decides nothing: the compares of the commits do. */
 export class KeyLocks {
   private readonly queues = new Map<string, Queue>()
 
   /** Runs `task` once all earlier tasks of this row have ended. `Busy` when too many wait. */
   run<T>(row: Uint8Array, task: () => Promise<T>): Promise<T> {
-    const name = Buffer.from(row.buffer, row.byteOffset, row.byteLength).toString('latin1')
+    const name = nameOf(row)
     const queue = this.queues.get(name)
-    if (queue === undefined) return this.enqueue(name, { last: Promise.resolve(), length: 0 }, task())
+    if (queue === undefined) return this.enqueue(name, { last: NOTHING, length: 0 }, task())
     if (queue.length >= KEY_WAITERS_MAX) {
       return Promise.reject(new CairnError('Busy', 'too many writers of one key'))
     }
     return this.enqueue(name, queue, queue.last.then(task))
+  }
+
+  /** As `run` for whoever can begin at once; the function ends it. `undefined` while others use the row. */
+  tryEnter(row: Uint8Array): (() => void) | undefined {
+    const name = nameOf(row)
+    if (this.queues.has(name)) return undefined
+    let leave = (): void => undefined
+    void this.enqueue(
+      name,
+      { last: NOTHING, length: 0 },
+      new Promise<void>((resolve) => {
+        leave = resolve
+      }),
+    )
+    return leave
   }
 
   /** Row keys in use. */
@@ -39,4 +56,8 @@ export class KeyLocks {
     queue.last = running.then(leave, leave)
     return running
   }
+}
+
+function nameOf(row: Uint8Array): string {
+  return Buffer.from(row.buffer, row.byteOffset, row.byteLength).toString('latin1')
 }

@@ -19,6 +19,7 @@
 import {
   type BucketConfigurationKind,
   type OpId,
+  sameBytes,
   type SessionId,
   SPACE_ID_BYTES,
   type SpaceId,
@@ -69,9 +70,14 @@ export function bucketConfigurationKey(space: SpaceId, kind: BucketConfiguration
   return orderedBytes('bc/', space, Buffer.from(kind, 'latin1'))
 }
 
-/** The row of the current version. */
+let currentLast: { readonly space: SpaceId; readonly key: string; readonly row: StoreKey } | undefined
+
+/** The row of the current version. Whoever writes a key asks for it several times in one turn. */
 export function currentKey(space: SpaceId, key: string): StoreKey {
-  return scopedKey(CURRENT, space, key, 0)
+  if (currentLast?.key === key && sameBytes(currentLast.space, space)) return currentLast.row
+  const row = scopedKey(CURRENT, space, key, 0)
+  currentLast = { space, key, row }
+  return row
 }
 /** Current rows of a space whose keys begin with `prefix`. */
 export function currentRange(space: SpaceId, prefix = ''): StoreRange {

@@ -3,6 +3,7 @@ import type {
   Attempted,
   BucketInfo,
   BucketRequest,
+  CairnError,
   Clock,
   CopyObjectRequest,
   CopyObjectResponse,
@@ -42,6 +43,7 @@ import { copyObject } from './objects-copy.js'
 import { deleteObjects } from './objects-delete.js'
 import { getObject, getObjectNow } from './objects-get.js'
 import { putObject } from './objects-put.js'
+import { putObjectNow } from './objects-put-now.js'
 import { RefusedOperations } from './objects-refused.js'
 import { setObjectTags } from './objects-tags.js'
 import { RepeatProofs } from './repeat-proofs.js'
@@ -68,6 +70,8 @@ export interface Namespace {
   getBucketConfiguration(request: GetBucketConfigurationRequest): Promise<GetBucketConfigurationResponse>
   setBucketConfiguration(request: SetBucketConfigurationRequest): Promise<void>
   putObject(request: PutObjectRequest): Promise<PutObjectResponse>
+  /** The same with a callback, if it is a usual put; false, or a throw: nothing was begun. */
+  putObjectNow(request: PutObjectRequest, settle: (outcome: PutObjectResponse | CairnError) => void): boolean
   getObject(request: GetObjectRequest): Promise<GetObjectResponse>
   /** The same if it is at hand, else `undefined`. Throws as `getObject` rejects. */
   getObjectNow(request: GetObjectRequest): GetObjectResponse | undefined
@@ -105,6 +109,8 @@ export function createNamespace(options: NamespaceOptions): Namespace {
     request.attempt === undefined
       ? buckets
       : new Buckets({ ...worldOf(request, [request.op]), random: options.random })
+  const put = async (request: PutObjectRequest): Promise<PutObjectResponse> =>
+    putObject(worldOf(request, [request.context.op]), request)
   return {
     createBucket: async (request) => bucketsOf(request).create(request),
     getBucket: (request) => buckets.get(request),
@@ -114,7 +120,8 @@ export function createNamespace(options: NamespaceOptions): Namespace {
     getBucketConfiguration: (request) => getBucketConfiguration(world, request),
     setBucketConfiguration: async (request) =>
       setBucketConfiguration(worldOf(request, [request.op]), request),
-    putObject: async (request) => putObject(worldOf(request, [request.context.op]), request),
+    putObject: put,
+    putObjectNow: (request, settle) => putObjectNow({ world, sessions, putObject: put }, request, settle),
     getObject: (request) => getObject(world, request),
     getObjectNow: (request) => getObjectNow(world, request),
     deleteObjects: async (request) => deleteObjects(worldOf(request, opsOf(request)), request),

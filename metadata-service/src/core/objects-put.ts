@@ -53,16 +53,23 @@ function putAttempts(
       const older = replacedOlderNull(state) === undefined ? {} : await olderNullOf(world, state)
       return { plan: planVersionWrite(state, step, contentOf(request), { ...extras, ...older }) }
     },
-    result: ({ version }, state) => ({ ...writtenId(version, state), modifiedMs: version.modifiedMs }),
+    result: putResult,
   }
 }
 
-function claimOf({ context, map }: PutObjectRequest): WriterClaim {
+/** What a put answers. */
+export function putResult({ version }: PlannedVersion, state: KeyState): PutObjectResponse {
+  return { ...writtenId(version, state), modifiedMs: version.modifiedMs }
+}
+
+/** What the writer of a put claims. */
+export function claimOf({ context, map }: PutObjectRequest): WriterClaim {
   const { session, poolEpoch } = context
   return hasBlocks(map) ? { session, pool: { id: map.pool, epoch: poolEpoch } } : { session }
 }
 
-function contentOf(request: PutObjectRequest): VersionContent {
+/** The version that a put makes. */
+export function contentOf(request: PutObjectRequest): VersionContent {
   const { sizeBytes, etag, owner, attributes, checksum, map, context } = request
   const content: { -readonly [Name in keyof VersionContent]: VersionContent[Name] } = {
     deleteMarker: false,
@@ -79,8 +86,8 @@ function contentOf(request: PutObjectRequest): VersionContent {
   return content
 }
 
-/** A bucket of the same name, made after the blocks were written, is another one. */
-function requireSpace({ bucket }: KeyState, space: Uint8Array): void {
+/** A bucket of the same name, made after the blocks were written, is another one: `NoSuchBucket`. */
+export function requireSpace({ bucket }: Pick<KeyState, 'bucket'>, space: Uint8Array): void {
   if (!sameBytes(bucket.row.space, space)) {
     throw new CairnError('NoSuchBucket', `bucket ${bucket.name} was made anew`)
   }

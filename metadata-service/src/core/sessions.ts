@@ -172,6 +172,16 @@ export class Sessions {
     return row.boundSince ?? attempt.route
   }
 
+  /** What `routeCompare` and `boundSince` would give, if that is known without a read. */
+  knownRoute(
+    session: SessionId,
+    attempt: Attempt,
+  ): { readonly compare: Compare; readonly boundSince: number } | undefined {
+    const known = this.known.get(formatId(session))
+    if (known === undefined || !this.isBound(known.row, attempt)) return undefined
+    return { compare: known.routeCompare, boundSince: known.row.boundSince ?? attempt.route }
+  }
+
   /** After a failed compare: the session has ended. */
   forget(session: SessionId): CairnError {
     this.known.delete(formatId(session))

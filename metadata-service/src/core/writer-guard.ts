@@ -24,6 +24,8 @@ export interface WriterGuard {
    * for what does not free any.
    */
   compares(claim: WriterClaim): Promise<Compare[]>
+  /** The same without waiting; `undefined` if it has to be found out. */
+  comparesNow(claim: WriterClaim): Compare[] | undefined
   /**
    * Why a commit with these compares failed, judged by the rows of its else branch (the writer's compares and
    * their rows, in order): an error to give to the writer, or `undefined` if the writer's claim still stands.
@@ -41,8 +43,20 @@ export function createWriterGuard(
   cluster: ClusterState,
   isShort: () => boolean = () => false,
 ): WriterGuard {
-  async function compares({ session, pool, isFenced = false }: WriterClaim): Promise<Compare[]> {
+  function requireRoom(): void {
     if (isShort()) throw new CairnError('DriveFull', 'the disk of the metadata is full')
+  }
+
+  function comparesNow({ session, pool, isFenced = false }: WriterClaim): Compare[] | undefined {
+    requireRoom()
+    const ofSession = isFenced ? undefined : sessions.knownCompare(session)
+    const ofPool = pool === undefined ? undefined : cluster.knownPoolCompare(pool.id, pool.epoch)
+    if ((!isFenced && ofSession === undefined) || (pool !== undefined && ofPool === undefined)) return undefined
+    return [ofSession, ofPool].filter((compare) => compare !== undefined)
+  }
+
+  async function compares({ session, pool, isFenced = false }: WriterClaim): Promise<Compare[]> {
+    requireRoom()
     const ofSession = isFenced ? [] : [sessions.knownCompare(session) ?? (await sessions.compare(session))]
     if (pool === undefined) return ofSession
     const { id, epoch } = pool
@@ -69,5 +83,5 @@ export function createWriterGuard(
     return undefined
   }
 
-  return { compares, explain }
+  return { compares, comparesNow, explain }
 }

@@ -15,7 +15,12 @@ import { registerBucketHandlers } from './bucket-handlers.js'
 /** Registers all methods of the namespace: those of buckets too. */
 export function registerNamespaceHandlers(router: RpcRouter, namespace: Namespace): void {
   registerBucketHandlers(router, namespace)
-  router.handle(putObject, async (request) => ({ response: await namespace.putObject(request) }))
+  router.handle(
+    putObject,
+    async (request) => ({ response: await namespace.putObject(request) }),
+    undefined,
+    (request, _units, settle) => namespace.putObjectNow(request, settle),
+  )
   router.handle(
     getObject,
     async (request) => ({ response: await namespace.getObject(request) }),
