@@ -1,4 +1,4 @@
-import type { BlockId } from '@cairn/protocol'
+import { type BlockId, CairnError } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import fc from 'fast-check'
@@ -103,9 +103,27 @@ class Model {
     const body = bodies[slot] ?? Buffer.alloc(0)
     if (this.fates[slot] === 'absent') this.fates[slot] = 'either'
     this.busy.add(slot)
-    await this.world.store.put(idOf(slot), ownerOf(`k${slot}`), unitsOf(idOf(slot), body), { signal: never })
+    await this.store(slot, body)
     this.fates[slot] = 'present'
     this.busy.delete(slot)
+  }
+
+  /** Every other block is handed over, if the store takes it. */
+  private async store(slot: number, body: Uint8Array): Promise<void> {
+    const { store } = this.world
+    const [block, owner, units] = [idOf(slot), ownerOf(`k${slot}`), unitsOf(idOf(slot), body)]
+    const unit = units.length === 1 && slot % 2 === 0 ? units[0] : undefined
+    let isTaken = false
+    const handed = new Promise<void>((resolve, reject) => {
+      const settle = (outcome: unknown): void => {
+        if (outcome instanceof CairnError) reject(outcome)
+        else resolve()
+      }
+      isTaken = unit !== undefined && store.putNow?.(block, owner, unit, settle) === true
+    })
+    handed.catch(() => undefined)
+    if (isTaken) await handed
+    else await store.put(block, owner, units, { signal: never })
   }
 
   private async remove(chosen: readonly number[]): Promise<void> {

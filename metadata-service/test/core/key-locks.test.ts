@@ -32,6 +32,23 @@ describe('KeyLocks', () => {
     await held
   })
 
+  it('lets who asks in only while nobody else is, and others wait for him', async () => {
+    const locks = new KeyLocks()
+    const leave = locks.tryEnter(row('k'))
+    expect(leave).to.be.a('function')
+    expect(locks.tryEnter(row('k'))).to.equal(undefined)
+    let hasRun = false
+    const waiting = locks.run(row('k'), async () => {
+      hasRun = true
+    })
+    await Promise.resolve()
+    expect(hasRun).to.equal(false)
+    leave?.()
+    await waiting
+    expect(hasRun).to.equal(true)
+    expect(locks.tryEnter(row('k'))).to.be.a('function')
+  })
+
   it('refuses more waiters of one row than its limit', async () => {
     const locks = new KeyLocks()
     const tasks = Array.from({ length: KEY_WAITERS_MAX }, () => locks.run(row('k'), async () => 1))

@@ -92,8 +92,9 @@ class Run {
   async put(name: string, bucket: ModelBucket): Promise<void> {
     const key = this.pick(KEYS)
     const sizeBytes = this.chance(0.2) ? 0 : 5
-    const request = this.world.putRequest(name, bucket.space as SpaceId, key, { sizeBytes })
-    const put = () => this.world.namespace.putObject(request)
+    const attempt = { route: 1, sinceMicros: 0 }
+    const request = this.world.putRequest(name, bucket.space as SpaceId, key, { sizeBytes, attempt })
+    const put = () => this.world.putSoon(request)
     const { versionId = 'null' } = await this.call(put)
     this.log.push(`put ${name} ${key} ${versionId}`)
     const { op } = request.context

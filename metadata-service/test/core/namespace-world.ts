@@ -2,11 +2,13 @@
 import {
   type BlockId,
   type BlockMap,
+  CairnError,
   type CopyObjectRequest,
   type DeleteItem,
   type DeleteOutcome,
   type OpId,
   type PutObjectRequest,
+  type PutObjectResponse,
   type Random,
   type SessionId,
   type SpaceId,
@@ -127,6 +129,33 @@ export class NamespaceWorld {
       owner: OWNER,
       attributes: {},
       ...changes,
+    }
+  }
+
+  /** As a writer in the same process puts: in the turn if that can be, else in the ordinary way. */
+  async putSoon(request: PutObjectRequest): Promise<PutObjectResponse> {
+    const outcome = await (this.putNow(request) ?? this.namespace.putObject(request))
+    if (outcome instanceof CairnError) throw outcome
+    return outcome
+  }
+
+  /** The outcome of a put that is planned in this turn; `undefined` if it was not taken. */
+  putNow(request: PutObjectRequest): Promise<PutObjectResponse | CairnError> | undefined {
+    let isTaken = false
+    const outcome = new Promise<PutObjectResponse | CairnError>((resolve) => {
+      isTaken = this.takes(request, resolve)
+    })
+    return isTaken ? outcome : undefined
+  }
+
+  private takes(
+    request: PutObjectRequest,
+    settle: (outcome: PutObjectResponse | CairnError) => void,
+  ): boolean {
+    try {
+      return this.namespace.putObjectNow(request, settle)
+    } catch {
+      return false
     }
   }
 

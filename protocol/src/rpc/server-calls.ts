@@ -99,7 +99,7 @@ export class ServerCalls implements CallSide, DirectEnd {
   ): boolean {
     const entry = this.refusal() === undefined ? this.options.table.find(number) : undefined
     const taker = entry?.taker
-    if (entry === undefined || taker === undefined) return false
+    if (entry === undefined || taker === undefined || !mayCall(this.peer, entry.method)) return false
     this.runningCount++
     const ended = (outcome: unknown): void => {
       this.runningCount--
