@@ -22,7 +22,13 @@ import { HEDGE_TOKENS_MAX } from './limits.js'
 import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
 import { createObjectMethods } from './objects.js'
-import { type BlockDamage, type ClientCounters, type ClientParts, createCounters, LateWrites } from './parts.js'
+import {
+  type BlockDamage,
+  type ClientCounters,
+  type ClientParts,
+  createCounters,
+  LateWrites,
+} from './parts.js'
 import { ReadReports } from './read-reports.js'
 import { SessionKeeper } from './session.js'
 import type { UploadFacts } from './store-part.js'

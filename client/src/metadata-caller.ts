@@ -263,7 +263,8 @@ export class MetadataCaller {
     const peer = this.peerOf(address)
     const control = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
     const handed = signal === undefined ? handOver(peer, method, request, deadlineMs) : undefined
-    const response = handed === undefined ? (await peer.call(method, request, control)).response : await handed
+    const response =
+      handed === undefined ? (await peer.call(method, request, control)).response : await handed
     this.failuresInRow = 0
     if (isClusterMap(method, response)) this.directory.learn(response.services)
     return response

@@ -2,7 +2,15 @@
  * Puts of blocks of one unit that their writer, in this process, hands over as they are. He gives the same block to
  * each drive in the same turn: what a record of it holds on any drive is prepared by the first.
  */
-import { type BlockId, BlockOwner, CairnError, crc32c, hashBlock, UNIT_BYTES, type Unit } from '@cairn/protocol'
+import {
+  type BlockId,
+  BlockOwner,
+  CairnError,
+  crc32c,
+  hashBlock,
+  UNIT_BYTES,
+  type Unit,
+} from '@cairn/protocol'
 import type { IndexedBlock, StoredBlock } from '../ports.js'
 import { keyOf } from './block-table.js'
 import type { BlockItem, Placement } from './group-commit.js'

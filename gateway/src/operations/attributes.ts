@@ -100,6 +100,9 @@ function readStorageClass(headers: RequestHeaders): string | undefined {
 /** Headers that would change what is stored, of features that are not built: named in the refusal. */
 const UNBUILT = /^x-amz-((copy-source-)?server-side-encryption.*|object-lock-.*|write-offset-bytes)$/
 
+/** Headers of every signed request. */
+const OF_SIGNATURES: ReadonlySet<string> = new Set(['x-amz-date', 'x-amz-content-sha256'])
+
 /** Canned ACLs that ask for nothing beyond what a bucket with enforced ownership gives. */
 export const NEUTRAL_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
 
@@ -107,8 +110,7 @@ export const NEUTRAL_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-own
 export function refuseUnbuilt(headers: RequestHeaders): void {
   for (const header in headers) {
     const value = headers[header]
-    if (value === undefined || !header.startsWith('x-amz-')) continue
-    if (header === 'x-amz-date' || header === 'x-amz-content-sha256') continue
+    if (value === undefined || !header.startsWith('x-amz-') || OF_SIGNATURES.has(header)) continue
     if (UNBUILT.test(header)) {
       throw new S3Error(
         'NotImplemented',

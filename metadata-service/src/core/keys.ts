@@ -19,10 +19,10 @@
 import {
   type BucketConfigurationKind,
   type OpId,
-  sameBytes,
   type SessionId,
   SPACE_ID_BYTES,
   type SpaceId,
+  sameBytes,
 } from '@cairn/protocol'
 import type { StoreKey, StoreRange } from '../ports.js'
 import { orderedBytes, VERSION_ID_BYTES } from './keys-version-id.js'

@@ -4,7 +4,7 @@
  * `putObject`, which does all else: what has been tried before, what is refused, and what has to be waited for.
  */
 import {
-  CairnError,
+  type CairnError,
   type PutObjectRequest,
   type PutObjectResponse,
   sameBytes,

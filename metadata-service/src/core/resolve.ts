@@ -101,11 +101,7 @@ export class Resolver {
   }
 
   /** What `read` would resolve with, if the store has it at hand and the space is known; `undefined` if not. */
-  readNow(
-    name: string,
-    reads: (space: SpaceId) => readonly Read[],
-    hint?: SpaceId,
-  ): BucketRead | undefined {
+  readNow(name: string, reads: (space: SpaceId) => readonly Read[], hint?: SpaceId): BucketRead | undefined {
     const guess = hint ?? this.spaces.get(name)
     if (guess === undefined) return undefined
     const found = this.store.readNow?.([{ kind: 'get', key: bucketKey(name) }, ...reads(guess)])

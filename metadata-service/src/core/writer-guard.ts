@@ -51,7 +51,8 @@ export function createWriterGuard(
     requireRoom()
     const ofSession = isFenced ? undefined : sessions.knownCompare(session)
     const ofPool = pool === undefined ? undefined : cluster.knownPoolCompare(pool.id, pool.epoch)
-    if ((!isFenced && ofSession === undefined) || (pool !== undefined && ofPool === undefined)) return undefined
+    if ((!isFenced && ofSession === undefined) || (pool !== undefined && ofPool === undefined))
+      return undefined
     return [ofSession, ofPool].filter((compare) => compare !== undefined)
   }
 

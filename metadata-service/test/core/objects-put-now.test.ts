@@ -29,7 +29,10 @@ describe('putObjectNow', () => {
 
   it('stores what putObject stores, and answers the same', async () => {
     const attributes = { contentType: 'text/plain', userMetadata: { a: 'b' } }
-    const given = { attributes, checksum: { algorithm: 'CRC32C', type: 'FULL_OBJECT', value: 'AAAAAA==' } } as const
+    const given = {
+      attributes,
+      checksum: { algorithm: 'CRC32C', type: 'FULL_OBJECT', value: 'AAAAAA==' },
+    } as const
     const now = world.putNow(request('now', given))
     expect(now).to.not.equal(undefined)
     const answer = await world.run(Promise.resolve(now))
@@ -64,7 +67,9 @@ describe('putObjectNow', () => {
     const preconditions = { ifMatch: ['other'], ifNoneMatch: [] }
     const refused = request('first', { preconditions })
     expect(world.putNow(refused)).to.equal(undefined)
-    expect((await rejection(world.run(world.namespace.putObject(refused)))).code).to.equal('PreconditionFailed')
+    expect((await rejection(world.run(world.namespace.putObject(refused)))).code).to.equal(
+      'PreconditionFailed',
+    )
     expect(world.putNow({ ...refused, preconditions: { ifMatch: [], ifNoneMatch: [] } })).to.equal(undefined)
   })
 

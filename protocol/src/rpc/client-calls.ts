@@ -11,15 +11,7 @@ import { decodeError } from './error-message.js'
 import { FRAME, type FrameHead, HAS_BODY, MESSAGE_CONTENT_BYTES_MAX } from './frame.js'
 import { HandedCall } from './handed-call.js'
 import { dropSource } from './outgoing-body.js'
-import type {
-  AnswerAtHand,
-  CallOptions,
-  Handover,
-  PeerIdentity,
-  RpcMethod,
-  RpcReply,
-  Unit,
-} from './types.js'
+import type { AnswerAtHand, CallOptions, Handover, PeerIdentity, RpcMethod, RpcReply, Unit } from './types.js'
 
 const STREAM_MAX = 0xffff_ffff
 

@@ -85,7 +85,9 @@ describe('RpcPeer.handOver', () => {
     await open('local:handover')
     handOver()
     handOver()
-    taken[0]?.settle(new CairnError('DriveFull', 'no room', { cause: new Error('secret'), details: { a: 'b' } }))
+    taken[0]?.settle(
+      new CairnError('DriveFull', 'no room', { cause: new Error('secret'), details: { a: 'b' } }),
+    )
     taken[1]?.settle(new CairnError('Internal', 'secret'))
     const [full, internal] = outcomes as CairnError[]
     expect(full).to.include({ code: 'DriveFull', message: 'no room' })
