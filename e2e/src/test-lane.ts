@@ -3,13 +3,17 @@
  * and ends in one line `N passed, N failed, N skipped`. Zero passed tests is a failure. Suites whose tool is missing
  * skip visibly. Arguments narrow the run to files whose path contains one of them. Files run side by side, each in a
  * process that runs others before and after it: none may rely on a fixed port, folder or order.
+ *
+ * The S3 suites run again with roles apart, and on a cluster with etcd: a sample of them here, all in `test:full`.
  */
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Mocha from 'mocha'
+import { hasEtcd } from './harness/etcd.js'
 import { ensureTools } from './harness/tools.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -19,6 +23,24 @@ const JOBS_MAX = 2
 
 /** In the order of the layers: what others stand on comes first. */
 const PACKAGES = ['protocol', 'client', 'metadata-service', 'chunk-server', 'gateway', 'cli', 'bench', 'e2e']
+
+const S3_SUITES = join('e2e', 'dist', 'test', 's3')
+
+/** Suites that run with the roles apart too: much on the wire, little time. */
+const SAMPLE: readonly string[] = ['presigned', 'multipart', 'objects', 'listing'].map((name) =>
+  join(S3_SUITES, `${name}.test.js`),
+)
+
+interface Counts {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+/** More than the last line has. */
+const LAST_BYTES = 200
+
+const LAST_LINE = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m
 
 async function findSuites(filters: readonly string[]): Promise<string[]> {
   const suites: string[] = []
@@ -43,20 +65,56 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+/** Runs S3 suites in a process of its own, since each file is loaded once; what the last line says. */
+async function runApart(roles: 'apart' | 'cluster'): Promise<Counts> {
+  const suites = process.env.CAIRN_TEST_SEEDS === undefined ? SAMPLE : [S3_SUITES]
+  say(`\n  roles: ${roles}`)
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...suites], {
+    env: { ...process.env, CAIRN_E2E_ROLES: roles },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let end = ''
+  child.stdout.on('data', (text: Buffer) => {
+    process.stdout.write(text)
+    end = (end + text.toString()).slice(-LAST_BYTES)
+  })
+  await new Promise((resolve) => child.on('close', resolve))
+  const [, passed, failed, skipped] = LAST_LINE.exec(end) ?? []
+  // Without a last line it did not come to its end.
+  if (passed === undefined) return { passed: 0, failed: 1, skipped: 0 }
+  return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) }
+}
+
+async function runHere(filters: readonly string[]): Promise<Counts> {
+  const suites = await findSuites(filters)
+  const jobs = Math.min(JOBS_MAX, availableParallelism(), suites.length)
+  // Suites with the roles apart share a cluster, which one process starts and stops.
+  const parallel = jobs > 1 && process.env.CAIRN_E2E_ROLES === undefined
+  const mocha = new Mocha({
+    timeout: TEST_TIMEOUT_MS,
+    reporter: 'spec',
+    color: process.stdout.isTTY,
+    parallel,
+    jobs,
+  })
+  for (const file of suites) mocha.addFile(file)
+  if (!parallel) await mocha.loadFilesAsync()
+  const { passes, failures, pending } = await runMocha(mocha)
+  return { passed: passes, failed: failures, skipped: pending }
+}
+
 const missing = await ensureTools(say)
 for (const tool of missing) say(`missing: ${tool} (its suites are skipped)`)
-const suites = await findSuites(process.argv.slice(2))
-const jobs = Math.min(JOBS_MAX, availableParallelism(), suites.length)
-const parallel = jobs > 1
-const mocha = new Mocha({
-  timeout: TEST_TIMEOUT_MS,
-  reporter: 'spec',
-  color: process.stdout.isTTY,
-  parallel,
-  jobs,
-})
-for (const file of suites) mocha.addFile(file)
-if (!parallel) await mocha.loadFilesAsync()
-const stats = await runMocha(mocha)
-say(`${stats.passes} passed, ${stats.failures} failed, ${stats.pending} skipped`)
-process.exit(stats.failures > 0 || stats.passes === 0 ? 1 : 0)
+const filters = process.argv.slice(2)
+const counts = [await runHere(filters)]
+if (filters.length === 0) {
+  counts.push(await runApart('apart'))
+  if (await hasEtcd()) counts.push(await runApart('cluster'))
+  else say('  roles: cluster (skipped: there is no etcd)')
+}
+const sum = (read: (count: Counts) => number): number =>
+  counts.reduce((total, count) => total + read(count), 0)
+const failed = sum((count) => count.failed)
+const passed = sum((count) => count.passed)
+say(`${passed} passed, ${failed} failed, ${sum((count) => count.skipped)} skipped`)
+process.exit(failed > 0 || passed === 0 ? 1 : 0)

@@ -1,6 +1,8 @@
 /** All roles as processes of their own, over TCP on this machine. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import type { EtcdCluster } from './etcd.js'
+import { freeLowPort } from './free-port.js'
 import { type Server, startServer } from './server.js'
 
 export interface ClusterOptions {
@@ -8,6 +10,10 @@ export interface ClusterOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly chunkServers: number
   readonly gateways: number
+  /** With it the metadata lies in etcd, below a prefix of its own, and everybody finds the others through it. */
+  readonly etcd?: EtcdCluster
+  /** How many metadata services share it; one unless given. */
+  readonly metadataServices?: number
 }
 
 /** A metadata or chunk process. */
@@ -19,7 +25,9 @@ export interface ServiceProcess extends Server {
 
 export interface Cluster {
   readonly clusterSecret: string
+  /** The first of `metadataServices`. */
   readonly metadata: ServiceProcess
+  readonly metadataServices: readonly ServiceProcess[]
   readonly chunkServers: readonly ServiceProcess[]
   readonly gateways: readonly Server[]
   /** Starts one more chunk server with one drive. */
@@ -28,6 +36,16 @@ export interface Cluster {
 }
 
 const READY = /^Health: .*$/m
+
+/** Starts all at once; if one fails the others are ended. */
+async function startAll<S extends Server>(starts: readonly Promise<S>[]): Promise<readonly S[]> {
+  const settled = await Promise.allSettled(starts)
+  const failed = settled.find((one) => one.status === 'rejected')
+  const started = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  if (failed === undefined) return started
+  await Promise.all(started.map((server) => server.kill()))
+  throw failed.reason
+}
 
 async function startService(
   role: string,
@@ -46,42 +64,76 @@ async function startService(
   return { ...server, httpEndpoint, rpcAddress }
 }
 
-/** Starts one metadata service, chunk servers with one drive each, and gateways that share the root account. */
-export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const secret = { CAIRN_CLUSTER_SECRET: randomBytes(32).toString('hex') }
-  const metadata = await startService('metadata', 'metadata', options, secret)
-  const shared = { ...secret, CAIRN_METADATA: metadata.rpcAddress }
-  const chunkServers: ServiceProcess[] = []
-  const addChunkServer = async (): Promise<ServiceProcess> => {
-    const name = `chunk-${chunkServers.length + 1}`
-    const server = await startService('chunk', name, options, { ...shared, CAIRN_DRIVES: '1' })
-    chunkServers.push(server)
-    return server
+/** What everybody is told, and how the services are found. */
+interface Meeting {
+  readonly metadata: readonly ServiceProcess[]
+  readonly shared: Readonly<Record<string, string>>
+}
+
+async function startMetadata(options: ClusterOptions, secret: Record<string, string>): Promise<Meeting> {
+  if (options.etcd === undefined) {
+    const metadata = await startService('metadata', 'metadata', options, secret)
+    return { metadata: [metadata], shared: { ...secret, CAIRN_METADATA: metadata.rpcAddress } }
   }
-  for (let index = 1; index <= options.chunkServers; index++) await addChunkServer()
+  const prefix = `/e2e/${randomBytes(6).toString('hex')}/`
+  const shared = { ...secret, CAIRN_ETCD: options.etcd.endpoints.join(','), CAIRN_ETCD_PREFIX: prefix }
+  const metadata = await startAll(
+    Array.from({ length: options.metadataServices ?? 1 }, async (_, at) => {
+      // Services on one etcd are told apart by their ports.
+      const env = { ...shared, CAIRN_RPC_PORT: String(await freeLowPort()) }
+      return startService('metadata', `metadata-${at + 1}`, options, env)
+    }),
+  )
+  return { metadata, shared }
+}
+
+function startGateways(
+  options: ClusterOptions,
+  shared: Readonly<Record<string, string>>,
+): Promise<readonly Server[]> {
   const root = {
     CAIRN_ROOT_ACCESS_KEY: 'cluster-root',
     CAIRN_ROOT_SECRET_KEY: randomBytes(20).toString('hex'),
   }
-  const gateways: Server[] = []
-  for (let index = 1; index <= options.gateways; index++) {
-    const env = { ...options.env, ...shared, ...root }
-    gateways.push(
-      await startServer({
-        dataDir: join(options.folder, `gateway-${index}`),
+  return startAll(
+    Array.from({ length: options.gateways }, (_, at) =>
+      startServer({
+        dataDir: join(options.folder, `gateway-${at + 1}`),
         args: ['--role', 'gateway'],
-        env,
+        env: { ...options.env, ...shared, ...root },
       }),
-    )
+    ),
+  )
+}
+
+/** Starts metadata services, chunk servers with one drive each, and gateways that share the root account. */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const secret = { CAIRN_CLUSTER_SECRET: randomBytes(32).toString('hex') }
+  const { metadata, shared } = await startMetadata(options, secret)
+  const [first] = metadata
+  if (first === undefined) throw new Error('a cluster needs a metadata service')
+  const chunkServers: ServiceProcess[] = []
+  const startChunkServer = (at: number): Promise<ServiceProcess> =>
+    startService('chunk', `chunk-${at}`, options, { ...shared, CAIRN_DRIVES: '1' })
+  const addChunkServer = async (): Promise<ServiceProcess> => {
+    const server = await startChunkServer(chunkServers.length + 1)
+    chunkServers.push(server)
+    return server
   }
+  const ats = Array.from({ length: options.chunkServers }, (_, at) => at + 1)
+  chunkServers.push(...(await startAll(ats.map(startChunkServer))))
+  const gateways = await startGateways(options, shared)
   return {
     clusterSecret: secret.CAIRN_CLUSTER_SECRET,
-    metadata,
+    metadata: first,
+    metadataServices: metadata,
     chunkServers,
     gateways,
     addChunkServer,
     async stop() {
-      for (const server of [...gateways, ...chunkServers, metadata]) await server.stop()
+      for (const servers of [gateways, chunkServers, metadata]) {
+        await Promise.all(servers.map((server) => server.stop()))
+      }
     },
   }
 }

@@ -22,9 +22,10 @@ let nextLowPort = LOW_PORT_MIN + Math.floor(Math.random() * (LOW_PORT_MAX - LOW_
 export async function freeLowPort(): Promise<number> {
   for (;;) {
     nextLowPort = nextLowPort >= LOW_PORT_MAX ? LOW_PORT_MIN : nextLowPort + 1
+    const port = nextLowPort
     const server = createServer()
     try {
-      server.listen(nextLowPort, '127.0.0.1')
+      server.listen(port, '127.0.0.1')
       await once(server, 'listening')
     } catch {
       // Somebody has it.
@@ -32,6 +33,6 @@ export async function freeLowPort(): Promise<number> {
     }
     server.close()
     await once(server, 'close')
-    return nextLowPort
+    return port
   }
 }
