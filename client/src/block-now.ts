@@ -16,7 +16,7 @@ import type { BlockRead } from './replica-read.js'
 export function readBlockNow(parts: ReadParts, read: BlockRead): Uint8Array | undefined {
   const { clock, view } = parts
   const targets = view.findGroup(read.pool, groupOf(read.block))?.targets ?? []
-  const target = chooseReplica(targets, { affine: read.blockBytes >= AFFINE_BLOCK_BYTES_MIN })
+  const target = chooseReplica(targets, { affine: read.blockBytes >= AFFINE_BLOCK_BYTES_MIN, clock })
   if (target === undefined) return undefined
   const startedMs = clock.monotonicMs()
   const bytes = askNow(target, read)

@@ -151,7 +151,7 @@ export class BlockReader {
 
   /** The one that delivered goes on; a hedge beside it is left. What failed in passing may be asked again. */
   private win(winner: ReplicaRead): void {
-    for (const attempt of this.attempts) if (attempt !== winner) attempt.leave()
+    for (const attempt of this.attempts) if (attempt !== winner) attempt.overtake()
     this.attempts = [winner]
     winner.take()
     if (this.position < this.lastUnit) winner.pull()
@@ -257,7 +257,7 @@ export class BlockReader {
   private best(targets: readonly (Target | undefined)[]): Target | undefined {
     const affine = this.read.blockBytes >= AFFINE_BLOCK_BYTES_MIN
     const open = targets.filter((target): target is Target => this.mayAsk(target))
-    return chooseReplica(open, { affine })
+    return chooseReplica(open, { affine, clock: this.parts.clock })
   }
 
   private mayAsk(target: Target | undefined): boolean {

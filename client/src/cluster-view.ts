@@ -31,6 +31,10 @@ export class MemberPeer {
   inFlight = 0
   /** Block reads asked of it so far, good or bad. */
   readsBegun = 0
+  /** Reads since its last answer that another replica has served in its place. */
+  overtaken = 0
+  /** When that last happened, by the monotonic clock. */
+  overtakenAtMs = 0
 
   constructor(address: string, rpc: RpcPeer) {
     this.address = address

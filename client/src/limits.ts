@@ -60,6 +60,13 @@ export const HEDGE_MS_UNKNOWN: number = 100
 export const HEDGE_SHARE_MAX: number = 0.1
 export const HEDGE_TOKENS_MAX: number = 20
 
+/**
+ * A peer that said nothing to so many reads in a row, each of which another replica then served, is asked last for so
+ * long: one that is paused would otherwise hold up a share of all reads, and use up the hedges, until it is suspect.
+ */
+export const OVERTAKEN_MAX: number = 3
+export const ASIDE_MS: number = 2_000
+
 /** Blocks whose check words are remembered: 512 bytes each for 8 MiB, so 2 MiB for 32 GiB. */
 export const KNOWN_BLOCKS_MAX: number = 4096
 

@@ -1,6 +1,7 @@
 /** Which replica to read from next. Pure but for the peers' own counters. */
+import type { Clock } from '@cairn/protocol'
 import type { Target } from './cluster-view.js'
-import { HEDGE_MS_MIN, HEDGE_MS_UNKNOWN } from './limits.js'
+import { ASIDE_MS, HEDGE_MS_MIN, HEDGE_MS_UNKNOWN, OVERTAKEN_MAX } from './limits.js'
 
 /** Latency assumed of a peer that was never read from: between a good one and a bad one. */
 const UNKNOWN_LATENCY_MS = 5
@@ -16,6 +17,9 @@ const STATE_PENALTY: Record<Target['state'], number> = {
   out: 1e9,
 }
 
+/** Of a peer that says nothing: see `OVERTAKEN_MAX`. Less than of one that is suspect. */
+const ASIDE_PENALTY = 1e5
+
 /** Costs within this factor of the best count as equal: latencies of equal drives differ by chance. */
 const NEAR_FACTOR = 2
 
@@ -30,28 +34,29 @@ const AFFINE_FACTOR = 4
  */
 export function chooseReplica(
   targets: readonly (Target | undefined)[],
-  { affine }: { readonly affine: boolean } = { affine: false },
+  { affine, clock }: { readonly affine: boolean; readonly clock: Clock },
 ): Target | undefined {
-  const bound = leastCost(targets) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
+  const bound = leastCost(targets, clock) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
   let best: Target | undefined
   for (const target of targets) {
-    if (target === undefined || costOf(target) > bound) continue
+    if (target === undefined || costOf(target, clock) > bound) continue
     if (affine) return target
     if (best === undefined || target.peer.readsBegun < best.peer.readsBegun) best = target
   }
   return best
 }
 
-function leastCost(targets: readonly (Target | undefined)[]): number {
+function leastCost(targets: readonly (Target | undefined)[], clock: Clock): number {
   let least = Number.POSITIVE_INFINITY
-  for (const target of targets) if (target !== undefined) least = Math.min(least, costOf(target))
+  for (const target of targets) if (target !== undefined) least = Math.min(least, costOf(target, clock))
   return least
 }
 
-function costOf({ peer, state }: Target): number {
+function costOf({ peer, state }: Target, clock: Clock): number {
   const latencyMs = peer.reads.quantile(0.5) ?? UNKNOWN_LATENCY_MS
   const load = (latencyMs + 0.1) * (peer.inFlight + 1) * (peer.local ? LOCAL_FACTOR : 1)
-  return load + STATE_PENALTY[state]
+  const isAside = peer.overtaken >= OVERTAKEN_MAX && clock.monotonicMs() - peer.overtakenAtMs < ASIDE_MS
+  return load + STATE_PENALTY[state] + (isAside ? ASIDE_PENALTY : 0)
 }
 
 /** How long to wait for this target before another one is asked as well. */

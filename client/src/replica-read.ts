@@ -32,6 +32,7 @@ export class ReplicaRead {
   private body: UnitStream | undefined
   private iterator: AsyncIterator<Unit> | undefined
   private left = false
+  private heard = false
   private counted = true
   private readonly bell: Bell
   private readonly nowMs: () => number
@@ -80,6 +81,16 @@ export class ReplicaRead {
     this.cancelBody()
   }
 
+  /** Another replica has served the read. */
+  overtake(): void {
+    const { peer } = this.target
+    if (!this.heard) {
+      peer.overtaken++
+      peer.overtakenAtMs = this.nowMs()
+    }
+    this.leave()
+  }
+
   /** All that was wanted has been taken: only the end of the body may still come. */
   end(): void {
     this.finish()
@@ -93,6 +104,8 @@ export class ReplicaRead {
     const deadlineMs = BLOCK_DEADLINE_MS
     const options = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
     const reply = await this.target.peer.rpc.call(getBlock, request, options)
+    this.heard = true
+    this.target.peer.overtaken = 0
     this.body = reply.body
     this.iterator = reply.body[Symbol.asyncIterator]()
     const { blockBytes, hash } = reply.response
@@ -127,6 +140,7 @@ export class ReplicaRead {
   }
 
   private fail(error: unknown): void {
+    this.heard = true
     this.uncount()
     if (this.left) return
     this.failed = true

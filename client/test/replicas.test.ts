@@ -1,7 +1,7 @@
 import { BLOCK_BYTES_MAX, BLOCK_DEADLINE_MS, UNIT_BYTES, unitCheck } from '@cairn/protocol'
 import { expect } from 'chai'
 import { toBytes } from '../src/index.js'
-import { WINDOW_UNITS } from '../src/limits.js'
+import { ASIDE_MS, OVERTAKEN_MAX, WINDOW_UNITS } from '../src/limits.js'
 import type { FakeChunkServer } from './world/fake-chunk-server.js'
 import { codeOf, createWorld, patternBytes, type World } from './world/world.js'
 
@@ -135,6 +135,26 @@ for (const [name, bytes] of [
       for (let round = 0; round < 6; round++) expect((await read(world)).equals(bytes)).to.equal(true)
       expect(world.clock.monotonicMs() - startMs).to.be.below(20_000)
       expect(world.client.counters().hedgedReads).to.be.above(0)
+    })
+
+    it('are not asked of one that says nothing, but now and then, until it answers again', async () => {
+      await put()
+      const readTimes = async (times: number): Promise<void> => {
+        for (let round = 0; round < times; round++) expect((await read(world)).equals(bytes)).to.equal(true)
+      }
+      await readTimes(60)
+      const [silent] = [...world.servers].sort((a, b) => b.gets - a.gets)
+      if (silent === undefined) throw new Error('no server')
+      silent.hangs = true
+      const startMs = world.clock.monotonicMs()
+      await readTimes(100)
+      expect(world.client.counters().hedgedReads).to.be.within(1, 2 * OVERTAKEN_MAX)
+      expect(world.clock.monotonicMs() - startMs).to.be.below(ASIDE_MS)
+      silent.hangs = false
+      await world.run(new Promise<void>((resolve) => world.clock.setTimer(ASIDE_MS, resolve)))
+      const asked = silent.gets
+      await readTimes(20)
+      expect(silent.gets).to.be.above(asked)
     })
   })
 }
