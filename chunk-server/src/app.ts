@@ -7,6 +7,8 @@ import {
   type Random,
   type RpcListener,
   ServiceDirectory,
+  TokenCheck,
+  TokenMint,
 } from '@cairn/protocol'
 import { segmentDrive } from './adapters/segment-drive.js'
 import { BlockCopier } from './core/block-copier.js'
@@ -136,6 +138,8 @@ class OpenChunkServer implements ChunkServer {
   private readonly driveSet: DriveSet
   private readonly metadata: MetadataPeers
   private readonly copier: BlockCopier
+  private readonly tokens: TokenCheck
+  private readonly mint: TokenMint
   private listener: RpcListener | undefined
   private registration: Registration | undefined
   private upkeep: Upkeep | undefined
@@ -145,14 +149,20 @@ class OpenChunkServer implements ChunkServer {
     this.options = options
     this.driveSet = drives
     this.metadata = metadata
-    this.copier = new BlockCopier(options)
+    this.tokens = new TokenCheck(options.clock)
+    this.mint = new TokenMint(options.clock)
+    this.copier = new BlockCopier({ ...options, mint: this.mint })
     for (const status of drives.status()) this.tell({ kind: 'drive', status })
   }
 
   async start(): Promise<string> {
     const { options } = this
     const router = createRouter()
-    registerChunkHandlers(router, this.driveSet, { copier: this.copier, clock: options.clock })
+    registerChunkHandlers(router, this.driveSet, {
+      copier: this.copier,
+      clock: options.clock,
+      tokens: this.tokens,
+    })
     this.listener = await options.network.listen(options.address, router, options.identity)
     this.registration = this.register(options.advertise ?? this.listener.address)
     this.driveSet.watch()
@@ -203,6 +213,10 @@ class OpenChunkServer implements ChunkServer {
       runStart: new RunStart(clock.wallMicros()),
       registrations: () => this.driveSet.registrations(),
       reports: () => this.driveSet.reports(),
+      onTokens: (keys) => {
+        this.tokens.learn(keys)
+        this.mint.learn(keys)
+      },
       onChange: ({ registered, error }) =>
         this.tell({ kind: registered ? 'registered' : 'unregistered', error }),
     })

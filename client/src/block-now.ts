@@ -19,7 +19,9 @@ export function readBlockNow(parts: ReadParts, read: BlockRead): Uint8Array | un
   const target = chooseReplica(targets, { affine: read.blockBytes >= AFFINE_BLOCK_BYTES_MIN, clock })
   if (target === undefined) return undefined
   const startedMs = clock.monotonicMs()
-  const bytes = askNow(target, read)
+  const token = view.tokens.tokenOf(groupOf(read.block))
+  if (token instanceof Promise) return undefined
+  const bytes = askNow(target, read, token)
   if (bytes === undefined) return undefined
   // Only now: a replica that gave wrong bytes must be the one that the ordinary way asks next, and judges.
   noteRead(parts, target, clock.monotonicMs() - startedMs)
@@ -28,11 +30,16 @@ export function readBlockNow(parts: ReadParts, read: BlockRead): Uint8Array | un
 }
 
 /** The unit, if all that is known of it holds. */
-function askNow({ drive, peer }: Target, read: BlockRead): Uint8Array | undefined {
+function askNow(
+  { drive, peer }: Target,
+  read: BlockRead,
+  token: Uint8Array | undefined,
+): Uint8Array | undefined {
   const { block, blockBytes, hash, from, to } = read
   const index = Math.floor(from / UNIT_BYTES)
   const offset = index * UNIT_BYTES
-  const answer = peer.rpc.callNow?.(getBlock, { drive, block, offset, length: to - offset })
+  const place = { drive, block, offset, length: to - offset }
+  const answer = peer.rpc.callNow?.(getBlock, token === undefined ? place : { ...place, token })
   const unit = answer?.units[0]
   if (answer === undefined || unit === undefined || answer.units.length > 1) return undefined
   const { response } = answer

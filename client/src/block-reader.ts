@@ -236,11 +236,11 @@ export class BlockReader {
   }
 
   private ask(target: Target): void {
-    const { hedges, clock } = this.parts
+    const { hedges, clock, view } = this.parts
     hedges.tokens = Math.min(HEDGE_TOKENS_MAX, hedges.tokens + HEDGE_SHARE_MAX)
     const attempt = new ReplicaRead(target, this.bell, () => clock.monotonicMs())
     this.attempts.push(attempt)
-    attempt.open(this.read, this.position, this.options.signal)
+    attempt.open(this.read, this.position, { tokens: view.tokens, signal: this.options.signal })
   }
 
   /** Members first; drives that join the group only when no member is left. */

@@ -15,6 +15,7 @@ import {
   type Pool,
   type RpcPeer,
 } from '@cairn/protocol'
+import { BlockTokens } from './block-tokens.js'
 import { LatencyWindow } from './latency.js'
 import { MAP_REFRESH_MS } from './limits.js'
 import type { MetadataCaller } from './metadata-caller.js'
@@ -91,6 +92,8 @@ export interface ClusterViewOptions {
 /** Refreshed on demand and every MAP_REFRESH_MS. Used only after the first `refresh`. */
 export class ClusterView {
   private readonly options: ClusterViewOptions
+  /** By which blocks are read. */
+  readonly tokens: BlockTokens
   private readonly peers = new Map<string, MemberPeer>()
   private readonly groups = new Map<number, GroupView>()
   private targets = new Map<DriveId, Target>()
@@ -103,6 +106,8 @@ export class ClusterView {
 
   constructor(options: ClusterViewOptions) {
     this.options = options
+    const { metadata, clock, identity } = options
+    this.tokens = new BlockTokens({ metadata, clock, role: identity.role })
   }
 
   /** Epoch of the map at hand; 0 before the first one. */
@@ -198,6 +203,7 @@ export class ClusterView {
       const known = this.map?.epoch
       const request = known === undefined ? {} : { knownEpoch: known }
       const answer = await this.options.metadata.read(getClusterMap, request)
+      this.tokens.learn(answer.tokens)
       if (answer.map !== undefined && !this.closed) this.adopt(answer.map)
     } finally {
       this.schedule()

@@ -3,11 +3,13 @@ import {
   type BlockId,
   CairnError,
   getBlock,
+  groupOf,
   sameBytes,
   UNIT_BYTES,
   type Unit,
   type UnitStream,
 } from '@cairn/protocol'
+import type { BlockTokens } from './block-tokens.js'
 import type { Target } from './cluster-view.js'
 import type { Bell } from './waiting.js'
 
@@ -19,6 +21,12 @@ export interface BlockRead {
   readonly hash: Uint8Array
   readonly from: number
   readonly to: number
+}
+
+/** By which tokens a replica is read, and until when. */
+export interface ReplicaReadOptions {
+  readonly tokens: Pick<BlockTokens, 'tokenOf'>
+  readonly signal: AbortSignal | undefined
 }
 
 /**
@@ -50,8 +58,8 @@ export class ReplicaRead {
     return this.unit !== undefined || this.failed
   }
 
-  open(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): void {
-    this.run(read, firstUnit, signal).catch((error: unknown) => this.fail(error))
+  open(read: BlockRead, firstUnit: number, options: ReplicaReadOptions): void {
+    this.run(read, firstUnit, options).catch((error: unknown) => this.fail(error))
   }
 
   /** Takes the unit that has arrived. */
@@ -97,10 +105,17 @@ export class ReplicaRead {
     this.pull()
   }
 
-  private async run(read: BlockRead, firstUnit: number, signal: AbortSignal | undefined): Promise<void> {
+  private async run(
+    read: BlockRead,
+    firstUnit: number,
+    { signal, tokens }: ReplicaReadOptions,
+  ): Promise<void> {
     const startedMs = this.nowMs()
     const offset = firstUnit * UNIT_BYTES
-    const request = { drive: this.target.drive, block: read.block, offset, length: read.to - offset }
+    const place = { drive: this.target.drive, block: read.block, offset, length: read.to - offset }
+    const known = tokens.tokenOf(groupOf(read.block))
+    const token = known instanceof Promise ? await known : known
+    const request = token === undefined ? place : { ...place, token }
     const deadlineMs = BLOCK_DEADLINE_MS
     const options = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
     const reply = await this.target.peer.rpc.call(getBlock, request, options)

@@ -20,6 +20,7 @@ import type { ServerHeartbeat } from './core/heartbeats.js'
 import { createNamespace, type Namespace } from './core/namespace.js'
 import { SafeMode } from './core/safe-mode.js'
 import { Sessions } from './core/sessions.js'
+import { TokenKeyRing } from './core/token-keys.js'
 import { createWriterGuard } from './core/writer-guard.js'
 import type { EntryStore, KeyValueStore, StoreSpace } from './ports.js'
 import { registerClusterHandlers } from './rpc/cluster-handlers.js'
@@ -165,6 +166,7 @@ class Service implements MetadataService {
   private readonly cluster: ClusterState
   private readonly tally: Tally
   private readonly drives: DriveCaller
+  private readonly ring: TokenKeyRing
   private readonly states: DriveStates
   private readonly safeMode: SafeMode
   private readonly standing: Standing
@@ -175,7 +177,7 @@ class Service implements MetadataService {
   private closing: Promise<void> | undefined
 
   constructor(options: MetadataServiceOptions, store: KeyValueStore, cluster: ClusterState, tally: Tally) {
-    const { clock, network, gcGraceSeconds } = options
+    const { clock, gcGraceSeconds } = options
     this.options = options
     this.store = store
     this.cluster = cluster
@@ -187,17 +189,10 @@ class Service implements MetadataService {
       suspectSeconds: options.suspectSeconds ?? SUSPECT_SECONDS,
       deadSeconds: options.deadSeconds ?? DEAD_SECONDS,
     })
-    const { states, identity } = this
+    const { states } = this
     this.standing = this.createStanding()
-    const { coordinator } = this.standing
-    this.drives = createDriveCaller({
-      cluster,
-      network,
-      identity,
-      states,
-      destructionMs: () => coordinator.destructionMs(),
-      formerHolders: (pool, group) => this.upkeep.formerHolders(pool, group),
-    })
+    this.ring = new TokenKeyRing({ store, clock, random: options.random })
+    this.drives = this.createDrives()
     this.safeMode = new SafeMode({
       clock,
       cluster,
@@ -324,6 +319,22 @@ class Service implements MetadataService {
     return new Sessions({ store, clock, random, run: standing.run, admit: (level) => cluster.admit(level) })
   }
 
+  /** Its callbacks are asked later, when all parts are there. */
+  private createDrives(): DriveCaller {
+    const { cluster, identity, states } = this
+    const { clock, network } = this.options
+    return createDriveCaller({
+      cluster,
+      tokenKeys: () => this.ring.current(),
+      clock,
+      network,
+      identity,
+      states,
+      destructionMs: () => this.standing.coordinator.destructionMs(),
+      formerHolders: (pool, group) => this.upkeep.formerHolders(pool, group),
+    })
+  }
+
   private createStanding(): Standing {
     const { store, cluster, options } = this
     const { clock, random, identity, isShared = false, softwareVersion = '', log } = options
@@ -346,7 +357,12 @@ class Service implements MetadataService {
 
   private registerHandlers(sessions: Sessions): void {
     registerSessionHandlers(this.router, sessions, this.options.clock)
-    registerClusterHandlers(this.router, this.cluster, () => this.standing.addresses)
+    registerClusterHandlers(this.router, {
+      cluster: this.cluster,
+      addresses: () => this.standing.addresses,
+      ring: this.ring,
+      clock: this.options.clock,
+    })
     registerNamespaceHandlers(this.router, this.namespace)
     registerUploadHandlers(this.router, this.namespace)
     const { store, cluster, states, safeMode, upkeep, check, standing, identity } = this

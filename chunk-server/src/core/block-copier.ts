@@ -11,9 +11,11 @@ import {
   createBlockHasher,
   type DriveId,
   getBlock,
+  groupOf,
   hasCode,
   type RpcPeer,
   sameBytes,
+  type TokenMint,
   toCairnError,
   type Unit,
   type UnitStream,
@@ -39,13 +41,20 @@ export interface CopyControl {
   readonly deadlineMs: number
 }
 
+/** Where blocks come from, and by which tokens. */
+export interface BlockCopierOptions extends SourcePeersOptions {
+  readonly mint: TokenMint
+}
+
 export class BlockCopier {
   private readonly sources: SourcePeers
+  private readonly mint: TokenMint
   private running = 0
   private readonly waiting: (() => void)[] = []
 
-  constructor(options: SourcePeersOptions) {
+  constructor(options: BlockCopierOptions) {
     this.sources = new SourcePeers(options)
+    this.mint = options.mint
   }
 
   /**
@@ -63,7 +72,10 @@ export class BlockCopier {
     try {
       if (control.signal.aborted) throw cancelled(control.signal)
       if (await hasGoodCopy(store, copy, control)) return 0
-      await this.sources.use(copy.sourceAddress, (peer) => pull(peer, store, copy, control))
+      await this.sources.use(copy.sourceAddress, (peer) => {
+        const token = this.mint.tokenOf({ method: getBlock.number, group: groupOf(copy.block) })
+        return pull(peer, store, token === undefined ? copy : { ...copy, token }, control)
+      })
       return copy.sizeBytes
     } finally {
       this.running--
@@ -93,9 +105,15 @@ async function hasGoodCopy(store: BlockStore, copy: BlockCopy, { signal }: CopyC
   return damaged.length === 0 && (await store.find([copy.block])).length > 0
 }
 
-async function pull(peer: RpcPeer, store: BlockStore, copy: BlockCopy, control: CopyControl): Promise<void> {
-  const { block, owner, sizeBytes, hash, sourceDrive } = copy
-  const request = { drive: sourceDrive, block, offset: 0, length: sizeBytes }
+async function pull(
+  peer: RpcPeer,
+  store: BlockStore,
+  copy: BlockCopy & { readonly token?: Uint8Array },
+  control: CopyControl,
+): Promise<void> {
+  const { block, owner, sizeBytes, hash, sourceDrive, token } = copy
+  const place = { drive: sourceDrive, block, offset: 0, length: sizeBytes }
+  const request = token === undefined ? place : { ...place, token }
   const { response, body } = await peer.call(getBlock, request, control).catch((error: unknown) => {
     // No bytes so far in: its copy is a shorter one.
     throw hasCode(error, 'InvalidArgument') ? otherContent() : ofSource(error)

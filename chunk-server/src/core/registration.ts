@@ -15,6 +15,7 @@ import {
   type Random,
   type RpcPeer,
   registerServer,
+  type TokenKeys,
 } from '@cairn/protocol'
 import type { RunStart } from './run-start.js'
 
@@ -36,6 +37,8 @@ export interface RegistrationOptions {
   readonly onChange: (change: { registered: boolean; error?: unknown }) => void
   /** Told where the services are, if the answer to a beat says so. */
   readonly onServices?: (addresses: readonly string[] | undefined) => void
+  /** Told of the keys of block tokens, or that the service knows none, with every answer. */
+  readonly onTokens?: (keys: TokenKeys | undefined) => void
   /** Told of every failure. */
   readonly onFailure?: () => void
 }
@@ -108,6 +111,7 @@ class RunningRegistration implements Registration {
         this.options.metadata.call(heartbeat, { server: this.options.member.id, reports }, call),
       )
       this.options.onServices?.(response.services)
+      this.options.onTokens?.(response.tokens)
     } catch (error) {
       this.noteFailure(error)
     }
@@ -119,7 +123,10 @@ class RunningRegistration implements Registration {
     const drives = await this.options.registrations()
     const { runStart } = this.options
     const member = { ...this.options.member, runStart: runStart.value }
-    await this.send((call) => this.options.metadata.call(registerServer, { member, drives }, call))
+    const { response } = await this.send((call) =>
+      this.options.metadata.call(registerServer, { member, drives }, call),
+    )
+    this.options.onTokens?.(response.tokens)
     runStart.accept()
     this.registered = true
     this.failures = 0

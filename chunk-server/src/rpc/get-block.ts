@@ -4,8 +4,10 @@ import {
   type GetBlockRequest,
   type GetBlockResponse,
   getBlock,
+  groupOf,
   type RpcHandler,
   type RpcRouter,
+  type TokenCheck,
   type Unit,
   type UnitSource,
   type UnitStream,
@@ -15,9 +17,10 @@ import type { DriveSet } from '../core/drive-set.js'
 import { ownedBlockId } from './arguments.js'
 
 /** Reads the units of a block that cover a range. */
-export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
+export function handleGetBlock(router: RpcRouter, drives: DriveSet, tokens: TokenCheck): void {
   const handler: RpcHandler<GetBlockRequest, GetBlockResponse> = async (request, call) => {
     const { offset, length } = checkedRange(request)
+    requireToken(request, tokens)
     const drive = drives.get(request.drive)
     const store = drive.readable()
     drive.foreground++
@@ -33,12 +36,19 @@ export function handleGetBlock(router: RpcRouter, drives: DriveSet): void {
     }
   }
   router.handle(getBlock, handler, (request) => {
+    requireToken(request, tokens)
     const store = drives.get(request.drive).readable()
     const found = store.getNow?.(request.block, checkedRange(request))
     if (found === undefined) return undefined
     const { sizeBytes: blockBytes, hash, firstUnit, units } = found
     return { response: { blockBytes, hash, firstUnit }, units }
   })
+}
+
+/** Whoever may read, reads by a token: before anything is said of the block. */
+function requireToken({ block, token }: GetBlockRequest, tokens: TokenCheck): void {
+  if (tokens.allows(token, { method: getBlock.number, group: groupOf(block) })) return
+  throw new CairnError('NotAllowed', 'no valid token for this block')
 }
 
 function checkedRange({ offset, length }: GetBlockRequest): { offset: number; length: number } {

@@ -1,4 +1,4 @@
-import type { RpcRouter } from '@cairn/protocol'
+import type { RpcRouter, TokenCheck } from '@cairn/protocol'
 import type { DriveSet } from '../core/drive-set.js'
 import { type CopyBlockParts, handleCopyBlock } from './copy-block.js'
 import { handleDeleteBlocks } from './delete-blocks.js'
@@ -10,10 +10,15 @@ import { handlePutBlock } from './put-block.js'
 import { handleReportDrives } from './report-drives.js'
 import { handleVerifyBlocks } from './verify-blocks.js'
 
+/** What the operations need besides the drives. */
+export interface HandlerParts extends CopyBlockParts {
+  readonly tokens: TokenCheck
+}
+
 /** Enters all operations of a chunk server. */
-export function registerChunkHandlers(router: RpcRouter, drives: DriveSet, parts: CopyBlockParts): void {
+export function registerChunkHandlers(router: RpcRouter, drives: DriveSet, parts: HandlerParts): void {
   handlePutBlock(router, drives)
-  handleGetBlock(router, drives)
+  handleGetBlock(router, drives, parts.tokens)
   handleDeleteBlocks(router, drives)
   handleListBlocks(router, drives)
   handleListWriters(router, drives)

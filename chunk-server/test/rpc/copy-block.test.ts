@@ -65,6 +65,7 @@ describe('CopyBlock', () => {
     })
     servers[at] = server
     await server.start()
+    await server.registered()
   }
 
   const request = (block: BlockId, body: Uint8Array = BODY): CopyBlockRequest => ({

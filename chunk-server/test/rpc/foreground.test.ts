@@ -6,6 +6,7 @@ import {
   getBlock,
   putBlock,
   type RpcPeer,
+  TokenCheck,
 } from '@cairn/protocol'
 import { connectAsCaller, createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
@@ -57,7 +58,9 @@ describe('The foreground of a drive', () => {
         drives = await openDriveSet(sources, { clusterId: 'c1', clock, random, scrubMs: SCRUB_MS })
         const router = createRouter()
         handlePutBlock(router, drives)
-        handleGetBlock(router, drives)
+        const tokens = new TokenCheck(clock)
+        tokens.learn(undefined)
+        handleGetBlock(router, drives, tokens)
         handleDeleteBlocks(router, drives)
         await network.listen('local:foreground', router, identity)
         peer = connectAsCaller(network, 'local:foreground', identity)

@@ -10,7 +10,6 @@ import {
   CairnError,
   type Clock,
   type ClusterMap,
-  FEATURE_LEVEL,
   formatId,
   type HeartbeatRequest,
   hasCode,
@@ -52,7 +51,7 @@ export interface ClusterStateOptions extends FirstPoolOptions {
   readonly random: Random
   /** Used when the cluster is made; a store that has another one is refused with `PeerRejected`. */
   readonly clusterId?: string
-  /** Highest feature level that this service supports; FEATURE_LEVEL unless given. A new cluster is made with it. */
+  /** Highest feature level that this service supports; 1 unless given. A new cluster is made with it. */
   readonly featureLevel?: number
 }
 
@@ -332,7 +331,7 @@ function encodeChange(change: ClusterChange): Put[] {
   ]
 }
 
-function supportedBy({ featureLevel = FEATURE_LEVEL }: ClusterStateOptions): number {
+function supportedBy({ featureLevel = 1 }: ClusterStateOptions): number {
   return featureLevel
 }
 

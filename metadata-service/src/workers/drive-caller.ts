@@ -4,6 +4,7 @@ import {
   type BlockId,
   type BlockSlice,
   CairnError,
+  type Clock,
   type ClusterMap,
   copyBlock,
   type DriveId,
@@ -25,6 +26,8 @@ import {
   type RpcPeer,
   type RpcReply,
   sameBytes,
+  type TokenKey,
+  TokenMint,
   type UnitStream,
   verifyBlocks,
 } from '@cairn/protocol'
@@ -48,6 +51,9 @@ export interface DriveCallerOptions {
   readonly cluster: ClusterState
   readonly network: Network
   readonly identity: HandshakeIdentity
+  /** The keys for tokens by which blocks are read; without them no token is sent. */
+  tokenKeys?(): Promise<readonly TokenKey[]>
+  readonly clock?: Clock
   /** Who answers: given-up drives are looked through too while they do. */
   readonly states?: DriveStates
   /** Longest deadline of a call that destroys; throws when nothing may be destroyed now. */
@@ -201,12 +207,22 @@ class RpcDriveCaller implements DriveCaller {
   }
 
   private async readBlock(drive: DriveId, { block, blockBytes, hash }: BlockSlice): Promise<Uint8Array> {
-    const request = { drive, block, offset: 0, length: blockBytes }
+    const token = await this.tokenFor(block)
+    const place = { drive, block, offset: 0, length: blockBytes }
+    const request = token === undefined ? place : { ...place, token }
     const bytes = await collect((await this.call(drive, getBlock, request)).body)
     if (bytes.length !== blockBytes || !sameBytes(hashBlock(bytes), hash)) {
       throw new CairnError('BlockCorrupt', `drive ${drive} gives other bytes for ${formatId(block)}`)
     }
     return bytes
+  }
+
+  private async tokenFor(block: BlockId): Promise<Uint8Array | undefined> {
+    const { tokenKeys, clock } = this.options
+    if (tokenKeys === undefined || clock === undefined) return undefined
+    const mint = new TokenMint(clock)
+    mint.learn({ required: true, keys: await tokenKeys() })
+    return mint.tokenOf({ method: getBlock.number, group: groupOf(block) })
   }
 
   private async call<Q, R>(

@@ -18,6 +18,8 @@ const CALLERS: Readonly<Record<string, readonly Role[]>> = {
   CloseSession: WRITERS,
   MoveSession: WRITERS,
   GetClusterMap: READERS,
+  // Whoever has keys makes tokens by himself.
+  GetBlockTokens: ['client'],
   RegisterServer: CHUNK,
   Heartbeat: CHUNK,
   CreateBucket: WRITERS,

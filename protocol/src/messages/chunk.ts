@@ -39,12 +39,15 @@ export interface GetBlockRequest {
   readonly block: BlockId
   readonly offset: number
   readonly length: number
+  /** See `block-token.ts`. */
+  readonly token?: Uint8Array
 }
 export const GetBlockRequest: Message<GetBlockRequest> = message<GetBlockRequest>('GetBlockRequest', 1, {
   drive: required(1, text),
   block: required(2, bytes<BlockId>()),
   offset: required(3, integer),
   length: required(4, integer),
+  token: optional(20, bytes()),
 })
 
 export interface GetBlockResponse {

@@ -1,6 +1,7 @@
 /** Messages of the cluster map: chunk servers announce themselves, everybody reads the map. */
 import { ClusterMap, Member } from '../cluster-map.js'
 import { integer, list, type Message, message, optional, required, text, texts } from '../message.js'
+import { TokenKeys } from './block-tokens.js'
 import { DriveReport } from './chunk.js'
 
 export interface GetClusterMapRequest {
@@ -16,11 +17,13 @@ export interface GetClusterMapResponse {
   readonly map?: ClusterMap
   /** Addresses of the metadata services that live. */
   readonly services?: readonly string[]
+  /** For those that may make tokens. */
+  readonly tokens?: TokenKeys
 }
 export const GetClusterMapResponse: Message<GetClusterMapResponse> = message<GetClusterMapResponse>(
   'GetClusterMapResponse',
   1,
-  { map: optional(1, ClusterMap), services: optional(2, texts) },
+  { map: optional(1, ClusterMap), services: optional(2, texts), tokens: optional(20, TokenKeys) },
 )
 
 /** A drive as its server found it. The place decides whether a new drive may take over an old one's groups. */

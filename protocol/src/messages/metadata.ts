@@ -4,6 +4,7 @@
  */
 import type { Message } from '../message.js'
 import type { RpcMethod } from '../rpc/types.js'
+import { GetBlockTokensRequest, GetBlockTokensResponse } from './block-tokens.js'
 import {
   BucketRequest,
   CreateBucketRequest,
@@ -109,6 +110,12 @@ export const getClusterMap: RpcMethod<GetClusterMapRequest, GetClusterMapRespons
   'GetClusterMap',
   GetClusterMapRequest,
   GetClusterMapResponse,
+)
+export const getBlockTokens: RpcMethod<GetBlockTokensRequest, GetBlockTokensResponse> = method(
+  13,
+  'GetBlockTokens',
+  GetBlockTokensRequest,
+  GetBlockTokensResponse,
 )
 export const registerServer: RpcMethod<RegisterServerRequest, Done> = method(
   11,

@@ -1,0 +1,121 @@
+/**
+ * Tokens by which blocks are read. A token is bound to a method and a group and ends after ten minutes:
+ *
+ *     version u8 · method u16 · key u32 · group u16 · expiry u32 (s since 1970) · HMAC-SHA256 over these 13 bytes
+ *
+ * Whoever has a key makes tokens by himself; a chunk server checks them without asking anybody. A request to read does
+ * not name a pool, and block ids are never used twice, so a token is good for the group's number in all pools.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { TokenKey, TokenKeys } from './messages/block-tokens.js'
+import type { Clock } from './ports.js'
+
+const VERSION = 1
+const HEAD_BYTES = 13
+const TOKEN_BYTES: number = HEAD_BYTES + 32
+/** All that make tokens within this time make the same ones, so that a check already done holds for others too. */
+const WINDOW_S = 300
+const CONTEXT = 'cairn-block-token\0'
+
+/** What a token allows. */
+export interface TokenScope {
+  readonly method: number
+  readonly group: number
+}
+
+/** Makes tokens, each once for five minutes. */
+export class TokenMint {
+  private readonly clock: Clock
+  private readonly made = new Map<number, Uint8Array>()
+  private keys: readonly TokenKey[] = []
+  private window = 0
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  learn(keys: TokenKeys | undefined): void {
+    if (keys === undefined) return
+    this.keys = keys.keys
+    this.made.clear()
+  }
+
+  /** A token that is good for five minutes at least; `undefined` without a key. */
+  tokenOf({ method, group }: TokenScope): Uint8Array | undefined {
+    const nowS = Math.floor(this.clock.wallMicros() / 1e6)
+    const window = Math.floor(nowS / WINDOW_S)
+    if (window !== this.window) this.made.clear()
+    this.window = window
+    const name = method * 0x1_0000 + group
+    const known = this.made.get(name)
+    if (known !== undefined) return known
+    const key = this.keys.findLast(({ fromMs }) => fromMs <= nowS * 1000)
+    if (key === undefined) return undefined
+    const token = makeToken(key, { method, group }, (window + 2) * WINDOW_S)
+    this.made.set(name, token)
+    return token
+  }
+}
+
+/** Checks tokens, offline and in constant time; what it has found good once it knows by the bytes. */
+export class TokenCheck {
+  private readonly clock: Clock
+  private readonly good = new Map<number, Uint8Array>()
+  private keys: ReadonlyMap<number, Uint8Array> | undefined
+  private required = true
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /**
+   * What a metadata service says; one that says nothing is of a version that knows no tokens. ● Until one has said
+   * something nothing is allowed, and once tokens are required they stay so.
+   */
+  learn(keys: TokenKeys | undefined): void {
+    const required = keys?.required === true
+    if (this.keys !== undefined && this.required && !required) return
+    this.required = required
+    // A key that has gone leaves no token behind.
+    this.good.clear()
+    this.keys = new Map(keys?.keys.map(({ id, secret }) => [id, Uint8Array.from(secret)]) ?? [])
+  }
+
+  allows(token: Uint8Array | undefined, scope: TokenScope): boolean {
+    if (this.keys === undefined) return false
+    if (!this.required) return true
+    if (token?.length !== TOKEN_BYTES) return false
+    const view = new DataView(token.buffer, token.byteOffset, TOKEN_BYTES)
+    if (view.getUint32(9) * 1e6 <= this.clock.wallMicros()) return false
+    const name = scope.method * 0x1_0000 + scope.group
+    const known = this.good.get(name)
+    if (known !== undefined && timingSafeEqual(known, token)) return true
+    const secret = this.keys.get(view.getUint32(3))
+    if (secret === undefined || !isFor(view, scope) || !isGenuine(token, secret)) return false
+    this.good.set(name, Uint8Array.from(token))
+    return true
+  }
+}
+
+function makeToken({ id, secret }: TokenKey, { method, group }: TokenScope, expiryS: number): Uint8Array {
+  const token = Buffer.alloc(TOKEN_BYTES)
+  token.writeUInt8(VERSION, 0)
+  token.writeUInt16BE(method, 1)
+  token.writeUInt32BE(id, 3)
+  token.writeUInt16BE(group, 7)
+  token.writeUInt32BE(expiryS, 9)
+  sign(token, secret).copy(token, HEAD_BYTES)
+  return token
+}
+
+function isFor(view: DataView, { method, group }: TokenScope): boolean {
+  return view.getUint8(0) === VERSION && view.getUint16(1) === method && view.getUint16(7) === group
+}
+
+function isGenuine(token: Uint8Array, secret: Uint8Array): boolean {
+  return timingSafeEqual(sign(token, secret), token.subarray(HEAD_BYTES))
+}
+
+function sign(token: Uint8Array, secret: Uint8Array): Buffer {
+  return createHmac('sha256', secret).update(CONTEXT).update(token.subarray(0, HEAD_BYTES)).digest()
+}
