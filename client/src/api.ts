@@ -213,6 +213,8 @@ export interface CairnClient {
   putObject(bucket: string, key: string, body: ByteBody, options?: PutObjectOptions): Promise<PutObjectResult>
   /** Looks the version up; no block is read before `read` is iterated. */
   openObject(bucket: string, key: string, options?: GetObjectOptions): Promise<OpenedObject>
+  /** What `openObject` would resolve with, if it is at hand; `undefined` in every other case, errors among them. */
+  openObjectNow?(bucket: string, key: string): OpenedObject | undefined
   headObject(bucket: string, key: string, options?: GetObjectOptions): Promise<ObjectVersion>
   listObjects(bucket: string, options?: ListObjectsOptions): Promise<ListObjectsResponse>
   listVersions(bucket: string, options?: ListVersionsOptions): Promise<ListVersionsResponse>

@@ -24,7 +24,7 @@ export class KnownBlocks {
   remember(block: BlockId, hash: Uint8Array, checks: readonly number[]): void {
     const key = keyOf(block)
     this.blocks.delete(key)
-    this.blocks.set(key, { hash: Uint8Array.from(hash), checks: Uint32Array.from(checks) })
+    this.blocks.set(key, { hash: new Uint8Array(hash), checks: Uint32Array.from(checks) })
     if (this.blocks.size <= KNOWN_BLOCKS_MAX) return
     const oldest = this.blocks.keys().next()
     if (!oldest.done) this.blocks.delete(oldest.value)
@@ -32,5 +32,7 @@ export class KnownBlocks {
 }
 
 function keyOf(block: BlockId): string {
-  return Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString('latin1')
+  const { buffer, byteOffset, byteLength } = block
+  const bytes = Buffer.isBuffer(block) ? block : Buffer.from(buffer, byteOffset, byteLength)
+  return bytes.toString('latin1')
 }

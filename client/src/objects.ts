@@ -50,6 +50,7 @@ type ObjectMethods = Pick<
   CairnClient,
   | 'putObject'
   | 'openObject'
+  | 'openObjectNow'
   | 'headObject'
   | 'deleteObjects'
   | 'deleteObject'
@@ -61,6 +62,7 @@ export function createObjectMethods(parts: ClientParts, buckets: FactCache<Bucke
   return {
     putObject: (bucket, key, body, options = {}) => putBody({ parts, buckets, bucket, key, options }, body),
     openObject: (bucket, key, options = {}) => open(parts, bucket, key, options),
+    openObjectNow: (bucket, key) => openNow(parts, bucket, key),
     headObject: async (bucket, key, options = {}) =>
       (lookUpNow(parts, bucket, key, options) ?? (await lookUp(parts, bucket, key, options))).object,
     deleteObjects: (bucket, targets, control) => deleteAll(parts, bucket, targets, control),
@@ -189,6 +191,13 @@ function lookUp(
   return metadata.read(getObject, request, signal)
 }
 
+const NO_OPTIONS: GetObjectOptions = {}
+
+function openNow(parts: ClientParts, bucket: string, key: string): OpenedObject | undefined {
+  const found = lookUpNow(parts, bucket, key, NO_OPTIONS)
+  return found === undefined ? undefined : opened(parts, found, NO_OPTIONS)
+}
+
 /** What the metadata service has at hand is opened without waiting. */
 function open(
   parts: ClientParts,
@@ -223,8 +232,7 @@ function opened(
     versioning,
     read: (range = all, control) =>
       readRange(parts, { map, sizeBytes, range }, control?.signal ?? options.signal),
-    readAtOnce: (range = all, control) =>
-      readAtOnce(parts, { map, sizeBytes, range }, control?.signal ?? options.signal),
+    readAtOnce: (range = all, control) => readAtOnce(parts, { map, sizeBytes, range }, control ?? options),
   }
 }
 

@@ -1,6 +1,6 @@
 /** Bytes of a version from its slices: in order, verified, counted, with at most one block read ahead. */
 import { type BlockMap, type BlockSlice, CairnError, UNIT_BYTES } from '@cairn/protocol'
-import type { ReadRange } from './api.js'
+import type { CallControl, ReadRange } from './api.js'
 import { slicesInRange } from './block-maps.js'
 import { readBlockNow } from './block-now.js'
 import { BlockReader } from './block-reader.js'
@@ -51,12 +51,12 @@ export async function* readRange(
 
 /**
  * The same bytes in one piece, if they lie in one unit of one slice: themselves if they are at hand, or one promise
- * instead of a stream. `undefined` if they do not.
+ * instead of a stream, which alone can be cancelled. `undefined` if they do not.
  */
 export function readAtOnce(
   parts: ReadParts,
   { map, sizeBytes, range }: VersionRange,
-  signal?: AbortSignal,
+  control: CallControl = {},
 ): Uint8Array | Promise<Uint8Array> | undefined {
   const [slice] = map.slices
   if (slice === undefined || map.slices.length > 1 || map.pages.length > 0 || range.length === 0)
@@ -66,11 +66,13 @@ export function readAtOnce(
   const isOneUnit = Math.floor(from / UNIT_BYTES) === Math.floor((to - 1) / UNIT_BYTES)
   if (!isOneUnit || range.offset < 0 || range.offset + range.length > Math.min(sizeBytes, slice.length))
     return undefined
-  throwIfCancelled(signal)
   const { block, blockBytes, hash } = slice
   const read = { pool: map.pool, block, blockBytes, hash, from, to }
   const atHand = readBlockNow(parts, read)
   if (atHand?.length === range.length) return atHand
+  // To ask for the signal may cost as much as all that came before.
+  const { signal } = control
+  throwIfCancelled(signal)
   return readWhole(new BlockReader(parts, read, signal === undefined ? {} : { signal }), range.length)
 }
 

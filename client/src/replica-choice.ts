@@ -36,19 +36,29 @@ export function chooseReplica(
   targets: readonly (Target | undefined)[],
   { affine, clock }: { readonly affine: boolean; readonly clock: Clock },
 ): Target | undefined {
-  const bound = leastCost(targets, clock) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
+  const bound = noteCosts(targets, clock) * (affine ? AFFINE_FACTOR : NEAR_FACTOR)
   let best: Target | undefined
-  for (const target of targets) {
-    if (target === undefined || costOf(target, clock) > bound) continue
+  for (let at = 0; at < targets.length; at++) {
+    const target = targets[at]
+    if (target === undefined || (costs[at] ?? 0) > bound) continue
     if (affine) return target
     if (best === undefined || target.peer.readsBegun < best.peer.readsBegun) best = target
   }
   return best
 }
 
-function leastCost(targets: readonly (Target | undefined)[], clock: Clock): number {
+/** Of the targets by their place; written before they are read, within one call. */
+const costs: number[] = []
+
+/** Returns the least. */
+function noteCosts(targets: readonly (Target | undefined)[], clock: Clock): number {
   let least = Number.POSITIVE_INFINITY
-  for (const target of targets) if (target !== undefined) least = Math.min(least, costOf(target, clock))
+  for (let at = 0; at < targets.length; at++) {
+    const target = targets[at]
+    const cost = target === undefined ? Number.POSITIVE_INFINITY : costOf(target, clock)
+    costs[at] = cost
+    if (cost < least) least = cost
+  }
   return least
 }
 

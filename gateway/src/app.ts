@@ -179,7 +179,7 @@ function splitRequests(
 ): RequestListener {
   return (request, response) => {
     if (isForm(request) || isOwnPath(request, config)) fastifyHandler(request, response)
-    else void serve(request, response, request.url ?? '')
+    else serve(request, response, request.url ?? '')
   }
 }
 
@@ -237,12 +237,12 @@ function routeForms(app: FastifyInstance, serve: Serve): void {
     forms.post(FORM_ROUTE, (request, reply) => {
       reply.hijack()
       const parts = (): AsyncIterator<FormPart> => request.parts()
-      void serve(request.raw, reply.raw, request.originalUrl, parts)
+      serve(request.raw, reply.raw, request.originalUrl, parts)
     })
     // A type that is no media type: it has no boundary either.
     forms.setErrorHandler((_error, request, reply) => {
       reply.hijack()
-      void serve(request.raw, reply.raw, request.originalUrl)
+      serve(request.raw, reply.raw, request.originalUrl)
     })
   })
 }

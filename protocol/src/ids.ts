@@ -49,7 +49,14 @@ export function parseId<Id extends Uint8Array>(text: string, sizeBytes: number):
   return bytes as Uint8Array as Id
 }
 
+/** Shorter strings, such as ids and hashes, are compared sooner than native code is called. */
+const NATIVE_BYTES_MIN = 48
+
 /** Equality of two byte strings. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
+  const { length } = a
+  if (length !== b.length) return false
+  if (length >= NATIVE_BYTES_MIN) return Buffer.compare(a, b) === 0
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return false
+  return true
 }

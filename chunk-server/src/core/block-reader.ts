@@ -16,6 +16,7 @@ import {
 import type { BlockAtHand, DamageEvent, IndexedBlock, OpenBlock } from '../ports.js'
 import type { BlockTable } from './block-table.js'
 import { PieceStream, type UnitRange } from './piece-stream.js'
+import { ReadSlab } from './read-slab.js'
 import {
   align,
   dataStart,
@@ -46,6 +47,7 @@ const READ_NOW_BYTES_MAX = UNIT_BYTES + 4096
 
 export class BlockReader {
   private readonly options: BlockReaderOptions
+  private readonly slab = new ReadSlab()
 
   constructor(options: BlockReaderOptions) {
     this.options = options
@@ -145,7 +147,7 @@ export class BlockReader {
   private readNow(entry: IndexedBlock, at: number, length: number): Buffer | undefined {
     const { warm, segments } = this.options
     if (length > READ_NOW_BYTES_MAX || !warm.isWarm(entry.segment, entry.offset)) return undefined
-    const into = Buffer.allocUnsafe(length)
+    const into = this.slab.take(length)
     const filled = warm.timed(() => segments.readNow(entry.segment, into, entry.offset + at))
     return filled === length ? into : undefined
   }
@@ -185,7 +187,7 @@ export class BlockReader {
       footer !== undefined &&
       footer.offset === entry.offset &&
       footer.sizeBytes === entry.sizeBytes &&
-      Buffer.compare(footer.hash, entry.hash) === 0
+      sameBytes(footer.hash, entry.hash)
     if (!right) throw this.corrupt(entry, 'its footer is wrong')
     return footer
   }

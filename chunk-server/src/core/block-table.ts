@@ -31,7 +31,9 @@ interface Change {
 
 /** A block id as a key of a `Map`, in byte order. */
 export function keyOf(block: BlockId): string {
-  return Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString('latin1')
+  const { buffer, byteOffset, byteLength } = block
+  const bytes = Buffer.isBuffer(block) ? block : Buffer.from(buffer, byteOffset, byteLength)
+  return bytes.toString('latin1')
 }
 
 export class BlockTable {

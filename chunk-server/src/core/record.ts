@@ -168,7 +168,7 @@ export function writeVoid(
 /** The header at `at`, as views of `source`, or `undefined` if there is none that is right. */
 export function readHeader(source: Buffer, at: number): RecordHeader | undefined {
   if (at + HEADER_BYTES > source.length) return undefined
-  if (RECORD_MAGIC.compare(source, at, at + 8) !== 0) return undefined
+  if (!holds(source, at, RECORD_MAGIC)) return undefined
   if (source[at + 8] !== RECORD_FORMAT) return undefined
   if (crc32c(source.subarray(at, at + 68)) !== source.readUInt32LE(at + 68)) return undefined
   return {
@@ -204,7 +204,7 @@ export function writeFooter(target: Buffer, at: number, block: BlockId, footer: 
 /** The footer of `block` at `at`, or `undefined` if it is not there whole and right. */
 export function readFooter(source: Buffer, at: number, block: BlockId): RecordFooter | undefined {
   if (at + FOOTER_FIXED_BYTES > source.length) return undefined
-  if (FOOTER_MAGIC.compare(source, at, at + 8) !== 0) return undefined
+  if (!holds(source, at, FOOTER_MAGIC)) return undefined
   const sizeBytes = source.readUInt32LE(at + 12)
   if (sizeBytes > BLOCK_BYTES_MAX) return undefined
   const end = at + FOOTER_FIXED_BYTES + 4 * unitCount(sizeBytes)
@@ -265,11 +265,17 @@ export function verifyUnits(
     const unit = bytes.subarray(at, Math.min(at + UNIT_BYTES, bytes.length))
     const check = place.checks[index]
     if (check === undefined || unitCheck(block, index, unit) !== check) return index
-    const verified = { bytes: unit, check }
-    markVerified(verified, block, index)
-    units.push(verified)
+    units.push(markVerified({ bytes: unit, check }, block, index))
   }
   return units
+}
+
+/** So few bytes are compared sooner than native code is called. */
+function holds(source: Buffer, at: number, expected: Buffer): boolean {
+  for (let index = 0; index < expected.length; index++) {
+    if (source[at + index] !== expected[index]) return false
+  }
+  return true
 }
 
 function writeLong(target: Buffer, value: number, at: number): void {

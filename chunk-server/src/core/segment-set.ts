@@ -159,6 +159,8 @@ export class SegmentSet {
       throw error
     }
     this.all.set(sequence, segment)
+    // What is written first is read at once as well as what comes later.
+    if (page === undefined) this.handle(sequence)
     return { segment, file }
   }
 

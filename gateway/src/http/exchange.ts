@@ -18,6 +18,8 @@ export interface Exchange {
   readonly startedMs: number
   readonly incoming: IncomingBody
   readonly parseForm: ParseForm | undefined
+  /** Of the peer. */
+  readonly address: string
   headers: RequestHeaders | undefined
   bucket: string
   operation: OperationName | undefined

@@ -4,7 +4,7 @@ import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
 import { checksumHeader } from '../payload/checksum.js'
 import { readTagHeader } from './tag-set.js'
-import type { RequestHeaders, ResponseHeaders } from './types.js'
+import type { MutableHeaders, RequestHeaders, ResponseHeaders } from './types.js'
 
 /** Bytes of user metadata, names and values together, as in S3. */
 const USER_METADATA_BYTES_MAX = 2048
@@ -132,19 +132,23 @@ function metadataValue(value: string, raw: boolean): string {
   return `=?UTF-8?B?${Buffer.from(value, 'latin1').toString('base64')}?=`
 }
 
-/** Response headers for the attributes of a version. `rawMetadata` answers non-ASCII metadata byte for byte. */
-export function attributeHeaders(attributes: ObjectAttributes, rawMetadata: boolean): Record<string, string> {
-  const headers: Record<string, string> = { 'Content-Type': CONTENT_TYPE_DEFAULT }
+/** Adds the headers for the attributes of a version. `rawMetadata` answers non-ASCII metadata byte for byte. */
+export function addAttributeHeaders(
+  headers: MutableHeaders,
+  attributes: ObjectAttributes,
+  rawMetadata: boolean,
+): void {
+  headers['Content-Type'] = CONTENT_TYPE_DEFAULT
   for (const { name, header } of HEADER_LIST) {
     const value = attributes[name]
     if (value !== undefined) headers[header] = value
   }
-  for (const [name, value] of Object.entries(attributes.userMetadata ?? {})) {
-    headers[METADATA_PREFIX + name] = metadataValue(value, rawMetadata)
+  const { userMetadata } = attributes
+  for (const name in userMetadata) {
+    headers[METADATA_PREFIX + name] = metadataValue(userMetadata[name] ?? '', rawMetadata)
   }
   if (attributes.storageClass !== undefined) headers['x-amz-storage-class'] = attributes.storageClass
   if (attributes.tags !== undefined) headers['x-amz-tagging-count'] = String(attributes.tags.length)
-  return headers
 }
 
 /** The header that shows a checksum, with its type; none without one. */

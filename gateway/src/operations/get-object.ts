@@ -3,11 +3,11 @@ import { createDigest, type ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { checksumHeaders, overrideHeaders, refuseUnbuilt } from './attributes.js'
 import { evaluate, holdsIfRange, readConditions } from './conditions.js'
-import { objectHeaders } from './object-headers.js'
+import { addObjectHeaders } from './object-headers.js'
 import { countParts, findPart, type ObjectPart } from './object-parts.js'
 import { readPartNumber, readVersionId } from './parameters.js'
 import { type ByteRange, contentRange, parseRange } from './ranges.js'
-import type { Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
+import type { MutableHeaders, Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
 
 /** Largest part whose checksum is computed for a GET of it: some 0.1 s, and above what clients upload as one part. */
 const PART_CHECKSUM_BYTES_MAX = 64 * 1024 * 1024
@@ -24,44 +24,68 @@ interface Selection {
   readonly headers: ResponseHeaders
 }
 
-async function answer(context: OperationContext): Promise<S3Response> {
+function answer(context: OperationContext): S3Response | Promise<S3Response> {
   refuseUnbuilt(context.headers)
   const versionId = readVersionId(context.query)
-  const opened = await context.client.openObject(context.bucket, context.key, {
-    signal: context.signal,
-    ...(versionId === undefined ? {} : { versionId }),
-  })
+  const { client, bucket, key } = context
+  const atHand = versionId === undefined ? client.openObjectNow?.(bucket, key) : undefined
+  if (atHand !== undefined) return answerOpened(context, atHand)
+  const version = versionId === undefined ? {} : { versionId }
+  return client
+    .openObject(bucket, key, { signal: context.signal, ...version })
+    .then((opened) => answerOpened(context, opened))
+}
+
+function answerOpened(context: OperationContext, opened: OpenedObject): S3Response | Promise<S3Response> {
   const { object, versioning } = opened
   const outcome = evaluate(readConditions(context.headers), object, context.nowMs)
   if (outcome === 'failed') throw new S3Error('PreconditionFailed')
-  const described = objectHeaders(object, versioning, context.config.compatibility)
   if (outcome === 'not-modified') {
-    return { status: 304, headers: { ...described, 'Content-Type': undefined } }
+    const headers: MutableHeaders = {}
+    addObjectHeaders(headers, object, { versioning, compatibility: context.config.compatibility })
+    headers['Content-Type'] = undefined
+    return { status: 304, headers }
   }
   const selecting = select(context, opened)
-  const { range, headers: chosen } = selecting instanceof Promise ? await selecting : selecting
-  const headers = { ...described, ...chosen, ...overrideHeaders(context.query) }
-  const length = range?.length ?? object.sizeBytes
-  const response = respond(object.sizeBytes, range, headers)
-  if (context.method === 'HEAD' || length === 0) return response
-  const body = bodyOf(context, opened, range)
-  return { ...response, body: body instanceof Promise ? await body : body }
+  return selecting instanceof Promise
+    ? selecting.then((selection) => answerSelected(context, opened, selection))
+    : answerSelected(context, opened, selecting)
 }
 
-/** Status and headers; those given may say otherwise. */
-function respond(sizeBytes: number, range: ByteRange | undefined, headers: ResponseHeaders): S3Response {
-  if (range === undefined) return { status: 200, headers: { 'Content-Length': sizeBytes, ...headers } }
-  const place = { 'Content-Length': range.length, 'Content-Range': contentRange(range, sizeBytes) }
-  return { status: 206, headers: { ...place, ...headers } }
+function answerSelected(
+  context: OperationContext,
+  opened: OpenedObject,
+  selection: Selection,
+): S3Response | Promise<S3Response> {
+  const length = selection.range?.length ?? opened.object.sizeBytes
+  const response = respond(context, opened, selection)
+  if (context.method === 'HEAD' || length === 0) return response
+  const body = bodyOf(context, opened, selection.range)
+  return body instanceof Promise
+    ? body.then((bytes) => ({ ...response, body: bytes }))
+    : { status: response.status, headers: response.headers, body }
+}
+
+/** Status and headers. */
+function respond(
+  { query, config }: OperationContext,
+  { object, versioning }: OpenedObject,
+  { range, headers: chosen }: Selection,
+): { readonly status: number; readonly headers: ResponseHeaders } {
+  const headers: MutableHeaders = { 'Content-Length': range?.length ?? object.sizeBytes }
+  if (range !== undefined) headers['Content-Range'] = contentRange(range, object.sizeBytes)
+  addObjectHeaders(headers, object, { versioning, compatibility: config.compatibility })
+  Object.assign(headers, chosen, overrideHeaders(query))
+  return { status: range === undefined ? 200 : 206, headers }
 }
 
 /** A small body in one piece, so that head and body leave in one write; any other as it flows. */
 function bodyOf(
-  { signal }: OperationContext,
+  context: OperationContext,
   opened: OpenedObject,
   range: ByteRange | undefined,
 ): Uint8Array | Promise<Uint8Array> | AsyncIterable<Uint8Array> {
-  return opened.readAtOnce?.(range, { signal }) ?? opened.read(range, { signal })
+  return opened.readAtOnce?.(range, context) ?? opened.read(range, { signal: context.signal })
 }
 
 function select(context: OperationContext, opened: OpenedObject): Selection | Promise<Selection> {

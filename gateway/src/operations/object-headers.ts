@@ -2,8 +2,8 @@
 import type { ObjectVersion, VersioningState } from '@cairn/protocol'
 import type { Compatibility } from '../compatibility.js'
 import { formatHttpDate } from '../http/dates.js'
-import { attributeHeaders } from './attributes.js'
-import type { ResponseHeaders } from './types.js'
+import { addAttributeHeaders } from './attributes.js'
+import type { MutableHeaders, ResponseHeaders } from './types.js'
 
 /** The version id header: only where versioning was ever on. */
 export function versionHeader(versioning: VersioningState, versionId: string | undefined): ResponseHeaders {
@@ -27,17 +27,15 @@ export function quoted(etag: string): string {
   return `"${etag}"`
 }
 
-/** ETag, times, attributes and version of an object, without lengths. */
-export function objectHeaders(
+/** Adds ETag, times, attributes and version of an object, without lengths. */
+export function addObjectHeaders(
+  headers: MutableHeaders,
   object: ObjectVersion,
-  versioning: VersioningState,
-  compatibility: Compatibility,
-): ResponseHeaders {
-  return {
-    'Accept-Ranges': 'bytes',
-    'Last-Modified': lastModified(object),
-    ETag: quoted(object.etag),
-    ...attributeHeaders(object.attributes, compatibility.rawMetadata),
-    ...versionHeader(versioning, object.versionId),
-  }
+  shown: { readonly versioning: VersioningState; readonly compatibility: Compatibility },
+): void {
+  headers['Accept-Ranges'] = 'bytes'
+  headers['Last-Modified'] = lastModified(object)
+  headers.ETag = quoted(object.etag)
+  addAttributeHeaders(headers, object.attributes, shown.compatibility.rawMetadata)
+  if (shown.versioning !== 'unset') headers['x-amz-version-id'] = object.versionId
 }

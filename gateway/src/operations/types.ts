@@ -20,6 +20,9 @@ export type RequestHeaders = Readonly<Record<string, string | undefined>>
 /** Response headers; those that are undefined are not sent. Names as they should appear on the wire. */
 export type ResponseHeaders = Readonly<Record<string, string | number | undefined>>
 
+/** Response headers while they are gathered. */
+export type MutableHeaders = Record<string, string | number | undefined>
+
 /** An answer. HEAD requests, 204 and 304 never send the body. */
 export interface S3Response {
   readonly status: number
@@ -87,5 +90,6 @@ export interface OperationContext {
 
 export interface Operation {
   readonly name: OperationName
-  handle(context: OperationContext): Promise<S3Response>
+  /** The answer itself where nothing has to be waited for; throws or rejects with what is told as an error. */
+  handle(context: OperationContext): S3Response | Promise<S3Response>
 }

@@ -37,7 +37,7 @@ export function checkKey(key: string): void {
 
 /** `InvalidArgument` for text that cannot stand in a key: NUL, or half of a surrogate pair. */
 export function checkText(text: string, name: string): void {
-  if (text.includes('\0') || /\p{Surrogate}/u.test(text)) {
+  if (text.includes('\0') || !text.isWellFormed()) {
     throw new CairnError('InvalidArgument', `the ${name} holds NUL or malformed text`)
   }
 }
@@ -100,14 +100,23 @@ export class Resolver {
     throw new CairnError('Busy', `bucket ${name} is made anew all the time`)
   }
 
-  /** What `read` would resolve with, if the store has it at hand and the space is known; `undefined` if not. */
+  /** What `read` would resolve with, if the store has it at hand; `undefined` if not. */
   readNow(name: string, reads: (space: SpaceId) => readonly Read[], hint?: SpaceId): BucketRead | undefined {
-    const guess = hint ?? this.spaces.get(name)
+    const guess = hint ?? this.spaces.get(name) ?? this.findSpaceNow(name)
     if (guess === undefined) return undefined
     const found = this.store.readNow?.([{ kind: 'get', key: bucketKey(name) }, ...reads(guess)])
     if (found === undefined) return undefined
     const bucket = requireBucket(name, found.results[0]?.[0])
     return sameBytes(guess, bucket.row.space) ? { bucket, results: found.results.slice(1) } : undefined
+  }
+
+  /** Writers bring the space along: whoever reads what they wrote may be the first to look for it. */
+  private findSpaceNow(name: string): SpaceId | undefined {
+    const row = this.store.readNow?.([{ kind: 'get', key: bucketKey(name) }])?.results[0]?.[0]
+    if (row === undefined) return undefined
+    const { space } = requireBucket(name, row).row
+    this.remember(name, space)
+    return space
   }
 
   private remember(name: string, space: SpaceId): void {

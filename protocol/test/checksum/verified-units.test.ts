@@ -8,10 +8,11 @@ describe('verified units', () => {
     const other = Buffer.alloc(16, 2) as Uint8Array as BlockId
     const unit = { bytes: Buffer.alloc(8), check: 1 }
     expect(isMarkedVerified(unit, block, 3)).to.equal(false)
-    markVerified(unit, block, 3)
-    expect(isMarkedVerified(unit, block, 3)).to.equal(true)
-    expect(isMarkedVerified(unit, block, 2)).to.equal(false)
-    expect(isMarkedVerified(unit, other, 3)).to.equal(false)
-    expect(isMarkedVerified({ ...unit }, block, 3)).to.equal(false)
+    const marked = markVerified(unit, block, 3)
+    expect({ ...marked }).to.deep.equal(unit)
+    expect(isMarkedVerified(marked, block, 3)).to.equal(true)
+    expect(isMarkedVerified(marked, block, 2)).to.equal(false)
+    expect(isMarkedVerified(marked, other, 3)).to.equal(false)
+    expect(isMarkedVerified({ ...marked }, block, 3)).to.equal(false)
   })
 })
