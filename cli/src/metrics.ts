@@ -1,5 +1,6 @@
 /** Prometheus metrics of one process. Names are a contract: dashboards and alerts rely on them. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { addRequestDurations } from './request-durations.js'
 
 /** One finished S3 request, as the gateway reports it. */
 export interface RequestSample {
@@ -29,9 +30,6 @@ export interface Metrics {
   readonly contentType: string
 }
 
-/** Seconds; from one small cached read to a large upload over a slow line. */
-const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
-
 /** Buckets that get a label of their own; names that nobody could read or write do not count. */
 const BUCKET_LABELS_MAX = 10_000
 
@@ -50,24 +48,11 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry })
   const tallies = new Map<string, BucketTally>()
   addRequestCounters(registry, tallies)
-  const durations = new Histogram({
-    name: 's3_request_duration_seconds',
-    help: 'Time from the request head to the end of the answer.',
-    labelNames: ['operation'],
-    buckets: DURATION_BUCKETS,
-    registers: [registry],
-  })
-  const durationsOf = new Map<string, { observe(seconds: number): void }>()
+  const durations = addRequestDurations(registry)
   return {
     observeRequest(sample: RequestSample): void {
-      const { operation } = sample
       count(tallies, labelOf(sample.bucket, sample.status), sample)
-      let duration = durationsOf.get(operation)
-      if (duration === undefined) {
-        duration = durations.labels(operation)
-        durationsOf.set(operation, duration)
-      }
-      duration.observe(sample.durationMs / 1000)
+      durations.add(sample.operation, sample.durationMs / 1000)
     },
     add: (source) => addSource(registry, source),
     render: () => registry.metrics(),

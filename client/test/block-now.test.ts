@@ -46,6 +46,15 @@ describe('blocks at hand in this process', () => {
     expect(count('gets')).to.equal(gets)
   })
 
+  it('are opened in the turn too, and what is not there is left to the ordinary way', async () => {
+    await readOften()
+    const opened = world.client.openObjectNow?.('b', 'k')
+    expect(opened?.object).to.deep.equal((await world.run(world.client.openObject('b', 'k'))).object)
+    expect(Buffer.from(opened?.readAtOnce?.() as Uint8Array).equals(BYTES)).to.equal(true)
+    expect(world.client.openObjectNow?.('b', 'other')).to.equal(undefined)
+    expect(world.client.openObjectNow?.('none', 'k')).to.equal(undefined)
+  })
+
   it('are read from every replica in turn', async () => {
     await readOften()
     for (const server of world.servers) expect(server.getsNow).to.be.at.least(2)

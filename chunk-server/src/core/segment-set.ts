@@ -159,8 +159,8 @@ export class SegmentSet {
       throw error
     }
     this.all.set(sequence, segment)
-    // What is written first is read at once as well as what comes later.
-    if (page === undefined) this.handle(sequence)
+    // So that the first block of it can be read in the turn as well as later ones. Whoever reads is told of a failure.
+    if (page === undefined) await this.handle(sequence).opening.catch(() => undefined)
     return { segment, file }
   }
 

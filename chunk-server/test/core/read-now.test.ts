@@ -43,6 +43,11 @@ describe('Reads in the turn', () => {
     expect(store.getNow?.(BLOCK, RANGE)).to.deep.equal(later)
   })
 
+  it('give what was just written, before any other read', () => {
+    const units = store.getNow?.(BLOCK, { offset: 0, length: BODY.length })?.units ?? []
+    expect(units.map(({ bytes }) => Buffer.from(bytes).equals(Buffer.from(BODY)))).to.deep.equal([true])
+  })
+
   it('refuse what a read refuses', () => {
     expect(() => store.getNow?.(blockId(1, 2), RANGE)).to.throw('does not hold')
     expect(() => store.getNow?.(BLOCK, { offset: 4000, length: 97 })).to.throw('no bytes')

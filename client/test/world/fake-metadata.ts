@@ -63,6 +63,8 @@ export class FakeMetadata {
   /** So many changes happen, but their answer is lost. */
   answersToLose = 0
   busy = 0
+  /** Objects are at hand for clients in the same process. */
+  readonly answersNow: boolean
   /** Called before a commit is looked at. */
   beforeCommit: (() => void) | undefined
   renewals = true
@@ -70,18 +72,25 @@ export class FakeMetadata {
   private readonly clock: Clock
   private counter = 0
 
-  constructor(map: ClusterMap, clock: Clock) {
+  constructor(map: ClusterMap, clock: Clock, answersNow = false) {
     this.map = map
+    this.answersNow = answersNow
     this.clock = clock
   }
 
   get router(): RpcRouterTable {
     const router = createRouter()
     const handle = <Q, R>(method: RpcMethod<Q, R>, answer: (request: Q) => R): void => {
-      router.handle(method, async (request) => {
+      const handler = async (request: Q): Promise<{ response: R }> => {
         this.calls[method.name] = (this.calls[method.name] ?? 0) + 1
         return { response: answer(request) }
-      })
+      }
+      const isAtHand = method.number === getObject.number && this.answersNow
+      router.handle(
+        method,
+        handler,
+        isAtHand ? (request) => ({ response: answer(request), units: [] }) : undefined,
+      )
     }
     this.serveSessions(handle)
     this.serveObjects(handle)

@@ -54,7 +54,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const wire: Network = options.inProcess === true ? createLocalNetwork({ clock, random }) : network
   const servers = Array.from({ length: count }, (_, index) => new FakeChunkServer(`d${index}`, clock))
   const first = Array.from({ length: replicas }, (_, index) => index)
-  const metadata = new FakeMetadata(clusterMap(servers, first, 1), clock)
+  const metadata = new FakeMetadata(clusterMap(servers, first, 1), clock, options.inProcess)
   const identity = (name: string): HandshakeIdentity => ({
     role: 'gateway',
     name,

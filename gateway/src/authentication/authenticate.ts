@@ -2,7 +2,7 @@
  * Who sends a request: SigV4 by header or presigned query, verified against the raw request. Everything that
  * is not proved is refused; without any credentials the principal is anonymous.
  */
-import { hash, timingSafeEqual } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
 import { findVirtualBucket, type RequestTarget } from '../http/request-target.js'
@@ -12,7 +12,7 @@ import type { Credential, CredentialStore } from '../ports.js'
 import { canonicalRequest } from './canonical-request.js'
 import { ANONYMOUS, type Principal } from './principal.js'
 import { readSignatureClaim, type SignatureClaim } from './signature-claim.js'
-import { type SigningKey, type SigningKeys, sign } from './signing-keys.js'
+import type { SigningKey, SigningKeys } from './signing-keys.js'
 
 export interface RawRequest {
   readonly method: string
@@ -165,7 +165,9 @@ function checkTime(claim: SignatureClaim, nowMs: number): void {
 function checkSignedHeaders(claim: SignatureClaim, rawHeaders: readonly string[]): void {
   const unsigned: string[] = []
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] ?? '').toLowerCase()
+    const raw = rawHeaders[at] ?? ''
+    if (raw[0] !== 'x' && raw[0] !== 'X') continue
+    const name = raw.toLowerCase()
     if (!name.startsWith('x-amz-') || claim.signedHeaders.includes(name)) continue
     if (name !== 'x-amz-content-sha256') unsigned.push(name)
   }
@@ -181,9 +183,8 @@ function verify(
   key: SigningKey,
   settings: AuthenticationSettings,
 ): boolean {
-  const claimed = Buffer.from(claim.signature, 'hex')
   const verifyHost = (host: string): boolean =>
-    timingSafeEqual(sign(key, stringToSign(claim, canonical(request, claim, host))), claimed)
+    key.hasSigned(stringToSign(claim, canonical(request, claim, host)), claim.signature)
   if (verifyHost(request.target.host)) return true
   return otherHosts(request, settings).some(verifyHost)
 }

@@ -33,7 +33,8 @@ export function parseRequestTarget(raw: string, hostHeader: string, domain?: str
   const rawPath = (question < 0 ? rest : rest.slice(0, question)) || '/'
   const rawQuery = question < 0 ? '' : rest.slice(question + 1)
   const virtualBucket = findVirtualBucket(host, domain)
-  return { host, rawPath, rawQuery, ...splitPath(rawPath, virtualBucket) }
+  const { bucket, key, undecodable } = splitPath(rawPath, virtualBucket)
+  return { host, rawPath, rawQuery, bucket, key, undecodable }
 }
 
 /** The bucket in a virtual-host style host name, or `undefined` for path style. */

@@ -54,7 +54,7 @@ interface Sending {
   readonly exchange: Exchange
   readonly answer: S3Response
   readonly rest: RestOfBody
-  readonly baseHeaders: readonly string[]
+  readonly baseHeaders: string[]
 }
 
 function write(

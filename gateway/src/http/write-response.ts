@@ -11,8 +11,8 @@ import type { AnswerBatch } from './answer-batch.js'
 
 export interface WriteOptions {
   readonly method: string
-  /** Sent with every answer: name, value, name, value … */
-  readonly baseHeaders: readonly string[]
+  /** Sent with every answer: name, value, name, value … The others are appended. */
+  readonly baseHeaders: string[]
   /** Leaves the answer unfinished, for the caller to end: everything the client waits for is sent, though. */
   readonly keepOpen: boolean
   /** Where answers are ended. */
@@ -84,7 +84,7 @@ function writeHead(
   options: WriteOptions,
   contentLength: number | undefined,
 ): void {
-  const head = [...options.baseHeaders]
+  const head = options.baseHeaders
   const headers = answer.headers ?? {}
   for (const name in headers) {
     const value = headers[name]

@@ -81,6 +81,12 @@ describe('getObjectNow', () => {
     expect(() => namespace.getObjectNow({ bucket: 'a', key: 'k' })).to.throw(CairnError)
   })
 
+  it('answers right after the first put in a bucket', async () => {
+    const world = await NamespaceWorld.open(seed)
+    await world.put('a', await world.bucket('a'), 'k')
+    expect(world.namespace.getObjectNow({ bucket: 'a', key: 'k' })?.object.key).to.equal('k')
+  })
+
   it('never answers from the bucket that had the name before', async () => {
     const world = await NamespaceWorld.open(seed)
     const { namespace } = world
