@@ -159,8 +159,6 @@ export class SegmentSet {
       throw error
     }
     this.all.set(sequence, segment)
-    // So that the first block of it can be read in the turn as well as later ones. Whoever reads is told of a failure.
-    if (page === undefined) await this.handle(sequence).opening.catch(() => undefined)
     return { segment, file }
   }
 
