@@ -2,8 +2,8 @@
  * Reads of one unit that a replica in this process has in memory: in the turn that wants it.
  *
  * Promise: what is handed out has passed the same checks as in `BlockReader`: what the replica says of the block, the
- * unit's check word, and the hash of a block read whole (by way of `KnownBlocks`). Whatever is odd is no answer: the reader then asks in the
- * ordinary way, and it is the reader that judges replicas, reports damage and turns to others.
+ * unit's check word, and the hash of a block read whole (by way of `KnownBlocks`). Whatever is odd is no answer: the
+ * reader then asks in the ordinary way, and it is the reader that judges replicas, reports damage and turns to others.
  */
 import {
   getBlock,
