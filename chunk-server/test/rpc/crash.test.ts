@@ -70,7 +70,10 @@ class World {
       durability: 'fsync',
       compactionMs: 20,
     })
-    return { server, peer: connectAsCaller(network, await server.start(), identity) }
+    const address = await server.start()
+    // Nothing is read from a server that has not heard yet whether reads need a token.
+    await server.registered()
+    return { server, peer: connectAsCaller(network, address, identity) }
   }
 
   /** Writes and deletes, many at once, until the power goes. */

@@ -79,7 +79,7 @@ const count: RpcMethod<Count, Count> = {
 
 describe('createTcpNetwork and strangers', () => {
   const identity: HandshakeIdentity = {
-    role: 'chunk',
+    role: 'gateway',
     name: 'server-1',
     clusterId: 'c1',
     featureLevel: 1,
