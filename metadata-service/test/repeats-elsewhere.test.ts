@@ -148,7 +148,7 @@ const WITHOUT_FENCE: Readonly<Record<string, string>> = {
   ChangeDrives: 'says which state is wanted',
   ...Object.fromEntries(
     ['GetClusterMap', 'GetBucket', 'ListBuckets', 'GetBucketConfiguration', 'GetObject', 'ListObjects']
-      .concat(['ListVersions', 'GetUpload', 'ListParts', 'ListUploads', 'GetStatus'])
+      .concat(['ListVersions', 'GetUpload', 'ListParts', 'ListUploads', 'GetStatus', 'GetBlockTokens'])
       .map((name) => [name, 'reads only']),
   ),
 }
