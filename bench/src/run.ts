@@ -1,7 +1,8 @@
 /**
  * The order of a run. Each workload is measured in rounds: calibration, then all targets forth and back (A B B A), so
  * that a machine that grows slower meanwhile is no target's advantage, then calibration again. A round whose two
- * calibrations differ by more than DRIFT_MAX, or during which others took CPU, is marked.
+ * calibrations differ by more than DRIFT_MAX, or during which others took CPU, is marked. Before the first round each
+ * target does the work once unmeasured: asked is what a running server costs, not its compiler in the first minute.
  */
 import { measureClosed, measureOpen, type Sample } from './measure.js'
 import { type Probes, runProbes } from './probes.js'
@@ -64,6 +65,7 @@ async function measureWorkload(
   const samples = new Map<Target, Sample[]>(targets.map((target) => [target, []]))
   const probes: Probes[] = [before]
   const marks = new Set<string>()
+  for (const stage of stages.values()) await measureClosed(workload, stage, await workload.prepare(stage))
   for (let round = 0; round < rounds; round++) {
     const watch = await watchOthers(targets)
     const order = targets.length === 1 ? targets : [...targets, ...[...targets].reverse()]
