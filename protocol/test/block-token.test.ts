@@ -112,6 +112,17 @@ describe('block tokens', () => {
     expect([before, after].map((made) => check.allows(made, scope))).to.deep.equal([true, true])
   })
 
+  it('are made with the first key of a cluster from its first moment, also by a clock that is behind', () => {
+    for (const aheadMs of [0, 0.5, 3_000]) {
+      const keys = keysOf(key(7, clock.wallMicros() / 1000 + aheadMs))
+      mint = new TokenMint(clock)
+      mint.learn(keys)
+      check = new TokenCheck(clock)
+      check.learn(keys)
+      expect(check.allows(token(), scope), `${aheadMs} ms`).to.equal(true)
+    }
+  })
+
   it('are not made without a key, and nothing is allowed before a service has said anything', () => {
     expect(new TokenMint(clock).tokenOf(scope)).to.equal(undefined)
     expect(new TokenCheck(clock).allows(token(), scope)).to.equal(false)
