@@ -43,11 +43,11 @@ describe('a running server', function () {
 
   it('serves aws-cli, s3cmd, rclone and the AWS SDK, and gives the space back', async function () {
     for (const tool of ['aws', 's3cmd', 'rclone', 'curl']) if (!(await hasTool(tool))) this.skip()
-    await sample((report) => showClients(report, 200))
+    await sample((report) => showClients(report, 80))
   })
 
   it('holds the backups of restic and the old versions of rclone, over HTTPS', async function () {
     for (const tool of ['restic', 'rclone', 'openssl']) if (!(await hasTool(tool))) this.skip()
-    await sample((report) => showBackups(report, { files: 60, schemes: ['https'] }))
+    await sample((report) => showBackups(report, { files: 40, schemes: ['https'] }))
   })
 })

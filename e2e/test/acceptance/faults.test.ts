@@ -14,16 +14,16 @@ describe('a server on a disk that fails', function () {
 
   it('loses nothing to SIGKILL, EIO, ENOSPC and short writes at single calls', async function () {
     if (!(await hasTool('gcc')) || !(await hasTool('strace')) || !(await canMountLoop())) this.skip()
-    await sample((report) => showFaults(report, 10))
+    await sample((report) => showFaults(report, 8))
   })
 
   it('loses nothing to power cuts', async function () {
     if (!(await hasTool('gcc'))) this.skip()
-    await sample((report) => showPowerCut(report, { rounds: 5, runMs: 2000 }))
+    await sample((report) => showPowerCut(report, { rounds: 3, runMs: 1500 }))
   })
 
   it('gives right bytes or named errors whatever file is damaged', () =>
-    sample((report) => showBitRot(report, 12)))
+    sample((report) => showBitRot(report, 8)))
 
   it('refuses writes on a full disk, and goes on when space is freed', async function () {
     if (!(await canMountLoop())) this.skip()
