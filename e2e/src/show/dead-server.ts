@@ -53,7 +53,7 @@ function isSettled({ safeMode, repair }: ClusterState): boolean {
 /** Whether the server that died has no place any more, and nothing lacks a copy. */
 function isWhole(state: ClusterState): boolean {
   const left = state.drives.filter(({ path, positions }) => path.includes(`/${VICTIM}/`) && positions > 0)
-  return left.length === 0 && state.moves?.positionsLeft === 0 && isSettled(state)
+  return left.length === 0 && isSettled(state)
 }
 
 async function repairOf({ report, cluster, load }: ClusterWorld, floors: boolean): Promise<void> {

@@ -11,6 +11,6 @@ describe('a server that has outgrown one process', function () {
 
   it('is moved to etcd, and served by roles apart with every byte as it was', async function () {
     if (!(await hasEtcd()) || !(await hasTool('aws'))) return this.skip()
-    await sample((report) => showMigrate(report, { files: 10, kills: 2 }))
+    await sample((report) => showMigrate(report, { files: 6, kills: 1 }))
   })
 })
