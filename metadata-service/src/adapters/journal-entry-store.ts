@@ -12,17 +12,10 @@
  * whether the journals follow the store to its last entry; if not, a checkpoint is made at once. Journals that are
  * *ahead* of the store mean that the store lost entries: then it is not opened.
  */
+
 import { CairnError, type Clock, formatId, hasCode } from '@cairn/protocol'
-import type {
-  CommitResult,
-  Entry,
-  EntryStore,
-  LeaseId,
-  Read,
-  ReadResult,
-  StoreEvent,
-  StoreRange,
-} from '../ports.js'
+import { PassingStore } from '../core/passing-store.js'
+import type { CommitResult, Entry, EntryStore, Read, ReadResult } from '../ports.js'
 import { JournalCheckpoints } from './journal-checkpoints.js'
 import { JournalDrive, type JournalState } from './journal-drive.js'
 import { listCopies, readClean, removeClean, writeClean } from './journal-files.js'
@@ -75,9 +68,8 @@ export async function openJournaledEntryStore(
   return journal
 }
 
-class JournaledStore implements JournaledEntryStore {
+class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryStore {
   private readonly options: JournaledEntryStoreOptions
-  private readonly store: EntryStore
   private readonly clock: Clock
   private readonly encoder = new FrameEncoder()
   private readonly queue = new JournalQueue()
@@ -94,8 +86,8 @@ class JournaledStore implements JournaledEntryStore {
 
   constructor(options: JournaledEntryStoreOptions) {
     const { store, clock, drives, log } = options
+    super(store)
     this.options = options
-    this.store = store
     this.clock = clock
     const onLost = (folder: string, err: unknown): void =>
       log?.error({ folder, err }, 'the journal of the metadata no longer follows on this drive')
@@ -152,23 +144,7 @@ class JournaledStore implements JournaledEntryStore {
     return this.store.readNow?.(reads)
   }
 
-  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
-    return this.store.watch(range, fromRevision, signal)
-  }
-
-  grantLease(ttlMs: number): Promise<LeaseId> {
-    return this.store.grantLease(ttlMs)
-  }
-
-  renewLease(lease: LeaseId): Promise<void> {
-    return this.store.renewLease(lease)
-  }
-
-  revokeLease(lease: LeaseId): Promise<void> {
-    return this.store.revokeLease(lease)
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     this.closing ??= this.closeAll()
     return this.closing
   }

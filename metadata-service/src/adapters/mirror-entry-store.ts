@@ -11,19 +11,11 @@
  * Doubt about a change ends the feed, and it is asked anew from what is applied. Only when that brings nothing, when
  * the store has compacted that revision, is another one, or differs in a row, everything is read anew.
  */
+
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import { authorityOf } from '../core/commit-reads.js'
-import type {
-  CommitResult,
-  Entry,
-  EntryStore,
-  LeaseId,
-  Read,
-  ReadResult,
-  StoreEvent,
-  StoreRange,
-  StoreSpace,
-} from '../ports.js'
+import { PassingStore } from '../core/passing-store.js'
+import type { CommitResult, Entry, EntryStore, Read, ReadResult, StoreRange, StoreSpace } from '../ports.js'
 import type { MirrorSource } from '../ports-mirror.js'
 import { checkReads } from './check-request.js'
 import { MirrorKeeper } from './mirror-keeper.js'
@@ -53,15 +45,14 @@ export async function openMirroredEntryStore(
   return new Mirrored(options)
 }
 
-class Mirrored implements MirroredEntryStore {
-  private readonly store: EntryStore & MirrorSource
+class Mirrored extends PassingStore<EntryStore & MirrorSource> implements MirroredEntryStore {
   private readonly keeper: MirrorKeeper
   private readonly leased: readonly StoreRange[]
   private isClosed = false
 
   constructor(options: MirroredEntryStoreOptions) {
     const { store, leasedRanges = LEASED_RANGES } = options
-    this.store = store
+    super(store)
     this.leased = leasedRanges
     this.keeper = new MirrorKeeper({ ...options, source: store })
     this.keeper.start()
@@ -97,23 +88,7 @@ class Mirrored implements MirroredEntryStore {
     return authorityOf(this.store).read(reads)
   }
 
-  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
-    return this.store.watch(range, fromRevision, signal)
-  }
-
-  grantLease(ttlMs: number): Promise<LeaseId> {
-    return this.store.grantLease(ttlMs)
-  }
-
-  renewLease(lease: LeaseId): Promise<void> {
-    return this.store.renewLease(lease)
-  }
-
-  revokeLease(lease: LeaseId): Promise<void> {
-    return this.store.revokeLease(lease)
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.isClosed = true
     await this.keeper.close()
     await this.store.close()

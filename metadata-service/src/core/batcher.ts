@@ -10,6 +10,7 @@
  * happened, is tried again; its result is always the truth. What cannot be settled within COMMIT_DEADLINE_MS ends
  * as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened.
  */
+
 import { CairnError, type Clock, type ErrorCode, hasCode, type Random, toCairnError } from '@cairn/protocol'
 import type {
   Commit,
@@ -17,12 +18,9 @@ import type {
   CommitResult,
   EntryStore,
   KeyValueStore,
-  LeaseId,
   Put,
   Read,
   ReadResult,
-  StoreEvent,
-  StoreRange,
   StoreRow,
 } from '../ports.js'
 import { ChangeRecord } from './commit-change-record.js'
@@ -34,6 +32,7 @@ import { authorityOf, ReadBatcher } from './commit-reads.js'
 import { Backoff } from './commit-retry.js'
 import { ChangeKeys, laneKey } from './commit-rows.js'
 import { sizeOf } from './commit-size.js'
+import { PassingStore } from './passing-store.js'
 
 export interface BatcherOptions {
   readonly store: EntryStore
@@ -69,7 +68,7 @@ const SPLIT_CODES = ['MessageTooLarge', 'SessionExpired', 'InvalidArgument'] as 
 /** Turns that an entry may grow before it is sent, as long as each brings more: an entry costs a sync. */
 const GATHER_TURNS_MAX = 16
 
-class Batcher implements KeyValueStore {
+class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
   private readonly options: BatcherOptions
   private readonly queue = new CommitQueue()
   private readonly reads: ReadBatcher
@@ -82,6 +81,7 @@ class Batcher implements KeyValueStore {
 
   constructor(options: BatcherOptions) {
     const { store, clock, random, service } = options
+    super(store)
     this.options = options
     this.reads = new ReadBatcher(store)
     this.authorityReads = store.readAuthority === undefined ? this.reads : new ReadBatcher(authorityOf(store))
@@ -112,32 +112,16 @@ class Batcher implements KeyValueStore {
   }
 
   readNow(reads: readonly Read[]): ReadResult | undefined {
-    return this.options.store.readNow?.(reads)
+    return this.store.readNow?.(reads)
   }
 
   readAuthority(reads: readonly Read[]): Promise<ReadResult> {
     return this.authorityReads.read(reads)
   }
 
-  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
-    return this.options.store.watch(range, fromRevision, signal)
-  }
-
-  grantLease(ttlMs: number): Promise<LeaseId> {
-    return this.options.store.grantLease(ttlMs)
-  }
-
-  renewLease(lease: LeaseId): Promise<void> {
-    return this.options.store.renewLease(lease)
-  }
-
-  revokeLease(lease: LeaseId): Promise<void> {
-    return this.options.store.revokeLease(lease)
-  }
-
   /** Lets what waits finish, then closes the store. */
-  close(): Promise<void> {
-    this.closing ??= this.drain().then(() => this.options.store.close())
+  override close(): Promise<void> {
+    this.closing ??= this.drain().then(() => this.store.close())
     return this.closing
   }
 
@@ -201,7 +185,7 @@ class Batcher implements KeyValueStore {
     const step = slot.lane.next()
     let results: readonly CommitResult[]
     try {
-      results = await this.options.store.apply({
+      results = await this.store.apply({
         commits: batch.map(({ commit }) => commit),
         always: changes === undefined ? step.puts : [...step.puts, changes],
         fence: step.fence,

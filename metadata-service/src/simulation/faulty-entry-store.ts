@@ -2,18 +2,11 @@
  * An entry store with a bad line to it: answers get lost before or after the entry was applied, entries arrive late
  * (after their sender was told that the outcome is unknown, between or after its next calls), and reads fail.
  */
+
 import { CairnError, type Random } from '@cairn/protocol'
 import { authorityOf } from '../core/commit-reads.js'
-import type {
-  CommitResult,
-  Entry,
-  EntryStore,
-  LeaseId,
-  Read,
-  ReadResult,
-  StoreEvent,
-  StoreRange,
-} from '../ports.js'
+import { PassingStore } from '../core/passing-store.js'
+import type { CommitResult, Entry, EntryStore, Read, ReadResult } from '../ports.js'
 
 /** What may happen to an entry. */
 export type EntryFault = 'lost-before' | 'lost-after' | 'late' | 'too-large'
@@ -51,9 +44,8 @@ interface LateEntry {
   callsLeft: number
 }
 
-class BadLine implements FaultyEntryStore {
+class BadLine extends PassingStore<EntryStore> implements FaultyEntryStore {
   faults = 0
-  private readonly store: EntryStore
   private readonly random: Random
   private rate: number
   private readonly injected: (EntryFault | undefined)[] = []
@@ -61,7 +53,7 @@ class BadLine implements FaultyEntryStore {
   private late: LateEntry[] = []
 
   constructor({ store, random, rate }: FaultyEntryStoreOptions) {
-    this.store = store
+    super(store)
     this.random = random
     this.rate = rate ?? 0
   }
@@ -116,26 +108,6 @@ class BadLine implements FaultyEntryStore {
       this.faults++
       throw new CairnError('ConnectionLost', 'the read is lost')
     }
-  }
-
-  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
-    return this.store.watch(range, fromRevision, signal)
-  }
-
-  grantLease(ttlMs: number): Promise<LeaseId> {
-    return this.store.grantLease(ttlMs)
-  }
-
-  renewLease(lease: LeaseId): Promise<void> {
-    return this.store.renewLease(lease)
-  }
-
-  revokeLease(lease: LeaseId): Promise<void> {
-    return this.store.revokeLease(lease)
-  }
-
-  close(): Promise<void> {
-    return this.store.close()
   }
 
   private drawFault(): EntryFault | undefined {

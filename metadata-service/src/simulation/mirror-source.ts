@@ -2,13 +2,14 @@
  * A store in memory that a mirror can copy, with everything going wrong between the two that a seed finds: changes
  * are lost, doubled, swapped or late, the line breaks or falls silent, history is compacted, answers are lost.
  */
+
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import { HEAD_KEY } from '../core/commit-rows.js'
+import { PassingStore } from '../core/passing-store.js'
 import type {
   CommitResult,
   Entry,
   EntryStore,
-  LeaseId,
   Read,
   ReadResult,
   StoreEvent,
@@ -61,7 +62,7 @@ interface Version {
   readonly value: Uint8Array | undefined
 }
 
-class Source implements SimulatedMirrorSource {
+class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
   faults = 0
   pages = 0
   private readonly options: MirrorSourceOptions
@@ -76,37 +77,22 @@ class Source implements SimulatedMirrorSource {
   private isCalm = false
 
   constructor(options: MirrorSourceOptions) {
+    super(options.store)
     this.options = options
     void this.collect()
   }
 
   apply(entry: Entry): Promise<readonly CommitResult[]> {
-    return this.options.store.apply(entry)
+    return this.store.apply(entry)
   }
 
   read(reads: readonly Read[]): Promise<ReadResult> {
-    return this.options.store.read(reads)
+    return this.store.read(reads)
   }
 
-  watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
-    return this.options.store.watch(range, fromRevision, signal)
-  }
-
-  grantLease(ttlMs: number): Promise<LeaseId> {
-    return this.options.store.grantLease(ttlMs)
-  }
-
-  renewLease(lease: LeaseId): Promise<void> {
-    return this.options.store.renewLease(lease)
-  }
-
-  revokeLease(lease: LeaseId): Promise<void> {
-    return this.options.store.revokeLease(lease)
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.closing.abort()
-    await this.options.store.close()
+    await this.store.close()
     this.wake()
   }
 
@@ -119,7 +105,7 @@ class Source implements SimulatedMirrorSource {
   }
 
   async head(): Promise<Head> {
-    const { revision, results } = await this.options.store.read([{ kind: 'get', key: HEAD_KEY }])
+    const { revision, results } = await this.store.read([{ kind: 'get', key: HEAD_KEY }])
     await this.collectedThrough(revision)
     const row = results[0]?.[0]
     const known = this.changes.findLast(
@@ -131,7 +117,7 @@ class Source implements SimulatedMirrorSource {
 
   async page(range: StoreRange, limit: number, atRevision?: number): Promise<SourcePage> {
     this.pages++
-    const { revision: newest } = await this.options.store.read([])
+    const { revision: newest } = await this.store.read([])
     await this.collectedThrough(newest)
     const revision = atRevision ?? newest
     if (revision < this.compacted) throw new CairnError('Busy', `revision ${revision} is compacted`)
@@ -209,7 +195,7 @@ class Source implements SimulatedMirrorSource {
   private async collect(): Promise<void> {
     const all = { from: Buffer.alloc(0), to: Buffer.from([0xff]) }
     try {
-      for await (const event of this.options.store.watch(all, 0, this.closing.signal)) {
+      for await (const event of this.store.watch(all, 0, this.closing.signal)) {
         if (this.collected[0] !== undefined && this.collected[0].revision !== event.revision) this.record()
         this.collected.push(event)
         void this.recordSoon(this.collected.length)
