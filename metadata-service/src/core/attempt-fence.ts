@@ -13,7 +13,8 @@ import {
   sameBytes,
   sessionOf,
 } from '@cairn/protocol'
-import type { Commit, CommitProof, CommitResult, RowStore } from '../ports.js'
+import type { CommitResult, RowStore } from '../ports.js'
+import { commitFenced, type ProvenCommit } from './fenced-commit.js'
 import type { ObjectWorld } from './objects-attempts.js'
 import type { Sessions } from './sessions.js'
 import type { WriterClaim, WriterGuard } from './writer-guard.js'
@@ -100,15 +101,12 @@ class FencedStore implements RowStore {
     this.fence = fence
   }
 
-  async commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult> {
+  async commit(commit: ProvenCommit): Promise<CommitResult> {
     const { session, attempt } = this.fence
     const compare = await this.sessions.routeCompare(session, attempt)
-    const compares = [...commit.compares, compare]
-    const result = await this.store.commit({ ...commit, compares })
-    if (result.committed) return result
-    const error = this.sessions.explainRoute(session, compare, result.rows[compares.length - 1])
-    if (error !== undefined) throw error
-    return result
+    return commitFenced(this.store, commit, compare, (row) =>
+      this.sessions.explainRoute(session, compare, row),
+    )
   }
 
   read(reads: Parameters<RowStore['read']>[0]): ReturnType<RowStore['read']> {

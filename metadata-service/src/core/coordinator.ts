@@ -6,16 +6,11 @@
  * background work compares the row's creation, so that a coordinator that was paused, and wakes, changes nothing; and
  * what no commit can fence, a deletion on a drive, is begun only while our own clock says that the lease outlasts it.
  */
+
 import { CairnError, type Clock, integer, type Message, message, required, text } from '@cairn/protocol'
-import type {
-  Commit,
-  CommitProof,
-  CommitResult,
-  Compare,
-  KeyValueStore,
-  StoreKey,
-  StoreRow,
-} from '../ports.js'
+import type { CommitResult, Compare, KeyValueStore, Read, ReadResult, StoreKey, StoreRow } from '../ports.js'
+import { commitFenced, type ProvenCommit } from './fenced-commit.js'
+import { PassingStore } from './passing-store.js'
 import { removeRow, type ServiceLease } from './service-lease.js'
 
 /** The row `m/coordinator`. */
@@ -184,51 +179,28 @@ function notCoordinator(): CairnError {
 }
 
 /** Every commit compares the coordinator's row, as its last compare. `SessionExpired` once it is another one's. */
-class FencedStore implements KeyValueStore {
-  private readonly store: KeyValueStore
+class FencedStore extends PassingStore<KeyValueStore> implements KeyValueStore {
   private readonly coordinator: Coordinator
 
   constructor(store: KeyValueStore, coordinator: Coordinator) {
-    this.store = store
+    super(store)
     this.coordinator = coordinator
   }
 
-  async commit(commit: Commit & { readonly proof: CommitProof }): Promise<CommitResult> {
+  commit(commit: ProvenCommit): Promise<CommitResult> {
     const compare = this.coordinator.compare()
-    const compares = [...commit.compares, compare]
-    const result = await this.store.commit({ ...commit, compares })
-    if (result.committed) return result
-    const row = result.rows[compares.length - 1]
-    if (compare.kind === 'creation' && row?.created === compare.created) return result
-    this.coordinator.stepDown()
-    throw notCoordinator()
+    return commitFenced(this.store, commit, compare, (row) => {
+      if (compare.kind === 'creation' && row?.created === compare.created) return undefined
+      this.coordinator.stepDown()
+      return notCoordinator()
+    })
   }
 
-  read(reads: Parameters<KeyValueStore['read']>[0]): ReturnType<KeyValueStore['read']> {
+  read(reads: readonly Read[]): Promise<ReadResult> {
     return this.store.read(reads)
   }
 
-  readAuthority(reads: Parameters<KeyValueStore['read']>[0]): ReturnType<KeyValueStore['read']> {
+  readAuthority(reads: readonly Read[]): Promise<ReadResult> {
     return this.store.readAuthority(reads)
-  }
-
-  watch(...rest: Parameters<KeyValueStore['watch']>): ReturnType<KeyValueStore['watch']> {
-    return this.store.watch(...rest)
-  }
-
-  grantLease(ttlMs: number): ReturnType<KeyValueStore['grantLease']> {
-    return this.store.grantLease(ttlMs)
-  }
-
-  renewLease(lease: string): Promise<void> {
-    return this.store.renewLease(lease)
-  }
-
-  revokeLease(lease: string): Promise<void> {
-    return this.store.revokeLease(lease)
-  }
-
-  close(): Promise<void> {
-    return this.store.close()
   }
 }
