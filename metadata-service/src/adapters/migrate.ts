@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import { CLUSTER_KEY } from '../core/cluster-state-rows.js'
 import { MOVED_KEY, type MoveRow } from '../core/store-move.js'
+import type { EntryStore } from '../ports.js'
 import { type MovableStore, MoveTarget } from './move-target.js'
 import { markCopies, unmarkCopies } from './moved-copies.js'
 import { STORE_FILE } from './recover.js'
@@ -117,13 +118,7 @@ class Migration {
     const { clock, resume, onProgress, onPlace } = this.options
     const { path } = this
     const total = countRows(path)
-    const source = openSqliteEntryStore({
-      path,
-      clock,
-      durability: 'fsync',
-      mustExist: true,
-      evenIfMoved: true,
-    })
+    const source = openSource(path, clock)
     try {
       const facts = await readSource(source)
       const onRows = (step: CopyStep, rows: number): void => onProgress?.(step, rows, total)
@@ -180,14 +175,13 @@ export async function undoMigration(options: MigrateOptions): Promise<UndoReport
   return { wasMarked: mark !== undefined, removedRows }
 }
 
+/** The store that is moved; it may carry the mark of an earlier run. */
+function openSource(path: string, clock: Clock): EntryStore {
+  return openSqliteEntryStore({ path, clock, durability: 'fsync', mustExist: true, evenIfMoved: true })
+}
+
 async function readFile(path: string, { clock }: MigrateOptions): Promise<SourceFacts> {
-  const source = openSqliteEntryStore({
-    path,
-    clock,
-    durability: 'fsync',
-    mustExist: true,
-    evenIfMoved: true,
-  })
+  const source = openSource(path, clock)
   try {
     return await readSource(source)
   } finally {
