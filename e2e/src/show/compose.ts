@@ -86,6 +86,7 @@ async function exercise(stack: Stack): Promise<void> {
   const { report, folder, compose } = stack
   const started = performance.now()
   await compose('up', '--detach')
+  await compose('exec', '-T', 'gateway-1', 'cairn', 'wait', '--healthy', '--timeout', '300')
   await untilHealthy(stack, HEALTHY_MS)
   report.figure('from "docker compose up" to all healthy', (performance.now() - started) / 1000, ' s')
   const aws = await awsThrough(stack)
