@@ -58,10 +58,16 @@ export class TokenMint {
   }
 }
 
+/** A token that was found good, and when it ends. */
+interface GoodToken {
+  readonly token: Uint8Array
+  readonly endsMicros: number
+}
+
 /** Checks tokens, offline and in constant time; what it has found good once it knows by the bytes. */
 export class TokenCheck {
   private readonly clock: Clock
-  private readonly good = new Map<number, Uint8Array>()
+  private readonly good = new Map<number, GoodToken>()
   private keys: ReadonlyMap<number, Uint8Array> | undefined
   private required = true
 
@@ -86,14 +92,16 @@ export class TokenCheck {
     if (this.keys === undefined) return false
     if (!this.required) return true
     if (token?.length !== TOKEN_BYTES) return false
-    const view = new DataView(token.buffer, token.byteOffset, TOKEN_BYTES)
-    if (view.getUint32(9) * 1e6 <= this.clock.wallMicros()) return false
+    const nowMicros = this.clock.wallMicros()
     const name = scope.method * 0x1_0000 + scope.group
     const known = this.good.get(name)
-    if (known !== undefined && timingSafeEqual(known, token)) return true
+    if (known !== undefined && timingSafeEqual(known.token, token)) return known.endsMicros > nowMicros
+    const view = new DataView(token.buffer, token.byteOffset, TOKEN_BYTES)
+    const endsMicros = view.getUint32(9) * 1e6
+    if (endsMicros <= nowMicros) return false
     const secret = this.keys.get(view.getUint32(3))
     if (secret === undefined || !isFor(view, scope) || !isGenuine(token, secret)) return false
-    this.good.set(name, Uint8Array.from(token))
+    this.good.set(name, { token: Uint8Array.from(token), endsMicros })
     return true
   }
 }
