@@ -11,7 +11,7 @@ export const ERROR_CODES = {
   Internal: 8,
   Busy: 9,
   ShuttingDown: 10,
-  /** The peer's role may not call this, or the call lacks a valid token or receipt. */
+  /** The peer's role may not call this, or the call lacks a valid token. */
   NotAllowed: 11,
   // Namespace.
   NoSuchBucket: 20,
