@@ -1,6 +1,7 @@
 /**
- * One block on its way to all drives of its group at once, and to those that join it. Every target that is up is waited for until it fails
- * or, once a quorum has stored the block, its grace is over; what is late then is given up and counts as missing.
+ * One block on its way to all drives of its group at once, and to those that join it. Every target that is up is
+ * waited for until it fails or, once a quorum has stored the block, its grace is over; what is late then is given up
+ * and counts as missing.
  */
 import {
   BLOCK_DEADLINE_MS,

@@ -45,8 +45,10 @@ export interface MirrorSource {
    * closes.
    */
   follow(fromRevision: number, signal: AbortSignal): AsyncIterable<SourceChange>
-  /** The first rows of the range, 1 to 10,000; at `revision` if given (`Busy` when it is no longer kept). The cost is that of all
-   * rows of the range, so its end is to be chosen tight. */
+  /**
+   * The first rows of the range, 1 to 10,000; at `revision` if given (`Busy` when it is no longer kept). The cost is
+   * that of all rows of the range, so its end is to be chosen tight.
+   */
   page(range: StoreRange, limit: number, revision?: number): Promise<SourcePage>
   /** Number of rows in the range. */
   count(range: StoreRange): Promise<number>
