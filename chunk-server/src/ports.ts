@@ -219,6 +219,8 @@ export interface IndexBatch {
 export interface BlockIndex {
   /** Its content was found damaged: it must be forgotten and made anew from the segments. */
   readonly isBroken: boolean
+  /** Syncs of its files since it was opened. */
+  readonly syncs: number
   get(block: BlockId): IndexedBlock | undefined
   apply(batch: IndexBatch): void
   /** Rows in id order after `after`. */

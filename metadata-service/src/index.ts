@@ -53,7 +53,12 @@ export {
   recoverStore,
   STORE_FILE,
 } from './adapters/recover.js'
-export { openSqliteEntryStore, type SqliteEntryStoreOptions } from './adapters/sqlite-entry-store.js'
+export {
+  type EmbeddedEntryStore,
+  openSqliteEntryStore,
+  type SqliteEntryStoreOptions,
+  type StoreSyncs,
+} from './adapters/sqlite-entry-store.js'
 export { type MovedMark, readMovedMark } from './adapters/sqlite-moved.js'
 export { SPACE_RESERVE_BYTES } from './adapters/sqlite-reserve.js'
 export {

@@ -12,6 +12,7 @@ import type {
 /** A `BlockIndex` in memory: for tests, and for drives that are thrown away. */
 export class MemoryBlockIndex implements BlockIndex {
   readonly isBroken = false
+  readonly syncs = 0
   private readonly rows = new Map<string, IndexedBlock>()
   private readonly known = new Map<number, IndexedSegment>()
   private upcoming = { order: 1, sequence: 1 }

@@ -24,6 +24,8 @@ const SCHEMA_VERSION = 1
 /** Page cache of one drive: little, so that it is full early; the rest is the operating system's. */
 const CACHE_KIB = 4 * 1024
 const VALUE_BYTES = 65
+/** Pages of 4 KiB in the WAL after which they are moved to the file. */
+const WAL_PAGES = 2000
 /** Rows that one statement writes where there are so many: half the cost of as many statements. */
 const ROWS_PER_STATEMENT = 16
 const FLAG_DAMAGED = 1
@@ -99,6 +101,8 @@ class SqliteBlockIndex implements BlockIndex {
   private readonly statements: Statements
   private readonly report: (event: DamageEvent) => void
   isBroken = false
+  syncs = 0
+  private walStartsOver = false
 
   constructor(path: string, report: (event: DamageEvent) => void) {
     this.report = report
@@ -127,6 +131,27 @@ class SqliteBlockIndex implements BlockIndex {
       this.guarded(() => this.statements.apply(batch))
     } finally {
       if (batch.durable) this.database.pragma('synchronous = NORMAL')
+    }
+    if (batch.durable) this.syncs++
+    if (this.walStartsOver) this.syncs++
+    this.walStartsOver = false
+    if (this.isCheckpointDue()) this.guarded(() => this.checkpoint())
+  }
+
+  private isCheckpointDue(): boolean {
+    const { log, checkpointed } = walState(this.database, 'NOOP')
+    return log >= WAL_PAGES && checkpointed < log
+  }
+
+  /** Syncs the WAL and the file; the next batch begins the WAL anew, and syncs its head. */
+  private checkpoint(): void {
+    try {
+      walState(this.database, 'PASSIVE')
+      this.syncs += 2
+      this.walStartsOver = true
+    } catch (error) {
+      // On a full disk the WAL stays as it is: what it holds is valid, and the next batch tries again.
+      if (!(error instanceof Database.SqliteError) || isDamage(error)) throw error
     }
   }
 
@@ -222,11 +247,18 @@ interface Statements {
   readonly apply: (batch: IndexBatch) => void
 }
 
+/** Pages in the WAL, and how many of them are in the file, after such a checkpoint; `NOOP` only looks. */
+function walState(database: Database.Database, mode: 'NOOP' | 'PASSIVE'): { log: number; checkpointed: number } {
+  const [state] = database.pragma(`wal_checkpoint(${mode})`) as { log: number; checkpointed: number }[]
+  return state ?? { log: 0, checkpointed: 0 }
+}
+
 function prepareDatabase(database: Database.Database): void {
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = NORMAL')
   database.pragma(`cache_size = -${CACHE_KIB}`)
-  database.pragma('wal_autocheckpoint = 2000')
+  // By `checkpoint`, which counts what it syncs.
+  database.pragma('wal_autocheckpoint = 0')
   const version = Number(database.pragma('user_version', { simple: true }))
   if (version > SCHEMA_VERSION) {
     throw new CairnError('FormatTooNew', `the block index has schema ${version}; this version knows 1`)

@@ -45,6 +45,8 @@ export interface UpkeptBlockStore extends BlockStore {
   findMissingSegment?(): Promise<number | undefined>
   /** What it did since it was opened. */
   readonly counters?: Readonly<StoreCounters>
+  /** Syncs of its index since then; none where it has no files. */
+  readonly indexSyncs?: number
 }
 
 /** A drive's folder, opened and locked. */
@@ -278,6 +280,11 @@ export class ServedDrive {
   /** Counters of the store since it was opened; `undefined` if it never was, or keeps none. */
   counters(): Readonly<StoreCounters> | undefined {
     return this.store?.counters
+  }
+
+  /** Syncs of the index since the store was opened. */
+  indexSyncs(): number {
+    return this.store?.indexSyncs ?? 0
   }
 
   status(): DriveStatus {

@@ -69,6 +69,8 @@ export interface SegmentBlockStore extends BlockStore {
   readonly indexDamaged: boolean
   /** Since the store was opened. */
   readonly counters: Readonly<StoreCounters>
+  /** Syncs of its index since the store was opened. */
+  readonly indexSyncs: number
   /** Writes all changes to the index now; for tests and before a planned stop. */
   flushIndex(): Promise<void>
 }
@@ -142,6 +144,10 @@ class OpenStore implements SegmentBlockStore {
 
   get counters(): Readonly<StoreCounters> {
     return this.state.counters
+  }
+
+  get indexSyncs(): number {
+    return this.options.index.syncs
   }
 
   get indexDamaged(): boolean {

@@ -1,5 +1,5 @@
 /** What every `BlockIndex` promises, and what the one in SQLite does with a damaged file. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sessionOf, systemClock, systemRandom } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
@@ -27,6 +27,11 @@ function entryOf(session: number, counter: number): IndexedBlock {
     order: 281_474_976_710_000 + counter,
     damaged: counter % 2 === 1,
   }
+}
+
+/** Rows all over the index. */
+function scattered(): IndexedBlock[] {
+  return Array.from({ length: 100 }, () => entryOf(Math.floor(random.fraction() * 2 ** 31), 0))
 }
 
 function batch(part: Partial<IndexBatch>): IndexBatch {
@@ -157,6 +162,25 @@ describe('SqliteBlockIndex under a store', function () {
       expect(damage.map((event) => event.kind)).to.deep.equal(name === 'nothing' ? [] : ['index'])
     })
   }
+
+  it('keeps its log bounded, and counts what it syncs for that', () => {
+    const index = openSqliteBlockIndex(path())
+    let largestBytes = 0
+    let checkpoints = 0
+    for (let round = 0; round < 300; round++) {
+      const before = index.syncs
+      index.apply(batch({ put: scattered() }))
+      checkpoints += index.syncs > before + 1 ? 1 : 0
+      largestBytes = Math.max(largestBytes, statSync(`${path()}-wal`).size)
+    }
+    expect(checkpoints).to.be.above(1)
+    expect(index.syncs).to.be.within(3 * checkpoints - 1, 3 * checkpoints)
+    expect(largestBytes).to.be.within(2000 * 4096, 2500 * 4096)
+    const before = index.syncs
+    index.apply(batch({ put: scattered(), durable: true }))
+    expect(index.syncs - before).to.be.within(1, 4)
+    index.close()
+  })
 
   it('refuses a file of a later version', async () => {
     await fill()

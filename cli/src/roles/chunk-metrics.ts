@@ -36,6 +36,12 @@ export function addChunkMetrics(metrics: Metrics, servers: readonly ChunkServer[
   )
   perDrive('cairn_drive_blocks', 'Blocks on the drive.', 'gauge', (drive) => drive.usage().blockCount)
   counter('cairn_drive_fsyncs_total', 'Calls of fsync and fdatasync for blocks.', 'fsyncs')
+  perDrive(
+    'cairn_drive_index_fsyncs_total',
+    'Calls of fsync for the index of blocks, which is written behind.',
+    'counter',
+    (drive) => drive.indexSyncs(),
+  )
   counter('cairn_drive_records_total', 'Records written to the log.', 'records')
   counter('cairn_drive_bytes_written_total', 'Bytes written to the log.', 'bytesWritten')
   counter('cairn_blocks_corrupt_total', 'Damaged blocks found on the drive.', 'blocksCorrupt')

@@ -21,6 +21,13 @@ export function addJournalMetrics(metrics: Metrics, journal: JournaledEntryStore
     read: perDrive(({ state }) => (state === 'follows' ? 0 : 1)),
   })
   metrics.add({
+    name: 'cairn_journal_fsyncs_total',
+    kind: 'counter',
+    help: 'Calls of fsync and fdatasync for the copies of metadata entries on the drive.',
+    labels: ['drive'],
+    read: perDrive(({ syncs }) => syncs),
+  })
+  metrics.add({
     name: 'cairn_journal_bytes_total',
     kind: 'counter',
     help: 'Bytes of metadata entries given to the journals.',

@@ -1,5 +1,5 @@
 /** Metrics of a metadata service. */
-import type { MetadataService, MetadataServiceStatus } from '@cairn/metadata-service'
+import type { EmbeddedEntryStore, MetadataService, MetadataServiceStatus } from '@cairn/metadata-service'
 import type { Metrics } from '../metrics.js'
 
 type Reading = readonly [
@@ -106,6 +106,23 @@ export function addMetadataMetrics(metrics: Metrics, service: MetadataService): 
     help: 'Drives by state.',
     labels: ['state'],
     read: () => countStates(service.status()),
+  })
+}
+
+/** Adds the syncs of a store that lies in a file of this process. */
+export function addStoreMetrics(metrics: Metrics, store: EmbeddedEntryStore): void {
+  metrics.add({
+    name: 'cairn_metadata_fsyncs_total',
+    kind: 'counter',
+    help: 'Calls of fsync for the metadata store: for its entries, and for moving them from the log to the database.',
+    labels: ['kind'],
+    read: () => {
+      const { entries, checkpoints } = store.syncs()
+      return [
+        { labels: { kind: 'entry' }, value: entries },
+        { labels: { kind: 'checkpoint' }, value: checkpoints },
+      ]
+    },
   })
 }
 

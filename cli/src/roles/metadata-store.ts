@@ -29,6 +29,7 @@ import { addEtcdMetrics } from './etcd-metrics.js'
 import { openEtcdStore } from './etcd-store.js'
 import { addJournalMetrics } from './journal-metrics.js'
 import { MetadataError } from './metadata-error.js'
+import { addStoreMetrics } from './metadata-metrics.js'
 import { addMirrorMetrics } from './mirror-metrics.js'
 
 /** Largest store whose tree is checked at every start: some 30 ms. */
@@ -115,7 +116,7 @@ async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore>
   let store: EntryStore | undefined
   try {
     const quickCheck = needsCheck(path)
-    store = openSqliteEntryStore({
+    const embedded = openSqliteEntryStore({
       path,
       clock,
       durability: config.durability,
@@ -123,6 +124,8 @@ async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore>
       quickCheck,
       reserveBytes: SPACE_RESERVE_BYTES,
     })
+    store = embedded
+    addStoreMetrics(environment.metrics, embedded)
     return await withJournal(environment, store)
   } catch (error) {
     await store?.close()

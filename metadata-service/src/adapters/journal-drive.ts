@@ -46,6 +46,8 @@ export class JournalDrive {
   state: JournalState = 'absent'
   /** Identity of the drive in the folder. */
   driveId: string | undefined
+  /** Syncs of its journal files, and of the folder for each that was begun. */
+  syncs = 0
   private readonly options: JournalDriveOptions
   private journal: OpenJournal | undefined
   /** Place in the queue of the first frame that is not durable here. */
@@ -182,6 +184,7 @@ export class JournalDrive {
         journal.handle,
         frames.map(({ bytes }) => bytes),
       )
+      this.syncs++
       await journal.handle.datasync()
       if (!isCurrent()) return
       this.place += frames.length
@@ -197,6 +200,7 @@ export class JournalDrive {
     const journal = { handle, path, inode: (await handle.stat({ bigint: true })).ino }
     this.journal = journal
     await writeFully(handle, [encodeFileHeader('journal')])
+    this.syncs += 2
     await handle.datasync()
     await syncFolder(this.copies)
     return journal

@@ -41,6 +41,8 @@ export interface JournalDriveStatus {
   readonly folder: string
   readonly state: JournalState
   readonly lagSeconds: number
+  /** Syncs of its journal; those of checkpoints are not among them. */
+  readonly syncs: number
 }
 
 export interface JournalStatus {
@@ -155,6 +157,7 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
         folder: drive.folder,
         state: drive.state,
         lagSeconds: drive.lagMs() / 1000,
+        syncs: drive.syncs,
       })),
       checkpoints: this.checkpoints.made,
       frames: this.frames,

@@ -46,15 +46,29 @@ export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
   readonly reserveBytes?: number
 }
 
+/** Syncs that a store has made since it was opened; none with durability `none`. */
+export interface StoreSyncs {
+  /** One per entry, and per lease that begins or ends. */
+  readonly entries: number
+  /** Three per checkpoint: the WAL, the database, and the head of the WAL that the next entry begins anew. */
+  readonly checkpoints: number
+}
+
+/** An entry store in one file, which knows what it cost. */
+export interface EmbeddedEntryStore extends EntryStore {
+  /** Without those of a checkpoint that SQLite itself runs, at WAL_PAGES_HARD, and of opening and closing. */
+  syncs(): StoreSyncs
+}
+
 /** Opens or creates the store. Leases that were alive start their whole time again. Errors: see `openDatabase`. */
-export function openSqliteEntryStore(options: SqliteEntryStoreOptions): EntryStore {
-  const { path, reserveBytes = 0, clock } = options
+export function openSqliteEntryStore(options: SqliteEntryStoreOptions): EmbeddedEntryStore {
+  const { path, reserveBytes = 0 } = options
   const reserve = reserveBytes > 0 ? openSpaceReserve(`${path}-reserve`, reserveBytes) : undefined
   try {
-    return new SqliteEntryStore(openDatabase(options), clock, reserve)
+    return new SqliteEntryStore(openDatabase(options), options, reserve)
   } catch (error) {
     if (!hasCode(error, 'DriveFull') || reserve?.release() !== true) throw error
-    return new SqliteEntryStore(openDatabase(options), clock, reserve)
+    return new SqliteEntryStore(openDatabase(options), options, reserve)
   }
 }
 
@@ -67,7 +81,15 @@ const ABANDONED = new Set<Database>()
 /** Time between two looks whether the reserve fits again. */
 const RESERVE_MS = 5_000
 
-class SqliteEntryStore implements EntryStore {
+/** What a transaction has done: its events make the next revision. */
+interface Change<T> {
+  readonly value: T
+  readonly events: readonly StoreEvent[]
+  /** Whether it wrote anything: if it has events, unless given. */
+  readonly isDirty?: boolean
+}
+
+class SqliteEntryStore implements EmbeddedEntryStore {
   private readonly database: Database
   private readonly clock: Clock
   private readonly table: CachedRows
@@ -78,12 +100,22 @@ class SqliteEntryStore implements EntryStore {
   private revision: number
   private walPages = 0
   private checkpointDue = false
+  private readonly isSynced: boolean
+  private entrySyncs = 0
+  private checkpointSyncs = 0
+  /** The next entry begins the WAL anew. */
+  private walStartsOver = false
   private failure: CairnError | undefined
   private readonly reserve: SpaceReserve | undefined
   private cancelReserve: CancelTimer | undefined
 
-  constructor(database: Database, clock: Clock, reserve: SpaceReserve | undefined) {
+  constructor(
+    database: Database,
+    { clock, durability }: Pick<SqliteEntryStoreOptions, 'clock' | 'durability'>,
+    reserve: SpaceReserve | undefined,
+  ) {
     this.reserve = reserve
+    this.isSynced = durability === 'fsync'
     this.database = database
     this.clock = clock
     this.table = new CachedRows(createSqliteRows(database))
@@ -97,6 +129,10 @@ class SqliteEntryStore implements EntryStore {
 
   get isShort(): boolean {
     return this.reserve?.isHeld === false
+  }
+
+  syncs(): StoreSyncs {
+    return { entries: this.entrySyncs, checkpoints: this.checkpointSyncs }
   }
 
   async apply(entry: Entry): Promise<readonly CommitResult[]> {
@@ -133,6 +169,7 @@ class SqliteEntryStore implements EntryStore {
     const lease = this.write(() => ({
       value: String(this.statements.insertLease.run(ttlMs).lastInsertRowid),
       events: [],
+      isDirty: true,
     }))
     this.leases.start(lease, ttlMs)
     return lease
@@ -181,13 +218,13 @@ class SqliteEntryStore implements EntryStore {
       const revision = this.revision + 1
       this.statements.deleteLease.run(Number(lease))
       const events = this.table.deleteLeased(lease).map((key) => ({ revision, key }))
-      return { value: undefined, events }
+      return { value: undefined, events, isDirty: true }
     })
     this.leases.end(lease)
   }
 
   /** Runs `change` as one durable transaction. On a full disk the reserve is given up for it. */
-  private write<T>(change: () => { value: T; events: readonly StoreEvent[] }): T {
+  private write<T>(change: () => Change<T>): T {
     try {
       return this.writeOnce(change)
     } catch (error) {
@@ -204,10 +241,10 @@ class SqliteEntryStore implements EntryStore {
     })
   }
 
-  /** Its events make the next revision. */
-  private writeOnce<T>(change: () => { value: T; events: readonly StoreEvent[] }): T {
-    const { value, events } = this.prepareWrite(change)
+  private writeOnce<T>(change: () => Change<T>): T {
+    const { value, events, isDirty = events.length > 0 } = this.prepareWrite(change)
     this.commit()
+    if (isDirty) this.noteSync()
     if (events.length > 0) {
       this.revision++
       this.log.append(events)
@@ -216,9 +253,14 @@ class SqliteEntryStore implements EntryStore {
     return value
   }
 
-  private prepareWrite<T>(
-    change: () => { value: T; events: readonly StoreEvent[] },
-  ): ReturnType<typeof change> {
+  private noteSync(): void {
+    if (!this.isSynced) return
+    this.entrySyncs++
+    if (this.walStartsOver) this.checkpointSyncs++
+    this.walStartsOver = false
+  }
+
+  private prepareWrite<T>(change: () => Change<T>): Change<T> {
     try {
       this.statements.begin.run()
       const changed = change()
@@ -273,6 +315,9 @@ class SqliteEntryStore implements EntryStore {
     try {
       this.database.pragma('wal_checkpoint(PASSIVE)')
       this.walPages = 0
+      if (!this.isSynced) return
+      this.checkpointSyncs += 2
+      this.walStartsOver = true
     } catch (error) {
       // Without space the WAL stays as it is; the next entry meets the same error and reports it.
       this.noteFailure(fromSqlite(error))

@@ -4,9 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect } from 'chai'
-import { openSqliteEntryStore, type SqliteEntryStoreOptions } from '../../src/adapters/sqlite-entry-store.js'
+import {
+  type EmbeddedEntryStore,
+  openSqliteEntryStore,
+  type SqliteEntryStoreOptions,
+} from '../../src/adapters/sqlite-entry-store.js'
 import type { EntryStore } from '../../src/ports.js'
-import { bytes, createWorld, put, range, type World } from '../conformance/subject.js'
+import { absent, bytes, createWorld, put, range, type World } from '../conformance/subject.js'
 
 const WRITER = new URL('./sqlite-writer.js', import.meta.url).pathname
 
@@ -36,7 +40,7 @@ describe('SqliteEntryStore', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  function open(options: Partial<SqliteEntryStoreOptions> = {}): EntryStore {
+  function open(options: Partial<SqliteEntryStoreOptions> = {}): EmbeddedEntryStore {
     const store = openSqliteEntryStore({ path, clock: world.clock, durability: 'none', ...options })
     opened.push(store)
     return store
@@ -184,6 +188,26 @@ describe('SqliteEntryStore', () => {
   it('refuses a file that is no database', async () => {
     writeFileSync(path, Buffer.alloc(8192, 'no database'))
     expect(await codeOf(() => open())).to.equal('DriveFailed')
+  })
+
+  it('counts a sync for each entry and lease that is written, and three for each checkpoint', async () => {
+    const store = open({ durability: 'fsync' })
+    await store.apply({ commits: [], always: [put('row/1', 'a')] })
+    await store.apply({ commits: [{ compares: [absent('row/1')], puts: [put('row/1', 'b')] }], always: [] })
+    await store.grantLease(1_000)
+    expect(store.syncs()).to.deep.equal({ entries: 2, checkpoints: 0 })
+    await store.apply({ commits: [], always: [{ key: bytes('row/2'), value: Buffer.alloc(3_000_000) }] })
+    await world.clock.advance(0)
+    expect(store.syncs()).to.deep.equal({ entries: 3, checkpoints: 2 })
+    for (const row of ['row/3', 'row/4']) await store.apply({ commits: [], always: [put(row, 'a')] })
+    expect(store.syncs()).to.deep.equal({ entries: 5, checkpoints: 3 })
+  })
+
+  it('counts no syncs where it makes none', async () => {
+    const store = open({ durability: 'none' })
+    await store.apply({ commits: [], always: [{ key: bytes('row/1'), value: Buffer.alloc(3_000_000) }] })
+    await world.clock.advance(0)
+    expect(store.syncs()).to.deep.equal({ entries: 0, checkpoints: 0 })
   })
 
   it('keeps the WAL bounded under constant load', async () => {
