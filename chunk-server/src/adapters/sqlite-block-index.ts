@@ -248,7 +248,10 @@ interface Statements {
 }
 
 /** Pages in the WAL, and how many of them are in the file, after such a checkpoint; `NOOP` only looks. */
-function walState(database: Database.Database, mode: 'NOOP' | 'PASSIVE'): { log: number; checkpointed: number } {
+function walState(
+  database: Database.Database,
+  mode: 'NOOP' | 'PASSIVE',
+): { log: number; checkpointed: number } {
   const [state] = database.pragma(`wal_checkpoint(${mode})`) as { log: number; checkpointed: number }[]
   return state ?? { log: 0, checkpointed: 0 }
 }
