@@ -4,12 +4,20 @@ import { allocatePassing, freeMemory, releasePassing } from '../src/index.js'
 const SIZE = 64 * 1024
 
 describe('passing memory', () => {
-  it('is freed with the last piece that its reader releases, not sooner', () => {
-    const bytes = allocatePassing(SIZE)
+  it('is given out again with the last piece that its reader releases, not sooner', () => {
+    const bytes = allocatePassing(SIZE - 100)
+    expect(bytes.length).to.equal(SIZE - 100)
     releasePassing(bytes.subarray(0, 1000))
-    expect(bytes.length).to.equal(SIZE)
+    expect(allocatePassing(SIZE - 100).buffer).to.not.equal(bytes.buffer)
     releasePassing(bytes.subarray(1000))
-    expect(bytes.length).to.equal(0)
+    expect(allocatePassing(SIZE).buffer).to.equal(bytes.buffer)
+  })
+
+  it('is freed when enough of it waits for the next body', () => {
+    const buffers = Array.from({ length: 40 }, () => allocatePassing(SIZE))
+    for (const bytes of buffers) releasePassing(bytes)
+    const freed = buffers.filter(({ length }) => length === 0)
+    expect(freed.length).to.be.within(20, 39)
   })
 
   it('leaves memory alone that was not made for passing', () => {
