@@ -7,7 +7,7 @@ import { type BlockId, CairnError, ContentSource, groupOf, unitCheck } from '@ca
 import type { GroupView, Target } from './cluster-view.js'
 import type { CutUnit } from './cut.js'
 import type { Frame } from './frames.js'
-import { STALE_ATTEMPTS_MAX } from './limits.js'
+import { SHORT_WINDOW_UNITS, STALE_ATTEMPTS_MAX, WINDOW_UNITS } from './limits.js'
 import type { ClientParts } from './parts.js'
 import { ReplicaWrite } from './replica-write.js'
 import {
@@ -45,6 +45,7 @@ export class BlockStream {
     this.block = scope.session.nextBlock()
     this.content = new ContentSource(this.block)
     this.window = new UnitWindow(
+      parts.frames.isShort ? SHORT_WINDOW_UNITS : WINDOW_UNITS,
       () => this.bell.ring(),
       (task) => parts.clock.defer(task),
     )

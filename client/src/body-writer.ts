@@ -1,8 +1,7 @@
 /**
  * Writes a whole body: cuts it, hashes it while it flows, and stores its blocks, at most BLOCKS_IN_FLIGHT_MAX at
- * once. Memory of one body: BLOCKS_IN_FLIGHT_MAX blocks (16 MiB) of pooled frames; without these
- * BLOCKS_IN_FLIGHT_MAX × WINDOW_UNITS units (4 MiB), one chunk of the caller's and, at the border of a block, what
- * the transport holds of its streams' credit.
+ * once. Memory of one body: these blocks (24 MiB) in pooled frames, SHORT_BLOCKS_IN_FLIGHT_MAX (16 MiB) without, one
+ * chunk of the caller's and, at the border of a block, what the transport holds of its streams' credit.
  */
 import { BLOCK_BYTES_MAX, CairnError } from '@cairn/protocol'
 import type { Digests, WriteOptions } from './api.js'
@@ -10,7 +9,12 @@ import { storeBytes } from './block-maps.js'
 import { BlockStream } from './block-stream.js'
 import { type BodyDigests, digestBody, digestWhole } from './body-digests.js'
 import { type BodyHead, type ByteSource, type CutUnit, UnitCutter } from './cut.js'
-import { BLOCKS_IN_FLIGHT_MAX, BODY_IDLE_MS, HASH_BYTES_PER_TURN } from './limits.js'
+import {
+  BLOCKS_IN_FLIGHT_MAX,
+  BODY_IDLE_MS,
+  HASH_BYTES_PER_TURN,
+  SHORT_BLOCKS_IN_FLIGHT_MAX,
+} from './limits.js'
 import type { ClientParts } from './parts.js'
 import type { StoredBlock, WriteScope } from './stored-block.js'
 import { cancelled, nextTurn, throwIfCancelled } from './waiting.js'
@@ -128,7 +132,8 @@ class BodyWriter {
 
   /** Begins a block as soon as fewer than the limit are under way. */
   private async openBlock(): Promise<BlockStream> {
-    await this.takeFinished(BLOCKS_IN_FLIGHT_MAX - 1)
+    const inFlightMax = this.parts.frames.isShort ? SHORT_BLOCKS_IN_FLIGHT_MAX : BLOCKS_IN_FLIGHT_MAX
+    await this.takeFinished(inFlightMax - 1)
     throwIfCancelled(this.scope.signal)
     const stream = new BlockStream(this.parts, this.scope)
     this.streams.add(stream)

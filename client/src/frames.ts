@@ -43,6 +43,11 @@ export class FramePool {
   private readonly free: Frame[] = []
   private count = 0
 
+  /** All frames are in use: whoever can does with fewer. */
+  get isShort(): boolean {
+    return this.free.length === 0 && this.count >= FRAMES_MAX
+  }
+
   /** A frame begins at a page border: a drive can write it without copying it. */
   take(): Frame {
     const free = this.free.pop()

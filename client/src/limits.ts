@@ -1,7 +1,13 @@
 /** Every limit of the client library, with its unit and its reason. */
 
-/** Units of one block held for replicas that have not taken them yet (2 MiB): what a short stall may hide. */
-export const WINDOW_UNITS: number = 32
+/**
+ * Units of one block held for replicas that have not taken them yet: all of a block (8 MiB), since its frames stay until
+ * it is stored anyway. A drive that is slow for a moment then holds neither the sender nor the other drives up.
+ */
+export const WINDOW_UNITS: number = 128
+
+/** The same while frames are short (2 MiB): what a short stall may hide. */
+export const SHORT_WINDOW_UNITS: number = 32
 
 /** Units of one block that replicas hear of at once: as many as a stream's credit lets them take. */
 export const TELL_UNITS: number = 8
@@ -12,8 +18,12 @@ export const TELL_UNITS: number = 8
  */
 export const RESTARTABLE_UNITS: number = 16
 
-/** Blocks of one body under way: the one being filled and the one being finished. Memory: 2 × WINDOW_UNITS. */
-export const BLOCKS_IN_FLIGHT_MAX: number = 2
+/**
+ * Blocks of one body under way: one being filled, one being written, and one that waits for its sync; while frames are
+ * short only two of them.
+ */
+export const BLOCKS_IN_FLIGHT_MAX: number = 3
+export const SHORT_BLOCKS_IN_FLIGHT_MAX: number = 2
 
 /**
  * A body that pauses longer ends its block there and goes on with a new one: the calls of an open block would
@@ -24,7 +34,7 @@ export const BODY_IDLE_MS: number = 10_000
 /** Bytes of a body that travel together: large enough that handing them to another thread costs nothing. */
 export const FRAME_BYTES: number = 1024 * 1024
 
-/** Frames that are kept for the next body (64 MiB): three streams. */
+/** Frames that are kept for the next body (64 MiB): two streams at their fastest. */
 export const FRAMES_MAX: number = 64
 
 /** Frames of the bodies beyond: let go with the window, so they must not pin much more than that. */
@@ -40,7 +50,7 @@ export const DIGEST_THREADS_MAX: number = 4
 export const LANE_PIECE_BYTES: number = 512 * 1024
 
 /** Pieces of one body that wait for their digests, or are used again for the next ones. */
-export const LANE_PIECES_MAX: number = 8
+export const LANE_PIECES_MAX: number = 16
 
 /** Hashing between two turns of the event loop: about 2 ms of MD5. */
 export const HASH_BYTES_PER_TURN: number = 1024 * 1024

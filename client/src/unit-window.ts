@@ -4,7 +4,7 @@
  * again from its start.
  */
 import { CairnError, type Unit } from '@cairn/protocol'
-import { RESTARTABLE_UNITS, TELL_UNITS, WINDOW_UNITS } from './limits.js'
+import { RESTARTABLE_UNITS, TELL_UNITS } from './limits.js'
 
 /** One replica's place in the window; the body of its PutBlock call. */
 export class UnitCursor implements AsyncIterableIterator<Unit> {
@@ -82,14 +82,16 @@ export class UnitWindow {
   private readonly cursors = new Set<UnitCursor>()
   private readonly onMoved: () => void
   private readonly defer: (task: () => void) => void
+  private readonly unitsMax: number
   private tellDue = false
   private untoldUnits = 0
 
   /**
    * `onMoved` is called whenever a replica has taken a unit or has left. Replicas hear of new units by `defer`, and of
-   * several at once: waking each of them for each unit costs more than a unit's way does.
+   * several at once: waking each of them for each unit costs more than a unit's way does. Full with `unitsMax` units.
    */
-  constructor(onMoved: () => void, defer: (task: () => void) => void) {
+  constructor(unitsMax: number, onMoved: () => void, defer: (task: () => void) => void) {
+    this.unitsMax = unitsMax
     this.onMoved = onMoved
     this.defer = defer
   }
@@ -99,7 +101,7 @@ export class UnitWindow {
   }
 
   get isFull(): boolean {
-    return this.units.length >= WINDOW_UNITS
+    return this.units.length >= this.unitsMax
   }
 
   /** All units are still here: the block can be sent again. */

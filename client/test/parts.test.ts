@@ -6,7 +6,7 @@ import { UnitCutter } from '../src/cut.js'
 import { FactCache } from '../src/fact-cache.js'
 import { FramePool } from '../src/frames.js'
 import { LatencyWindow } from '../src/latency.js'
-import { FACT_CACHE_ENTRIES_MAX, FACT_CACHE_MS, RESTARTABLE_UNITS } from '../src/limits.js'
+import { FACT_CACHE_ENTRIES_MAX, FACT_CACHE_MS, RESTARTABLE_UNITS, WINDOW_UNITS } from '../src/limits.js'
 import { UnitWindow } from '../src/unit-window.js'
 import { patternBytes } from './world/world.js'
 
@@ -55,7 +55,7 @@ describe('UnitWindow', () => {
   const unit = (index: number): Unit => ({ bytes: Uint8Array.of(index), check: index })
 
   it('gives every cursor all units in order and lets go of what all have taken', async () => {
-    const window = new UnitWindow(() => undefined, queueMicrotask)
+    const window = new UnitWindow(WINDOW_UNITS, () => undefined, queueMicrotask)
     const cursors = [window.open(), window.open()]
     for (let index = 0; index < RESTARTABLE_UNITS + 4; index++) window.push(unit(index))
     for (const cursor of cursors) {
@@ -67,7 +67,7 @@ describe('UnitWindow', () => {
   })
 
   it('keeps everything until all have taken enough that the block can no longer be refused', async () => {
-    const window = new UnitWindow(() => undefined, queueMicrotask)
+    const window = new UnitWindow(WINDOW_UNITS, () => undefined, queueMicrotask)
     const [fast] = [window.open(), window.open()]
     for (let index = 0; index < RESTARTABLE_UNITS + 1; index++) {
       window.push(unit(index))
@@ -77,18 +77,18 @@ describe('UnitWindow', () => {
   })
 
   it('ends all cursors cleanly, or with its failure', async () => {
-    const good = new UnitWindow(() => undefined, queueMicrotask)
+    const good = new UnitWindow(WINDOW_UNITS, () => undefined, queueMicrotask)
     const waiting = good.open().next()
     good.end()
     expect((await waiting).done).to.equal(true)
-    const bad = new UnitWindow(() => undefined, queueMicrotask)
+    const bad = new UnitWindow(WINDOW_UNITS, () => undefined, queueMicrotask)
     const failing = bad.open().next()
     bad.end({ code: 'Cancelled' } as CairnError)
     expect(await failing.catch((error: CairnError) => error.code)).to.equal('Cancelled')
   })
 
   it('never ends a dropped cursor cleanly', async () => {
-    const window = new UnitWindow(() => undefined, queueMicrotask)
+    const window = new UnitWindow(WINDOW_UNITS, () => undefined, queueMicrotask)
     const cursor = window.open()
     const waiting = cursor.next()
     cursor.drop()

@@ -182,7 +182,7 @@ describe('the flow of a large object', () => {
     }
     const putting = world.client.putObject('b', 'k', body())
     await world.clock.advance(5_000)
-    expect(givenBytes).to.be.at.most((2 * WINDOW_UNITS + 2) * UNIT_BYTES)
+    expect(givenBytes).to.be.at.most((WINDOW_UNITS + 2) * UNIT_BYTES)
     for (const each of world.servers) each.hangs = false
     const result = await world.run(putting)
     expect(result.sizeBytes).to.equal(400 * UNIT_BYTES)

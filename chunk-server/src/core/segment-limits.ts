@@ -49,7 +49,7 @@ export interface SegmentLimits {
 export const SEGMENT_LIMITS: SegmentLimits = {
   segmentBytes: 64 * 1024 * 1024,
   smallBlockBytesMax: 4 * UNIT_BYTES,
-  pieceBytesMax: 16 * UNIT_BYTES,
+  pieceBytesMax: 32 * UNIT_BYTES,
   readBytesMax: 8 * UNIT_BYTES,
   batchBytesMax: 4 * 1024 * 1024,
   batchRecordsMax: 1024,
