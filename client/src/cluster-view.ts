@@ -237,7 +237,8 @@ export class ClusterView {
     const known = this.peers.get(id)
     if (known?.address === address) return known
     known?.rpc.close().catch(() => undefined)
-    const peer = new MemberPeer(address, this.options.network.connect(address, this.options.identity))
+    const { network, identity } = this.options
+    const peer = new MemberPeer(address, network.connect(address, identity, 'chunk'))
     this.peers.set(id, peer)
     return peer
   }

@@ -301,7 +301,7 @@ export class MetadataCaller {
   private peerOf(address: string): RpcPeer {
     const known = this.peers.get(address)
     if (known !== undefined) return known
-    const peer = this.options.network.connect(address, this.options.identity)
+    const peer = this.options.network.connect(address, this.options.identity, 'metadata')
     this.peers.set(address, peer)
     return peer
   }

@@ -31,7 +31,7 @@ describe('reports of readers', () => {
       return { response: {} }
     })
     const { network, clock, random } = world
-    await network.listen('local:reports', router, world.identity('reports'))
+    await network.listen('local:reports', router, world.identity('reports', 'metadata'))
     const identity = world.identity('reader')
     const metadata = new MetadataCaller({ network, addresses: ['local:reports'], identity, clock, random })
     reports = new ReadReports(metadata, clock)

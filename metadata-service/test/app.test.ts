@@ -117,7 +117,7 @@ async function start(graceSeconds = 0, store = createMemoryEntryStore({ clock })
   })
   const address = await service.start()
   const { clusterId } = service.status().map
-  const peer = connectAsCaller(network, address, identityOf('gateway', 'g1', clusterId))
+  const peer = connectAsCaller(network, address, identityOf('gateway', 'g1', clusterId), 'metadata')
   const servers = [1, 2, 3].map((at) => new SmallServer(at))
   for (const server of servers) await server.start(network, peer, clusterId)
   const call = async <Q, R>(method: RpcMethod<Q, R>, request: Q): Promise<R> =>

@@ -90,7 +90,7 @@ export class SeveralServices {
       ...changes,
     })
     const address = await service.start()
-    const peer = connectAsCaller(network, address, identityOf('gateway', 'g1'))
+    const peer = connectAsCaller(network, address, identityOf('gateway', 'g1'), 'metadata')
     const { close, closeAfter, open } = gate
     return { service, peer, pause: close, pauseAfter: closeAfter, wake: open, kill: close }
   }

@@ -31,7 +31,7 @@ export class MetadataPeers implements RpcPeer {
   at(address: string): RpcPeer {
     const known = this.peers.get(address)
     if (known !== undefined) return known
-    const peer = this.network.connect(address, this.identity)
+    const peer = this.network.connect(address, this.identity, 'metadata')
     this.peers.set(address, peer)
     return peer
   }

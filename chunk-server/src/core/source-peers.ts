@@ -43,7 +43,7 @@ export class SourcePeers {
 
   private touch(address: string): KnownPeer {
     const { network, identity } = this.options
-    const known = this.peers.get(address) ?? { peer: network.connect(address, identity), users: 0 }
+    const known = this.peers.get(address) ?? { peer: network.connect(address, identity, 'chunk'), users: 0 }
     this.peers.delete(address)
     this.peers.set(address, known)
     return known

@@ -60,7 +60,7 @@ describe('ChunkServer', () => {
     server = await createChunkServer({ id: 'chunk-1', drives, ...options, ...place, ...world })
     await server.start()
     await server.registered()
-    peer = connectAsCaller(network, 'local:chunk', identity)
+    peer = connectAsCaller(network, 'local:chunk', identity, 'chunk')
   }
   /** Runs a step of the test while simulated time goes on. */
   const run = <T>(step: () => Promise<T>): Promise<T> => clock.runUntil(step())
@@ -87,7 +87,7 @@ describe('ChunkServer', () => {
     stores = []
     const router = createRouter()
     metadata = recordMetadata(router)
-    await network.listen('local:metadata', router, identity)
+    await network.listen('local:metadata', router, { ...identity, role: 'metadata' })
   })
   afterEach(() => run(() => server.close()))
 

@@ -109,11 +109,11 @@ describe('CopyBlock', () => {
     servers = []
     const router = createRouter()
     recordMetadata(router)
-    await network.listen('local:metadata', router, identity)
+    await network.listen('local:metadata', router, { ...identity, role: 'metadata' })
     await run(async () => {
       for (const at of disks.keys()) await start(at)
     })
-    peer = connectAsCaller(network, 'local:c1', identity)
+    peer = connectAsCaller(network, 'local:c1', identity, 'chunk')
   })
   afterEach(() =>
     run(async () => {

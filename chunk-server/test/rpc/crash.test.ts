@@ -73,7 +73,7 @@ class World {
     const address = await server.start()
     // Nothing is read from a server that has not heard yet whether reads need a token.
     await server.registered()
-    return { server, peer: connectAsCaller(network, address, identity) }
+    return { server, peer: connectAsCaller(network, address, identity, 'chunk') }
   }
 
   /** Writes and deletes, many at once, until the power goes. */
@@ -179,7 +179,7 @@ describe('ChunkServer after power cuts', () => {
       const world = new World(seed)
       const router = createRouter()
       recordMetadata(router)
-      await world.network.listen('local:metadata', router, identity)
+      await world.network.listen('local:metadata', router, { ...identity, role: 'metadata' })
       for (let life = 0; life < LIVES; life++) await world.clock.runUntil(live(world, life))
     }).timeout(60_000)
   }

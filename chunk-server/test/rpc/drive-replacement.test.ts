@@ -65,7 +65,7 @@ describe('ChunkServer whose folders go and come while it runs', function () {
       metadata: metadata.address,
       onEvent: (event) => events.push(event),
     })
-    peer = connectAsCaller(network, await server.start(), identity)
+    peer = connectAsCaller(network, await server.start(), identity, 'chunk')
     await server.registered()
   }
   async function close(): Promise<void> {
@@ -84,7 +84,7 @@ describe('ChunkServer whose folders go and come while it runs', function () {
     network = createNetwork({ clock: systemClock, random: systemRandom })
     const router = createRouter()
     recorded = recordMetadata(router)
-    metadata = await network.listen('127.0.0.1:0', router, identity)
+    metadata = await network.listen('127.0.0.1:0', router, { ...identity, role: 'metadata' })
     await open()
   })
   afterEach(async () => {
@@ -144,7 +144,7 @@ describe('ChunkServer whose folders go and come while it runs', function () {
       address: '127.0.0.1:0',
       metadata: metadata.address,
     })
-    peer = connectAsCaller(network, await server.start(), identity)
+    peer = connectAsCaller(network, await server.start(), identity, 'chunk')
     const old = driveId()
     renameSync(nested, `${nested}.away`)
     mkdirSync(nested)

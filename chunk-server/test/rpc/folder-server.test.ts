@@ -53,7 +53,7 @@ describe('ChunkServer on folders, over TCP', () => {
     server = await create()
     const address = await server.start()
     await server.registered()
-    peer = connectAsCaller(network, address, identity)
+    peer = connectAsCaller(network, address, identity, 'chunk')
   }
 
   async function close(): Promise<void> {
@@ -79,7 +79,7 @@ describe('ChunkServer on folders, over TCP', () => {
     network = createNetwork({ clock: systemClock, random: systemRandom })
     const router = createRouter()
     recordMetadata(router)
-    metadata = await network.listen('127.0.0.1:0', router, identity)
+    metadata = await network.listen('127.0.0.1:0', router, { ...identity, role: 'metadata' })
     await open()
   })
   afterEach(async () => {

@@ -63,7 +63,7 @@ describe('The foreground of a drive', () => {
         handleGetBlock(router, drives, tokens)
         handleDeleteBlocks(router, drives)
         await network.listen('local:foreground', router, identity)
-        peer = connectAsCaller(network, 'local:foreground', identity)
+        peer = connectAsCaller(network, 'local:foreground', identity, 'chunk')
       })(),
     ),
   )

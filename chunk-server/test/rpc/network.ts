@@ -26,8 +26,8 @@ export function createTestNetwork(clock: Clock, random: Random): TestNetwork {
   const network: TestNetwork = {
     broken: false,
     listen: (address, router, own) => inner.listen(address, router, own),
-    connect(address, own) {
-      const peer = inner.connect(address, own)
+    connect(address, own, role) {
+      const peer = inner.connect(address, own, role)
       return {
         async call(method, request, options) {
           if (network.broken) throw new CairnError('ConnectionLost', 'nobody answers')

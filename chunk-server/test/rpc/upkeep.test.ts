@@ -14,7 +14,7 @@ describe('The upkeep of a chunk server', () => {
     const network = createTestNetwork(clock, random)
     const router = createRouter()
     recordMetadata(router)
-    await clock.runUntil(network.listen('local:metadata', router, identity))
+    await clock.runUntil(network.listen('local:metadata', router, { ...identity, role: 'metadata' }))
     const rounds: string[] = []
     const told: string[] = []
     let closed = 0

@@ -237,7 +237,7 @@ async function storedBlocks(cluster: SimulatedCluster): Promise<Map<string, Stor
   const blocks = new Map<string, Stored>()
   const network = cluster.world.network.host('inspector')
   for (const { name, server } of cluster.chunks) {
-    const peer = network.connect(`local:${name}`, identityOf('metadata', 'inspector'))
+    const peer = network.connect(`local:${name}`, identityOf('metadata', 'inspector'), 'chunk')
     for (const { drive } of server?.status().drives ?? []) {
       if (drive !== undefined) await addBlocks(blocks, peer, { drive, name })
     }

@@ -36,9 +36,9 @@ export function wrapCalls(
 ): Network {
   return {
     listen: (address, table, identity) => network.listen(address, table, identity),
-    connect(address, identity) {
-      const peer = network.connect(address, identity)
-      const service = network.connect(address, { ...identity, role: 'metadata' })
+    connect(address, identity, role) {
+      const peer = network.connect(address, identity, role)
+      const service = network.connect(address, { ...identity, role: 'metadata' }, role)
       const call: RpcPeer['call'] = (method, request, options) => peer.call(method, request, options)
       const command: RpcPeer['call'] = (method, request, options) => service.call(method, request, options)
       return {

@@ -86,7 +86,7 @@ describe('A rolling upgrade to the next feature level', () => {
 
   async function level(raise = false): Promise<FeatureLevelReport | string> {
     const network = world.network.host('operator')
-    const peer = network.connect(addressOf('metadata'), identityOf('gateway', 'operator'))
+    const peer = network.connect(addressOf('metadata'), identityOf('gateway', 'operator'), 'metadata')
     try {
       return (await peer.call(featureLevel, { raise }, { deadlineMs: 5_000 })).response
     } catch (error) {

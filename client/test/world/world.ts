@@ -6,6 +6,7 @@ import {
   type HandshakeIdentity,
   type Network,
   type Random,
+  type Role,
 } from '@cairn/protocol'
 import {
   createSeededRandom,
@@ -32,7 +33,8 @@ export interface World {
   place(indexes: readonly number[]): void
   /** Lets these servers join all groups at these positions, and raises the epochs. */
   join(indexes: ReadonlyMap<number, number>): void
-  identity(name: string): HandshakeIdentity
+  /** A gateway's unless given. */
+  identity(name: string, role?: Role): HandshakeIdentity
 }
 
 export interface WorldOptions {
@@ -55,15 +57,17 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const servers = Array.from({ length: count }, (_, index) => new FakeChunkServer(`d${index}`, clock))
   const first = Array.from({ length: replicas }, (_, index) => index)
   const metadata = new FakeMetadata(clusterMap(servers, first, 1), clock, options.inProcess)
-  const identity = (name: string): HandshakeIdentity => ({
-    role: 'gateway',
+  const identity = (name: string, role: Role = 'gateway'): HandshakeIdentity => ({
+    role,
     name,
     clusterId: '',
     featureLevel: 1,
     clusterSecret: Buffer.alloc(32, 7),
   })
-  await wire.listen('local:metadata', metadata.router, identity('metadata'))
-  for (const { drive, router } of servers) await wire.listen(`local:${drive}`, router, identity(drive))
+  await wire.listen('local:metadata', metadata.router, identity('metadata', 'metadata'))
+  for (const { drive, router } of servers) {
+    await wire.listen(`local:${drive}`, router, identity(drive, 'chunk'))
+  }
   const damages: BlockDamage[] = []
   const connecting = connectCairn({
     network: wire,

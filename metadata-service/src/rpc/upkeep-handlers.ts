@@ -135,7 +135,7 @@ async function ask<Q extends { readonly passedOn?: boolean }, R>(
   { network, identity }: UpkeepHandlersOptions,
   call: { readonly address: string; readonly method: RpcMethod<Q, R>; readonly request: Q },
 ): Promise<R | undefined> {
-  const peer = network.connect(call.address, identity)
+  const peer = network.connect(call.address, identity, 'metadata')
   try {
     const request = { ...call.request, passedOn: true }
     return (await peer.call(call.method, request, { deadlineMs: PASS_ON_MS })).response

@@ -238,7 +238,7 @@ class RpcDriveCaller implements DriveCaller {
     const address = addressOf(this.options.cluster.known, drive)
     const known = this.peers.get(address)
     if (known !== undefined) return known
-    const peer = this.options.network.connect(address, this.options.identity)
+    const peer = this.options.network.connect(address, this.options.identity, 'chunk')
     this.peers.set(address, peer)
     return peer
   }

@@ -8,10 +8,13 @@
  *
  * A proof covers both hellos as they were sent, so that neither can be altered, and both nonces, so that it is
  * worth nothing on another connection. Without a secret there is no handshake: there is no default.
+ *
+ * Roles are checked both ways: the server's methods name who may call them, and the client names whom it dialled.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { CairnError } from '../errors.js'
 import { bytes, integer, type Message, message, required, text } from '../message.js'
+import type { Role } from '../messages/callers.js'
 import type { Random } from '../ports.js'
 import { FRAME } from './frame.js'
 import { NONCE_BYTES, PROTOCOL_VERSION } from './limits.js'
@@ -62,8 +65,8 @@ export function secretMissing(identity: HandshakeIdentity): CairnError {
   return rejected(`${identity.role} has no cluster secret`)
 }
 
-/** The side that dialled. */
-export function createClientHandshake(options: HandshakeOptions): Handshake {
+/** The side that dialled. A peer of another role than `role` is refused before anything is proved to it. */
+export function createClientHandshake(options: HandshakeOptions, role: Role): Handshake {
   const { identity, random, send } = options
   if (!hasSecret(identity)) throw secretMissing(identity)
   const own = encodeHello(identity, random)
@@ -77,6 +80,7 @@ export function createClientHandshake(options: HandshakeOptions): Handshake {
         expectType(type, FRAME.challenge)
         challenge = Uint8Array.from(content)
         peer = acceptHello(challenge, options)
+        if (peer.role !== role) throw rejected(`${peer.role} answers where ${role} was dialled`)
         send(FRAME.proof, prove(identity, { direction: 'client', hello: own, challenge }))
         return undefined
       }

@@ -8,6 +8,6 @@ import type { Network } from './types.js'
 export function createLayeredNetwork(layer: TransportLayer, context: ConnectionContext): Network {
   return {
     listen: (address, table, identity) => listen({ ...context, layer, address, table, identity }),
-    connect: (address, identity) => new Peer({ ...context, layer, address, identity }),
+    connect: (address, identity, role) => new Peer({ ...context, layer, address, identity, role }),
   }
 }

@@ -11,6 +11,6 @@ export function createNetwork(options: TcpNetworkOptions): Network {
   const pick = (address: string): Network => (address.startsWith(LOCAL_PREFIX) ? local : tcp)
   return {
     listen: (address, router, identity) => pick(address).listen(address, router, identity),
-    connect: (address, identity) => pick(address).connect(address, identity),
+    connect: (address, identity, role) => pick(address).connect(address, identity, role),
   }
 }

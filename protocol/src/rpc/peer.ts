@@ -1,8 +1,15 @@
 /** The calling end of a network address: connects with the first call, and again with the next call after a loss. */
 import { CairnError } from '../errors.js'
+import type { Role } from '../messages/callers.js'
 import { ClientCalls } from './client-calls.js'
 import { Connection, type ConnectionContext } from './connection.js'
-import { createClientHandshake, hasSecret, secretMissing } from './handshake.js'
+import {
+  createClientHandshake,
+  type Handshake,
+  type HandshakeOptions,
+  hasSecret,
+  secretMissing,
+} from './handshake.js'
 import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX } from './limits.js'
 import { dropSource } from './outgoing-body.js'
 import type { TransportLayer } from './transport.js'
@@ -21,6 +28,8 @@ export interface PeerOptions extends ConnectionContext {
   readonly layer: TransportLayer
   readonly address: string
   readonly identity: HandshakeIdentity
+  /** What the peer must be. */
+  readonly role: Role
 }
 
 /**
@@ -85,13 +94,14 @@ export class Peer implements RpcPeer {
   }
 
   private dial(): ClientCalls {
-    const { layer, address, identity, clock, random } = this.options
+    const { layer, address, identity, role, clock, random } = this.options
     let link: typeof this.link
     const onError = (error: unknown, where: string): void => this.report(error, where)
+    const createHandshake = (given: HandshakeOptions): Handshake => createClientHandshake(given, role)
     layer.dial(address, identity.name, (transport) => {
       let calls: ClientCalls | undefined
       const connection = new Connection(
-        { clock, random, identity, address, transport, onError, createHandshake: createClientHandshake },
+        { clock, random, identity, address, transport, onError, createHandshake },
         (created) => {
           calls = new ClientCalls(created, { onClosed: (error, wasReady) => this.lost(error, wasReady) })
           return calls

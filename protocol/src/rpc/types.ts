@@ -187,8 +187,11 @@ export interface HandshakeIdentity {
 export interface Network {
   /** Serves `router` at `address` (`host:port`, port 0 picks one; or `local:<name>`). */
   listen(address: string, router: RpcRouterTable, identity: HandshakeIdentity): Promise<RpcListener>
-  /** A lazily connected peer; connecting happens with the first call and again after a loss. */
-  connect(address: string, identity: HandshakeIdentity): RpcPeer
+  /**
+   * A lazily connected peer; connecting happens with the first call and again after a loss. Whoever answers at the
+   * address must prove `role`: calls to any other are `PeerRejected`, and never sent.
+   */
+  connect(address: string, identity: HandshakeIdentity, role: Role): RpcPeer
 }
 
 export interface RpcListener {

@@ -1,11 +1,16 @@
 import type { Role } from '../messages/callers.js'
 import type { HandshakeIdentity, Network, RpcPeer } from '../rpc/types.js'
 
-/** A peer for tests: makes each call in a role that may make it, the identity's own if that may. */
-export function connectAsCaller(network: Network, address: string, identity: HandshakeIdentity): RpcPeer {
+/** A peer of a server for tests: makes each call in a role that may make it, the identity's own if that may. */
+export function connectAsCaller(
+  network: Network,
+  address: string,
+  identity: HandshakeIdentity,
+  server: Role,
+): RpcPeer {
   const peers = new Map<string, RpcPeer>()
   const peerOf = (role: string): RpcPeer => {
-    const peer = peers.get(role) ?? network.connect(address, { ...identity, role })
+    const peer = peers.get(role) ?? network.connect(address, { ...identity, role }, server)
     peers.set(role, peer)
     return peer
   }

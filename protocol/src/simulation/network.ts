@@ -63,7 +63,7 @@ export function createSimulatedNetwork(options: SimulatedNetworkOptions): Simula
 
   return {
     listen: (address, router, identity) => host(identity.name).listen(address, router, identity),
-    connect: (address, identity) => host(identity.name).connect(address, identity),
+    connect: (address, identity, role) => host(identity.name).connect(address, identity, role),
     host,
     setDelay(from, to, delay): void {
       world.routes.get(from, to).delay = delay

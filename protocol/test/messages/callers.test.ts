@@ -50,7 +50,7 @@ describe('the callers of methods', () => {
   })
 
   async function codeOf(method: AnyMethod, role: string): Promise<string> {
-    const peer = network.connect('local:server', { ...identity, role, name: 'caller' })
+    const peer = network.connect('local:server', { ...identity, role, name: 'caller' }, 'metadata')
     const call = peer.call({ ...method, request: nothing, response: nothing }, {}, { deadlineMs: 1000 })
     const code = await clock.runUntil(
       call.then(

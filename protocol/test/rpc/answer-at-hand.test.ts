@@ -36,7 +36,7 @@ describe('RpcPeer.callNow', () => {
       (request) => atHand?.(request),
     )
     listener = await network.listen(address, router, server)
-    peer = network.connect(listener.address, client)
+    peer = network.connect(listener.address, client, 'chunk')
   }
 
   const now = (): AnswerAtHand<Say> | undefined => peer.callNow?.(talk, ask)

@@ -122,7 +122,7 @@ export function describeCalls(fixture: NetworkFixture): void {
 
   describe('handshake', () => {
     async function rejection(identity: HandshakeIdentity): Promise<CairnError | undefined> {
-      const stranger = fixture.world.network.connect(fixture.address, identity)
+      const stranger = fixture.world.network.connect(fixture.address, identity, 'chunk')
       const error = await errorOf(
         stranger.call(talk, { word: '', data: Buffer.alloc(0) }, { deadlineMs: 10_000 }),
       )

@@ -8,6 +8,7 @@ import {
   createTcpNetwork,
   type HandshakeIdentity,
   type Network,
+  type Role,
   type RpcListener,
   rolesInNames,
   systemClock,
@@ -71,9 +72,13 @@ describe('mutual TLS', () => {
 
   async function ask(
     tls: ClusterTls | undefined,
-    { as = client, heard = [] }: { as?: HandshakeIdentity; heard?: string[] } = {},
+    {
+      as = client,
+      heard = [],
+      role = 'chunk',
+    }: { as?: HandshakeIdentity; heard?: string[]; role?: Role } = {},
   ): Promise<string> {
-    const peer = networkOf(tls, heard).connect(listener.address, as)
+    const peer = networkOf(tls, heard).connect(listener.address, as, role)
     const error = await errorOf(peer.call(talk, { word: '', data: Buffer.alloc(0) }, { deadlineMs: 10_000 }))
     await peer.close()
     return error === undefined ? 'answered' : `${error.code}: ${error.message}`
@@ -94,6 +99,14 @@ describe('mutual TLS', () => {
   it('refuses a server that says another role than its certificate', async () => {
     current = authority.issue('URI:cairn:role/client')
     expect(await ask(gateway)).to.match(/^PeerRejected: chunk shows a certificate of role client/)
+  })
+
+  it('refuses a server that proves another role than the one that was dialled', async () => {
+    const heard: string[] = []
+    expect(await ask(gateway, { role: 'metadata', heard })).to.match(
+      /^PeerRejected: chunk answers where metadata was dialled/,
+    )
+    expect(heard.join()).to.equal('handshake: chunk answers where metadata was dialled')
   })
 
   for (const names of [

@@ -41,7 +41,7 @@ describe('RpcPeer.handOver', () => {
       (request, units, settle) => take(request, units, settle),
     )
     listener = await network.listen(address, router, server)
-    peer = network.connect(listener.address, as)
+    peer = network.connect(listener.address, as, 'chunk')
     await peer.call(talk, ask, call).catch(() => undefined)
   }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { CairnError, systemRandom } from '../../src/index.js'
+import { CairnError, type Role, systemRandom } from '../../src/index.js'
 import { FRAME } from '../../src/rpc/frame.js'
 import { createClientHandshake, createServerHandshake, type Handshake } from '../../src/rpc/handshake.js'
 import type { HandshakeIdentity, PeerIdentity } from '../../src/rpc/types.js'
@@ -26,14 +26,11 @@ interface Pair {
   readonly fromServer: Sent[]
 }
 
-function openPair(ours: HandshakeIdentity, theirs: HandshakeIdentity): Pair {
+function openPair(ours: HandshakeIdentity, theirs: HandshakeIdentity, dialled: Role = 'chunk'): Pair {
   const fromClient: Sent[] = []
   const fromServer: Sent[] = []
-  const client = createClientHandshake({
-    identity: ours,
-    random: systemRandom,
-    send: (type, content) => fromClient.push({ type, content }),
-  })
+  const send = (type: number, content: Uint8Array): void => void fromClient.push({ type, content })
+  const client = createClientHandshake({ identity: ours, random: systemRandom, send }, dialled)
   const server = createServerHandshake({
     identity: theirs,
     random: systemRandom,
@@ -82,6 +79,14 @@ describe('handshake', () => {
     ] as const) {
       const pair = openPair({ ...gateway, clusterId: ours }, { ...chunk, clusterId: theirs })
       expect(complete(pair).atClient?.name).to.equal('chunk-1')
+    }
+  })
+
+  it('refuses a server of another role than was dialled, and proves nothing to it', () => {
+    for (const dialled of ['metadata', 'gateway', 'client'] as const) {
+      const pair = openPair(gateway, chunk, dialled)
+      expectRejected(() => complete(pair), new RegExp(`chunk answers where ${dialled} was dialled`))
+      expect(pair.fromClient).to.have.length(1)
     }
   })
 

@@ -188,7 +188,7 @@ export function useNetwork(createWorld: () => NetworkWorld): NetworkFixture {
     fixture.handler = echo
     fixture.listener = await fixture.world.until(fixture.serve(fixture.world.address))
     fixture.address = fixture.listener.address
-    fixture.peer = fixture.world.network.connect(fixture.address, client)
+    fixture.peer = fixture.world.network.connect(fixture.address, client, 'chunk')
   })
   afterEach(async () => {
     await fixture.world.until(fixture.peer.close())

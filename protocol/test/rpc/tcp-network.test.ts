@@ -120,7 +120,7 @@ describe('createTcpNetwork and strangers', () => {
   }
 
   async function stillAnswers(): Promise<void> {
-    const peer = network.connect(listener.address, identity)
+    const peer = network.connect(listener.address, identity, 'gateway')
     expect((await peer.call(count, { count: 3 }, { deadlineMs: 5000 })).response).to.deep.equal({ count: 3 })
     await peer.close()
   }
@@ -148,11 +148,14 @@ describe('createTcpNetwork and strangers', () => {
   async function speak(frames: readonly { head: FrameHead; content: Uint8Array }[]): Promise<CairnError[]> {
     const socket = connect(parseAddress(listener.address))
     const told: CairnError[] = []
-    const handshake = createClientHandshake({
-      identity,
-      random: systemRandom,
-      send: (type, content) => send(socket, { type, flags: 0, stream: 0, a: 0, b: 0 }, content),
-    })
+    const handshake = createClientHandshake(
+      {
+        identity,
+        random: systemRandom,
+        send: (type, content) => send(socket, { type, flags: 0, stream: 0, a: 0, b: 0 }, content),
+      },
+      'gateway',
+    )
     const parser = new FrameParser(
       (head, content) => {
         if (head.type === FRAME.error) told.push(decodeError(content))
@@ -224,11 +227,14 @@ describe('createTcpNetwork and strangers', () => {
     const other = await network.listen('127.0.0.1:0', router, identity)
     const socket = connect(parseAddress(other.address))
     const ready = once(socket, 'ready-to-ask')
-    const handshake = createClientHandshake({
-      identity,
-      random: systemRandom,
-      send: (type, content) => send(socket, { type, flags: 0, stream: 0, a: 0, b: 0 }, content),
-    })
+    const handshake = createClientHandshake(
+      {
+        identity,
+        random: systemRandom,
+        send: (type, content) => send(socket, { type, flags: 0, stream: 0, a: 0, b: 0 }, content),
+      },
+      'gateway',
+    )
     let receivedCount = 0
     const parser = new FrameParser(
       (head, content) => {

@@ -62,7 +62,7 @@ async function createWorld(seed: number): Promise<World> {
     seen.push(count)
     return { response: { count: count + 1 } }
   })
-  const peer = network.connect(ADDRESS, client)
+  const peer = network.connect(ADDRESS, client, 'chunk')
   const serve = (): Promise<RpcListener> => network.listen(ADDRESS, router, server)
   await serve()
   return {
@@ -101,7 +101,9 @@ describe(`SimulatedNetwork, seed ${seed}`, () => {
   it('runs the same schedule again for one seed, and another for another', async () => {
     async function run(of: number): Promise<string> {
       const { clock, network, seen, add: ask } = await createWorld(of)
-      const others = [1, 2, 3].map((index) => network.connect(ADDRESS, { ...client, name: `other-${index}` }))
+      const others = [1, 2, 3].map((index) =>
+        network.connect(ADDRESS, { ...client, name: `other-${index}` }, 'chunk'),
+      )
       await clock.runUntil(
         Promise.all([
           ask(0),
@@ -132,7 +134,7 @@ describe(`SimulatedNetwork, seed ${seed}`, () => {
     const router = createRouter()
     router.handle(add, async (request) => ({ response: request, body: units }))
     await world.network.listen('server-2:1', router, { ...server, name: 'server-2' })
-    const peer = world.network.connect('server-2:1', client)
+    const peer = world.network.connect('server-2:1', client, 'chunk')
     const received = Array.from({ length: 12 }, () => 0)
     let smallestAtFirstEnd: number | undefined
     await Promise.all(
@@ -263,10 +265,10 @@ describe(`SimulatedNetwork, seed ${seed}`, () => {
 
   check('cuts off what is left of a crashed host', async () => {
     const before = world.network.host('client-2')
-    const zombie = before.connect(ADDRESS, { ...client, name: 'client-2' })
+    const zombie = before.connect(ADDRESS, { ...client, name: 'client-2' }, 'chunk')
     await zombie.call(add, { count: 1 }, { deadlineMs: 1000 })
     world.network.crash('client-2')
-    const again = world.network.host('client-2').connect(ADDRESS, { ...client, name: 'client-2' })
+    const again = world.network.host('client-2').connect(ADDRESS, { ...client, name: 'client-2' }, 'chunk')
     expect((await again.call(add, { count: 2 }, { deadlineMs: 1000 })).response.count).to.equal(3)
     expect((await errorOf(zombie.call(add, { count: 3 }, { deadlineMs: 1000 }))).code).to.equal(
       'ConnectionLost',
