@@ -7,12 +7,12 @@ import { CAIRN, type Server, startServer } from '../src/harness/server.js'
 
 /** Runs `cairn` to its end. */
 function cairn(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
-  return run(process.execPath, [CAIRN, ...args], { env, timeoutMs: 30_000 })
+  return run(process.execPath, [CAIRN, ...args], { env, timeoutMs: 120_000 })
 }
 
 /** What docs/operations.md promises of the command itself. */
 describe('the cairn command', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let folder: string
   let dataDir: string
   let server: Server
@@ -39,7 +39,7 @@ describe('the cairn command', function () {
 
   it('is healthy, and exits 1 for a server that is not there', async () => {
     expect((await cairn(['health', '--port', port])).status).to.equal(0)
-    expect((await cairn(['wait', '--healthy', '--timeout', '10', '--port', port])).status).to.equal(0)
+    expect((await cairn(['wait', '--healthy', '--timeout', '60', '--port', port])).status).to.equal(0)
     expect((await cairn(['wait', '--healthy', '--timeout', '0', '--port', '1'])).status).to.equal(1)
   })
 

@@ -25,7 +25,7 @@ import { BOUNDARY, encodeForm, signForm } from './s3/support/form.js'
 
 const START_TIMEOUT_MS = 120_000
 const CLIENT_TIMEOUT_MS = 120_000
-const RENEWAL_TIMEOUT_MS = 20_000
+const RENEWAL_TIMEOUT_MS = 60_000
 
 describe('HTTPS', function () {
   this.timeout(CLIENT_TIMEOUT_MS)
@@ -247,7 +247,7 @@ describe('HTTPS', function () {
     const cairn = (...args: string[]): Promise<RunResult> =>
       run(process.execPath, [CAIRN, ...args], { env: settings })
     expect((await cairn('health')).status).to.equal(0)
-    expect((await cairn('wait', '--healthy', '--timeout', '5')).status).to.equal(0)
+    expect((await cairn('wait', '--healthy', '--timeout', '60')).status).to.equal(0)
     const said = (await cairn('env')).stdout.toString()
     expect(said).to.include(`export AWS_ENDPOINT_URL=${server.endpoint}\n`).and.include('AWS_CA_BUNDLE')
     const other = await authority.issue('other')

@@ -42,7 +42,7 @@ import { rejection } from './rejection.js'
 const random = createSeededRandom(51)
 const clock = createSimulatedClock(random)
 const run = <T>(work: Promise<T>): Promise<T> => clock.runUntil(work)
-const deadline = { deadlineMs: 5_000 }
+const deadline = { deadlineMs: 20_000 }
 
 function identityOf(role: string, name: string, clusterId = ''): HandshakeIdentity {
   return { role, name, clusterId, featureLevel: 1, clusterSecret: Buffer.alloc(32, 7) }

@@ -44,8 +44,6 @@ export interface ClusterFaultsOptions {
   readonly faultMs?: number
   readonly victims?: readonly string[]
   readonly kinds?: readonly ('kill' | 'stop')[]
-  /** Ratios of times are asserted. */
-  readonly floors?: boolean
 }
 
 /**
@@ -57,10 +55,10 @@ export async function showClusterFaults(report: Report, options: ClusterFaultsOp
   const chosen = options.victims ?? process.env.CAIRN_SHOW_VICTIMS?.split(',')
   const isChosen = (name: string): boolean => chosen?.includes(name) ?? true
   const victims = VICTIMS.filter(({ name }) => isChosen(name))
-  const { kinds = ['kill', 'stop'], floors = true, cluster } = options
+  const { kinds = ['kill', 'stop'], cluster } = options
   await withCluster(report, { cluster, faultMs }, async (world) => {
-    const baselineMs = await measureReads(world, floors ? BASELINE_MS : SETTLE_MS)
-    await harmAll(world, { victims, kinds, baselineMs: floors ? baselineMs : undefined })
+    const baselineMs = await measureReads(world, report.timed.isHeld ? BASELINE_MS : SETTLE_MS)
+    await harmAll(world, { victims, kinds, baselineMs })
     if (isChosen('quorum')) await tryBelowQuorum(world)
     if (isChosen('all')) await tryBlackout(world)
   })
@@ -69,7 +67,7 @@ export async function showClusterFaults(report: Report, options: ClusterFaultsOp
 interface Plan {
   readonly victims: readonly Victim[]
   readonly kinds: readonly (keyof typeof HARM)[]
-  readonly baselineMs: number | undefined
+  readonly baselineMs: number
 }
 
 async function harmAll(world: ClusterWorld, { victims, kinds, baselineMs }: Plan): Promise<void> {
@@ -111,10 +109,15 @@ async function tryKill(world: ClusterWorld, victim: Victim): Promise<void> {
   })
   if (victim.name !== 'leader of etcd') return
   const backMs = await untilCalm(world.load, killedMs)
-  world.report.atMost('  back after the death of the leader', backMs / 1000, LEADER_BACK_MS / 1000, ' s')
+  world.report.timed.atMost(
+    '  back after the death of the leader',
+    backMs / 1000,
+    LEADER_BACK_MS / 1000,
+    ' s',
+  )
 }
 
-async function tryStop(world: ClusterWorld, victim: Victim, baselineMs: number | undefined): Promise<void> {
+async function tryStop(world: ClusterWorld, victim: Victim, baselineMs: number): Promise<void> {
   let stoppedMs = 0
   const fault: ClusterFault = {
     name: `${victim.name} stopped for ${world.faultMs / 1000} s`,
@@ -128,11 +131,11 @@ async function tryStop(world: ClusterWorld, victim: Victim, baselineMs: number |
     },
   }
   await tryFault(world, fault)
-  if (victim.name !== 'chunk server' || baselineMs === undefined) return
+  if (victim.name !== 'chunk server') return
   const { p99, count } = readP99(world.load, stoppedMs, stoppedMs + world.faultMs)
   world.report.figure('  GET p99 meanwhile', p99, ' ms')
-  world.report.atLeast('  reads meanwhile', count, LATE_READS_MIN)
-  world.report.atMost('  GET p99 meanwhile, of that without a fault', p99 / baselineMs, READ_RATIO_MAX)
+  world.report.timed.atLeast('  reads meanwhile', count, LATE_READS_MIN)
+  world.report.timed.atMost('  GET p99 meanwhile, of that without a fault', p99 / baselineMs, READ_RATIO_MAX)
 }
 
 /** Every process is killed at once, and all start again. */

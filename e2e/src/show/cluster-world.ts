@@ -100,7 +100,7 @@ export async function tryFault(world: ClusterWorld, fault: ClusterFault): Promis
   const during = load.samples.slice(first).filter((sample) => sample.beganMs <= endedMs)
   const done = during.filter(({ outcome }) => outcome === 'done').length
   const share = during.length === 0 ? 0 : (100 * done) / during.length
-  report.atMost(`${fault.name}: back after its end`, backMs / 1000, BACK_MS / 1000, ' s')
+  report.timed.atMost(`${fault.name}: back after its end`, backMs / 1000, BACK_MS / 1000, ' s')
   report.figure(
     `  of ${during.length} requests in ${((endedMs - beganMs) / 1000).toFixed(1)} s served`,
     share,

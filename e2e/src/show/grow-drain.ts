@@ -179,9 +179,9 @@ async function readAll(
 
 function showLoad(report: Report, history: History, read: { count: number; failures: string[] }): void {
   const lost = history.filter(({ outcome }) => outcome !== 'acknowledged')
-  report.atLeast('writes meanwhile', history.length, 200)
+  report.timed.atLeast('writes meanwhile', history.length, 200)
   report.atMost('of them failed', lost.length, 0)
-  report.atLeast('reads meanwhile', read.count, 200)
+  report.timed.atLeast('reads meanwhile', read.count, 200)
   report.holds('none of them failed', read.failures.length === 0, read.failures.slice(0, 3).join('; '))
 }
 

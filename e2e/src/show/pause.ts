@@ -12,6 +12,7 @@ import {
   ListObjectsV2Command,
   type S3Client,
 } from '@aws-sdk/client-s3'
+import { poll } from '../harness/check.js'
 import { startCluster } from '../harness/cluster.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
 import { presign } from '../harness/presign.js'
@@ -21,8 +22,11 @@ import type { Report } from './report.js'
 
 const BUCKET = 'paused'
 const BODY_BYTES = 20 * 1024 * 1024
-/** Above the session's lease of 10 s, and time for the collector to have run twice. */
-const PAUSE_MS = 25_000
+/** Above the session's lease of 10 s. */
+const PAUSE_MS = 15_000
+/** Until the collector has run after that, on a busy machine. */
+const COLLECTED_MS = 120_000
+const WRITTEN_MS = 60_000
 
 /** `npm run show -- pause`. */
 export async function showPause(report: Report): Promise<void> {
@@ -37,14 +41,16 @@ export async function showPause(report: Report): Promise<void> {
     report.holds('a write before the pause', kept.status === 200, `status ${kept.status}`)
     const before = await liveBlocks(cluster.chunkServers)
     const attempt = await putByHand(paused, 'victim', async () => {
-      report.atLeast('blocks written before the pause', (await liveBlocks(cluster.chunkServers)) - before, 1)
+      const more = async (): Promise<number> => (await liveBlocks(cluster.chunkServers)) - before
+      report.atLeast(
+        'blocks written before the pause',
+        await poll(more, (blocks) => blocks > 0, WRITTEN_MS),
+        1,
+      )
       paused.signal('SIGSTOP')
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
-      report.atMost(
-        'blocks of the paused writer left on the drives',
-        (await liveBlocks(cluster.chunkServers)) - before,
-        0,
-      )
+      const left = await poll(more, (blocks) => blocks === 0, COLLECTED_MS)
+      report.atMost('blocks of the paused writer left on the drives', left, 0)
       paused.signal('SIGCONT')
     })
     report.holds('the commit after SIGCONT fails cleanly', attempt.status >= 500, `status ${attempt.status}`)

@@ -164,7 +164,7 @@ async function judge(report: Report, { name, dataDir, history, killedMs, lostMax
   if (lostMax === undefined) report.figure(`${name}: operations lost`, lost.length)
   else report.atMost(`${name}: operations lost`, lost.length, lostMax)
   const oldestMs = Math.min(killedMs, ...lost.map(({ acknowledgedMs }) => acknowledgedMs ?? killedMs))
-  report.atMost(
+  report.timed.atMost(
     `${name}: age of the oldest lost answer when the server died`,
     killedMs - oldestMs,
     LOST_MS_MAX,

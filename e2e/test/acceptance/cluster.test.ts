@@ -29,7 +29,6 @@ describe('a cluster of processes on hosts of their own', function () {
         faultMs: FAULT_MS,
         victims: ['coordinator'],
         kinds: ['kill'],
-        floors: false,
       }),
     ))
 
@@ -48,5 +47,5 @@ describe('a cluster of processes on hosts of their own', function () {
     ))
 
   it('makes the blocks of a dead chunk server whole elsewhere', () =>
-    sample((report) => showDeadServer(report, { cluster, objects: 4, floors: false })))
+    sample((report) => showDeadServer(report, { cluster, objects: 4 })))
 })

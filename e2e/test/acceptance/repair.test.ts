@@ -12,7 +12,7 @@ describe('repair', function () {
   it('heals what rots unread', () => sample((report) => showHeal(report, 40)))
 
   it('fills the place of a drive whose folder is deleted under load', () =>
-    sample((report) => showReplace(report, { objects: 12, floors: false })))
+    sample((report) => showReplace(report, 12)))
 
   it('brings nothing back and loses nothing when an old drive returns', () =>
     sample((report) => showReturningDrive(report, 30)))

@@ -29,7 +29,7 @@ export function describeCalls(fixture: NetworkFixture): void {
   describe('calls', () => {
     check('answers a call', async () => {
       const request = { word: 'grüße', data: Buffer.alloc(70_000, 1) }
-      const { response, body } = await fixture.peer.call(talk, request, { deadlineMs: 1000 })
+      const { response, body } = await fixture.peer.call(talk, request, { deadlineMs: 10_000 })
       expect(response).to.deep.equal({ word: 'grüße', count: 70_000 })
       expect(await collect(body)).to.deep.equal([])
     })
@@ -65,7 +65,7 @@ export function describeCalls(fixture: NetworkFixture): void {
 
     check('refuses a message above its limit on either side', async () => {
       const data = Buffer.alloc(MESSAGE_BYTES_MAX)
-      expect(await codeOf(fixture.peer.call(talk, { word: '', data }, { deadlineMs: 1000 }))).to.equal(
+      expect(await codeOf(fixture.peer.call(talk, { word: '', data }, { deadlineMs: 10_000 }))).to.equal(
         'MessageTooLarge',
       )
       fixture.handler = async () => ({ response: { word: 'x'.repeat(MESSAGE_BYTES_MAX), count: 0 } })
@@ -81,7 +81,7 @@ export function describeCalls(fixture: NetworkFixture): void {
       const asked = fixture.peer.call(
         unknownMethod,
         { word: '', data: Buffer.alloc(0) },
-        { deadlineMs: 1000 },
+        { deadlineMs: 10_000 },
       )
       expect(await codeOf(asked)).to.equal('NoSuchMethod')
     })
