@@ -1,5 +1,14 @@
 /** What the parts of the client share. Built once by `connectCairn`. */
-import { type BlockId, type Clock, Deadlines, type DriveId, type Random, type Timed } from '@cairn/protocol'
+import {
+  type BlockId,
+  type Clock,
+  Deadlines,
+  type DriveId,
+  type Random,
+  Roster,
+  type Rostered,
+  type Timed,
+} from '@cairn/protocol'
 import type { ClusterView } from './cluster-view.js'
 import type { DigestLanes } from './digest-lanes.js'
 import type { FramePool } from './frames.js'
@@ -61,9 +70,12 @@ export interface ReadParts {
   readonly onDamage: (damage: BlockDamage) => void
 }
 
+/** A write that is not given up before its deadline. */
+export type LateWrite = Timed & Rostered
+
 /** Writes that wait for late replicas: one timer for all of them. */
 export class LateWrites {
-  private readonly writes: Set<Timed> = new Set()
+  private readonly writes: Roster<LateWrite> = new Roster()
   private readonly deadlines: Deadlines
 
   constructor(clock: Clock) {
@@ -71,12 +83,12 @@ export class LateWrites {
   }
 
   /** Calls `expire` at the write's deadline, unless it is forgotten by then. */
-  watch(write: Timed): void {
+  watch(write: LateWrite): void {
     this.writes.add(write)
     this.deadlines.watch(write)
   }
 
-  forget(write: Timed): void {
+  forget(write: LateWrite): void {
     this.writes.delete(write)
   }
 

@@ -15,14 +15,13 @@ import {
   type PutBlockResponse,
   putBlock,
   sameBytes,
-  type Timed,
   type Unit,
   type UnitSource,
   writeQuorum,
 } from '@cairn/protocol'
 import { countCopies, type GroupView, type Target } from './cluster-view.js'
 import { REPLICA_GRACE_MS_MAX, REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR } from './limits.js'
-import type { LateWrites, ReadParts } from './parts.js'
+import type { LateWrite, LateWrites, ReadParts } from './parts.js'
 import { Bell } from './waiting.js'
 
 /** What every replica must report of the block once it is whole. */
@@ -44,7 +43,7 @@ export interface ReplicaWriteOptions {
   readonly graceMsMin?: number
 }
 
-export class ReplicaWrite implements Timed {
+export class ReplicaWrite implements LateWrite {
   readonly stored: DriveId[] = []
   private readonly quorum: number
   private readonly held: readonly DriveId[]
@@ -64,6 +63,7 @@ export class ReplicaWrite implements Timed {
   private late: LateWrites | undefined
   /** When what is late is given up; never before there is a quorum. */
   deadlineAtMs: number = Number.POSITIVE_INFINITY
+  place = -1
   private sentCount = 0
 
   constructor(options: ReplicaWriteOptions) {

@@ -8,6 +8,7 @@ import {
   CairnError,
   type Clock,
   ContentShare,
+  TurnoverMap,
   UNIT_BYTES,
   type Unit,
   type UnitSource,
@@ -47,7 +48,7 @@ export class BlockPuts {
   private readonly limits: SegmentLimits
   private readonly closing: AbortSignal
   /** Puts under way, by block: a second one waits for the first. */
-  private readonly putting = new Map<string, UnderWay>()
+  private readonly putting = new TurnoverMap<string, UnderWay>()
 
   constructor({ table, state, log, streams, warm, clock, limits, closing }: BlockPutsOptions) {
     this.table = table

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { S3Error } from '../errors.js'
 import type { IncomingBody } from './incoming-body.js'
-import type { Transfer } from './watchdog.js'
+import type { Transfer, Watch } from './watchdog.js'
 
 /** A request and its answer as the watchdog sees them: which side owes bytes, and how many have moved. */
 export class ExchangeTransfer implements Transfer {
+  place = -1
+  watch: Watch | undefined
   readonly #response: ServerResponse<IncomingMessage>
   readonly #incoming: IncomingBody
 

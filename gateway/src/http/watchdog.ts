@@ -3,7 +3,7 @@
  * window. This stands in place of a limit on the time of a whole request, which would cut large uploads over slow
  * lines. Time in which the client waits for us does not count.
  */
-import type { CancelTimer, Clock } from '@cairn/protocol'
+import { type CancelTimer, type Clock, Roster, type Rostered } from '@cairn/protocol'
 
 export interface WatchdogLimits {
   /** Least rate of a body, in bytes per second, over each window. */
@@ -14,14 +14,17 @@ export interface WatchdogLimits {
 }
 
 /** A transfer under way. */
-export interface Transfer {
+export interface Transfer extends Rostered {
   /** Bytes moved so far while the client owes something; `undefined` while it waits for us. */
   owedProgress(): number | undefined
   /** The client has let the window pass. */
   expire(): void
+  /** The watchdog's own: since when the client has owed something, by its last look. */
+  watch: Watch | undefined
 }
 
-interface Watch {
+/** A moment, and the bytes that had moved by then. */
+export interface Watch {
   sinceMs: number
   progress: number
 }
@@ -29,7 +32,7 @@ interface Watch {
 export class Watchdog {
   readonly #clock: Clock
   readonly #limits: WatchdogLimits
-  readonly #watches = new Map<Transfer, Watch | undefined>()
+  readonly #transfers = new Roster<Transfer>()
   #cancel: CancelTimer | undefined
 
   constructor(clock: Clock, limits: WatchdogLimits) {
@@ -38,12 +41,13 @@ export class Watchdog {
   }
 
   add(transfer: Transfer): void {
-    this.#watches.set(transfer, undefined)
+    transfer.watch = undefined
+    this.#transfers.add(transfer)
     this.#lookLater()
   }
 
   remove(transfer: Transfer): void {
-    this.#watches.delete(transfer)
+    this.#transfers.delete(transfer)
   }
 
   /** Looks no more until something is added. */
@@ -53,7 +57,7 @@ export class Watchdog {
   }
 
   #lookLater(): void {
-    if (this.#cancel !== undefined || this.#watches.size === 0) return
+    if (this.#cancel !== undefined || this.#transfers.size === 0) return
     this.#cancel = this.#clock.setTimer(this.#limits.intervalMs, () => {
       this.#cancel = undefined
       this.#look(this.#clock.monotonicMs())
@@ -62,10 +66,11 @@ export class Watchdog {
   }
 
   #look(nowMs: number): void {
-    for (const [transfer, watch] of this.#watches) {
+    for (const transfer of this.#transfers) {
+      const { watch } = transfer
       const progress = transfer.owedProgress()
-      if (progress === undefined) this.#watches.set(transfer, undefined)
-      else if (watch === undefined) this.#watches.set(transfer, { sinceMs: nowMs, progress })
+      if (progress === undefined) transfer.watch = undefined
+      else if (watch === undefined) transfer.watch = { sinceMs: nowMs, progress }
       else if (nowMs - watch.sinceMs >= this.#limits.windowMs)
         this.#judge(transfer, watch, { nowMs, progress })
     }
@@ -78,7 +83,7 @@ export class Watchdog {
       watch.progress = now.progress
       return
     }
-    this.#watches.delete(transfer)
+    this.#transfers.delete(transfer)
     transfer.expire()
   }
 }

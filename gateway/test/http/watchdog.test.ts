@@ -1,11 +1,13 @@
 import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { Watchdog } from '../../src/http/watchdog.js'
+import { type Transfer, type Watch, Watchdog } from '../../src/http/watchdog.js'
 
 const LIMITS = { bytesPerSecondMin: 1024, windowMs: 30_000, intervalMs: 5000 }
 
 /** A transfer whose progress a test sets. */
-class Hand {
+class Hand implements Transfer {
+  place = -1
+  watch: Watch | undefined
   progress: number | undefined = 0
   expired = false
 

@@ -4,6 +4,7 @@
  */
 import { CairnError } from '../errors.js'
 import { CALLS_PER_CONNECTION_MAX } from '../limits.js'
+import { Roster, TurnoverMap } from '../turnover.js'
 import { ClientCall } from './client-call.js'
 import type { CallSide, Connection } from './connection.js'
 import { Deadlines } from './deadlines.js'
@@ -25,8 +26,8 @@ export interface ClientCallsOptions {
 export class ClientCalls implements CallSide {
   readonly answers = false
   private readonly connection: Connection
-  private readonly calls: Map<number, ClientCall> = new Map()
-  private readonly handed: Set<HandedCall> = new Set()
+  private readonly calls: TurnoverMap<number, ClientCall> = new TurnoverMap()
+  private readonly handed: Roster<HandedCall> = new Roster()
   private readonly deadlines: Deadlines
   private readonly handedDeadlines: Deadlines
   private readonly onClosed: ClientCallsOptions['onClosed']

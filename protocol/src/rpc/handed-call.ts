@@ -1,4 +1,5 @@
 import { CairnError } from '../errors.js'
+import type { Roster, Rostered } from '../turnover.js'
 import type { Timed } from './deadlines.js'
 import type { Handover, RpcMethod } from './types.js'
 
@@ -8,12 +9,13 @@ export interface HandedCallParts {
   readonly handover: Handover<unknown>
   readonly deadlineAtMs: number
   /** Calls of the connection that are not settled. */
-  readonly handed: Set<HandedCall>
+  readonly handed: Roster<HandedCall>
 }
 
 /** One call that was handed over, as its caller's side sees it: the first outcome is told, and only that. */
-export class HandedCall implements Timed {
+export class HandedCall implements Timed, Rostered {
   readonly deadlineAtMs: number
+  place = -1
   private readonly parts: HandedCallParts
   private isSettled = false
 

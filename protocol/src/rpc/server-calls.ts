@@ -4,6 +4,7 @@
  */
 import { CairnError, toCairnError } from '../errors.js'
 import { CALLS_PER_CONNECTION_MAX } from '../limits.js'
+import { TurnoverMap } from '../turnover.js'
 import type { CallSide, Connection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import type { DirectCall, DirectEnd } from './direct-call.js'
@@ -34,7 +35,7 @@ export class ServerCalls implements CallSide, DirectEnd {
   readonly direct: DirectEnd = this
   private readonly connection: Connection
   private readonly options: ServerCallsOptions
-  private readonly calls: Map<number, ServerCall> = new Map()
+  private readonly calls: TurnoverMap<number, ServerCall> = new TurnoverMap()
   private readonly deadlines: Deadlines
   private peer: PeerIdentity = { role: '', name: '' }
   private runningCount = 0

@@ -43,19 +43,21 @@ export interface RpcMethod<Request, Response> {
 
 /** Calls that are cancelled together. */
 export class CallGroup {
-  private readonly members: Set<() => void> = new Set()
+  /** Few, and no set: see `turnover.ts`. */
+  private readonly members: (() => void)[] = []
 
   add(cancel: () => void): void {
-    this.members.add(cancel)
+    this.members.push(cancel)
   }
 
   delete(cancel: () => void): void {
-    this.members.delete(cancel)
+    const at = this.members.indexOf(cancel)
+    if (at >= 0) this.members.splice(at, 1)
   }
 
   /** Cancels the calls that are open now; each rejects with `Cancelled`. */
   cancel(): void {
-    for (const cancel of this.members) cancel()
+    for (const cancel of [...this.members]) cancel()
   }
 }
 

@@ -1,0 +1,82 @@
+/**
+ * Collections for what comes and goes with each request. A `Map` or `Set` of V8 that is full of deleted entries is
+ * copied into a new table, and the old one keeps its entries and points to the new. Once a full collection has moved
+ * one table to the old generation, each that follows survives with all that was ever in it, until the next full
+ * collection: with a table for every 64 requests, every request.
+ */
+
+/** Something that stands in at most one roster. */
+export interface Rostered {
+  /** The roster's own: where it stands. -1 outside of any. */
+  place: number
+}
+
+/** A set of entries, in no order, that holds nothing of those that have left. */
+export class Roster<Entry extends Rostered> implements Iterable<Entry> {
+  private readonly entries: Entry[] = []
+
+  get size(): number {
+    return this.entries.length
+  }
+
+  /** Once only; it must be in no other roster. */
+  add(entry: Entry): void {
+    entry.place = this.entries.push(entry) - 1
+  }
+
+  /** Nothing happens to an entry that is not in. */
+  delete(entry: Entry): void {
+    const { place } = entry
+    if (this.entries[place] !== entry) return
+    const last = this.entries.pop()
+    if (last !== undefined && last !== entry) {
+      this.entries[place] = last
+      last.place = place
+    }
+    entry.place = -1
+  }
+
+  /** Those that are in now, but for those that leave before their turn has come. */
+  *[Symbol.iterator](): Iterator<Entry> {
+    for (const entry of [...this.entries]) if (entry.place >= 0) yield entry
+  }
+}
+
+interface Box<Value> {
+  value: Value | undefined
+}
+
+/** The part of `Map` that is needed here. Of entries that were deleted only their keys may linger. */
+export class TurnoverMap<Key, Value extends object> {
+  private readonly boxes = new Map<Key, Box<Value>>()
+
+  get size(): number {
+    return this.boxes.size
+  }
+
+  has(key: Key): boolean {
+    return this.boxes.has(key)
+  }
+
+  get(key: Key): Value | undefined {
+    return this.boxes.get(key)?.value
+  }
+
+  set(key: Key, value: Value): void {
+    const box = this.boxes.get(key)
+    if (box === undefined) this.boxes.set(key, { value })
+    else box.value = value
+  }
+
+  delete(key: Key): void {
+    const box = this.boxes.get(key)
+    if (box === undefined) return
+    box.value = undefined
+    this.boxes.delete(key)
+  }
+
+  /** In the order of `Map`; entries that are deleted before their turn are left out. */
+  *values(): IterableIterator<Value> {
+    for (const { value } of this.boxes.values()) if (value !== undefined) yield value
+  }
+}
