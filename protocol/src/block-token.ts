@@ -7,6 +7,7 @@
  * not name a pool, and block ids are never used twice, so a token is good for the group's number in all pools.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { sameBytes } from './ids.js'
 import type { TokenKey, TokenKeys } from './messages/block-tokens.js'
 import type { Clock } from './ports.js'
 
@@ -23,38 +24,63 @@ export interface TokenScope {
   readonly group: number
 }
 
+/** Which key makes tokens, and when they end, from one time until another. */
+interface Period {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly key: TokenKey | undefined
+  readonly expiryS: number
+}
+
+const NO_PERIOD: Period = { fromMs: 0, toMs: 0, key: undefined, expiryS: 0 }
+
 /** Makes tokens, each once for five minutes. */
 export class TokenMint {
   private readonly clock: Clock
   private readonly made = new Map<number, Uint8Array>()
   private keys: readonly TokenKey[] = []
-  private window = 0
+  private period = NO_PERIOD
 
   constructor(clock: Clock) {
     this.clock = clock
   }
 
   learn(keys: TokenKeys | undefined): void {
-    if (keys === undefined) return
+    if (keys === undefined || areSame(this.keys, keys.keys)) return
     this.keys = keys.keys
-    this.made.clear()
+    this.period = NO_PERIOD
   }
 
   /** A token that is good for five minutes at least; `undefined` without a key. */
   tokenOf({ method, group }: TokenScope): Uint8Array | undefined {
-    const nowMs = this.clock.wallMicros() / 1000
-    const window = Math.floor(nowMs / 1000 / WINDOW_S)
-    if (window !== this.window) this.made.clear()
-    this.window = window
+    const { key, expiryS } = this.periodOf(this.clock.wallMicros() / 1000)
     const name = method * 0x1_0000 + group
     const known = this.made.get(name)
-    if (known !== undefined) return known
-    // A clock that is behind may see the first key of a cluster before its time.
-    const key = this.keys.findLast(({ fromMs }) => fromMs <= nowMs) ?? this.keys[0]
-    if (key === undefined) return undefined
-    const token = makeToken(key, { method, group }, (window + 2) * WINDOW_S)
+    if (known !== undefined || key === undefined) return known
+    const token = makeToken(key, { method, group }, expiryS)
     this.made.set(name, token)
     return token
+  }
+
+  private periodOf(nowMs: number): Period {
+    const { fromMs, toMs } = this.period
+    if (nowMs >= fromMs && nowMs < toMs) return this.period
+    this.made.clear()
+    this.period = findPeriod(this.keys, nowMs)
+    return this.period
+  }
+}
+
+function findPeriod(keys: readonly TokenKey[], nowMs: number): Period {
+  const window = Math.floor(nowMs / 1000 / WINDOW_S)
+  const current = keys.findLast(({ fromMs }) => fromMs <= nowMs)
+  const next = keys.find(({ fromMs }) => fromMs > nowMs)
+  return {
+    fromMs: Math.max(window * WINDOW_S * 1000, current?.fromMs ?? 0),
+    toMs: Math.min((window + 1) * WINDOW_S * 1000, next?.fromMs ?? Number.POSITIVE_INFINITY),
+    // A clock that is behind may see the first key of a cluster before its time.
+    key: current ?? keys[0],
+    expiryS: (window + 2) * WINDOW_S,
   }
 }
 
@@ -68,7 +94,7 @@ interface GoodToken {
 export class TokenCheck {
   private readonly clock: Clock
   private readonly good = new Map<number, GoodToken>()
-  private keys: ReadonlyMap<number, Uint8Array> | undefined
+  private keys: readonly TokenKey[] | undefined
   private required = true
 
   constructor(clock: Clock) {
@@ -83,9 +109,11 @@ export class TokenCheck {
     const required = keys?.required === true
     if (this.keys !== undefined && this.required && !required) return
     this.required = required
+    const told = keys?.keys ?? []
+    if (this.keys !== undefined && areSame(this.keys, told)) return
     // A key that has gone leaves no token behind.
     this.good.clear()
-    this.keys = new Map(keys?.keys.map(({ id, secret }) => [id, Uint8Array.from(secret)]) ?? [])
+    this.keys = told.map((key) => ({ ...key, secret: Uint8Array.from(key.secret) }))
   }
 
   allows(token: Uint8Array | undefined, scope: TokenScope): boolean {
@@ -99,11 +127,23 @@ export class TokenCheck {
     const view = new DataView(token.buffer, token.byteOffset, TOKEN_BYTES)
     const endsMicros = view.getUint32(9) * 1e6
     if (endsMicros <= nowMicros) return false
-    const secret = this.keys.get(view.getUint32(3))
+    const id = view.getUint32(3)
+    const secret = this.keys.find((key) => key.id === id)?.secret
     if (secret === undefined || !isFor(view, scope) || !isGenuine(token, secret)) return false
     this.good.set(name, { token: Uint8Array.from(token), endsMicros })
     return true
   }
+}
+
+/** The same keys are told again with every answer. */
+function areSame(known: readonly TokenKey[], told: readonly TokenKey[]): boolean {
+  return (
+    known.length === told.length &&
+    known.every((key, at) => {
+      const other = told[at]
+      return key.id === other?.id && key.fromMs === other.fromMs && sameBytes(key.secret, other.secret)
+    })
+  )
 }
 
 function makeToken({ id, secret }: TokenKey, { method, group }: TokenScope, expiryS: number): Uint8Array {
