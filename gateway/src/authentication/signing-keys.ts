@@ -68,6 +68,8 @@ const inner = Buffer.alloc(BLOCK_BYTES + TEXT_BYTES_MAX)
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES)
 const signed = Buffer.alloc(DIGEST_BYTES)
 const claimed = Buffer.alloc(DIGEST_BYTES)
+/** The part of `inner` that was hashed last: most texts are as long as the one before. */
+let innerPart = inner
 
 /** A key of HMAC-SHA256 as its two padded blocks: two plain hashes cost less than half of an HMAC object. */
 export class SigningKey {
@@ -98,12 +100,18 @@ export class SigningKey {
 
   /** As a latin1 string, which costs less to get than a buffer. */
   #digest(text: string): string {
-    const size = BLOCK_BYTES + text.length
-    const message = text.length <= TEXT_BYTES_MAX ? inner : Buffer.alloc(size)
+    const message = messageOf(BLOCK_BYTES + text.length)
     message.set(this.#innerPad)
     message.write(text, BLOCK_BYTES, 'latin1')
     outer.set(this.#outerPad)
-    outer.write(hash('sha256', message.subarray(0, size), 'binary'), BLOCK_BYTES, 'binary')
+    outer.write(hash('sha256', message, 'binary'), BLOCK_BYTES, 'binary')
     return hash('sha256', outer, 'binary')
   }
+}
+
+/** Memory for a message of this size, until the next one is asked for. */
+function messageOf(sizeBytes: number): Buffer {
+  if (sizeBytes > inner.length) return Buffer.alloc(sizeBytes)
+  if (innerPart.length !== sizeBytes) innerPart = inner.subarray(0, sizeBytes)
+  return innerPart
 }

@@ -27,7 +27,8 @@ export class RequestTurns {
     if (turns === undefined) return
     const start = (): void => {
       turns.busy = true
-      response.once('close', () => next(socket, turns))
+      // It comes once by itself; a listener that is taken off again costs more.
+      response.on('close', () => next(socket, turns))
       begin()
     }
     if (!turns.busy) {

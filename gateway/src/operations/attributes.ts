@@ -139,9 +139,11 @@ export function addAttributeHeaders(
   rawMetadata: boolean,
 ): void {
   headers['Content-Type'] = CONTENT_TYPE_DEFAULT
-  for (const { name, header } of HEADER_LIST) {
+  // Most objects have few of them, if any.
+  for (const name in attributes) {
+    if (!isHeader(name)) continue
     const value = attributes[name]
-    if (value !== undefined) headers[header] = value
+    if (value !== undefined) headers[HEADER_OF[name]] = value
   }
   const { userMetadata } = attributes
   for (const name in userMetadata) {
@@ -149,6 +151,10 @@ export function addAttributeHeaders(
   }
   if (attributes.storageClass !== undefined) headers['x-amz-storage-class'] = attributes.storageClass
   if (attributes.tags !== undefined) headers['x-amz-tagging-count'] = String(attributes.tags.length)
+}
+
+function isHeader(name: string): name is Attribute {
+  return Object.hasOwn(HEADER_OF, name)
 }
 
 /** The header that shows a checksum, with its type; none without one. */

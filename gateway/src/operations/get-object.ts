@@ -24,6 +24,9 @@ interface Selection {
   readonly headers: ResponseHeaders
 }
 
+const NO_HEADERS: ResponseHeaders = {}
+const WHOLE: Selection = { headers: NO_HEADERS }
+
 function answer(context: OperationContext): S3Response | Promise<S3Response> {
   refuseUnbuilt(context.headers)
   const versionId = readVersionId(context.query)
@@ -75,7 +78,8 @@ function respond(
   const headers: MutableHeaders = { 'Content-Length': range?.length ?? object.sizeBytes }
   if (range !== undefined) headers['Content-Range'] = contentRange(range, object.sizeBytes)
   addObjectHeaders(headers, object, { versioning, compatibility: config.compatibility })
-  Object.assign(headers, chosen, overrideHeaders(query))
+  if (chosen !== NO_HEADERS) Object.assign(headers, chosen)
+  if (query.parameters.length > 0) Object.assign(headers, overrideHeaders(query))
   return { status: range === undefined ? 200 : 206, headers }
 }
 
@@ -98,8 +102,8 @@ function select(context: OperationContext, opened: OpenedObject): Selection | Pr
   }
   const wanted = holdsIfRange(context.headers['if-range'], object) ? range : undefined
   const parsed = parseRange(wanted, object.sizeBytes)
-  if (parsed !== undefined) return { range: parsed, headers: {} }
-  return { headers: wantsChecksum(context) ? checksumHeaders(object.checksum) : {} }
+  if (parsed !== undefined) return { range: parsed, headers: NO_HEADERS }
+  return wantsChecksum(context) ? { headers: checksumHeaders(object.checksum) } : WHOLE
 }
 
 function wantsChecksum(context: OperationContext): boolean {

@@ -13,7 +13,8 @@ const RANGE = /^bytes=(\d*)-(\d*)$/
  * the whole object is then the answer. A range that starts beyond the end throws `InvalidRange`.
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | undefined {
-  const match = RANGE.exec(header?.trim() ?? '')
+  if (header === undefined) return undefined
+  const match = RANGE.exec(header.trim())
   const [, first = '', last = ''] = match ?? []
   if (match === null || (first === '' && last === '')) return undefined
   if (first === '') return suffix(Number(last), sizeBytes)
