@@ -3,7 +3,7 @@
  * bounded window. A replica that holds the window back is given up after its grace, as long as the others make a
  * quorum. If the placement turns out stale while the block can still be sent from its start, it is sent again.
  */
-import { type BlockId, CairnError, ContentSource, groupOf, unitCheck } from '@cairn/protocol'
+import { type BlockId, CairnError, ContentSource, groupOf, type Unit, unitCheck } from '@cairn/protocol'
 import type { GroupView, Target } from './cluster-view.js'
 import type { CutUnit } from './cut.js'
 import type { Frame } from './frames.js'
@@ -28,12 +28,11 @@ export class BlockStream {
   private readonly scope: WriteScope
   private readonly block: BlockId
   private readonly content: ContentSource
-  private readonly checks: number[] = []
+  private readonly units: Unit[] = []
   private readonly bell = new Bell()
   private readonly window: UnitWindow
   private cursors = new Map<Target, UnitCursor>()
   private readonly frames = new Set<Frame>()
-  private unitCount = 0
   private attempts = 1
   private hasLetGo = false
   private group: GroupView
@@ -43,7 +42,7 @@ export class BlockStream {
     this.parts = parts
     this.scope = scope
     this.block = scope.session.nextBlock()
-    this.content = new ContentSource(this.block)
+    this.content = new ContentSource(this.block, { isKept: parts.recent !== undefined })
     this.window = new UnitWindow(
       parts.frames.isShort ? SHORT_WINDOW_UNITS : WINDOW_UNITS,
       () => this.bell.ring(),
@@ -56,11 +55,10 @@ export class BlockStream {
   /** Hashes the next unit and hands it to the replicas. All but the last one have UNIT_BYTES. */
   append({ bytes, frame }: CutUnit): void {
     this.holdFrame(frame)
-    const unit = { bytes, check: unitCheck(this.block, this.unitCount, bytes) }
+    const unit = { bytes, check: unitCheck(this.block, this.units.length, bytes) }
     this.content.add(unit)
-    this.checks.push(unit.check)
+    this.units.push(unit)
     this.window.push(unit)
-    this.unitCount++
     this.sizeBytes += bytes.length
   }
 
@@ -118,14 +116,24 @@ export class BlockStream {
   /** A replica that has stored the block reads its bytes no more; of any other nobody knows. */
   private letGo(): void {
     const isDone = this.attempts === 1 && this.write.isUnanimous
-    for (const frame of this.frames) {
-      if (isDone) frame.release()
-      else frame.abandon()
-    }
+    if (!isDone) for (const frame of this.frames) frame.abandon()
+    else if (!this.keepFrames()) for (const frame of this.frames) frame.release()
     this.frames.clear()
     if (this.hasLetGo) return
     this.hasLetGo = true
     this.content.leave()
+  }
+
+  /** Leaves the block to those who read it soon; false if that cannot be. */
+  private keepFrames(): boolean {
+    const { block, units } = this
+    const { recent } = this.parts
+    const frames = [...this.frames]
+    const hash = this.write.facts?.hash
+    if (recent === undefined || hash === undefined) return false
+    if (frames.length === 0 || !frames.every(({ isPooled }) => isPooled)) return false
+    recent.keep({ block, hash, units, frames })
+    return true
   }
 
   /** Whoever holds the window back is given up after its grace, if the others make a quorum. */
@@ -138,7 +146,11 @@ export class BlockStream {
   }
 
   private async conclude(facts: WholeBlock): Promise<StoredBlock> {
-    this.parts.known.remember(facts.block, facts.hash, this.checks)
+    this.parts.known.remember(
+      facts.block,
+      facts.hash,
+      this.units.map(({ check }) => check),
+    )
     const stored = describe(facts, this.group, this.write.stored)
     if (!this.write.isStale) return stored
     await noteStale(this.parts)

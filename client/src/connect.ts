@@ -18,7 +18,7 @@ import type { DigestLanes } from './digest-lanes.js'
 import { FactCache } from './fact-cache.js'
 import { FramePool } from './frames.js'
 import { KnownBlocks } from './known-blocks.js'
-import { HEDGE_TOKENS_MAX } from './limits.js'
+import { FRAME_BYTES, HEDGE_TOKENS_MAX } from './limits.js'
 import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
 import { createObjectMethods } from './objects.js'
@@ -30,6 +30,7 @@ import {
   LateWrites,
 } from './parts.js'
 import { ReadReports } from './read-reports.js'
+import { RecentBlocks } from './recent-blocks.js'
 import { SessionKeeper } from './session.js'
 import type { UploadFacts } from './store-part.js'
 import { createUploadMethods } from './uploads.js'
@@ -43,6 +44,8 @@ export interface ConnectOptions {
   readonly random: Random
   /** Threads for the digests of long bodies; without any the event loop computes them. Closed with the client. */
   readonly lanes?: DigestLanes
+  /** Memory for blocks written lately, from which they are read then; none unless given. In bytes. */
+  readonly recentBytes?: number
   /** What the session is shown as; the identity's role unless given. */
   readonly role?: string
   /** Called for every replica that is found corrupt or missing. Must not throw. */
@@ -84,7 +87,15 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const shared = { clock, random, view, counters, hedges, known, onDamage, metadata, sessions }
   const { lanes } = options
   const late = new LateWrites(clock)
-  const parts = { ...shared, late, frames: new FramePool(), ...(lanes === undefined ? {} : { lanes }) }
+  const keptFrames = Math.floor((options.recentBytes ?? 0) / FRAME_BYTES)
+  const recent = keptFrames === 0 ? undefined : new RecentBlocks(keptFrames)
+  const parts = {
+    ...shared,
+    late,
+    frames: new FramePool(recent),
+    ...(recent === undefined ? {} : { recent }),
+    ...(lanes === undefined ? {} : { lanes }),
+  }
   try {
     await view.refresh()
     sessions.release(await sessions.acquire())

@@ -21,6 +21,11 @@ export class Frame {
     this.pool = pool
   }
 
+  /** It is used again. */
+  get isPooled(): boolean {
+    return this.pool !== undefined
+  }
+
   hold(): void {
     this.holders++
   }
@@ -38,21 +43,36 @@ export class Frame {
   }
 }
 
-/** The frames of one client. Beyond FRAMES_MAX it gives out small ones that are not used again. */
+/** Frames that hold what has been written, for those who read it soon. They come beside the FRAMES_MAX. */
+export interface KeptFrames {
+  readonly framesMax: number
+  readonly frameCount: number
+  /** Gives some of them back to their pool, if that can be. */
+  dropOldest(): void
+}
+
+/** The frames of one client. When all are in use it gives out small ones that are not used again. */
 export class FramePool {
   private readonly free: Frame[] = []
+  private readonly kept: KeptFrames
   private count = 0
 
-  /** All frames are in use: whoever can does with fewer. */
+  constructor(kept: KeptFrames = { framesMax: 0, frameCount: 0, dropOldest: () => undefined }) {
+    this.kept = kept
+  }
+
+  /** Writers hold FRAMES_MAX: whoever can does with fewer. */
   get isShort(): boolean {
-    return this.free.length === 0 && this.count >= FRAMES_MAX
+    return this.count - this.free.length - this.kept.frameCount >= FRAMES_MAX
   }
 
   /** A frame begins at a page border: a drive can write it without copying it. */
   take(): Frame {
+    const framesMax = FRAMES_MAX + this.kept.framesMax
+    if (this.free.length === 0 && this.count >= framesMax) this.kept.dropOldest()
     const free = this.free.pop()
     if (free !== undefined) return free
-    if (this.count >= FRAMES_MAX) return new Frame(Buffer.allocUnsafeSlow(SPARE_FRAME_BYTES))
+    if (this.count >= framesMax) return new Frame(Buffer.allocUnsafeSlow(SPARE_FRAME_BYTES))
     this.count++
     return new Frame(allocateAligned(FRAME_BYTES), this)
   }

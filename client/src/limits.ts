@@ -37,6 +37,9 @@ export const FRAME_BYTES: number = 1024 * 1024
 /** Frames that are kept for the next body (64 MiB): two streams at their fastest. */
 export const FRAMES_MAX: number = 64
 
+/** Bytes of a block that its writer kept, given to a reader at once: few writes to a socket, and little to wait for. */
+export const LENT_UNITS_MAX: number = 8
+
 /** Frames of the bodies beyond: let go with the window, so they must not pin much more than that. */
 export const SPARE_FRAME_BYTES: number = 256 * 1024
 

@@ -14,6 +14,7 @@ import type { DigestLanes } from './digest-lanes.js'
 import type { FramePool } from './frames.js'
 import type { KnownBlocks } from './known-blocks.js'
 import type { MetadataCaller } from './metadata-caller.js'
+import type { RecentBlocks } from './recent-blocks.js'
 import type { SessionKeeper } from './session.js'
 
 /** A replica that should be good and is not. The read went on with another one. */
@@ -67,6 +68,7 @@ export interface ReadParts {
   readonly counters: ClientCounters
   readonly hedges: HedgeBudget
   readonly known: KnownBlocks
+  readonly recent?: RecentBlocks
   readonly onDamage: (damage: BlockDamage) => void
 }
 

@@ -3,8 +3,10 @@ import { type BlockMap, type BlockSlice, CairnError, UNIT_BYTES } from '@cairn/p
 import type { CallControl, ReadRange } from './api.js'
 import { slicesInRange } from './block-maps.js'
 import { readBlockNow } from './block-now.js'
-import { BlockReader } from './block-reader.js'
+import { BlockReader, type BlockReaderOptions } from './block-reader.js'
 import type { ReadParts } from './parts.js'
+import type { RecentBlock } from './recent-blocks.js'
+import type { BlockRead } from './replica-read.js'
 import { throwIfCancelled } from './waiting.js'
 
 /** What is read: a range of a version whose map must cover all its bytes. */
@@ -28,7 +30,7 @@ export async function* readRange(
   if (range.length === 0) return
   const slices = slicesInRange(parts, map, range, signal)
   let current = await openNext(parts, map.pool, slices, signal)
-  let ahead: BlockReader | undefined
+  let ahead: BytesReader | undefined
   let sentBytes = 0
   try {
     while (current !== undefined) {
@@ -93,17 +95,67 @@ export function assertInside({ offset, length }: ReadRange, sizeBytes: number): 
   throw new CairnError('InvalidArgument', `a version of ${sizeBytes} bytes has no range ${offset}+${length}`)
 }
 
+/** Some bytes of a block, one piece after the other. */
+interface BytesReader {
+  /** `undefined` after the last ones. */
+  next(): Promise<Uint8Array | undefined>
+  /** Gives up the rest. */
+  leave(): void
+}
+
 async function openNext(
   parts: ReadParts,
   pool: number,
   slices: AsyncGenerator<BlockSlice, void, undefined>,
   signal: AbortSignal | undefined,
-): Promise<BlockReader | undefined> {
+): Promise<BytesReader | undefined> {
   const next = await slices.next()
   if (next.done) return undefined
   const { block, blockBytes, hash, offset, length } = next.value
   const read = { pool, block, blockBytes, hash, from: offset, to: offset + length }
-  const reader = new BlockReader(parts, read, signal === undefined ? {} : { signal })
+  const options = signal === undefined ? {} : { signal }
+  const recent = parts.recent?.find(block, hash)
+  if (recent !== undefined) return new RecentReader(parts, { read, recent, options })
+  const reader = new BlockReader(parts, read, options)
   reader.start()
   return reader
+}
+
+/** Reads a block that was written lately from memory; what is not there any more, from the drives. */
+class RecentReader implements BytesReader {
+  private readonly parts: ReadParts
+  private readonly source: RecentSource
+  private at: number
+  private rest: BlockReader | undefined
+
+  constructor(parts: ReadParts, source: RecentSource) {
+    this.parts = parts
+    this.source = source
+    this.at = source.read.from
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    const { read, recent, options } = this.source
+    if (this.rest !== undefined) return this.rest.next()
+    throwIfCancelled(options.signal)
+    if (this.at >= read.to) return undefined
+    const bytes = this.parts.recent?.lend(recent, this.at, read.to)
+    if (bytes !== undefined) {
+      this.at += bytes.length
+      return bytes
+    }
+    this.rest = new BlockReader(this.parts, { ...read, from: this.at }, options)
+    return this.rest.next()
+  }
+
+  leave(): void {
+    this.rest?.leave()
+  }
+}
+
+/** What a `RecentReader` reads, and how the drives are asked. */
+interface RecentSource {
+  readonly read: BlockRead
+  readonly recent: RecentBlock
+  readonly options: BlockReaderOptions
 }

@@ -21,6 +21,9 @@ const drain = createDrain()
 /** Bytes of passing buffers that their reader has not released yet. */
 const unreleased = new WeakMap<ArrayBufferLike, number>()
 
+/** Bytes lent of memory that has an owner, and not released yet. */
+const lent = new WeakMap<ArrayBufferLike, number>()
+
 /** Buffers to be filled again, by their size. */
 const kept = new Map<number, ArrayBuffer[]>()
 
@@ -40,16 +43,31 @@ export function allocatePassing(sizeBytes: number): Buffer {
   return Buffer.from(buffer, 0, sizeBytes)
 }
 
+/** Lends a piece of memory that its owner keeps; whoever gets it may release it, like a piece that passes. */
+export function lendMemory(piece: Uint8Array): void {
+  lent.set(piece.buffer, (lent.get(piece.buffer) ?? 0) + piece.length)
+}
+
+/** Whether pieces of this memory are lent and may still be read. */
+export function isLent({ buffer }: Uint8Array): boolean {
+  return (lent.get(buffer) ?? 0) > 0
+}
+
 /** The reader needs this piece no more; with its last piece a passing buffer may be filled again. */
 export function releasePassing(piece: Uint8Array): void {
   const { buffer } = piece
   const left = unreleased.get(buffer)
-  if (left === undefined) return
-  if (left > piece.length) unreleased.set(buffer, left - piece.length)
+  if (left === undefined) returnLent(piece)
+  else if (left > piece.length) unreleased.set(buffer, left - piece.length)
   else {
     unreleased.delete(buffer)
     if (buffer instanceof ArrayBuffer) keep(buffer)
   }
+}
+
+function returnLent({ buffer, length }: Uint8Array): void {
+  const bytes = lent.get(buffer)
+  if (bytes !== undefined) lent.set(buffer, bytes - length)
 }
 
 function keep(buffer: ArrayBuffer): void {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { allocatePassing, freeMemory, releasePassing } from '../src/index.js'
+import { allocatePassing, freeMemory, isLent, lendMemory, releasePassing } from '../src/index.js'
 
 const SIZE = 64 * 1024
 
@@ -18,6 +18,20 @@ describe('passing memory', () => {
     for (const bytes of buffers) releasePassing(bytes)
     const freed = buffers.filter(({ length }) => length === 0)
     expect(freed.length).to.be.within(20, 39)
+  })
+
+  it('that is lent is lent until all of it has been released, and stays with its owner', () => {
+    const bytes = Buffer.allocUnsafeSlow(SIZE)
+    const pieces = [bytes.subarray(0, 100), bytes.subarray(50, SIZE)]
+    for (const piece of pieces) lendMemory(piece)
+    const seen = pieces.map((piece) => {
+      const before = isLent(bytes)
+      releasePassing(piece)
+      return before
+    })
+    expect([...seen, isLent(bytes)]).to.deep.equal([true, true, false])
+    expect(allocatePassing(SIZE).buffer).to.not.equal(bytes.buffer)
+    expect(bytes.length).to.equal(SIZE)
   })
 
   it('leaves memory alone that was not made for passing', () => {

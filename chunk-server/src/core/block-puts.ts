@@ -250,7 +250,7 @@ export class BlockPuts {
         block,
         owner,
         storedAtMs,
-        direct: share.rank >= this.limits.cachedCopiesMax,
+        direct: share.isKept || share.rank >= this.limits.cachedCopiesMax,
         take,
         hash: () => share.hash(),
         settle: (placement, content) => {

@@ -17,7 +17,8 @@ export interface SegmentLimits {
   readonly queuedBytesMax: number
   /**
    * Copies of a large block that go through the page cache, of those that drives of one process take: reads find the
-   * first one there; more would only push other things out, at three times the CPU of a write past it.
+   * first one there; more would only push other things out, at three times the CPU of a write past it. Of a block that
+   * its writer, in this process, keeps in memory, none goes there.
    */
   readonly cachedCopiesMax: number
   /** Blocks that stream at the same time; more wait for a segment. */

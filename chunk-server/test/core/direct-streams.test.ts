@@ -1,4 +1,4 @@
-import { allocateAligned, DIRECT_BYTES, UNIT_BYTES, type Unit } from '@cairn/protocol'
+import { allocateAligned, ContentSource, DIRECT_BYTES, UNIT_BYTES, type Unit } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import { createSimulatedDisk } from '../../src/simulation/index.js'
@@ -130,5 +130,18 @@ describe('Large blocks past the page cache', () => {
     const [size = 0] = SIZES
     await put(world, size)
     expect((await placeOf(world, size)) % DIRECT_BYTES).not.to.equal(0)
+  })
+
+  it('do not go through it if their writer, in this process, keeps them in memory', async () => {
+    const world = await opened(8, 1)
+    const [size = 0] = SIZES
+    const block = blockId(1, size)
+    const units = unitsOf(block, bodyOf(size))
+    const source = new ContentSource(block, { isKept: true })
+    for (const unit of units) source.add(unit)
+    await put(world, size, units)
+    source.leave()
+    expect((await placeOf(world, size)) % DIRECT_BYTES).to.equal(0)
+    expect(await isRight(world, size)).to.equal(true)
   })
 })

@@ -19,6 +19,7 @@ import {
 import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, openMetadataStore } from './metadata-store.js'
+import { recentBytes } from './recent-bytes.js'
 
 const METADATA_ADDRESS = 'local:metadata'
 const REPLICAS_DEFAULT = 3
@@ -50,6 +51,7 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
   const client = await connectCairn({
     ...environment,
     lanes: createDigestThreads(),
+    recentBytes: recentBytes(),
     metadata: [METADATA_ADDRESS],
     identity: identityOf('gateway', 'gateway-1', secrets),
     onDamage: logReplicaDamage(environment.log),

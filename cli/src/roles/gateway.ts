@@ -11,6 +11,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
+import { recentBytes } from './recent-bytes.js'
 import { clusterSecretOf } from './service-address.js'
 import { openServiceDirectory } from './service-directory.js'
 
@@ -27,6 +28,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const client = await connectCairn({
     ...environment,
     lanes: createDigestThreads(),
+    recentBytes: recentBytes(),
     metadata: await openServiceDirectory(environment),
     identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
     onDamage: logReplicaDamage(log),

@@ -45,6 +45,8 @@ export interface WorldOptions {
   readonly delayMsMax?: number
   /** All speak in one process, without a wire. */
   readonly inProcess?: boolean
+  /** See `ConnectOptions`. */
+  readonly recentBytes?: number
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -75,6 +77,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     identity: identity('client'),
     clock,
     random,
+    recentBytes: options.recentBytes ?? 0,
     onDamage: (damage) => damages.push(damage),
   })
   const client = await clock.runUntil(connecting)

@@ -32,6 +32,8 @@ class SharedContent {
   users = 0
   /** Drives that have joined. */
   shares = 0
+  /** Its writer keeps it for those who read it soon. */
+  isKept = false
   private readonly places: Place[] = []
   private readonly hasher: BlockHasher = createBlockHasher()
   private digest: Uint8Array | undefined
@@ -95,8 +97,10 @@ function leave(content: SharedContent): void {
 export class ContentSource {
   private readonly content: SharedContent
 
-  constructor(block: BlockId) {
+  /** `isKept`: the writer keeps the content for those who read it soon, so that no drive need do that. */
+  constructor(block: BlockId, { isKept = false }: { readonly isKept?: boolean } = {}) {
     this.content = new SharedContent(formatId(block))
+    this.content.isKept = isKept
     this.content.users++
     contents.set(this.content.key, this.content)
   }
@@ -139,6 +143,11 @@ export class ContentShare {
     const content = new SharedContent(key)
     if (known === undefined) contents.set(key, content)
     return new ContentShare(content, first)
+  }
+
+  /** The writer keeps the content in memory. */
+  get isKept(): boolean {
+    return this.content.isKept
   }
 
   /** The next unit is one that was verified for another drive. */
