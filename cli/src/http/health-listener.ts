@@ -23,8 +23,9 @@ export async function listenHealth(
 ): Promise<HealthListener> {
   const { config, metrics } = environment
   const app = fastify({ logger: false, forceCloseConnections: true })
-  registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, findTrouble: options.findTrouble })
-  await app.listen({ host: config.host, port: config.httpPort ?? options.port })
+  const { host, metricsToken } = config
+  registerOwnPaths(app, { metrics, metricsToken, host, findTrouble: options.findTrouble })
+  await app.listen({ host, port: config.httpPort ?? options.port })
   const { port } = app.server.address() as AddressInfo
   return { endpoint: endpointOf(config.host, port), close: () => app.close() }
 }

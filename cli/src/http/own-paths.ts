@@ -8,6 +8,8 @@ export interface OwnPaths {
   readonly metrics: Metrics
   /** Lets callers from other hosts read the metrics. */
   readonly metricsToken: string | undefined
+  /** The configured host, which is also a name of ours. */
+  readonly host: string
   /** Why a write or a read would fail now; `undefined` if both would work. */
   readonly findTrouble: () => Promise<string | undefined>
 }
@@ -21,7 +23,7 @@ export function registerOwnPaths(app: FastifyInstance, paths: OwnPaths): void {
     return reply.code(503).send({ ready: false, trouble })
   })
   app.get('/-/metrics', async (request, reply) => {
-    if (!mayRead(request, paths.metricsToken)) return refuse(reply)
+    if (!mayRead(request, paths)) return refuse(reply)
     return reply.header('content-type', paths.metrics.contentType).send(await paths.metrics.render())
   })
 }
@@ -29,10 +31,25 @@ export function registerOwnPaths(app: FastifyInstance, paths: OwnPaths): void {
 /** A proxy on this host brings others in: what it has forwarded is not from this host. */
 const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'] as const
 
-function mayRead(request: FastifyRequest, token: string | undefined): boolean {
+function mayRead(
+  request: FastifyRequest,
+  { metricsToken, host }: Pick<OwnPaths, 'metricsToken' | 'host'>,
+): boolean {
   const forwarded = FORWARDED.some((name) => request.headers[name] !== undefined)
-  if (!forwarded && isLoopback(request.socket.remoteAddress ?? '')) return true
-  return token !== undefined && sameSecret(request.headers.authorization ?? '', `Bearer ${token}`)
+  const isLocal = isLoopback(request.socket.remoteAddress ?? '') && isOwnName(request.hostname, host)
+  if (!forwarded && isLocal) return true
+  return (
+    metricsToken !== undefined && sameSecret(request.headers.authorization ?? '', `Bearer ${metricsToken}`)
+  )
+}
+
+/**
+ * A page in a browser on this host can have its own name lead here (DNS rebinding), and would read the answer as its
+ * own. Nobody else's name is an address, or `localhost`.
+ */
+function isOwnName(name: string, configured: string): boolean {
+  const bare = name.replace(/^\[|\]$/g, '').toLowerCase()
+  return isIP(bare) !== 0 || bare === 'localhost' || bare === configured.toLowerCase()
 }
 
 function sameSecret(given: string, expected: string): boolean {

@@ -54,7 +54,7 @@ export async function listenGateway(
     log,
     observe: (sample) => metrics.observeRequest(sample),
     registerOwnPaths: (app) => {
-      registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, findTrouble })
+      registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, host: config.host, findTrouble })
       registerAdminPaths(app, { admin: client.admin, guard, accessKey: root.accessKey })
     },
     ...(tls === undefined ? {} : { tls: readIdentity(tls) }),

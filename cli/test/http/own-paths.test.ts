@@ -11,6 +11,7 @@ describe('own paths', () => {
     registerOwnPaths(app, {
       metrics: createMetrics(),
       metricsToken: 'token',
+      host: 'store.internal',
       findTrouble: async () => undefined,
     })
   })
@@ -32,6 +33,27 @@ describe('own paths', () => {
     expect(await scrape('10.0.0.1')).to.equal(403)
     expect(await scrape('10.0.0.1', { authorization: 'Bearer wrong' })).to.equal(403)
     expect(await scrape('10.0.0.1', { authorization: 'Bearer token' })).to.equal(200)
+  })
+
+  it('shows metrics to this host only under a name that is its own', async () => {
+    const own = [
+      '127.0.0.1:9000',
+      '127.0.0.1',
+      '[::1]:9000',
+      'localhost',
+      'LOCALHOST:9000',
+      'store.internal:9000',
+    ]
+    for (const host of own) expect(await scrape('127.0.0.1', { host }), host).to.equal(200)
+    for (const host of [
+      'evil.example:9000',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      'store.internal.',
+    ])
+      expect(await scrape('127.0.0.1', { host }), host).to.equal(403)
+    const named = { host: 'evil.example', authorization: 'Bearer token' }
+    expect(await scrape('127.0.0.1', named)).to.equal(200)
   })
 
   it('takes what a proxy on this host forwards for a request from elsewhere', async () => {
