@@ -16,12 +16,21 @@
  *   GET    feature-level           the cluster's, and who supports which
  *   POST   feature-level           raises it as far as any member supports it
  *
- * What would lose data, or could never be done, is refused with 409 and the reason.
+ * What would lose data, or could never be done, is refused with 409 and the reason. A request that was received before
+ * is refused with 403 and the code `RequestReplayed`: who means it twice in a second signs a header `x-cairn-nonce` too.
  */
 import type { AdminClient } from '@cairn/client'
 import type { AccountGuard } from '@cairn/gateway'
-import { CairnError, type DriveAction, type DriveSummary, hasCode, type Member } from '@cairn/protocol'
+import {
+  CairnError,
+  type Clock,
+  type DriveAction,
+  type DriveSummary,
+  hasCode,
+  type Member,
+} from '@cairn/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ProvenSignature, SeenRequests } from './seen-requests.js'
 
 /** Where the paths begin. */
 export const ADMIN_PREFIX = '/-/admin/v1'
@@ -32,6 +41,7 @@ export interface AdminPaths {
   readonly guard: AccountGuard
   /** Access key of the only account that may. */
   readonly accessKey: string
+  readonly clock: Clock
 }
 
 type Query = Readonly<Record<string, string | undefined>>
@@ -43,12 +53,18 @@ interface Route {
 }
 
 /** Registers the paths on a Fastify instance. */
-export function registerAdminPaths(app: FastifyInstance, { admin, guard, accessKey }: AdminPaths): void {
+export function registerAdminPaths(app: FastifyInstance, paths: AdminPaths): void {
+  const { admin, guard, accessKey } = paths
+  const seen = new SeenRequests(paths.clock)
   const answer =
     (act: (query: Query) => Promise<unknown>) =>
     async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-      const principal = await guard(request.raw)
-      if (principal.accessKey !== accessKey) return reply.code(403).send({ message: 'for the root account' })
+      const proven = await guard(request.raw)
+      if (proven.principal.accessKey !== accessKey) {
+        return reply.code(403).send({ message: 'for the root account' })
+      }
+      const refused = findReplay(seen, proven)
+      if (refused !== undefined) return reply.code(refused.status).send(refused.body)
       const query = request.query as Record<string, string | string[]>
       if (Object.values(query).some((value) => typeof value !== 'string')) {
         return reply.code(400).send({ message: 'a parameter was sent more than once' })
@@ -61,6 +77,23 @@ export function registerAdminPaths(app: FastifyInstance, { admin, guard, accessK
     }
   for (const { method, path, act } of [...checkRoutes(admin), ...driveRoutes(admin)]) {
     app.route({ method, url: `${ADMIN_PREFIX}/${path}`, handler: answer(act) })
+  }
+}
+
+/** Why the request is not taken, if it was there before or cannot be remembered. */
+function findReplay(
+  seen: SeenRequests,
+  proven: ProvenSignature,
+): { status: 403 | 503; body: { code: string; message: string } } | undefined {
+  try {
+    seen.admit(proven)
+    return undefined
+  } catch (error) {
+    if (hasCode(error, 'PreconditionFailed')) {
+      return { status: 403, body: { code: 'RequestReplayed', message: error.message } }
+    }
+    if (hasCode(error, 'Busy')) return { status: 503, body: { code: 'SlowDown', message: error.message } }
+    throw error
   }
 }
 

@@ -1,13 +1,14 @@
 /** Asks a running server for what only the root account may know or do. */
+import { signRequest } from '@cairn/gateway'
 import { systemClock, systemRandom } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { endpointOf, schemeOf } from '../endpoint.js'
 import { rootCredentialsOf } from '../roles/credentials.js'
 import { ADMIN_PREFIX } from './admin-paths.js'
 import { askServer } from './ask-server.js'
-import { signRequest } from './sign-request.js'
 
 const TIMEOUT_MS = 15_000
+const NONCE_BYTES = 16
 
 /** The server does not answer, or refuses; the message says which. */
 export class AdminError extends Error {
@@ -30,7 +31,9 @@ export async function askAdmin<T>(config: Config, method: string, path: string):
   const url = new URL(`${endpoint}${ADMIN_PREFIX}/${path}`)
   const credentials = rootCredentialsOf(config, systemRandom)
   const nowMs = Math.floor(systemClock.wallMicros() / 1000)
-  const headers = signRequest({ method, url, region: config.region, credentials, nowMs })
+  // The same request may be sent twice in a second: by this its signatures differ.
+  const nonce = { 'x-cairn-nonce': Buffer.from(systemRandom.bytes(NONCE_BYTES)).toString('hex') }
+  const headers = signRequest({ method, url, region: config.region, credentials, nowMs, headers: nonce })
   const { status, text } = await askServer(config, `${url.pathname}${url.search}`, {
     method,
     headers,

@@ -55,7 +55,7 @@ export async function listenGateway(
     observe: (sample) => metrics.observeRequest(sample),
     registerOwnPaths: (app) => {
       registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, host: config.host, findTrouble })
-      registerAdminPaths(app, { admin: client.admin, guard, accessKey: root.accessKey })
+      registerAdminPaths(app, { admin: client.admin, guard, accessKey: root.accessKey, clock })
     },
     ...(tls === undefined ? {} : { tls: readIdentity(tls) }),
   })

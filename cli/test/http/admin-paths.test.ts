@@ -1,10 +1,20 @@
+import { createRequire } from 'node:module'
 import type { AdminClient } from '@cairn/client'
-import { type AccountPrincipal, createAccountGuard, DEFAULT_GATEWAY_CONFIG } from '@cairn/gateway'
+import {
+  type AccountPrincipal,
+  createAccountGuard,
+  DEFAULT_GATEWAY_CONFIG,
+  signRequest,
+} from '@cairn/gateway'
 import { CairnError, systemClock } from '@cairn/protocol'
 import { expect } from 'chai'
 import { type FastifyInstance, fastify } from 'fastify'
 import { registerAdminPaths } from '../../src/http/admin-paths.js'
-import { signRequest } from '../../src/http/sign-request.js'
+
+interface Aws4 {
+  sign(request: object, credentials: object): { path: string }
+}
+const aws4 = createRequire(import.meta.url)('aws4') as Aws4
 
 const ROOT = { accessKey: 'root', secretKey: 'secret of the root' }
 const OTHER = { accessKey: 'other', secretKey: 'secret of another' }
@@ -66,10 +76,13 @@ describe('admin paths', () => {
     app.addHook('onRoute', ({ method, url }) => {
       for (const one of [method].flat()) routes.push({ method: one, url })
     })
-    registerAdminPaths(app, { admin, guard, accessKey: ROOT.accessKey })
+    registerAdminPaths(app, { admin, guard, accessKey: ROOT.accessKey, clock: systemClock })
   })
 
   afterEach(() => app.close())
+
+  let nonces = 0
+  const nonce = (): Record<string, string> => ({ 'x-cairn-nonce': String(++nonces) })
 
   async function ask(
     method: 'GET' | 'POST' | 'DELETE',
@@ -78,7 +91,7 @@ describe('admin paths', () => {
     region = 'us-east-1',
   ) {
     const url = new URL(`http://${HOST}/-/admin/v1/${path}`)
-    const headers = signRequest({ method, url, region, credentials, nowMs: Date.now() })
+    const headers = signRequest({ method, url, region, credentials, nowMs: Date.now(), headers: nonce() })
     return app.inject({ method, url: `${url.pathname}${url.search}`, headers })
   }
 
@@ -145,6 +158,7 @@ describe('admin paths', () => {
         region: 'us-east-1',
         credentials: ROOT,
         nowMs: Date.now(),
+        headers: nonce(),
         ...change,
       })
   const ATTACKS: Record<string, Sign> = {
@@ -191,6 +205,43 @@ describe('admin paths', () => {
       await app.inject({ method: method as 'GET', url: path, headers })
       expect(calls, `${method} ${url}`).to.have.lengthOf(1)
     }
+  })
+
+  it('take a captured request once, and say so the second time', async () => {
+    await app.ready()
+    for (const { method, url } of routes) {
+      const path = `${url}?action=drain`
+      const headers = signed({})(method, new URL(`http://${HOST}${path}`))
+      const send = () => app.inject({ method: method as 'GET', url: path, headers })
+      await send()
+      calls.length = 0
+      const again = await send()
+      expect(again.statusCode, `${method} ${url}`).to.equal(403)
+      if (method !== 'HEAD') expect(again.json().code, `${method} ${url}`).to.equal('RequestReplayed')
+      expect(calls, `${method} ${url}`).to.deep.equal([])
+    }
+  })
+
+  it('refuse a captured request whatever is changed about it that was not signed', async () => {
+    const url = new URL(`http://${HOST}/-/admin/v1/rebalance`)
+    const headers = signed({})('POST', url)
+    const send = (more: Record<string, string>, at = url.pathname) =>
+      app.inject({ method: 'POST', url: at, headers: { ...headers, ...more } })
+    expect((await send({})).statusCode).to.equal(200)
+    for (const more of [{ 'user-agent': 'other' }, { 'x-cairn-nonce': 'other' }, { 'x-more': 'a' }]) {
+      expect((await send(more)).statusCode).to.equal(403)
+    }
+    expect((await send({}, `${url.pathname}?`)).statusCode).to.equal(403)
+    expect(calls).to.have.lengthOf(1)
+  })
+
+  it('are not reached by a presigned request, which would be good for a week', async () => {
+    const path = '/-/admin/v1/status?X-Amz-Expires=604800'
+    const request = { host: HOST, path, method: 'GET', service: 's3', region: 'us-east-1', signQuery: true }
+    const presigned = aws4.sign(request, { accessKeyId: ROOT.accessKey, secretAccessKey: ROOT.secretKey })
+    const answer = await app.inject({ url: presigned.path, headers: { host: HOST } })
+    expect(answer.statusCode).to.be.at.least(400)
+    expect(calls).to.deep.equal([])
   })
 
   it('refuse a parameter that was sent twice', async () => {

@@ -229,9 +229,12 @@ interface Parts {
 function describeCluster({ hosts, etcd, names, processes, clients, folder }: Parts): ClusterOnHosts {
   const members = etcd.members.map((member, at) => etcdProcess(names.get('etcd')?.[at] ?? '', member, etcd))
   const all = [...members, ...processes]
+  let asked = 0
   const state = async (): Promise<ClusterState> => {
     for (const client of clients) {
-      const answer = await client.send('GET', '/-/admin/v1/status').catch(() => undefined)
+      // Asked several times a second: without it two requests would be the same, and the second one refused.
+      const headers = { 'x-cairn-nonce': String(++asked) }
+      const answer = await client.send('GET', '/-/admin/v1/status', { headers }).catch(() => undefined)
       if (answer?.status === 200) return JSON.parse(answer.body.toString()) as ClusterState
     }
     throw new Error('no gateway tells how the cluster is')

@@ -2,14 +2,13 @@
  * Who sends a request: SigV4 by header or presigned query, verified against the raw request. Everything that
  * is not proved is refused; without any credentials the principal is anonymous.
  */
-import { hash } from 'node:crypto'
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
 import { findVirtualBucket, type RequestTarget } from '../http/request-target.js'
 import { CLOCK_SKEW_MS } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
 import type { Credential, CredentialStore } from '../ports.js'
-import { canonicalRequest } from './canonical-request.js'
+import { canonicalRequest, stringToSign } from './canonical-request.js'
 import { ANONYMOUS, type Principal } from './principal.js'
 import { readSignatureClaim, type SignatureClaim } from './signature-claim.js'
 import type { SigningKey, SigningKeys } from './signing-keys.js'
@@ -212,11 +211,6 @@ function canonical(request: RawRequest, claim: SignatureClaim, host: string): st
     host,
     payloadHash: claim.payloadHash,
   })
-}
-
-function stringToSign(claim: SignatureClaim, canonicalText: string): string {
-  const digest = hash('sha256', Buffer.from(canonicalText, 'latin1'), 'hex')
-  return `AWS4-HMAC-SHA256\n${claim.date}\n${claim.scope}\n${digest}`
 }
 
 function unknownAccessKey(claim: SignatureClaim): S3Error {

@@ -1,4 +1,5 @@
 /** The canonical request of SigV4, as S3 makes it: the path is encoded once and never normalised. */
+import { hash } from 'node:crypto'
 import type { Query } from '../http/query.js'
 import type { RequestHeaders } from '../operations/types.js'
 
@@ -29,6 +30,15 @@ export function canonicalRequest(parts: CanonicalParts): string {
     text += `${name}:${value === undefined ? '' : trim(value)}\n`
   }
   return `${text}\n${parts.signedHeaderList}\n${parts.payloadHash}`
+}
+
+/** What is signed: the date, the scope and the digest of the canonical request. */
+export function stringToSign(
+  { date, scope }: { readonly date: string; readonly scope: string },
+  canonicalText: string,
+): string {
+  const digest = hash('sha256', Buffer.from(canonicalText, 'latin1'), 'hex')
+  return `AWS4-HMAC-SHA256\n${date}\n${scope}\n${digest}`
 }
 
 /** Decodes and encodes again, for clients differ in what they escape on the wire. */

@@ -10,6 +10,7 @@ import { parseRequestTarget } from '../http/request-target.js'
 import type { CredentialStore } from '../ports.js'
 import { authenticate } from './authenticate.js'
 import type { AccountPrincipal } from './principal.js'
+import { readDate } from './signature-claim.js'
 import { SigningKeys } from './signing-keys.js'
 
 export interface AccountGuardOptions {
@@ -18,8 +19,19 @@ export interface AccountGuardOptions {
   readonly clock: Clock
 }
 
-/** Resolves with the account whose signature the request carries; rejects with `S3Error`, without one too. */
-export type AccountGuard = (request: IncomingMessage) => Promise<AccountPrincipal>
+/** Who sent a request, and the signature that proves it. */
+export interface ProvenRequest {
+  readonly principal: AccountPrincipal
+  /** 64 hex digits; the same only for the same request, signed in the same second. */
+  readonly signature: string
+  readonly signedMs: number
+}
+
+/**
+ * Resolves with the account whose signature the request carries in its `Authorization` header; rejects with `S3Error`,
+ * without one too. Presigned requests, which may be good for a week, are refused.
+ */
+export type AccountGuard = (request: IncomingMessage) => Promise<ProvenRequest>
 
 /** A guard by the same rules, and the same code, as S3 requests; wherever the request comes from. */
 export function createAccountGuard({ config, credentials, clock }: AccountGuardOptions): AccountGuard {
@@ -35,8 +47,11 @@ export function createAccountGuard({ config, credentials, clock }: AccountGuardO
       rawHeaders: request.rawHeaders,
       remoteAddress: peerAddressOf(request.socket),
     }
-    const { principal } = await authenticate(raw, settings, Math.floor(clock.wallMicros() / 1000))
-    if (principal.kind !== 'account') throw new S3Error('AccessDenied')
-    return principal
+    if (headers.authorization === undefined) throw new S3Error('AccessDenied')
+    const nowMs = Math.floor(clock.wallMicros() / 1000)
+    const { principal, signing } = await authenticate(raw, settings, nowMs)
+    if (principal.kind !== 'account' || signing === undefined) throw new S3Error('AccessDenied')
+    const { dateMs } = readDate(signing.date, 'AccessDenied')
+    return { principal, signature: signing.seedSignature, signedMs: dateMs }
   }
 }

@@ -236,7 +236,8 @@ function parseDate(date: string, malformed: S3ErrorCode): SigningDate {
   throw new S3Error(malformed, "The date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
 }
 
-function formatSigningDate(timeMs: number): string {
+/** `YYYYMMDDTHHMMSSZ`. */
+export function formatSigningDate(timeMs: number): string {
   return `${new Date(timeMs).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`
 }
 
