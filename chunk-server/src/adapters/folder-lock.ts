@@ -7,7 +7,8 @@
 import { truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '@cairn/protocol'
-import SqliteDatabase from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
+import type Database from 'better-sqlite3'
 
 /** Name of the file that carries the lock. It stays empty, and stays when the lock goes. */
 export const LOCK_FILE = 'lock.sqlite'
@@ -31,9 +32,9 @@ export function lockFolder(folder: string): FolderLock {
 }
 
 function lockFile(folder: string): FolderLock {
-  let database: SqliteDatabase.Database | undefined
+  let database: Database.Database | undefined
   try {
-    database = new SqliteDatabase(join(folder, LOCK_FILE), { timeout: 0 })
+    database = new Sqlite(join(folder, LOCK_FILE), { timeout: 0 })
     database.pragma('journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {

@@ -17,7 +17,8 @@ import {
   sameBytes,
   sessionOf,
 } from '@cairn/protocol'
-import Database from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
+import type Database from 'better-sqlite3'
 import type { BlockIndex, DamageEvent, IndexBatch, IndexedBlock, IndexedSegment } from '../ports.js'
 
 const SCHEMA_VERSION = 1
@@ -93,7 +94,7 @@ const DAMAGE_CODES = ['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR', 'SQLITE
 
 function isDamage(error: unknown): boolean {
   if (error instanceof CairnError) return error.code === 'BlockCorrupt'
-  return error instanceof Database.SqliteError && DAMAGE_CODES.some((code) => error.code.startsWith(code))
+  return error instanceof Sqlite.SqliteError && DAMAGE_CODES.some((code) => error.code.startsWith(code))
 }
 
 class SqliteBlockIndex implements BlockIndex {
@@ -106,7 +107,7 @@ class SqliteBlockIndex implements BlockIndex {
 
   constructor(path: string, report: (event: DamageEvent) => void) {
     this.report = report
-    this.database = new Database(path)
+    this.database = new Sqlite(path)
     try {
       prepareDatabase(this.database)
       this.statements = prepareStatements(this.database)
@@ -151,7 +152,7 @@ class SqliteBlockIndex implements BlockIndex {
       this.walStartsOver = true
     } catch (error) {
       // On a full disk the WAL stays as it is: what it holds is valid, and the next batch tries again.
-      if (!(error instanceof Database.SqliteError) || isDamage(error)) throw error
+      if (!(error instanceof Sqlite.SqliteError) || isDamage(error)) throw error
     }
   }
 

@@ -12,7 +12,8 @@
 import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
-import Database from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
+import type Database from 'better-sqlite3'
 import type { CheckpointFacts } from './checkpoint-file.js'
 import { makeFolder, syncFolder } from './journal-files.js'
 import { buildStore, removeDatabase } from './recover-build.js'
@@ -148,7 +149,7 @@ export async function replaceStore(
 function revisionOf(path: string): number {
   let database: Database.Database | undefined
   try {
-    database = new Database(path, { readonly: true, fileMustExist: true })
+    database = new Sqlite(path, { readonly: true, fileMustExist: true })
     return Number(database.prepare('SELECT revision FROM counters').pluck().get() ?? 0)
   } catch {
     // Absent or damaged: that is why it is being replaced.

@@ -1,6 +1,6 @@
 /** SQLite's result codes (https://www.sqlite.org/rescode.html) as ours. */
 import { CairnError } from '@cairn/protocol'
-import Database from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
 
 /** Codes of a drive or file that can no longer be trusted. */
 const FAILED = ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READONLY', 'SQLITE_CANTOPEN']
@@ -11,7 +11,7 @@ const FAILED = ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READO
  */
 export function fromSqlite(error: unknown): CairnError {
   if (error instanceof CairnError) return error
-  if (!(error instanceof Database.SqliteError)) {
+  if (!(error instanceof Sqlite.SqliteError)) {
     return new CairnError('Internal', 'the metadata store met an unexpected error', { cause: error })
   }
   const { code } = error

@@ -3,7 +3,8 @@
  * mark lies in the database itself, so that it goes wherever the file is copied.
  */
 import { existsSync } from 'node:fs'
-import Database from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
+import type Database from 'better-sqlite3'
 import { MOVED_FORMAT, openDatabase } from './sqlite-open.js'
 
 /** Where the content went. */
@@ -22,12 +23,12 @@ export function readMovedMark(path: string): MovedMark | undefined {
   if (!existsSync(path)) return undefined
   let database: Database.Database | undefined
   try {
-    database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
+    database = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 0 })
     if (Number(database.pragma('user_version', { simple: true })) <= MOVED_FORMAT) return undefined
     return JSON.parse(String(database.prepare('SELECT mark FROM moved').pluck().get())) as MovedMark
   } catch (error) {
     // Damaged or in use: whoever opens it says so.
-    if (error instanceof Database.SqliteError) return undefined
+    if (error instanceof Sqlite.SqliteError) return undefined
     throw error
   } finally {
     database?.close()

@@ -7,7 +7,8 @@
  * (https://www.sqlite.org/wal.html#walreset).
  */
 import { CairnError } from '@cairn/protocol'
-import Database from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
+import type Database from 'better-sqlite3'
 import { PAGE_CACHE_KIB, WAL_PAGES_HARD } from './entry-store-limits.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { sealValue } from './sqlite-row-check.js'
@@ -49,7 +50,7 @@ export interface OpenDatabaseOptions {
 export function openDatabase(options: OpenDatabaseOptions): Database.Database {
   let database: Database.Database | undefined
   try {
-    database = new Database(options.path, { timeout: 0, fileMustExist: options.mustExist ?? false })
+    database = new Sqlite(options.path, { timeout: 0, fileMustExist: options.mustExist ?? false })
     prepare(database, options)
     return database
   } catch (error) {

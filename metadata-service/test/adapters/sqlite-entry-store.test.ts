@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
+import { Sqlite } from '@cairn/protocol/sqlite'
 import { expect } from 'chai'
 import {
   type EmbeddedEntryStore,
@@ -128,7 +128,7 @@ describe('SqliteEntryStore', () => {
 
   it('refuses a database of a newer format', async () => {
     await open().close()
-    const database = new Database(path)
+    const database = new Sqlite(path)
     database.pragma('user_version = 3')
     database.close()
     expect(await codeOf(() => open())).to.equal('FormatTooNew')
@@ -138,7 +138,7 @@ describe('SqliteEntryStore', () => {
     const before = open()
     await before.apply({ commits: [], always: [put('row/1', 'one'), put('row/2', '')] })
     await before.close()
-    const database = new Database(path)
+    const database = new Sqlite(path)
     database.exec('UPDATE rows SET value = substr(value, 1, length(value) - 4); PRAGMA user_version = 1')
     database.close()
     const { results } = await open().read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10 }])
