@@ -3,6 +3,7 @@ import {
   BLOCK_BYTES_MAX,
   type BlockId,
   CairnError,
+  isMarkedVerified,
   sameBytes,
   UNIT_BYTES,
   type Unit,
@@ -13,28 +14,26 @@ import {
 
 /** Follows the units that an intake takes. */
 export interface UnitFollower {
-  /** The next unit needs no check. */
-  isVerified(unit: Unit): boolean
   /** The next unit, verified. */
   take(unit: Unit): void
 }
 
 /**
  * The unit that was verified last in this process, and where. A writer hands the same unit to each of its replicas:
- * what the first drive has verified in this memory, the others need not verify again (see `ContentShare`).
+ * what the first drive has verified in this memory, the others need not verify again.
  */
 let verifiedLast: { readonly unit: Unit; readonly block: BlockId; readonly index: number } | undefined
 
 /** `BlockCorrupt` unless the unit matches its check word. */
 export function verifyUnit(block: BlockId, index: number, unit: Unit): void {
-  if (isVerified(block, index, unit)) return
+  if (isMarkedVerified(unit, block, index) || isVerifiedLast(block, index, unit)) return
   if (unitCheck(block, index, unit.bytes) !== unit.check) {
     throw new CairnError('BlockCorrupt', `unit ${index} does not match its check`)
   }
   verifiedLast = { unit, block, index }
 }
 
-function isVerified(block: BlockId, index: number, unit: Unit): boolean {
+function isVerifiedLast(block: BlockId, index: number, unit: Unit): boolean {
   const last = verifiedLast
   return last?.unit === unit && last.index === index && sameBytes(last.block, block)
 }
@@ -48,7 +47,7 @@ export class UnitIntake {
   unitCount = 0
   /** True once the body has ended. */
   ended = false
-  /** Once set, hears of each unit, and says which ones need no check. */
+  /** Once set, hears of each unit. */
   follower: UnitFollower | undefined
   private readonly block: BlockId
   private readonly control: { readonly signal: AbortSignal }
@@ -135,7 +134,7 @@ export class UnitIntake {
     if (this.sizeBytes + bytes.length > BLOCK_BYTES_MAX) {
       throw new CairnError('InvalidArgument', `a block has at most ${BLOCK_BYTES_MAX} bytes`)
     }
-    if (this.follower?.isVerified(unit) !== true) verifyUnit(this.block, this.unitCount, unit)
+    verifyUnit(this.block, this.unitCount, unit)
     this.follower?.take(unit)
     this.sizeBytes += bytes.length
     this.unitCount++

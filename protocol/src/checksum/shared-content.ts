@@ -1,11 +1,10 @@
 /**
  * One content at several places of a process. A writer hands the same memory to each of its replicas, and hashes it
- * itself: what it and the first drive have found out, the other drives need not find out again. Whatever is told
- * apart by its memory, by its place in the block or by its check is verified and hashed by itself.
+ * itself: the drives need not do it again. Whatever is told apart by its memory, by its place in the block or by its
+ * check is hashed by itself.
  *
- * ● A drive stores a unit only if a chunk server of this process has verified the check of that memory, and a hash
- * only if this process has computed it from that memory. Bytes that came over a connection lie in memory of their
- * own: they share nothing. Writers must not change bytes before the puts they gave them to have ended (see
+ * ● A drive stores a hash only if this process has computed it from that memory. Bytes that came over a connection lie
+ * in memory of their own: they share nothing. Writers must not change bytes before the puts they gave them to have ended (see
  * `UnitSource`); what a broken one changes in between is found by the next reader, like any damage after the check.
  */
 import { CairnError } from '../errors.js'
@@ -23,7 +22,6 @@ interface Place {
   readonly offset: number
   readonly sizeBytes: number
   readonly check: number
-  verified: boolean
 }
 
 /** Units of one block, hashed in their order. */
@@ -51,31 +49,27 @@ class SharedContent {
     return this.digest !== undefined
   }
 
-  /** The unit's place, if it is this very memory. */
-  find(index: number, { bytes, check }: Unit): Place | undefined {
+  /** Whether the unit is this very memory. */
+  has(index: number, { bytes, check }: Unit): boolean {
     const place = this.places[index]
-    if (place === undefined || place.memory.deref() !== bytes.buffer) return undefined
-    const isSame =
-      place.offset === bytes.byteOffset && place.sizeBytes === bytes.length && place.check === check
-    return isSame ? place : undefined
+    if (place === undefined || place.memory.deref() !== bytes.buffer) return false
+    return place.offset === bytes.byteOffset && place.sizeBytes === bytes.length && place.check === check
   }
 
-  /** The same, or the place of equal bytes: short units are copied on their way. */
-  findEqual(index: number, unit: Unit): Place | undefined {
-    const same = this.find(index, unit)
-    if (same !== undefined) return same
+  /** The same, or whether its bytes are equal: short units are copied on their way. */
+  hasEqual(index: number, unit: Unit): boolean {
+    if (this.has(index, unit)) return true
     const place = this.places[index]
     const memory = place?.memory.deref()
-    if (place === undefined || memory === undefined || place.check !== unit.check) return undefined
-    const bytes = Buffer.from(memory as ArrayBuffer, place.offset, place.sizeBytes)
-    return bytes.equals(unit.bytes) ? place : undefined
+    if (place === undefined || memory === undefined || place.check !== unit.check) return false
+    return Buffer.from(memory as ArrayBuffer, place.offset, place.sizeBytes).equals(unit.bytes)
   }
 
-  add({ bytes, check }: Unit, { verified }: { readonly verified: boolean }): void {
+  add({ bytes, check }: Unit): void {
     if (this.lastMemory?.deref() !== bytes.buffer) this.lastMemory = new WeakRef(bytes.buffer)
     const memory = this.lastMemory ?? new WeakRef(bytes.buffer)
     const held = bytes.length < UNIT_BYTES ? bytes.buffer : undefined
-    this.places.push({ memory, held, offset: bytes.byteOffset, sizeBytes: bytes.length, check, verified })
+    this.places.push({ memory, held, offset: bytes.byteOffset, sizeBytes: bytes.length, check })
     this.hasher.update(bytes)
   }
 
@@ -107,7 +101,7 @@ export class ContentSource {
 
   /** Hashes the next unit. To be called before any replica is given it. */
   add(unit: Unit): void {
-    this.content.add(unit, { verified: false })
+    this.content.add(unit)
   }
 
   /** BLAKE3-256 of all units; no more may follow. */
@@ -150,21 +144,12 @@ export class ContentShare {
     return this.content.isKept
   }
 
-  /** The next unit is one that was verified for another drive. */
-  isVerified(unit: Unit): boolean {
-    return this.content.find(this.taken, unit)?.verified === true
-  }
-
   /** Takes the next unit, which is verified. */
   take(unit: Unit): void {
     const { content } = this
-    if (this.taken === content.unitCount && !content.isFinal) content.add(unit, { verified: true })
-    else {
-      const place = content.findEqual(this.taken, unit)
-      if (place === undefined) {
-        throw new CairnError('BlockConflict', 'the block is being stored with units of another writer')
-      }
-      place.verified = true
+    if (this.taken === content.unitCount && !content.isFinal) content.add(unit)
+    else if (!content.hasEqual(this.taken, unit)) {
+      throw new CairnError('BlockConflict', 'the block is being stored with units of another writer')
     }
     this.taken++
   }
@@ -183,5 +168,5 @@ export class ContentShare {
 
 function canJoin(content: SharedContent, first: readonly Unit[]): boolean {
   const common = Math.min(first.length, content.unitCount)
-  return common > 0 && first.slice(0, common).every((unit, index) => content.find(index, unit) !== undefined)
+  return common > 0 && first.slice(0, common).every((unit, index) => content.has(index, unit))
 }

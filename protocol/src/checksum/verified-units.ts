@@ -1,6 +1,6 @@
 /**
- * Units whose check was verified in this process, over this very memory. A reader beside the drive that verified a unit
- * as it read it need not do it again. Units that came over a connection are objects of their own, which are not marked.
+ * Units whose check this process has verified or computed over this very memory. A reader beside the drive that verified
+ * a unit as it read it need not do it again, nor a drive beside the writer that made it. Units that came over a connection are objects of their own, which are not marked.
  */
 import { type BlockId, sameBytes } from '../ids.js'
 import type { Unit } from '../rpc/types.js'

@@ -29,30 +29,22 @@ function takeRest(share: ContentShare, units: readonly Unit[]): void {
 }
 
 describe('ContentShare', () => {
-  it('knows units that another drive has verified in the same memory, and gives all the same hash', () => {
+  it('gives all who take the same memory the same hash', () => {
     const bytes = pattern()
     const units = unitsOf(bytes)
     const first = ContentShare.join(block, units.slice(0, 1))
     const second = ContentShare.join(block, unitsOf(bytes).slice(0, 1))
-    const seen = units.slice(1).map((unit) => {
-      const before = [first.isVerified(unit), second.isVerified(unit)]
+    for (const unit of units.slice(1)) {
       first.take(unit)
-      const after = second.isVerified({ ...unit })
       second.take({ ...unit })
-      return [...before, after]
-    })
-    expect(seen).to.deep.equal([
-      [false, false, true],
-      [false, false, true],
-      [false, false, true],
-    ])
-    for (const share of [first, second]) {
-      expect(Buffer.compare(share.hash(), hashBlock(bytes))).to.equal(0)
-      share.leave()
     }
+    expect([first.rank, second.rank]).to.deep.equal([0, 1])
+    expect(second.hash()).to.equal(first.hash())
+    expect(Buffer.compare(first.hash(), hashBlock(bytes))).to.equal(0)
+    for (const share of [first, second]) share.leave()
   })
 
-  it('knows nothing of equal bytes elsewhere, of another check or of another place', () => {
+  it('takes no unit of another check or of another place', () => {
     const bytes = pattern()
     const units = unitsOf(bytes)
     const first = ContentShare.join(block, units.slice(0, 1))
@@ -60,9 +52,7 @@ describe('ContentShare', () => {
     const second = ContentShare.join(block, unitsOf(bytes).slice(0, 1))
     const [, unit, later] = units
     if (unit === undefined || later === undefined) throw new Error('no units')
-    expect(second.isVerified({ ...unit, bytes: Buffer.from(unit.bytes) })).to.equal(false)
-    expect(second.isVerified({ ...unit, check: unit.check ^ 1 })).to.equal(false)
-    expect(second.isVerified(later)).to.equal(false)
+    expect(() => second.take({ ...unit, check: unit.check ^ 1 })).to.throw('another writer')
     expect(() => second.take(later)).to.throw('another writer')
     expect(() => second.hash()).to.throw('another writer')
     first.leave()
@@ -75,8 +65,9 @@ describe('ContentShare', () => {
     const first = ContentShare.join(block, units.slice(0, 1))
     const second = ContentShare.join(block, others.slice(0, 1))
     takeRest(first, units)
-    expect(others.slice(1).map((unit) => second.isVerified(unit))).to.deep.equal([false, false, false])
     takeRest(second, others)
+    expect([first.rank, second.rank]).to.deep.equal([0, 0])
+    expect(second.hash()).to.not.equal(first.hash())
     expect(Buffer.compare(second.hash(), first.hash())).to.equal(0)
     first.leave()
     second.leave()
@@ -88,29 +79,24 @@ describe('ContentShare', () => {
     takeRest(first, units)
     first.leave()
     const second = ContentShare.join(block, units.slice(0, 1))
-    expect(units.slice(1).map((unit) => second.isVerified(unit))).to.deep.equal([false, false, false])
+    expect(second.rank).to.equal(0)
     second.leave()
   })
 
-  it('takes the hash of a writer in this process, but verifies its units once', () => {
+  it('takes the hash of a writer in this process', () => {
     const bytes = pattern()
     const units = unitsOf(bytes)
     const source = new ContentSource(block)
     for (const unit of units) source.add(unit)
     const first = ContentShare.join(block, units.slice(0, 1))
     const second = ContentShare.join(block, units.slice(0, 1))
-    const [, unit] = units
-    if (unit === undefined) throw new Error('no units')
-    expect(first.isVerified(unit)).to.equal(false)
-    takeRest(first, units)
-    expect(second.isVerified(unit)).to.equal(true)
-    takeRest(second, units)
+    for (const share of [first, second]) takeRest(share, units)
     expect(Buffer.compare(source.hash(), hashBlock(bytes))).to.equal(0)
     expect([first.hash(), second.hash()]).to.deep.equal([source.hash(), source.hash()])
     for (const user of [source, first, second]) user.leave()
   })
 
-  it('takes a short unit that was copied on its way, verified by itself', () => {
+  it('takes a short unit that was copied on its way', () => {
     const bytes = pattern()
     const units = unitsOf(bytes)
     const source = new ContentSource(block)
@@ -120,9 +106,7 @@ describe('ContentShare', () => {
     for (let drive = 0; drive < 2; drive++) {
       const share = ContentShare.join(block, units.slice(0, 1))
       takeRest(share, units)
-      const copy = { ...last, bytes: Buffer.from(last.bytes) }
-      expect(share.isVerified(copy)).to.equal(false)
-      share.take(copy)
+      share.take({ ...last, bytes: Buffer.from(last.bytes) })
       expect(Buffer.compare(share.hash(), hashBlock(bytes))).to.equal(0)
       share.leave()
     }
