@@ -5,6 +5,7 @@ import {
   type HandshakeIdentity,
   type Network,
   type Random,
+  ReceiptMint,
   type RpcListener,
   ServiceDirectory,
   TokenCheck,
@@ -140,6 +141,7 @@ class OpenChunkServer implements ChunkServer {
   private readonly copier: BlockCopier
   private readonly tokens: TokenCheck
   private readonly mint: TokenMint
+  private readonly receipts: ReceiptMint
   private listener: RpcListener | undefined
   private registration: Registration | undefined
   private upkeep: Upkeep | undefined
@@ -151,6 +153,7 @@ class OpenChunkServer implements ChunkServer {
     this.metadata = metadata
     this.tokens = new TokenCheck(options.clock)
     this.mint = new TokenMint(options.clock)
+    this.receipts = new ReceiptMint(options.clock)
     this.copier = new BlockCopier({ ...options, mint: this.mint })
     for (const status of drives.status()) this.tell({ kind: 'drive', status })
   }
@@ -162,6 +165,7 @@ class OpenChunkServer implements ChunkServer {
       copier: this.copier,
       clock: options.clock,
       tokens: this.tokens,
+      receipts: this.receipts,
     })
     this.listener = await options.network.listen(options.address, router, options.identity)
     this.registration = this.register(options.advertise ?? this.listener.address)
@@ -216,6 +220,7 @@ class OpenChunkServer implements ChunkServer {
       onTokens: (keys) => {
         this.tokens.learn(keys)
         this.mint.learn(keys)
+        this.receipts.learn(keys)
       },
       onChange: ({ registered, error }) =>
         this.tell({ kind: registered ? 'registered' : 'unregistered', error }),

@@ -156,6 +156,7 @@ export const S3_CODE_OF: Readonly<Record<ErrorCode, S3ErrorCode>> = {
   StaleClusterMap: 'ServiceUnavailable',
   SessionMoved: 'ServiceUnavailable',
   OutcomeUnknown: 'InternalError',
+  ReceiptMissing: 'InternalError',
   InvalidArgument: 'InvalidArgument',
   NoSuchBlock: 'InternalError',
   BlockCorrupt: 'InternalError',

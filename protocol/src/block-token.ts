@@ -73,13 +73,13 @@ export class TokenMint {
 
 function findPeriod(keys: readonly TokenKey[], nowMs: number): Period {
   const window = Math.floor(nowMs / 1000 / WINDOW_S)
-  const current = keys.findLast(({ fromMs }) => fromMs <= nowMs)
+  const key = keyInUse(keys, nowMs)
   const next = keys.find(({ fromMs }) => fromMs > nowMs)
+  const sinceMs = key === undefined || key.fromMs > nowMs ? 0 : key.fromMs
   return {
-    fromMs: Math.max(window * WINDOW_S * 1000, current?.fromMs ?? 0),
+    fromMs: Math.max(window * WINDOW_S * 1000, sinceMs),
     toMs: Math.min((window + 1) * WINDOW_S * 1000, next?.fromMs ?? Number.POSITIVE_INFINITY),
-    // A clock that is behind may see the first key of a cluster before its time.
-    key: current ?? keys[0],
+    key,
     expiryS: (window + 2) * WINDOW_S,
   }
 }
@@ -144,6 +144,12 @@ function areSame(known: readonly TokenKey[], told: readonly TokenKey[]): boolean
       return key.id === other?.id && key.fromMs === other.fromMs && sameBytes(key.secret, other.secret)
     })
   )
+}
+
+/** The key by which something is made now; `undefined` only if there is none. */
+export function keyInUse(keys: readonly TokenKey[], nowMs: number): TokenKey | undefined {
+  // A clock that is behind may see the first key of a cluster before its time.
+  return keys.findLast(({ fromMs }) => fromMs <= nowMs) ?? keys[0]
 }
 
 function makeToken({ id, secret }: TokenKey, { method, group }: TokenScope, expiryS: number): Uint8Array {

@@ -32,6 +32,8 @@ export const ERROR_CODES = {
   InvalidArgument: 35,
   /** The session is bound to another service, or by another route: this attempt has done nothing. */
   SessionMoved: 36,
+  /** Too few good receipts show that the blocks are stored: nothing was done. */
+  ReceiptMissing: 37,
   // Blocks.
   NoSuchBlock: 50,
   BlockCorrupt: 51,

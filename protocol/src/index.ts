@@ -1,6 +1,14 @@
 export * from './adapters.js'
 export { allocateAligned, DIRECT_BYTES, isAligned } from './aligned-memory.js'
 export * from './block-map.js'
+export {
+  isReceiptOf,
+  type ReceiptClaim,
+  type ReceiptHead,
+  ReceiptMint,
+  type ReceiptPlace,
+  readReceipt,
+} from './block-receipt.js'
 export { TokenCheck, TokenMint, type TokenScope } from './block-token.js'
 export * from './checked-json.js'
 export * from './checksum/block-hash.js'
@@ -16,6 +24,7 @@ export * from './limits.js'
 export * from './message.js'
 export { Reader, Writer } from './message-bytes.js'
 export * from './messages/attempt.js'
+export * from './messages/block-receipts.js'
 export * from './messages/block-tokens.js'
 export * from './messages/bucket.js'
 export type { Role } from './messages/callers.js'

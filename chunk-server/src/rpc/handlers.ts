@@ -1,4 +1,4 @@
-import type { RpcRouter, TokenCheck } from '@cairn/protocol'
+import type { ReceiptMint, RpcRouter, TokenCheck } from '@cairn/protocol'
 import type { DriveSet } from '../core/drive-set.js'
 import { type CopyBlockParts, handleCopyBlock } from './copy-block.js'
 import { handleDeleteBlocks } from './delete-blocks.js'
@@ -13,11 +13,12 @@ import { handleVerifyBlocks } from './verify-blocks.js'
 /** What the operations need besides the drives. */
 export interface HandlerParts extends CopyBlockParts {
   readonly tokens: TokenCheck
+  readonly receipts: ReceiptMint
 }
 
 /** Enters all operations of a chunk server. */
 export function registerChunkHandlers(router: RpcRouter, drives: DriveSet, parts: HandlerParts): void {
-  handlePutBlock(router, drives)
+  handlePutBlock(router, drives, parts.receipts)
   handleGetBlock(router, drives, parts.tokens)
   handleDeleteBlocks(router, drives)
   handleListBlocks(router, drives)

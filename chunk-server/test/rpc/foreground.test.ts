@@ -5,6 +5,7 @@ import {
   deleteBlocks,
   getBlock,
   putBlock,
+  ReceiptMint,
   type RpcPeer,
   TokenCheck,
 } from '@cairn/protocol'
@@ -57,7 +58,7 @@ describe('The foreground of a drive', () => {
         network = createTestNetwork(clock, random)
         drives = await openDriveSet(sources, { clusterId: 'c1', clock, random, scrubMs: SCRUB_MS })
         const router = createRouter()
-        handlePutBlock(router, drives)
+        handlePutBlock(router, drives, new ReceiptMint(clock))
         const tokens = new TokenCheck(clock)
         tokens.learn(undefined)
         handleGetBlock(router, drives, tokens)

@@ -27,10 +27,13 @@ export const PutBlockRequest: Message<PutBlockRequest> = message<PutBlockRequest
 export interface PutBlockResponse {
   readonly sizeBytes: number
   readonly hash: Uint8Array
+  /** See `block-receipt.ts`; for gateways, and as long as the drive has no key, there is none. */
+  readonly receipt?: Uint8Array
 }
 export const PutBlockResponse: Message<PutBlockResponse> = message<PutBlockResponse>('PutBlockResponse', 1, {
   sizeBytes: required(1, integer),
   hash: required(2, bytes()),
+  receipt: optional(20, bytes()),
 })
 
 /** Reads whole units that cover [offset, offset + length); the reader checks and trims them. */

@@ -15,6 +15,7 @@ import {
 } from '../message.js'
 import { type KeptMessage, kept } from '../repeated-message.js'
 import { ATTEMPT_FIELD, Attempt, type Attempted } from './attempt.js'
+import { ShownReceipts } from './block-receipts.js'
 import {
   ObjectAttributes,
   ObjectChecksum,
@@ -32,12 +33,15 @@ export interface WriteContext {
   readonly poolEpoch: number
   /** Groups of which a block of this write is stored on fewer drives than the pool wants. */
   readonly dirtyGroups: readonly number[]
+  /** Proves that the blocks are stored; whoever is no gateway needs it from feature level 3 on. */
+  readonly receipts?: ShownReceipts
 }
 export const WriteContext: Message<WriteContext> = message<WriteContext>('WriteContext', 1, {
   session: required(1, bytes<SessionId>()),
   op: required(2, bytes<OpId>()),
   poolEpoch: required(3, integer),
   dirtyGroups: list(4, integer),
+  receipts: optional(20, ShownReceipts),
 })
 
 export interface PutObjectRequest extends Attempted {

@@ -108,7 +108,7 @@ export class ServerCalls implements CallSide, DirectEnd {
       if (this.draining) this.closeWhenIdle()
     }
     try {
-      if (taker(request, units, ended)) return true
+      if (taker(request, units, ended, this.peer)) return true
     } catch {
       // Asked again by a call, the handler fails in the same way, and tells it as it should be told.
     }

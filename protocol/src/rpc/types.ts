@@ -138,6 +138,7 @@ export type RpcTaker<Request, Response> = (
   request: Request,
   units: readonly Unit[],
   settle: (outcome: Response | CairnError) => void,
+  peer: PeerIdentity,
 ) => boolean
 
 /** What a handler sees of its call. */
