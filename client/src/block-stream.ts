@@ -162,7 +162,7 @@ export class BlockStream {
       facts.hash,
       this.units.map(({ check }) => check),
     )
-    const stored = describe(facts, this.group, this.write.stored)
+    const stored = describe(facts, this.group, this.write)
     if (!this.write.isStale) return stored
     await noteStale(this.parts)
     const fitted = await fitToPool(this.parts, this.scope, stored)

@@ -4,11 +4,11 @@
  * blocks that are not where the cluster map says. A crash before it leaves only unreferenced blocks, which the
  * garbage workers collect; nothing is deleted here, least of all after an error.
  */
-import { hasCode, type OpId, type WriteContext } from '@cairn/protocol'
+import { hasCode, type OpId, type ShownReceipts, type WriteContext } from '@cairn/protocol'
 import { STALE_ATTEMPTS_MAX } from './limits.js'
 import type { ClientParts } from './parts.js'
 import type { WriterSession } from './session.js'
-import { fitToPool, noteStale, type PoolScope, type StoredBlock } from './stored-block.js'
+import { fitToPool, noteStale, type PoolScope, type StoredBlock, storeAgain } from './stored-block.js'
 import { throwIfCancelled } from './waiting.js'
 
 /** The write that a commit ends. */
@@ -39,8 +39,9 @@ export function changeUnderSession<Result>(
 }
 
 /**
- * Commits by `send`, again with a newer cluster map as long as the pool has changed. `SessionExpired` if the
- * session ended while the blocks were written. Once sent, the commit is not cancelled: its outcome is waited for.
+ * Commits by `send`, again with a newer cluster map as long as the pool has changed, and once with new receipts if the
+ * old ones do not do. `SessionExpired` if the session ended while the blocks were written. Once sent, the commit is not
+ * cancelled: its outcome is waited for.
  */
 export async function commitWrite<Result>(
   parts: ClientParts,
@@ -49,6 +50,7 @@ export async function commitWrite<Result>(
   send: (context: WriteContext) => Promise<Result>,
 ): Promise<Result> {
   let stored = blocks
+  let mayRenew = true
   for (let attempt = 1; ; attempt++) {
     let pool = parts.view.pool(scope.pool)
     if (!fits(stored, pool.epoch)) {
@@ -57,15 +59,41 @@ export async function commitWrite<Result>(
     }
     throwIfCancelled(scope.signal)
     parts.sessions.assertAlive(scope.session)
-    const dirtyGroups = dirtyGroupsOf(stored)
-    parts.counters.degradedBlocks += dirtyGroups.length
+    const context = contextOf(scope, stored, pool.epoch)
+    parts.counters.degradedBlocks += context.dirtyGroups.length
     try {
-      return await send({ session: scope.session.id, op: scope.op, poolEpoch: pool.epoch, dirtyGroups })
+      return await send(context)
     } catch (error) {
-      if (!hasCode(error, 'StaleClusterMap') || attempt >= STALE_ATTEMPTS_MAX) throw error
-      await noteStale(parts)
+      if (attempt >= STALE_ATTEMPTS_MAX || !isMendable(error, mayRenew)) throw error
+      if (hasCode(error, 'ReceiptMissing')) mayRenew = false
+      stored = await mend(parts, scope, stored, error)
     }
   }
+}
+
+function isMendable(error: unknown, mayRenew: boolean): boolean {
+  return hasCode(error, 'StaleClusterMap') || (mayRenew && hasCode(error, 'ReceiptMissing'))
+}
+
+async function mend(
+  parts: ClientParts,
+  scope: PoolScope,
+  stored: readonly StoredBlock[],
+  error: unknown,
+): Promise<readonly StoredBlock[]> {
+  if (hasCode(error, 'ReceiptMissing')) return renewReceipts(parts, scope, stored)
+  await noteStale(parts)
+  return stored
+}
+
+function contextOf(
+  { session, op }: CommitScope,
+  stored: readonly StoredBlock[],
+  poolEpoch: number,
+): WriteContext {
+  const context = { session: session.id, op, poolEpoch, dirtyGroups: dirtyGroupsOf(stored) }
+  const receipts = receiptsOf(stored)
+  return receipts === undefined ? context : { ...context, receipts }
 }
 
 function fits(blocks: readonly StoredBlock[], epoch: number): boolean {
@@ -88,6 +116,26 @@ async function fitAll(
     epoch = parts.view.pool(scope.pool).epoch
   }
   return stored
+}
+
+/**
+ * Receipts may be too old after a day, and there are none of a drive that was told no key yet or was of a former version:
+ * the drives are sent what they have, and give new ones.
+ */
+async function renewReceipts(
+  parts: ClientParts,
+  scope: PoolScope,
+  blocks: readonly StoredBlock[],
+): Promise<readonly StoredBlock[]> {
+  const renewed: StoredBlock[] = []
+  for (const block of blocks) renewed.push(await storeAgain(parts, scope, block))
+  return renewed
+}
+
+/** What the drives gave as proofs; nothing for a gateway. */
+function receiptsOf(blocks: readonly StoredBlock[]): ShownReceipts | undefined {
+  if (blocks.every(({ receipts }) => receipts === undefined)) return undefined
+  return { blocks: blocks.map(({ block, receipts = [] }) => ({ block, receipts })) }
 }
 
 /** Groups of which a block lacks a copy: the commit notes them as a debt for repair. */

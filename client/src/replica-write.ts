@@ -45,6 +45,8 @@ export interface ReplicaWriteOptions {
 
 export class ReplicaWrite implements LateWrite {
   readonly stored: DriveId[] = []
+  /** Of the drives that gave one. */
+  receipts: Uint8Array[] | undefined
   private readonly quorum: number
   private readonly held: readonly DriveId[]
   /** A server knows a newer placement, a drive is not where the map says, or too few drives are in service by it. */
@@ -237,8 +239,14 @@ export class ReplicaWrite implements LateWrite {
     if (this.isRight(response)) {
       target.peer.writes.add(this.nowMs() - startedMs)
       this.stored.push(target.drive)
+      if (response.receipt !== undefined) this.keepReceipt(response.receipt)
       this.close(target)
     } else this.onFailed(target, new CairnError('BlockCorrupt', 'the replica stored something else'))
+  }
+
+  private keepReceipt(receipt: Uint8Array): void {
+    this.receipts ??= []
+    this.receipts.push(Uint8Array.from(receipt))
   }
 
   private isRight({ sizeBytes, hash }: PutBlockResponse): boolean {

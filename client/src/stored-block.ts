@@ -42,6 +42,8 @@ export interface StoredBlock extends WholeBlock {
   readonly drives: readonly DriveId[]
   /** Copies that it has when none is owed. */
   readonly copiesWanted: number
+  /** What the drives gave as a proof; gateways get none. */
+  readonly receipts?: readonly Uint8Array[]
 }
 
 /** The slice that covers all of a block. */
@@ -63,7 +65,7 @@ export async function storeUnits(
     write.start(group.recipients, () => content.units)
     await write.whenSettled(parts.late)
     if (write.isStale) await noteStale(parts)
-    if (write.hasQuorum) return describe(content, group, write.stored)
+    if (write.hasQuorum) return describe(content, group, write)
     if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(block, write)
   }
 }
@@ -72,9 +74,20 @@ export async function storeUnits(
 export function describe(
   { block, owner, sizeBytes, hash }: WholeBlock,
   { pool, copiesWanted }: GroupView,
-  drives: readonly DriveId[],
+  { stored: drives, receipts }: Pick<ReplicaWrite, 'stored' | 'receipts'>,
 ): StoredBlock {
-  return { block, owner, sizeBytes, hash, group: groupOf(block), epoch: pool.epoch, drives, copiesWanted }
+  const { epoch } = pool
+  const described = { block, owner, sizeBytes, hash, group: groupOf(block), epoch, drives, copiesWanted }
+  return receipts === undefined ? described : { ...described, receipts }
+}
+
+/** Stores a block that is on disk once more, which changes nothing but gives new receipts. */
+export async function storeAgain(
+  parts: ClientParts,
+  scope: PoolScope,
+  stored: StoredBlock,
+): Promise<StoredBlock> {
+  return storeUnits(parts, scope, { ...stored, units: await readBack(parts, scope, stored) })
 }
 
 /** Somebody knows a newer map than this client: get it. If it is not there yet, give it a moment. */
@@ -114,10 +127,21 @@ export async function fitToPool(
     const { held, lacking } = compare(fitted, group)
     const write = await copyTo(parts, scope, fitted, { group, lacking, held })
     if (write.isStale) await noteStale(parts)
-    if (write.hasQuorum) return describe(fitted, group, [...held, ...write.stored])
+    const drives = [...held, ...write.stored]
+    const receipts = together(fitted.receipts, write.receipts)
+    if (write.hasQuorum) return describe(fitted, group, { stored: drives, receipts })
     if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(stored.block, write)
-    fitted = { ...fitted, drives: [...fitted.drives, ...write.stored] }
+    const added = { ...fitted, drives: [...fitted.drives, ...write.stored] }
+    fitted = receipts === undefined ? added : { ...added, receipts }
   }
+}
+
+/** Receipts of drives that have left the group since do no harm: nobody counts them. */
+function together(
+  before: readonly Uint8Array[] | undefined,
+  added: readonly Uint8Array[] | undefined,
+): Uint8Array[] | undefined {
+  return before === undefined && added === undefined ? undefined : [...(before ?? []), ...(added ?? [])]
 }
 
 /** Members of a group, and drives that join it, that hold a copy of the block, and those that lack it. */
