@@ -7,6 +7,7 @@ import {
   type HandshakeIdentity,
   type Network,
   type Random,
+  RECEIPT_LEVEL,
   type RpcListener,
   type RpcRouter,
   type RpcRouterTable,
@@ -14,10 +15,12 @@ import {
 } from '@cairn/protocol'
 import { createKeyValueStore } from './core/batcher.js'
 import { ClusterState } from './core/cluster-state.js'
+import { createCommitEvidence, type EvidenceOf } from './core/commit-evidence.js'
 import { DriveStates } from './core/drive-states.js'
 import { summarizeDrives } from './core/drive-summaries.js'
 import type { ServerHeartbeat } from './core/heartbeats.js'
 import { createNamespace, type Namespace } from './core/namespace.js'
+import { ReceiptCheck } from './core/receipt-check.js'
 import { SafeMode } from './core/safe-mode.js'
 import { Sessions } from './core/sessions.js'
 import { TokenKeyRing } from './core/token-keys.js'
@@ -363,13 +366,23 @@ class Service implements MetadataService {
       ring: this.ring,
       clock: this.options.clock,
     })
-    registerNamespaceHandlers(this.router, this.namespace)
-    registerUploadHandlers(this.router, this.namespace)
+    const evidenceOf = this.evidenceOf(sessions)
+    registerNamespaceHandlers(this.router, this.namespace, evidenceOf)
+    registerUploadHandlers(this.router, this.namespace, evidenceOf)
     const { store, cluster, states, safeMode, upkeep, check, standing, identity } = this
     const { network } = this.options
     const space = (): readonly StoreSpace[] => this.options.store.space?.() ?? []
     const look = { store, space, cluster, states, safeMode, upkeep, check, standing }
     registerUpkeepHandlers(this.router, { ...look, network, identity })
+  }
+
+  /** Gateways are believed, and so is everybody while the cluster may have drives that give no receipts. */
+  private evidenceOf(sessions: Sessions): EvidenceOf {
+    const { cluster, store, drives: pages, ring } = this
+    const receipts = new ReceiptCheck({ cluster, sessions, keys: () => ring.forReceipts() })
+    const evidence = createCommitEvidence({ receipts, pages, store })
+    return ({ role }) =>
+      role === 'gateway' || cluster.known.featureLevel < RECEIPT_LEVEL ? undefined : evidence
   }
 
   private async closeAll(): Promise<void> {

@@ -43,10 +43,13 @@ export const BLOCK_DEADLINE_MS: number = 30_000
  * Feature level that this version supports: what it writes, and what it heeds. A cluster is raised to a level by
  * command, after all its members support it; from then on nobody of a lower one takes part.
  */
-export const FEATURE_LEVEL: number = 2
+export const FEATURE_LEVEL: number = 3
 
 /** From this level on blocks are read by token only. */
 export const TOKEN_LEVEL: number = 2
+
+/** From this level on commits of programs must show receipts of the blocks that they name. */
+export const RECEIPT_LEVEL: number = 3
 
 /** Lease of a session; a writer that has not renewed for this long can never commit again. */
 export const SESSION_LEASE_MS: number = 10_000

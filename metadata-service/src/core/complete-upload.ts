@@ -152,6 +152,7 @@ async function planCompletion(
   { request, claim, state, upload }: Completion,
 ): Promise<PlannedVersion> {
   const { context, map, parts } = request
+  if (world.evidence !== undefined) await world.evidence.complete(request, upload)
   const nowMicros = world.clock.wallMicros()
   const step = { kind: 'complete', op: context.op, nowMicros } as const
   const stamp = { seq: nextSeq(state.current, nowMicros), op: context.op }

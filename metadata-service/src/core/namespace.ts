@@ -34,6 +34,7 @@ import type { KeyValueStore } from '../ports.js'
 import { behindFence, fenceOf } from './attempt-fence.js'
 import { getBucketConfiguration, setBucketConfiguration } from './bucket-configurations.js'
 import { Buckets } from './buckets.js'
+import type { CommitEvidence } from './commit-evidence.js'
 import { KeyLocks } from './key-locks.js'
 import { listObjects } from './listing.js'
 import { listVersions } from './listing-versions.js'
@@ -69,7 +70,7 @@ export interface Namespace {
   setBucketVersioning(request: SetBucketVersioningRequest): Promise<BucketInfo>
   getBucketConfiguration(request: GetBucketConfigurationRequest): Promise<GetBucketConfigurationResponse>
   setBucketConfiguration(request: SetBucketConfigurationRequest): Promise<void>
-  putObject(request: PutObjectRequest): Promise<PutObjectResponse>
+  putObject(request: PutObjectRequest, evidence?: CommitEvidence): Promise<PutObjectResponse>
   /** The same with a callback, if it is a usual put; false, or a throw: nothing was begun. */
   putObjectNow(request: PutObjectRequest, settle: (outcome: PutObjectResponse | CairnError) => void): boolean
   getObject(request: GetObjectRequest): Promise<GetObjectResponse>
@@ -82,8 +83,11 @@ export interface Namespace {
   listVersions(request: ListVersionsRequest): Promise<ListVersionsResponse>
   /** What other writers of keys share with it: the multipart uploads. */
   readonly world: ObjectWorld
-  /** The same for one request: behind the fence of its attempt. `ops` are the operations it names. */
-  worldOf(request: Attempted, ops: readonly OpId[]): ObjectWorld
+  /**
+   * The same for one request: behind the fence of its attempt, and with the evidence that it has to show. `ops` are the
+   * operations it names.
+   */
+  worldOf(request: Attempted, ops: readonly OpId[], evidence?: CommitEvidence): ObjectWorld
 }
 
 export function createNamespace(options: NamespaceOptions): Namespace {
@@ -102,15 +106,15 @@ export function createNamespace(options: NamespaceOptions): Namespace {
     proofs,
     locks: new KeyLocks(),
   }
-  const worldOf = (request: Attempted, ops: readonly OpId[]): ObjectWorld =>
-    behindFence(world, sessions, fenceOf(request, ops))
+  const worldOf = (request: Attempted, ops: readonly OpId[], evidence?: CommitEvidence): ObjectWorld =>
+    behindFence(evidence === undefined ? world : { ...world, evidence }, sessions, fenceOf(request, ops))
   const buckets = new Buckets({ ...world, random: options.random })
   const bucketsOf = (request: Attempted & { readonly op: OpId }): Buckets =>
     request.attempt === undefined
       ? buckets
       : new Buckets({ ...worldOf(request, [request.op]), random: options.random })
-  const put = async (request: PutObjectRequest): Promise<PutObjectResponse> =>
-    putObject(worldOf(request, [request.context.op]), request)
+  const put: Namespace['putObject'] = async (request, evidence) =>
+    putObject(worldOf(request, [request.context.op], evidence), request)
   return {
     createBucket: async (request) => bucketsOf(request).create(request),
     getBucket: (request) => buckets.get(request),

@@ -6,6 +6,7 @@
 import { CairnError, type Clock, type OpId } from '@cairn/protocol'
 import type { CommitResult, RowStore, StoreRow } from '../ports.js'
 import type { KnownAttempt } from './attempt-fence.js'
+import type { CommitEvidence } from './commit-evidence.js'
 import type { KeyLocks } from './key-locks.js'
 import type { AppliedOperations } from './objects-applied.js'
 import type { RefusedOperations } from './objects-refused.js'
@@ -30,6 +31,8 @@ export interface ObjectWorld {
   readonly proofs: RepeatProofs
   /** How the request came here, if it says so: see `attempt-fence.ts`. */
   readonly attempt?: KnownAttempt
+  /** For writers that are not believed what they have stored. */
+  readonly evidence?: CommitEvidence
 }
 
 /** The rows of a refused commit; its first two are those of bucket and key. */

@@ -45,6 +45,7 @@ function putAttempts(
     }),
     async plan(state) {
       checkPreconditions(preconditions, state.current?.version)
+      if (world.evidence !== undefined) await world.evidence.put(request)
       const step = { kind: 'put', op: context.op, nowMicros: world.clock.wallMicros() } as const
       const extras = {
         compares: await writer.compares(),

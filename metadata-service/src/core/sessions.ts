@@ -151,6 +151,11 @@ export class Sessions {
     throw new CairnError('Busy', 'the session keeps being moved')
   }
 
+  /** In which role it was opened: `client` for every program. `SessionExpired` if the row is gone. */
+  async roleOf(session: SessionId): Promise<string> {
+    return (await this.lookUp(session)).row.role
+  }
+
   /** The compare that every commit of this writer carries. `SessionExpired` if the row is gone already. */
   async compare(session: SessionId): Promise<Compare> {
     return (await this.lookUp(session)).compare

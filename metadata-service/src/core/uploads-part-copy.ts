@@ -3,7 +3,7 @@
  * alive from the commit on, which compares the source's row. They stay until the upload is aborted, or the object
  * that it became is dropped. One row under `p/` names each, so that Complete finds them without reading the parts.
  */
-import { CairnError, type PutPartRequest } from '@cairn/protocol'
+import { type BlockMap, CairnError, type PutPartRequest } from '@cairn/protocol'
 import type { Compare, Put } from '../ports.js'
 import type { ObjectWorld } from './objects-attempts.js'
 import { checkSource, noSuchKey } from './preconditions.js'
@@ -15,6 +15,8 @@ import { type FoundVersion, readKey } from './versions.js'
 
 /** What a part copy adds to its commit. */
 export interface PartSource {
+  /** The map that the part's slices are taken from. */
+  readonly map: BlockMap | undefined
   readonly references: readonly MapReference[]
   readonly compares: readonly Compare[]
   readonly puts: readonly Put[]
@@ -34,6 +36,7 @@ export async function loadSource(
   checkSource(version, request.source)
   const references = borrowMaps(version, place, upload.row.op)
   return {
+    map: version.map,
     references,
     compares: [{ kind: 'revision', key: row.key, revision: row.revision }],
     puts: [...referencePuts(references, upload.place), ...borrowPuts(upload, references)],

@@ -97,6 +97,7 @@ async function commitPart(world: ObjectWorld, attempt: PartAttempt): Promise<Par
   const nowMicros = world.clock.wallMicros()
   const fences = await world.guard.compares(claim)
   const source = await loadSource(world, request, upload)
+  if (world.evidence !== undefined) await world.evidence.part(request, upload, source?.map)
   const part = newPart(request, nowMicros, source?.references ?? [])
   const key = partKey(upload.row.op, request.partNumber)
   const result = await world.store.commit({

@@ -9,17 +9,23 @@ import {
   type RpcRouter,
   setObjectTags,
 } from '@cairn/protocol'
+import type { EvidenceOf } from '../core/commit-evidence.js'
 import type { Namespace } from '../core/namespace.js'
 import { registerBucketHandlers } from './bucket-handlers.js'
 
 /** Registers all methods of the namespace: those of buckets too. */
-export function registerNamespaceHandlers(router: RpcRouter, namespace: Namespace): void {
+export function registerNamespaceHandlers(
+  router: RpcRouter,
+  namespace: Namespace,
+  evidenceOf: EvidenceOf,
+): void {
   registerBucketHandlers(router, namespace)
   router.handle(
     putObject,
-    async (request) => ({ response: await namespace.putObject(request) }),
+    async (request, { peer }) => ({ response: await namespace.putObject(request, evidenceOf(peer)) }),
     undefined,
-    (request, _units, settle) => namespace.putObjectNow(request, settle),
+    (request, _units, settle, peer) =>
+      evidenceOf(peer) === undefined && namespace.putObjectNow(request, settle),
   )
   router.handle(
     getObject,

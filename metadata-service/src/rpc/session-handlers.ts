@@ -11,8 +11,9 @@ import {
 import type { Sessions } from '../core/sessions.js'
 
 export function registerSessionHandlers(router: RpcRouter, sessions: Sessions, clock: Clock): void {
-  router.handle(openSession, async (request) => {
-    const session = await sessions.open(request)
+  router.handle(openSession, async (request, { peer }) => {
+    // A gateway may show itself as something else; what a program opens is a program's.
+    const session = await sessions.open(peer.role === 'client' ? { ...request, role: peer.role } : request)
     return { response: { session, leaseMs: SESSION_LEASE_MS, nowMicros: clock.wallMicros() } }
   })
   router.handle(renewSession, async ({ session }) => {

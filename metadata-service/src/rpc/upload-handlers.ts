@@ -11,29 +11,35 @@ import {
   type RpcRouter,
   thawUpload,
 } from '@cairn/protocol'
+import type { EvidenceOf } from '../core/commit-evidence.js'
 import * as completion from '../core/complete-upload.js'
 import type { Namespace } from '../core/namespace.js'
 import * as uploads from '../core/uploads.js'
 import * as listings from '../core/uploads-listing.js'
 import * as parts from '../core/uploads-parts.js'
 
-export function registerUploadHandlers(router: RpcRouter, namespace: Namespace): void {
+export function registerUploadHandlers(
+  router: RpcRouter,
+  namespace: Namespace,
+  evidenceOf: EvidenceOf,
+): void {
   const { world, worldOf } = namespace
   router.handle(createUpload, async (request) => ({
     response: await uploads.createUpload(worldOf(request, [request.op]), request),
   }))
   router.handle(getUpload, async (request) => ({ response: await uploads.getUpload(world, request) }))
-  router.handle(putPart, async (request) => ({
-    response: await parts.putPart(worldOf(request, [request.context.op]), request),
+  router.handle(putPart, async (request, { peer }) => ({
+    response: await parts.putPart(worldOf(request, [request.context.op], evidenceOf(peer)), request),
   }))
   router.handle(listParts, async (request) => ({ response: await listings.listParts(world, request) }))
   router.handle(listUploads, async (request) => ({ response: await listings.listUploads(world, request) }))
   router.handle(freezeUpload, async (request) => ({
     response: await uploads.freezeUpload(worldOf(request, [request.op]), request),
   }))
-  router.handle(completeUpload, async (request) => ({
-    response: await completion.completeUpload(worldOf(request, [request.context.op]), request),
-  }))
+  router.handle(completeUpload, async (request, { peer }) => {
+    const own = worldOf(request, [request.context.op], evidenceOf(peer))
+    return { response: await completion.completeUpload(own, request) }
+  })
   router.handle(abortUpload, async (request) => {
     await uploads.abortUpload(worldOf(request, [request.op]), request)
     return { response: {} }

@@ -58,6 +58,28 @@ describe('TokenKeyRing', () => {
     ])
   })
 
+  it('keeps a key for a day more to check receipts by, and tells nobody of it', async () => {
+    const ring = ringOf(0)
+    const [first] = await run(ring.current())
+    let keptHours = 0
+    for (let hour = 1; hour <= 30; hour++) {
+      for (let minute = 0; minute < 60; minute += 5) await pass(5 * MINUTE_MS)
+      await run(ring.current())
+      await pass(1)
+      const all = await run(ring.forReceipts())
+      const told = await run(ring.current())
+      expect(told.length).to.be.at.most(3)
+      expect(all.slice(-told.length)).to.deep.equal(told)
+      expect(all.map(({ id }) => id)).to.deep.equal(all.map((_, at) => (all[0]?.id ?? 0) + at))
+      expect(await run(ringOf(1).forReceipts())).to.deep.equal(all)
+      if (all.some(({ id }) => id === 1)) {
+        keptHours = hour
+        expect(all[0]).to.deep.equal(first)
+      }
+    }
+    expect(keptHours).to.be.within(24, 27)
+  })
+
   it('goes on with the keys it knows while the store does not answer', async () => {
     const ring = ringOf(0)
     expect(await idsOf(ring)).to.deep.equal([1])

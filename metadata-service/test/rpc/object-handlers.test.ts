@@ -22,7 +22,7 @@ describe('registerNamespaceHandlers', () => {
   it('serves every method of buckets and objects through its codec', async () => {
     const world = await NamespaceWorld.open(seed)
     const { router, answers } = codecRouter()
-    registerNamespaceHandlers(router, world.namespace)
+    registerNamespaceHandlers(router, world.namespace, () => undefined)
     const call = (name: string, request: unknown): Promise<unknown> => {
       const answer = answers.get(name)
       if (answer === undefined) throw new Error(`no handler for ${name}`)
