@@ -15,16 +15,18 @@ export const APPLIED_OPERATIONS_MAX = 65_536
 /** Rows of one read when a service starts. */
 const RECALLED_PER_READ = 1000
 
+/** Without the op id, which stands in the key: bytes of their own would take more memory than all the rest. */
+type Remembered = Omit<AppliedOperation, 'op'>
+
 export class AppliedOperations {
-  private readonly byOp = new Map<string, AppliedOperation>()
+  private readonly byOp = new Map<string, Remembered>()
 
   /** Remembers operations; the oldest go first when there are too many. */
   remember(operations: readonly AppliedOperation[]): void {
     for (const { seq, op, isNull, deleteMarker } of operations) {
       const name = nameOf(op)
       if (this.byOp.size >= APPLIED_OPERATIONS_MAX) this.forgetOldest()
-      // The op id may be a view of a whole row: only a copy is kept.
-      this.byOp.set(name, { seq, op: Uint8Array.from(op) as OpId, isNull, deleteMarker })
+      this.byOp.set(name, { seq, isNull, deleteMarker })
     }
   }
 
@@ -46,7 +48,8 @@ export class AppliedOperations {
   }
 
   find(op: OpId): AppliedOperation | undefined {
-    return this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
+    const known = this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
+    return known === undefined ? undefined : { ...known, op }
   }
 
   private forgetOldest(): void {
