@@ -41,6 +41,8 @@ export class FakeChunkServer {
   /** Epochs below this are refused. */
   lowestEpoch = 0
   putError: ErrorCode | undefined
+  /** Says of each block, in words, that it was stored. */
+  givesReceipts = false
   getError: ErrorCode | undefined
   /** Requests wait so long before anything else. */
   delayMs = 0
@@ -70,7 +72,8 @@ export class FakeChunkServer {
       const map = formatId(request.owner.map)
       const replica = { block: Uint8Array.from(block) as BlockId, units, sizeBytes: bytes.length, hash, map }
       this.blocks.set(formatId(block), replica)
-      return { response: { sizeBytes: bytes.length, hash } }
+      const receipt = Buffer.from(`${this.drive} ${request.epoch} ${formatId(block)}`)
+      return { response: { sizeBytes: bytes.length, hash, ...(this.givesReceipts && { receipt }) } }
     })
     router.handle(
       getBlock,

@@ -4,6 +4,8 @@
  * ● A quorum of the members as they are, and of the members as they will be, must have stored each block.
  */
 import {
+  BLOCK_BYTES_MAX,
+  BLOCK_ID_BYTES,
   type BlockId,
   type BlockOwner,
   type BlockSlice,
@@ -26,6 +28,9 @@ import {
 } from '@cairn/protocol'
 import type { ClusterState } from './cluster-state.js'
 import type { Sessions } from './sessions.js'
+
+/** BLAKE3-256. */
+const HASH_BYTES = 32
 
 /** What receipts are judged by. */
 export interface ReceiptCheckOptions {
@@ -65,6 +70,7 @@ export class ReceiptCheck {
     const pool = await this.poolAt(id, context.poolEpoch)
     const shown = new Map(context.receipts?.blocks.map(({ block, receipts }) => [formatId(block), receipts]))
     return ({ block, blockBytes: sizeBytes, hash }) => {
+      requireShape(block, sizeBytes, hash)
       requireOfSession(block, context)
       const claim = { pool: id, block, sizeBytes, hash, owner }
       const drives = new Set<DriveId>()
@@ -94,6 +100,11 @@ function placeOf(
   const head = readReceipt(receipt)
   const secret = head === undefined ? undefined : keys.get(head.key)
   return secret !== undefined && isReceiptOf(receipt, claim, secret) ? head : undefined
+}
+
+function requireShape(block: BlockId, sizeBytes: number, hash: Uint8Array): void {
+  if (block.length === BLOCK_ID_BYTES && sizeBytes <= BLOCK_BYTES_MAX && hash.length === HASH_BYTES) return
+  throw new CairnError('InvalidArgument', 'the map names what can be no block')
 }
 
 function requireOfSession(block: BlockId, { session }: WriteContext): void {

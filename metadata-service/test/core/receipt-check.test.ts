@@ -193,6 +193,11 @@ describe('ReceiptCheck', () => {
     expect(await by(A, B, D, E)).to.equal('stored')
   })
 
+  it('refuses what can be no block', async () => {
+    const junk = [{ hash: random.bytes(31) }, { sizeBytes: 2 ** 40 }, { block: random.bytes(9) as BlockId }]
+    for (const each of junk) expect(await outcome(described(each), [])).to.equal('InvalidArgument')
+  })
+
   it('refuses a commit that was placed by another epoch', async () => {
     const block = described()
     const shown = [A, B].map((drive) => receiptBy(key(), block, drive))
