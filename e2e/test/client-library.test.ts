@@ -43,6 +43,20 @@ describe('the client library over TCP', function () {
     expect(Buffer.compare(part, content.subarray(8_388_600, 8_388_700))).to.equal(0)
   })
 
+  it('makes an object of a part of its own and a copied one', async () => {
+    const content = randomBytes(6_000_000)
+    const { uploadId } = await client.createUpload('library', 'upload')
+    const upload = { bucket: 'library', key: 'upload', uploadId }
+    const own = await client.uploadPart(upload, 1, content)
+    const { etag } = await client.headObject('library', 'stream')
+    const range = { offset: 8_388_600, length: 100 }
+    const copied = await client.copyPart(upload, 2, { bucket: 'library', key: 'stream', etag }, range)
+    await client.completeUpload(upload, [own, copied])
+    const stored = await toBytes((await client.openObject('library', 'upload')).read())
+    const source = await toBytes((await client.openObject('library', 'stream')).read(range))
+    expect(Buffer.compare(stored, Buffer.concat([content, source]))).to.equal(0)
+  })
+
   it('shares its objects with the gateway', async () => {
     await client.putObject('library', 'shared', Buffer.from('from the library'))
     const [gateway] = cluster.gateways
