@@ -42,8 +42,13 @@ export function createStoreCounters(): StoreCounters {
   }
 }
 
-/** Bytes written after which free space is asked for again. */
+/** Bytes written after which free space is asked for again, at most. */
 const SPACE_REFRESH_BYTES = 16 * 1024 * 1024
+/**
+ * The same as a part of the room that was found: others may write to the disk too, such as further drives of this
+ * server, and together they must not come far into the reserve before they look.
+ */
+const SPACE_REFRESH_PART = 8
 
 /** Room on a drive, and whether it is short of it: below a twentieth above the reserve. */
 export interface DriveSpace {
@@ -60,7 +65,7 @@ export class WriteState {
   private failure: CairnError | undefined
   /** Free space above the reserve, as of the last look, less what was written since. */
   private headroomBytes = 0
-  private writtenSinceLook = SPACE_REFRESH_BYTES
+  private bytesToLook = 0
 
   constructor(disk: Disk, options: { durability: 'fsync' | 'none'; reserveBytes: number | undefined }) {
     this.disk = disk
@@ -84,7 +89,7 @@ export class WriteState {
     if (!this.mustLook(sizeBytes)) return
     const { capacityBytes, freeBytes } = await this.disk.space()
     this.headroomBytes = freeBytes - (this.reserveBytes ?? defaultReserveBytes(capacityBytes))
-    this.writtenSinceLook = 0
+    this.bytesToLook = Math.min(SPACE_REFRESH_BYTES, this.headroomBytes / SPACE_REFRESH_PART)
     if (this.headroomBytes < sizeBytes) {
       throw new CairnError('DriveFull', `${freeBytes} bytes are free, which is the drive's reserve`)
     }
@@ -99,7 +104,7 @@ export class WriteState {
 
   /** True if the answer of `assertRoom` takes a look at the disk: callers skip the await otherwise. */
   mustLook(sizeBytes: number): boolean {
-    return this.writtenSinceLook >= SPACE_REFRESH_BYTES || this.headroomBytes < sizeBytes
+    return this.bytesToLook <= 0 || this.headroomBytes < sizeBytes
   }
 
   /** Writes; `DriveFull` leaves the drive in service, everything else ends writing. */
@@ -110,7 +115,7 @@ export class WriteState {
     this.counters.writes++
     this.counters.bytesWritten += sizeBytes
     this.headroomBytes -= sizeBytes
-    this.writtenSinceLook += sizeBytes
+    this.bytesToLook -= sizeBytes
     try {
       await file.write(buffers, offset)
     } catch (error) {
@@ -144,7 +149,11 @@ export class WriteState {
 
   /** Notes what went wrong, and returns what to throw. */
   private fail(step: 'write' | 'sync', cause: unknown): CairnError {
-    if (step === 'write' && hasCode(cause, 'DriveFull')) return cause
+    if (step === 'write' && hasCode(cause, 'DriveFull')) {
+      // The last look was wrong: what is freed now, such as the reserve of the metadata, is not for blocks.
+      this.bytesToLook = 0
+      return cause
+    }
     const reason = cause instanceof Error ? cause.message : String(cause)
     const failure = new CairnError('DriveFailed', `a ${step} failed: ${reason}`, { cause })
     this.failure ??= failure
