@@ -64,11 +64,12 @@ export interface EmbeddedEntryStore extends EntryStore {
 export function openSqliteEntryStore(options: SqliteEntryStoreOptions): EmbeddedEntryStore {
   const { path, reserveBytes = 0 } = options
   const reserve = reserveBytes > 0 ? openSpaceReserve(`${path}-reserve`, reserveBytes) : undefined
-  try {
-    return new SqliteEntryStore(openDatabase(options), options, reserve)
-  } catch (error) {
-    if (!hasCode(error, 'DriveFull') || reserve?.release() !== true) throw error
-    return new SqliteEntryStore(openDatabase(options), options, reserve)
+  for (;;) {
+    try {
+      return new SqliteEntryStore(openDatabase(options), options, reserve)
+    } catch (error) {
+      if (!hasCode(error, 'DriveFull') || reserve?.release() !== true) throw error
+    }
   }
 }
 
@@ -223,19 +224,31 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     this.leases.end(lease)
   }
 
-  /** Runs `change` as one durable transaction. On a full disk the reserve is given up for it. */
+  /** Runs `change` as one durable transaction. On a full disk the reserve is given up for it, as much as it needs. */
   private write<T>(change: () => Change<T>): T {
-    try {
-      return this.writeOnce(change)
-    } catch (error) {
-      if (!hasCode(error, 'DriveFull') || this.reserve?.release() !== true) throw error
-      this.holdLater()
-      return this.writeOnce(change)
+    for (;;) {
+      try {
+        return this.writeOnce(change)
+      } catch (error) {
+        if (!hasCode(error, 'DriveFull') || !this.giveWay()) throw error
+      }
     }
+  }
+
+  /**
+   * Gives up a piece of the reserve, and takes of it at once what the database lacks: after a checkpoint the WAL
+   * starts over in the space that it has. Otherwise both could want to grow, and others would have the piece.
+   */
+  private giveWay(): boolean {
+    if (this.reserve?.release() !== true) return false
+    if (this.cancelReserve === undefined) this.holdLater()
+    this.tryCheckpoint()
+    return this.failure === undefined
   }
 
   private holdLater(): void {
     this.cancelReserve = this.clock.setTimer(RESERVE_MS, () => {
+      this.cancelReserve = undefined
       this.reserve?.tryHold()
       if (this.isShort) this.holdLater()
     })
@@ -312,16 +325,20 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   private checkpoint(): void {
     this.checkpointDue = false
     if (this.failure !== undefined || !this.database.open) return
+    if (!this.tryCheckpoint()) this.giveWay()
+  }
+
+  /** False if there is no space for it: the WAL stays as it is, and the next entry goes on in it. */
+  private tryCheckpoint(): boolean {
     try {
       this.database.pragma('wal_checkpoint(PASSIVE)')
-      this.walPages = 0
-      if (!this.isSynced) return
-      this.checkpointSyncs += 2
-      this.walStartsOver = true
     } catch (error) {
-      // Without space the WAL stays as it is; the next entry meets the same error and reports it.
-      this.noteFailure(fromSqlite(error))
+      return this.noteFailure(fromSqlite(error)).code !== 'DriveFull'
     }
+    this.walPages = 0
+    if (this.isSynced) this.checkpointSyncs += 2
+    this.walStartsOver = true
+    return true
   }
 }
 

@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Sqlite } from '@cairn/protocol/sqlite'
@@ -49,6 +60,26 @@ describe('SqliteEntryStore', () => {
   async function countRows(store: EntryStore): Promise<number> {
     const { results } = await store.read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10_000 }])
     return results[0]?.length ?? 0
+  }
+
+  /** A disk of so many MiB; `undefined` where this process may not mount one. */
+  function mountMemory(mebibytes: number): string | undefined {
+    const disk = join(folder, 'disk')
+    mkdirSync(disk)
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'none', disk])
+    return mounted.status === 0 ? disk : undefined
+  }
+
+  /** Somebody else writes until nothing more goes in. */
+  function takeAll(disk: string): void {
+    const file = openSync(join(disk, 'others'), 'a')
+    try {
+      for (;;) writeSync(file, Buffer.alloc(64 * 1024))
+    } catch (error) {
+      expect((error as NodeJS.ErrnoException).code).to.equal('ENOSPC')
+    } finally {
+      closeSync(file)
+    }
   }
 
   it('syncs each entry of a database that was opened again', async function () {
@@ -124,6 +155,34 @@ describe('SqliteEntryStore', () => {
     expect([store.isShort, existsSync(`${path}-reserve`)]).to.deep.equal([true, false])
     await world.clock.advance(10_000)
     expect([store.isShort, existsSync(`${path}-reserve`)]).to.deep.equal([false, true])
+  })
+
+  it('goes on with deletes on a full disk, though others take whatever it gives up', async function () {
+    const disk = mountMemory(32)
+    if (disk === undefined) return this.skip()
+    try {
+      const store = open({ path: join(disk, 'metadata.db'), reserveBytes: 8 * 1024 * 1024 })
+      let rows = 0
+      for (; !store.isShort; rows++) {
+        await store.apply({ commits: [], always: [{ key: bytes(`row/${rows}`), value: Buffer.alloc(3000) }] })
+        await world.clock.advance(0)
+        if (rows >= 100) takeAll(disk)
+      }
+      for (let row = 0; row < rows; row++) {
+        takeAll(disk)
+        await store.apply({
+          commits: [
+            { compares: [], deletes: [bytes(`row/${row}`)], puts: [put(`garbage/${row}`, 'blocks')] },
+          ],
+          always: [],
+        })
+        await world.clock.advance(0)
+      }
+      expect(await countRows(store)).to.equal(0)
+      await store.close()
+    } finally {
+      spawnSync('umount', ['--lazy', disk])
+    }
   })
 
   it('refuses a database of a newer format', async () => {
