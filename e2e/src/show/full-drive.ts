@@ -1,9 +1,10 @@
 /**
  * A small real file system as data folder, filled to the last byte under writes, with deletes, compaction and a
- * restart while it is full: writes get 507 InsufficientStorage, reads and deletes go on, nothing is lost or wrong;
- * once space is freed writes go on without a hand. Blocks and metadata share the disk, so that both run out.
+ * restart while it is full, and again by repair: writes get 507 InsufficientStorage, reads and deletes go on, nothing is
+ * lost or wrong; once space is freed writes and repair go on without a hand. Blocks and metadata share the disk, so that
+ * both run out.
  */
-import { open, rm, statfs } from 'node:fs/promises'
+import { open, rm, statfs, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   CreateBucketCommand,
@@ -12,13 +13,14 @@ import {
   type S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3'
+import { describeFsck, fsck, poll } from '../harness/check.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
 import { createLedger, type Ledger } from '../harness/ledger.js'
 import { checkLedger } from '../harness/ledger-check.js'
 import { canMountLoop, mountLoop } from '../harness/loop-mount.js'
 import { connectS3 } from '../harness/s3.js'
 import { contentOf, createSeeded, type Seeded, sha256 } from '../harness/seeded.js'
-import { type Server, startServer } from '../harness/server.js'
+import { readMetrics, type Server, startServer } from '../harness/server.js'
 import type { Report } from './report.js'
 
 const BUCKET = 'full'
@@ -30,15 +32,20 @@ const REFUSALS = 40
 /** Writes have to go on so long after the deletes: garbage is freed at once, and compaction looks every 10 s. */
 const SPACE_BACK_MS = 90_000
 const STUFFING_BYTES = 64 * 1024
+/** Left to repair: above what a drive of this size keeps back, 16 MiB, and less than it has to copy. */
+const REPAIR_BYTES = 18 * 1024 * 1024
+const REPAIR_MS = 120_000
 
 const LAYOUTS: readonly Layout[] = [
-  { name: 'three drives on one disk', env: { CAIRN_DRIVES: '3' } },
-  { name: 'one drive', env: { CAIRN_DRIVES: '1' } },
+  { name: 'three drives on one disk', env: { CAIRN_DRIVES: '3' }, hasCopies: true },
+  { name: 'one drive', env: { CAIRN_DRIVES: '1' }, hasCopies: false },
 ]
 
 interface Layout {
   readonly name: string
   readonly env: Readonly<Record<string, string>>
+  /** A drive can be made anew from the others. */
+  readonly hasCopies: boolean
 }
 
 interface World {
@@ -115,6 +122,40 @@ async function fillAndFree(world: World): Promise<void> {
     await rm(join(mount, 'stuffing'))
     await writeAgain(world, server)
     await compare(world, server, 'after the space came back')
+  } finally {
+    await server.stop()
+  }
+  if (world.layout.hasCopies) await fillByRepair(world)
+}
+
+/** One drive is gone, and there is room for a part of it only. */
+async function fillByRepair(world: World): Promise<void> {
+  const { report, mount } = world
+  await rm(join(mount, 'data', 'drives', '2'), { recursive: true })
+  const stuffing = join(mount, 'stuffing')
+  await truncate(stuffing, Math.max(0, (await stuff(stuffing)) - REPAIR_BYTES))
+  const server = await start(world)
+  try {
+    const failures = async (): Promise<number> =>
+      (await readMetrics(server)).get('cairn_repair_failures_total') ?? 0
+    report.atLeast(
+      'copies that repair could not make',
+      await poll(failures, (count) => count > 0, REPAIR_MS),
+      1,
+    )
+    await stuff(join(mount, 'more'))
+    report.figure('bytes free then', await freeBytes(mount))
+    await compare(world, server, 'on a disk filled by repair')
+    await remove(world, server, 'deletes on a disk filled by repair', 10)
+    for (const file of ['more', 'stuffing']) await rm(join(mount, file))
+    await writeAgain(world, server)
+    const checked = await poll(
+      () => fsck(server, '--deep', '--repair-wait'),
+      ({ status }) => status === 0,
+      REPAIR_MS,
+    )
+    report.holds('fsck --deep is clean once there is space', checked.status === 0, describeFsck(checked))
+    await compare(world, server, 'after repair')
   } finally {
     await server.stop()
   }
