@@ -60,11 +60,13 @@ export function digestBody(lanes: DigestLanes | undefined, options: WriteOptions
   }
 }
 
+/** Pieces that the next body may fill: memory that is asked of the system anew has to be found and cleared. */
+const idlePieces: Uint8Array[] = []
+
 /** Gathers the bytes in shared memory, so that few and large pieces change the thread. */
 class LaneDigests implements BodyDigests {
   private readonly lane: DigestLane
-  /** Pieces that may be filled again. */
-  private readonly free: Uint8Array[] = []
+  /** Pieces being filled or digested. */
   private pieceCount = 0
   private piece: Uint8Array | undefined
   private filled = 0
@@ -82,7 +84,7 @@ class LaneDigests implements BodyDigests {
   }
 
   get hasRoom(): boolean {
-    return this.pieceCount < LANE_PIECES_MAX || this.free.length > 0 || this.piece !== undefined
+    return this.pieceCount < LANE_PIECES_MAX || this.piece !== undefined
   }
 
   async room(): Promise<void> {
@@ -103,10 +105,8 @@ class LaneDigests implements BodyDigests {
   }
 
   private takePiece(): Uint8Array {
-    const free = this.free.pop()
-    if (free !== undefined) return free
     this.pieceCount++
-    return new Uint8Array(new SharedArrayBuffer(LANE_PIECE_BYTES))
+    return idlePieces.pop() ?? new Uint8Array(new SharedArrayBuffer(LANE_PIECE_BYTES))
   }
 
   private flush(): void {
@@ -116,7 +116,8 @@ class LaneDigests implements BodyDigests {
     const bytes = piece.subarray(0, this.filled)
     this.filled = 0
     const settle = (): void => {
-      this.free.push(piece)
+      this.pieceCount--
+      if (idlePieces.length < LANE_PIECES_MAX) idlePieces.push(piece)
       this.wake?.()
     }
     // Of a failure the lane tells at its end.

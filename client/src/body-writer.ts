@@ -15,7 +15,7 @@ import {
   HASH_BYTES_PER_TURN,
   SHORT_BLOCKS_IN_FLIGHT_MAX,
 } from './limits.js'
-import type { ClientParts } from './parts.js'
+import type { ClientParts, LateWrite } from './parts.js'
 import type { StoredBlock, WriteScope } from './stored-block.js'
 import { cancelled, nextTurn, throwIfCancelled } from './waiting.js'
 
@@ -46,7 +46,11 @@ function checkLength(sizeBytes: number, expectedBytes: number | undefined): void
   throw new CairnError('LengthMismatch', `the body has ${sizeBytes} bytes instead of ${expectedBytes}`)
 }
 
-class BodyWriter {
+class BodyWriter implements LateWrite {
+  /** See `Rostered`. */
+  place = -1
+  /** When the open block is ended because nothing comes. */
+  deadlineAtMs: number = Number.POSITIVE_INFINITY
   private readonly parts: ClientParts
   private readonly scope: WriteScope
   private readonly options: WriteOptions
@@ -102,12 +106,20 @@ class BodyWriter {
   /** Waits for the next chunk; ends the block if that takes too long. */
   private async nextChunk(source: ByteSource): Promise<Uint8Array | undefined> {
     if (this.current === undefined) return source.next()
-    const cancelTimer = this.parts.clock.setTimer(BODY_IDLE_MS, () => this.endBlock())
+    const { clock, late } = this.parts
+    this.deadlineAtMs = clock.monotonicMs() + BODY_IDLE_MS
+    late.watch(this)
     try {
       return await source.next()
     } finally {
-      cancelTimer()
+      late.forget(this)
     }
+  }
+
+  /** See `nextChunk`. */
+  expire(): void {
+    this.parts.late.forget(this)
+    this.endBlock()
   }
 
   private async append(unit: CutUnit): Promise<void> {

@@ -75,7 +75,7 @@ export interface ReadParts {
 /** A write that is not given up before its deadline. */
 export type LateWrite = Timed & Rostered
 
-/** Writes that wait for late replicas: one timer for all of them. */
+/** Writes that wait for late replicas, or for the next bytes: one timer for all of them. */
 export class LateWrites {
   private readonly writes: Roster<LateWrite> = new Roster()
   private readonly deadlines: Deadlines

@@ -46,6 +46,7 @@ describe('passing memory', () => {
     const small = Buffer.allocUnsafeSlow(1024)
     const shared = new Uint8Array(new SharedArrayBuffer(SIZE))
     for (const bytes of [large, part.subarray(0, SIZE / 2), small, shared]) freeMemory(bytes)
+    for (let others = 0; others < 8; others++) freeMemory(Buffer.allocUnsafeSlow(SIZE))
     expect([large.length, part.length, small.length, shared.length]).to.deep.equal([0, SIZE, 1024, SIZE])
   })
 })
