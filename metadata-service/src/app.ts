@@ -28,6 +28,7 @@ import { createWriterGuard } from './core/writer-guard.js'
 import type { EntryStore, KeyValueStore, StoreSpace } from './ports.js'
 import { registerClusterHandlers } from './rpc/cluster-handlers.js'
 import { registerNamespaceHandlers } from './rpc/object-handlers.js'
+import { guardSessions } from './rpc/program-sessions.js'
 import { registerSessionHandlers } from './rpc/session-handlers.js'
 import { registerUpkeepHandlers } from './rpc/upkeep-handlers.js'
 import { registerUploadHandlers } from './rpc/upload-handlers.js'
@@ -359,16 +360,17 @@ class Service implements MetadataService {
   }
 
   private registerHandlers(sessions: Sessions): void {
-    registerSessionHandlers(this.router, sessions, this.options.clock)
+    const guarded = guardSessions(this.router, sessions)
+    registerSessionHandlers(guarded, sessions, this.options.clock)
     registerClusterHandlers(this.router, {
       cluster: this.cluster,
       addresses: () => this.standing.addresses,
       ring: this.ring,
       clock: this.options.clock,
     })
-    const evidenceOf = this.evidenceOf(sessions)
-    registerNamespaceHandlers(this.router, this.namespace, evidenceOf)
-    registerUploadHandlers(this.router, this.namespace, evidenceOf)
+    const { evidenceOf } = this
+    registerNamespaceHandlers(guarded, this.namespace, evidenceOf)
+    registerUploadHandlers(guarded, this.namespace, evidenceOf)
     const { store, cluster, states, safeMode, upkeep, check, standing, identity } = this
     const { network } = this.options
     const space = (): readonly StoreSpace[] => this.options.store.space?.() ?? []
@@ -377,9 +379,9 @@ class Service implements MetadataService {
   }
 
   /** Gateways are believed, and so is everybody while the cluster may have drives that give no receipts. */
-  private evidenceOf(sessions: Sessions): EvidenceOf {
+  private get evidenceOf(): EvidenceOf {
     const { cluster, store, drives: pages, ring } = this
-    const receipts = new ReceiptCheck({ cluster, sessions, keys: () => ring.forReceipts() })
+    const receipts = new ReceiptCheck({ cluster, keys: () => ring.forReceipts() })
     const evidence = createCommitEvidence({ receipts, pages, store })
     return ({ role }) =>
       role === 'gateway' || cluster.known.featureLevel < RECEIPT_LEVEL ? undefined : evidence

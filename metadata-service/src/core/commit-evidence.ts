@@ -24,7 +24,7 @@ import {
 import type { RowStore } from '../ports.js'
 import type { BlockReclaimer } from '../ports-blocks.js'
 import { partNumberOfKey } from './keys.js'
-import type { NewBlocks, ReceiptCheck, RequireStored } from './receipt-check.js'
+import { type NewBlocks, type ReceiptCheck, type RequireStored, requireOwnOp } from './receipt-check.js'
 import { PartRow } from './rows.js'
 import { partsAfter } from './uploads-keys.js'
 import type { StoredUpload } from './uploads-state.js'
@@ -43,7 +43,7 @@ export interface CommitEvidence {
 export type EvidenceOf = (peer: PeerIdentity) => CommitEvidence | undefined
 
 export interface EvidenceParts {
-  readonly receipts: Pick<ReceiptCheck, 'requireOwnSession' | 'judge'>
+  readonly receipts: Pick<ReceiptCheck, 'judge'>
   readonly pages: Pick<BlockReclaimer, 'readPage'>
   readonly store: Pick<RowStore, 'read'>
 }
@@ -82,7 +82,7 @@ class ShownEvidence implements CommitEvidence {
   /** All blocks are new. */
   private async requireNew(request: Commit, owner: NewBlocks['owner']): Promise<void> {
     const { map, context } = request
-    await this.parts.receipts.requireOwnSession(context)
+    requireOwnOp(context)
     const require = await this.parts.receipts.judge(context, { pool: map.pool, owner })
     requirePages(map, require)
     for await (const slice of this.slicesOf(map)) require(slice)
@@ -95,7 +95,7 @@ class ShownEvidence implements CommitEvidence {
     allowed: AsyncIterator<BlockSlice>,
   ): Promise<void> {
     const { map, context } = request
-    await this.parts.receipts.requireOwnSession(context)
+    requireOwnOp(context)
     if (map.pages.length > 0) {
       requirePages(map, await this.parts.receipts.judge(context, { pool: map.pool, owner }))
     }

@@ -27,7 +27,6 @@ import {
   writeQuorum,
 } from '@cairn/protocol'
 import type { ClusterState } from './cluster-state.js'
-import type { Sessions } from './sessions.js'
 
 /** BLAKE3-256. */
 const HASH_BYTES = 32
@@ -35,7 +34,6 @@ const HASH_BYTES = 32
 /** What receipts are judged by. */
 export interface ReceiptCheckOptions {
   readonly cluster: Pick<ClusterState, 'known' | 'poolCompare'>
-  readonly sessions: Pick<Sessions, 'roleOf'>
   /** All keys by which receipts may have been made. */
   keys(): Promise<readonly TokenKey[]>
 }
@@ -54,14 +52,6 @@ export class ReceiptCheck {
 
   constructor(options: ReceiptCheckOptions) {
     this.options = options
-  }
-
-  /** A program writes under a session that a program has opened, and of which its op is: else `NotAllowed`. */
-  async requireOwnSession({ session, op }: WriteContext): Promise<void> {
-    const role = await this.options.sessions.roleOf(session)
-    if (role !== 'client' || !sameBytes(sessionOf(op), session)) {
-      throw new CairnError('NotAllowed', `session ${formatId(session)} is not of this writer`)
-    }
   }
 
   /** The judge of one commit. `StaleClusterMap` if the pool is not at the epoch by which the commit was placed. */
@@ -100,6 +90,12 @@ function placeOf(
   const head = readReceipt(receipt)
   const secret = head === undefined ? undefined : keys.get(head.key)
   return secret !== undefined && isReceiptOf(receipt, claim, secret) ? head : undefined
+}
+
+/** `NotAllowed` unless the operation is of the session under which its blocks were stored. */
+export function requireOwnOp({ session, op }: WriteContext): void {
+  if (sameBytes(sessionOf(op), session)) return
+  throw new CairnError('NotAllowed', `operation ${formatId(op)} is not of session ${formatId(session)}`)
 }
 
 function requireShape(block: BlockId, sizeBytes: number, hash: Uint8Array): void {
