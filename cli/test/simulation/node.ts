@@ -1,4 +1,5 @@
 /** One machine of a simulated cluster: its process can be killed, paused and started again. */
+import { FEATURE_LEVEL } from '@cairn/protocol'
 import { SimulatedProcess } from './process.js'
 import type { World } from './world.js'
 
@@ -19,7 +20,7 @@ const START_AGAIN_MS = 200
 export abstract class SimulatedNode {
   readonly name: string
   /** What its next process says that it supports. */
-  featureLevel = 1
+  featureLevel: number = FEATURE_LEVEL
   protected readonly world: World
   private process: SimulatedProcess | undefined
   private isReady = false
