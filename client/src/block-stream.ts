@@ -205,8 +205,7 @@ export class BlockStream {
   }
 
   private laggards(slowest: number): Target[] {
-    const open = [...this.write.openTargets]
-    return open.filter((target) => this.cursors.get(target)?.position === slowest)
+    return this.write.openTargets.filter((target) => this.cursors.get(target)?.position === slowest)
   }
 
   private giveUp(target: Target): void {

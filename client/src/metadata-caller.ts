@@ -8,6 +8,7 @@ import {
   type Attempt,
   type Attempted,
   CairnError,
+  type CallOptions,
   type Clock,
   getClusterMap,
   type HandshakeIdentity,
@@ -205,7 +206,8 @@ export class MetadataCaller {
     if (session.boundTo !== address) await this.move(session, address, limits)
     const { route } = session
     const { firstRoute } = state
-    const attempt: Attempt = { route, sinceMicros, ...(firstRoute === undefined ? {} : { firstRoute }) }
+    const attempt: Attempt =
+      firstRoute === undefined ? { route, sinceMicros } : { route, sinceMicros, firstRoute }
     try {
       return await this.call(address, method, { ...request, attempt }, limits)
     } catch (error) {
@@ -250,24 +252,53 @@ export class MetadataCaller {
     }
   }
 
-  private async call<Request, Response>(
+  private call<Request, Response>(
     address: string,
     method: RpcMethod<Request, Response>,
     request: Request,
     { untilMs, signal }: Limits,
   ): Promise<Response> {
-    if (this.closed) throw new CairnError('Cancelled', 'the client is closed')
+    if (this.closed) return Promise.reject(new CairnError('Cancelled', 'the client is closed'))
     const leftMs = Math.max(1, untilMs - this.options.clock.monotonicMs())
     const isOne = this.directory.addresses.length <= 1
     const deadlineMs = Math.min(leftMs, isOne ? METADATA_DEADLINE_MS : METADATA_ATTEMPT_MS)
     const peer = this.peerOf(address)
-    const control = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
-    const handed = signal === undefined ? handOver(peer, method, request, deadlineMs) : undefined
-    const response =
-      handed === undefined ? (await peer.call(method, request, control)).response : await handed
+    if (signal !== undefined) return this.ask(peer, method, request, { deadlineMs, signal })
+    return this.handOver(peer, method, request, deadlineMs) ?? this.ask(peer, method, request, { deadlineMs })
+  }
+
+  private async ask<Request, Response>(
+    peer: RpcPeer,
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    control: CallOptions,
+  ): Promise<Response> {
+    const { response } = await peer.call(method, request, control)
     this.failuresInRow = 0
     if (isClusterMap(method, response)) this.directory.learn(response.services)
     return response
+  }
+
+  /** The answer of a service in this process that takes the request as it is; see `RpcPeer.handOver`. */
+  private handOver<Request, Response>(
+    peer: RpcPeer,
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    deadlineMs: number,
+  ): Promise<Response> | undefined {
+    if (peer.handOver === undefined || method.number !== putObject.number) return undefined
+    let isTaken = false
+    const answer = new Promise<Response>((resolve, reject) => {
+      const settle = (outcome: Response | CairnError): void => {
+        if (outcome instanceof CairnError) reject(outcome)
+        else {
+          this.failuresInRow = 0
+          resolve(outcome)
+        }
+      }
+      isTaken = peer.handOver?.(method, request, { units: [], deadlineMs, settle }) === true
+    })
+    return isTaken ? answer : undefined
   }
 
   /** Waits before the next attempt; false if there must be none. */
@@ -305,25 +336,6 @@ export class MetadataCaller {
     this.peers.set(address, peer)
     return peer
   }
-}
-
-/** The answer of a service in this process that takes the request as it is; see `RpcPeer.handOver`. */
-function handOver<Request, Response>(
-  peer: RpcPeer,
-  method: RpcMethod<Request, Response>,
-  request: Request,
-  deadlineMs: number,
-): Promise<Response> | undefined {
-  if (peer.handOver === undefined || method.number !== putObject.number) return undefined
-  let isTaken = false
-  const answer = new Promise<Response>((resolve, reject) => {
-    const settle = (outcome: Response | CairnError): void => {
-      if (outcome instanceof CairnError) reject(outcome)
-      else resolve(outcome)
-    }
-    isTaken = peer.handOver?.(method, request, { units: [], deadlineMs, settle }) === true
-  })
-  return isTaken ? answer : undefined
 }
 
 function opOf(request: ChangeRequest): OpId | undefined {

@@ -10,8 +10,8 @@ import {
   CairnError,
   CallGroup,
   type DriveId,
+  type Handover,
   hasCode,
-  type PutBlockRequest,
   type PutBlockResponse,
   putBlock,
   sameBytes,
@@ -58,7 +58,8 @@ export class ReplicaWrite implements LateWrite {
   facts: BlockFacts | undefined
   private readonly options: ReplicaWriteOptions
   private readonly bell: Bell
-  private readonly open = new Map<Target, number>()
+  /** At most as many as the pool has copies, and drives that join. */
+  private readonly open: OpenWrite[] = []
   private calls: CallGroup | undefined
   private hasGivenUp = false
   private onSettled: (() => void) | undefined
@@ -95,7 +96,7 @@ export class ReplicaWrite implements LateWrite {
 
   /** A quorum can still be reached. */
   get isHopeful(): boolean {
-    return this.reaches(this.open.size, () => drivesOf(this.open.keys()))
+    return this.reaches(this.open.length, () => drivesOf(this.open))
   }
 
   /** A quorum fails for want of room: the caller can do something about that. */
@@ -105,17 +106,17 @@ export class ReplicaWrite implements LateWrite {
 
   /** A quorum can be reached without these. */
   canDoWithout(targets: readonly Target[]): boolean {
-    const left = [...this.open.keys()].filter((target) => !targets.includes(target))
+    const left = this.open.filter(({ target }) => !targets.includes(target))
     return this.reaches(left.length, () => drivesOf(left))
   }
 
   /** Targets under way. */
-  get openTargets(): Iterable<Target> {
-    return this.open.keys()
+  get openTargets(): readonly Target[] {
+    return this.open.map(({ target }) => target)
   }
 
   get openCount(): number {
-    return this.open.size
+    return this.open.length
   }
 
   /**
@@ -126,14 +127,14 @@ export class ReplicaWrite implements LateWrite {
     const { bell } = this
     const { parts } = this.options
     let graceUntilMs: number | undefined
-    while (this.open.size > 0 && (this.isHopeful || isPatient())) {
+    while (this.open.length > 0 && (this.isHopeful || isPatient())) {
       if (!this.hasQuorum) {
         await bell.wait(parts.clock)
         continue
       }
       const nowMs = parts.clock.monotonicMs()
-      graceUntilMs ??= nowMs + this.graceMs(this.open.keys())
-      if (nowMs >= graceUntilMs) for (const target of [...this.open.keys()]) this.giveUp(target)
+      graceUntilMs ??= nowMs + this.graceMs(this.openTargets)
+      if (nowMs >= graceUntilMs) this.expire()
       else await bell.wait(parts.clock, graceUntilMs - nowMs)
     }
     this.abandonAll()
@@ -151,15 +152,15 @@ export class ReplicaWrite implements LateWrite {
 
   /** The grace of what is late is over. */
   expire(): void {
-    for (const target of [...this.open.keys()]) this.giveUp(target)
+    for (const target of this.openTargets) this.giveUp(target)
   }
 
   private lookWhetherSettled(): void {
     const { onSettled, late } = this
     if (onSettled === undefined) return
-    if (this.open.size > 0 && this.isHopeful) {
+    if (this.open.length > 0 && this.isHopeful) {
       if (this.deadlineAtMs !== Number.POSITIVE_INFINITY || !this.hasQuorum) return
-      this.deadlineAtMs = this.nowMs() + this.graceMs(this.open.keys())
+      this.deadlineAtMs = this.nowMs() + this.graceMs(this.openTargets)
       late?.watch(this)
       return
     }
@@ -185,18 +186,18 @@ export class ReplicaWrite implements LateWrite {
 
   /** Gives up one target because it fell behind, and remembers how long it took so far. */
   giveUp(target: Target): void {
-    const startedMs = this.open.get(target)
-    if (startedMs === undefined) return
-    this.close(target)
+    const call = this.find(target)
+    if (call === undefined) return
+    this.close(call)
     this.hasGivenUp = true
     this.options.parts.counters.laggedReplicas++
-    target.peer.writes.add(this.nowMs() - startedMs)
+    target.peer.writes.add(this.nowMs() - call.startedMs)
   }
 
   /** Cancels whatever is under way. */
   abandonAll(): void {
-    if (this.open.size === 0) return
-    for (const target of [...this.open.keys()]) this.close(target)
+    if (this.open.length === 0) return
+    for (const call of [...this.open]) this.close(call)
     this.calls?.cancel()
   }
 
@@ -209,39 +210,31 @@ export class ReplicaWrite implements LateWrite {
 
   private send(target: Target, body: UnitSource): void {
     const { block, owner, group } = this.options
-    this.open.set(target, this.nowMs())
+    const call = new OpenWrite(this, target, this.nowMs(), isOneUnit(body) ? body : [])
+    this.open.push(call)
     this.sentCount++
     target.peer.inFlight++
     const { id: pool, epoch } = group.pool
     const request = { drive: target.drive, block, pool, epoch, owner }
-    if (isOneUnit(body) && this.handOver(target, request, body)) return
+    if (call.units.length > 0 && target.peer.rpc.handOver?.(putBlock, request, call) === true) return
     this.calls ??= new CallGroup()
     const options = { deadlineMs: BLOCK_DEADLINE_MS, group: this.calls, body }
     target.peer.rpc.call(putBlock, request, options).then(
-      (reply) => this.onStored(target, reply.response),
-      (error: unknown) => this.onFailed(target, error),
+      (reply) => this.onStored(call, reply.response),
+      (error: unknown) => this.onFailed(call, error),
     )
   }
 
-  /** To a drive of this process; see `RpcPeer.handOver`. */
-  private handOver(target: Target, request: PutBlockRequest, units: readonly Unit[]): boolean {
-    const settle = (outcome: PutBlockResponse | CairnError): void => {
-      if (outcome instanceof CairnError) this.onFailed(target, outcome)
-      else this.onStored(target, outcome)
-    }
-    const { rpc } = target.peer
-    return rpc.handOver?.(putBlock, request, { units, deadlineMs: BLOCK_DEADLINE_MS, settle }) === true
-  }
-
-  private onStored(target: Target, response: PutBlockResponse): void {
-    const startedMs = this.open.get(target)
-    if (startedMs === undefined) return
+  /** The outcome of one call. */
+  onStored(call: OpenWrite, response: PutBlockResponse): void {
+    if (!this.open.includes(call)) return
     if (this.isRight(response)) {
-      target.peer.writes.add(this.nowMs() - startedMs)
+      const { target } = call
+      target.peer.writes.add(this.nowMs() - call.startedMs)
       this.stored.push(target.drive)
       if (response.receipt !== undefined) this.keepReceipt(response.receipt)
-      this.close(target)
-    } else this.onFailed(target, new CairnError('BlockCorrupt', 'the replica stored something else'))
+      this.close(call)
+    } else this.onFailed(call, new CairnError('BlockCorrupt', 'the replica stored something else'))
   }
 
   private keepReceipt(receipt: Uint8Array): void {
@@ -253,17 +246,24 @@ export class ReplicaWrite implements LateWrite {
     return this.facts?.sizeBytes === sizeBytes && sameBytes(this.facts.hash, hash)
   }
 
-  private onFailed(target: Target, error: unknown): void {
-    if (!this.open.has(target)) return
+  /** The outcome of one call, too. */
+  onFailed(call: OpenWrite, error: unknown): void {
+    if (!this.open.includes(call)) return
     this.lastError = error
     if (hasCode(error, 'StaleClusterMap', 'NoSuchDrive')) this.isStale = true
-    if (hasCode(error, 'DriveFull')) this.full.push(target.drive)
-    this.close(target)
+    if (hasCode(error, 'DriveFull')) this.full.push(call.target.drive)
+    this.close(call)
   }
 
-  private close(target: Target): void {
-    this.open.delete(target)
-    target.peer.inFlight--
+  private find(target: Target): OpenWrite | undefined {
+    return this.open.find((call) => call.target === target)
+  }
+
+  private close(call: OpenWrite): void {
+    const at = this.open.indexOf(call)
+    if (at < 0) return
+    this.open.splice(at, 1)
+    call.target.peer.inFlight--
     this.bell.ring()
     this.lookWhetherSettled()
   }
@@ -281,6 +281,28 @@ function none(): readonly DriveId[] {
   return []
 }
 
-function drivesOf(targets: Iterable<Target>): DriveId[] {
-  return Array.from(targets, ({ drive }) => drive)
+function drivesOf(calls: readonly OpenWrite[]): DriveId[] {
+  return calls.map(({ target }) => target.drive)
+}
+
+/** The block on its way to one target. */
+class OpenWrite implements Handover<PutBlockResponse> {
+  readonly target: Target
+  readonly startedMs: number
+  /** What a drive of this process is handed; empty where the body flows. */
+  readonly units: readonly Unit[]
+  readonly deadlineMs: number = BLOCK_DEADLINE_MS
+  private readonly write: ReplicaWrite
+
+  constructor(write: ReplicaWrite, target: Target, startedMs: number, units: readonly Unit[]) {
+    this.write = write
+    this.target = target
+    this.startedMs = startedMs
+    this.units = units
+  }
+
+  settle(outcome: PutBlockResponse | CairnError): void {
+    if (outcome instanceof CairnError) this.write.onFailed(this, outcome)
+    else this.write.onStored(this, outcome)
+  }
 }

@@ -89,7 +89,8 @@ const ONE_SHOT: Partial<Record<DigestAlgorithm, string>> = {
 /** Digest of bytes that are at hand as a whole: cheaper than a running one for small bodies. */
 export function digestOf(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array {
   const name = ONE_SHOT[algorithm]
-  if (name !== undefined) return hash(name, bytes, 'buffer')
+  // Bytes by way of a string: memory of their own would cost more than the copy.
+  if (name !== undefined) return Buffer.from(hash(name, bytes, 'binary'), 'binary')
   const digest = createDigest(algorithm)
   digest.update(bytes)
   return digest.digest()

@@ -86,8 +86,8 @@ export class ClientCalls implements CallSide {
     const neighbour = connection.ready ? connection.neighbour : undefined
     if (neighbour === undefined || handed.size >= CALLS_PER_CONNECTION_MAX) return false
     const deadlineAtMs = connection.clock.monotonicMs() + handover.deadlineMs
-    const call = new HandedCall({ method, handover: handover as Handover<unknown>, deadlineAtMs, handed })
-    if (!neighbour.takeHandover(method.number, request, handover.units, call.settle)) return false
+    const call = new HandedCall(method, handover as Handover<unknown>, deadlineAtMs, handed)
+    if (!neighbour.takeHandover(method.number, request, handover.units, call)) return false
     if (call.begin()) this.handedDeadlines.watch(call)
     return true
   }

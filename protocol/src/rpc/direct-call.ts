@@ -31,12 +31,12 @@ export interface DirectEnd {
   takeDirect(call: DirectCall): void
   /** See `RpcPeer.callNow`. */
   answerNow(method: number, request: unknown): AnswerAtHand<unknown> | undefined
-  /** See `RpcPeer.handOver`; `settle` is called once, if this is true. */
+  /** See `RpcPeer.handOver`; `call` is settled once, if this is true. */
   takeHandover(
     method: number,
     request: unknown,
     units: readonly Unit[],
-    settle: (outcome: unknown) => void,
+    call: { settle(outcome: unknown): void },
   ): boolean
 }
 

@@ -96,7 +96,7 @@ export class ServerCalls implements CallSide, DirectEnd {
     number: number,
     request: unknown,
     units: readonly Unit[],
-    settle: (outcome: unknown) => void,
+    call: { settle(outcome: unknown): void },
   ): boolean {
     const entry = this.refusal() === undefined ? this.options.table.find(number) : undefined
     const taker = entry?.taker
@@ -104,7 +104,7 @@ export class ServerCalls implements CallSide, DirectEnd {
     this.runningCount++
     const ended = (outcome: unknown): void => {
       this.runningCount--
-      settle(outcome instanceof CairnError ? this.told(outcome, entry.method.name) : outcome)
+      call.settle(outcome instanceof CairnError ? this.told(outcome, entry.method.name) : outcome)
       if (this.draining) this.closeWhenIdle()
     }
     try {
