@@ -10,11 +10,14 @@ export interface CairnProcess {
   stop(): Promise<void>
 }
 
+/** Those of `npm start`. */
+const NODE_FLAGS = ['--max-semi-space-size=64', '--single-threaded-gc']
+
 const COMMAND = fileURLToPath(new URL('../../../cli/bin/cairn.js', import.meta.url))
 
-/** Starts `cairn start`, with the flags of `npm start`, in a new folder and resolves once it is ready. */
+/** Starts `cairn start` in a new folder and resolves once it is ready. */
 export async function startCairn(dataDir: string): Promise<CairnProcess> {
-  const child = spawn(process.execPath, ['--max-semi-space-size=64', COMMAND, 'start'], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, COMMAND, 'start'], {
     env: { ...process.env, CAIRN_DATA_DIR: dataDir, CAIRN_PORT: '0', CAIRN_LOG_LEVEL: 'error' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 export const CAIRN: string = fileURLToPath(new URL('../../../../cli/bin/cairn.js', import.meta.url))
 
 /** The flags of `npm start` and of the command's first line. */
-const NODE_FLAGS = ['--max-semi-space-size=64']
+const NODE_FLAGS = ['--max-semi-space-size=64', '--single-threaded-gc']
 
 const READY_TIMEOUT_MS = 60_000
 
