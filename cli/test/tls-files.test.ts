@@ -14,7 +14,7 @@ describe('TLS files', () => {
   const pair = (name: string) => ({ tlsCert: at(`${name}.pem`), tlsKey: at(`${name}.key`) })
 
   before(function () {
-    this.timeout(20_000)
+    this.timeout(60_000)
     folder = mkdtempSync(join(tmpdir(), 'cairn-tls-'))
     try {
       for (const name of ['one', 'two']) {

@@ -23,7 +23,7 @@ describe('certificates of the cluster', () => {
   }
 
   before(function () {
-    this.timeout(20_000)
+    this.timeout(60_000)
     folder = mkdtempSync(join(tmpdir(), 'cairn-cluster-tls-'))
     issue('chunk', 'chunk')
     issue('other', 'chunk')
