@@ -28,11 +28,22 @@ describe('signRequest', () => {
     for (let round = 0; round < 200; round++) {
       const url = new URL('http://localhost:9000/-/admin/v1/drives')
       for (let at = 0; at < 3; at++) url.searchParams.append(`name${text()}`, text())
-      const headers = sign(url, { 'x-cairn-nonce': text().trim().replace(/[^ -~]/g, '') })
+      const headers = sign(url, {
+        'x-cairn-nonce': text()
+          .trim()
+          .replace(/[^ -~]/g, ''),
+      })
       const { authorization, ...unsigned } = headers
       const path = `${url.pathname}${url.search}`
       const other = aws4.sign(
-        { method: 'POST', host: url.host, path, service: 's3', region: 'us-east-1', headers: { ...unsigned } },
+        {
+          method: 'POST',
+          host: url.host,
+          path,
+          service: 's3',
+          region: 'us-east-1',
+          headers: { ...unsigned },
+        },
         { accessKeyId: credentials.accessKey, secretAccessKey: credentials.secretKey },
       )
       expect(authorization, path).to.equal(other.headers.Authorization)
