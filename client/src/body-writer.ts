@@ -77,7 +77,9 @@ class BodyWriter implements LateWrite {
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
       await this.consume(source)
-      return { blocks: this.blocks, sizeBytes: this.sizeBytes, digests: await this.digests.digests() }
+      // Their last bytes are digested while the last block is being stored.
+      const [digests] = await Promise.all([this.digests.digests(), this.takeFinished(0)])
+      return { blocks: this.blocks, sizeBytes: this.sizeBytes, digests }
     } catch (error) {
       source.leave()
       this.abort()
@@ -100,7 +102,6 @@ class BodyWriter implements LateWrite {
     if (rest !== undefined) await this.append(rest)
     checkLength(this.sizeBytes, this.options.sizeBytes)
     this.endBlock()
-    await this.takeFinished(0)
   }
 
   /** Waits for the next chunk; ends the block if that takes too long. */
