@@ -6,13 +6,14 @@
  */
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { poll } from '../harness/check.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
 import { inLanes } from '../harness/lanes.js'
 import { checkLedger } from '../harness/ledger-check.js'
 import { filesByKind, ROTS } from '../harness/rot.js'
 import { run, runOk } from '../harness/run.js'
 import { createSeeded, type Seeded } from '../harness/seeded.js'
-import { CAIRN, type Server, startServer } from '../harness/server.js'
+import { CAIRN, readMetrics, type Server, startServer } from '../harness/server.js'
 import { hasTool } from '../harness/tools.js'
 import { type History, ledgerOf, runWorkload, WORKLOAD_BUCKET } from '../harness/workload.js'
 import type { Report } from './report.js'
@@ -24,9 +25,9 @@ const FORBID = 'take all rights'
 const FLIPS = 12
 /** Root may do everything: rights count only for a user without privileges. */
 const PLAIN_USER = '65534'
-const READY_MS = 20_000
-/** Above the longest lag of the metadata's journals. */
-const JOURNAL_LAG_MS = 2500
+const READY_MS = 60_000
+/** Within this the journals of the metadata have all, on a busy machine too. */
+const JOURNALED_MS = 60_000
 
 /** `npm run show -- bit-rot`; fewer cases for the sample in `npm test`. */
 export async function showBitRot(report: Report, cases: number = casesWanted()): Promise<void> {
@@ -89,11 +90,24 @@ async function prepare(parent: string, drives: number, seeded: Seeded): Promise<
     const operations = state === 'stopped' ? 0 : OPERATIONS
     history.push(...(await runWorkload(server, { operations, seeded, name: `${state}-` })))
     // The journals on the drives may be a second behind: what is younger has one copy, and is not judged here.
-    await new Promise((resolve) => setTimeout(resolve, JOURNAL_LAG_MS))
+    const lag = await poll(
+      () => journalLag(server),
+      (seconds) => seconds === 0,
+      JOURNALED_MS,
+    )
+    if (lag > 0) throw new Error(`the journals are ${lag} s behind`)
     await server[end]()
     await runOk('cp', ['-a', dataDir, states[state]])
   }
   return { folder, drives, env, states, history, seed: seeded.seed }
+}
+
+/** Seconds that the slowest journal is behind; 0 if all have everything. */
+async function journalLag(server: Server): Promise<number> {
+  const lags = [...(await readMetrics(server))].filter(([name]) =>
+    name.startsWith('cairn_journal_lag_seconds'),
+  )
+  return lags.length === 0 ? Infinity : Math.max(...lags.map(([, seconds]) => seconds))
 }
 
 async function casesOf(world: World, seeded: Seeded): Promise<Case[]> {

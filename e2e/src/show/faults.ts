@@ -34,7 +34,7 @@ const OPERATIONS = 50
 /** Fault points of a show, spread evenly over all; every one with CAIRN_SHOW_POINTS=all. */
 const POINTS = 240
 const MOUNT_MEBIBYTES = 512
-const READY_MS = 20_000
+const READY_MS = 60_000
 
 const ACTIONS: Readonly<Record<FaultClass, readonly FaultAction[]>> = {
   sync: ['kill', 'EIO'],
