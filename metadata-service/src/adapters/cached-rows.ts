@@ -32,8 +32,7 @@ export class CachedRows implements RowTable {
     this.youngBytes = 0
   }
 
-  find(key: StoreKey): StoreRow | undefined {
-    const name = nameOf(key)
+  find(key: StoreKey, name: string = nameOf(key)): StoreRow | undefined {
     const known = this.known(name)
     if (known !== undefined) return known === 'absent' ? undefined : known
     const row = this.table.find(key)
@@ -88,7 +87,8 @@ export class CachedRows implements RowTable {
     return old
   }
 
-  private remember(name: string, known: Known): void {
+  /** What the table holds under the key of this name. */
+  remember(name: string, known: Known): void {
     this.young.set(name, known)
     this.youngBytes +=
       ENTRY_BYTES + name.length + (known === 'absent' ? 0 : known.key.length + known.value.length)
@@ -106,7 +106,8 @@ export class CachedRows implements RowTable {
   }
 }
 
-function nameOf(key: StoreKey): string {
+/** A key as a key of a `Map`, in byte order. */
+export function nameOf(key: StoreKey): string {
   const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength)
   return bytes.toString('latin1')
 }

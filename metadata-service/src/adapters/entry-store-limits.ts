@@ -21,6 +21,19 @@ export const PAGE_CACHE_KIB: number = 8 * 1024
  */
 export const ROW_CACHE_BYTES: number = 8 * 1024 * 1024
 
+/** How far the rows of the embedded store may be behind its entries. */
+export interface BehindLimits {
+  /** Changed rows that are written together, in order: the more, the more of them share a page. */
+  readonly rows: number
+  /** Bytes of entries from which fewer rows will do. */
+  readonly bytes: number
+  /** Rows that one transaction writes at least, if so many are to be written. */
+  readonly sliceRows: number
+}
+
+/** While some are written, half as many more come at most. The next start writes what waits, in some 50 ms. */
+export const BEHIND_LIMITS: BehindLimits = { rows: 2_048, bytes: 1024 * 1024, sliceRows: 128 }
+
 /**
  * WAL pages (4 KiB) after which a checkpoint is due; it runs after the answers of its turn have gone out. Twice as
  * many cost 4 % less CPU per commit but hold the loop twice as long (20 instead of 10 ms at the 99th percentile).

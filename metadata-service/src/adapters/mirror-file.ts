@@ -18,7 +18,7 @@ import { type RowTable, type RowVersion, readRows } from './row-table.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { openDatabase } from './sqlite-open.js'
 import { sealValue } from './sqlite-row-check.js'
-import { createSqliteRows } from './sqlite-rows.js'
+import { SqliteRows } from './sqlite-rows.js'
 
 /** How far a mirror goes. */
 export interface MirrorPlace {
@@ -94,7 +94,7 @@ export class MirrorFile {
   constructor(database: Database, state: StateRow | undefined) {
     database.pragma(`wal_autocheckpoint = ${MIRROR_WAL_PAGES}`)
     this.database = database
-    this.table = createSqliteRows(database)
+    this.table = new SqliteRows(database)
     this.cache = new CachedRows(this.table)
     this.statements = prepareStatements(database)
     this.isFilled = state?.filled === 1

@@ -14,7 +14,7 @@ import { type KnownFrame, readFrames } from './recover-sources.js'
 import type { RowTable } from './row-table.js'
 import { openDatabase } from './sqlite-open.js'
 import { openValue } from './sqlite-row-check.js'
-import { createSqliteRows } from './sqlite-rows.js'
+import { SqliteRows } from './sqlite-rows.js'
 
 /** Operations of one transaction: large ones are fast, and the WAL stays small enough. */
 const OPERATIONS_PER_TRANSACTION = 20_000
@@ -78,7 +78,7 @@ class StoreBuilder {
 
   constructor(database: Database, options: BuildOptions) {
     this.database = database
-    this.table = createSqliteRows(database)
+    this.table = new SqliteRows(database)
     this.options = options
     const { life, checkpoint, frames } = options
     const last = frames.at(-1)?.number ?? checkpoint.number

@@ -1,6 +1,9 @@
 /**
  * The embedded store: one SQLite database (see `sqlite-open.ts`), one transaction and so one fsync per entry.
  *
+ * What an entry did becomes one record of the table `recent`; later entries write its rows to their table, many at once
+ * (`write-behind-rows.ts`).
+ *
  * Everything runs in the turn of the call: one connection, no second process, so whatever one call sees is of one
  * revision. The revision counter is written in the transaction of the entry that raises it.
  *
@@ -11,7 +14,7 @@
  * is left open until its process ends, and the next one recovers the WAL by its checksums.
  *
  * Checkpoints: with one connection a passive checkpoint always finishes, and the next entry starts the WAL over in
- * place, so the file neither grows nor is made anew. One is due after WAL_PAGES_SOFT pages by our own estimate and
+ * place, so the file neither grows nor is made anew. One is due after WAL_PAGES_SOFT pages and
  * runs after the answers of its turn; at WAL_PAGES_HARD SQLite itself runs it inside the commit, which bounds the
  * WAL and holds writers back.
  */
@@ -28,16 +31,17 @@ import type {
   StoreRange,
 } from '../ports.js'
 import { applyEntry } from './apply-entry.js'
-import { CachedRows } from './cached-rows.js'
 import { checkReads, checkTtl } from './check-request.js'
 import { WAL_PAGES_SOFT } from './entry-store-limits.js'
 import { createEventLog, type EventLog } from './event-log.js'
 import { createLeaseTable, type LeaseTable } from './lease-table.js'
+import { RecentEntries } from './recent-entries.js'
 import { readRows } from './row-table.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { type OpenDatabaseOptions, openDatabase } from './sqlite-open.js'
 import { openSpaceReserve, type SpaceReserve } from './sqlite-reserve.js'
-import { createSqliteRows } from './sqlite-rows.js'
+import { SqliteRows } from './sqlite-rows.js'
+import { WriteBehindRows } from './write-behind-rows.js'
 
 export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
   /** Decides when leases end, and runs checkpoints after the turn that needs one. */
@@ -73,9 +77,6 @@ export function openSqliteEntryStore(options: SqliteEntryStoreOptions): Embedded
   }
 }
 
-/** Bytes of a database page: SQLite's default. */
-const PAGE_BYTES = 4096
-
 /** Held, because a database that is collected as garbage is closed. */
 const ABANDONED = new Set<Database>()
 
@@ -93,13 +94,12 @@ interface Change<T> {
 class SqliteEntryStore implements EmbeddedEntryStore {
   private readonly database: Database
   private readonly clock: Clock
-  private readonly table: CachedRows
+  private readonly table: WriteBehindRows
   private readonly statements: Statements
   private readonly leases: LeaseTable
   private readonly log: EventLog
   private readonly hasLease = (lease: LeaseId): boolean => this.leases.has(lease)
   private revision: number
-  private walPages = 0
   private checkpointDue = false
   private readonly isSynced: boolean
   private entrySyncs = 0
@@ -119,7 +119,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     this.isSynced = durability === 'fsync'
     this.database = database
     this.clock = clock
-    this.table = new CachedRows(createSqliteRows(database))
+    this.table = new WriteBehindRows(new SqliteRows(database), new RecentEntries(database))
     this.statements = prepareStatements(database)
     this.revision = this.statements.selectRevision.get() ?? 0
     this.log = createEventLog(this.revision)
@@ -190,6 +190,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     this.cancelReserve?.()
     this.leases.close()
     this.log.close()
+    if (!this.isClosed()) this.trySettle()
     if (this.failure === undefined) this.database.close()
     else ABANDONED.add(this.database)
   }
@@ -228,11 +229,38 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   private write<T>(change: () => Change<T>): T {
     for (;;) {
       try {
-        return this.writeOnce(change)
+        return this.writeOnce(change, (revision) => this.table.writeEntry(revision))
       } catch (error) {
-        if (!hasCode(error, 'DriveFull') || !this.giveWay()) throw error
+        if (!hasCode(error, 'DriveFull')) throw error
+        if (!this.giveWay()) return this.writeOnFullDisk(change)
       }
     }
+  }
+
+  /** Rows are written to their table at once: those that are deleted give their space back. */
+  private writeOnFullDisk<T>(change: () => Change<T>): T {
+    this.trySettle()
+    if (this.failure !== undefined) throw this.failure
+    return this.writeOnce(change, (revision) => this.table.writeEntryNow(revision))
+  }
+
+  /** Writes the rows that wait to their table, some in each transaction. What is left stays durable in `recent`. */
+  private trySettle(): void {
+    if (this.failure !== undefined) return
+    try {
+      this.table.settle((write) => this.settleSome(write))
+    } catch (error) {
+      if (!hasCode(error, 'DriveFull', 'DriveFailed', 'OutcomeUnknown')) throw error
+    }
+  }
+
+  private settleSome(write: () => boolean): boolean {
+    const { value } = this.transact(() => {
+      const isDirty = write()
+      return { value: isDirty, events: [], isDirty }
+    })
+    if (this.walPages() >= WAL_PAGES_SOFT) this.checkpoint()
+    return value
   }
 
   /**
@@ -254,16 +282,30 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     })
   }
 
-  private writeOnce<T>(change: () => Change<T>): T {
-    const { value, events, isDirty = events.length > 0 } = this.prepareWrite(change)
-    this.commit()
-    if (isDirty) this.noteSync()
+  /** `write` writes the rows down, as the entry of a revision. */
+  private writeOnce<T>(change: () => Change<T>, write: (revision: number) => void): T {
+    const { value, events } = this.transact(() => {
+      const changed = change()
+      if (changed.events.length > 0) {
+        write(this.revision + 1)
+        this.statements.setRevision.run(this.revision + 1)
+      }
+      return changed
+    })
     if (events.length > 0) {
       this.revision++
       this.log.append(events)
-      this.noteWalGrowth(events)
+      this.checkpointLater()
     }
     return value
+  }
+
+  private transact<T>(change: () => Change<T>): Change<T> {
+    const changed = this.prepareWrite(change)
+    this.commit()
+    this.table.committed()
+    if (changed.isDirty ?? changed.events.length > 0) this.noteSync()
+    return changed
   }
 
   private noteSync(): void {
@@ -276,9 +318,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   private prepareWrite<T>(change: () => Change<T>): Change<T> {
     try {
       this.statements.begin.run()
-      const changed = change()
-      if (changed.events.length > 0) this.statements.setRevision.run(this.revision + 1)
-      return changed
+      return change()
     } catch (error) {
       this.rollback()
       throw this.noteFailure(fromSqlite(error))
@@ -298,7 +338,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   }
 
   private rollback(): void {
-    this.table.forgetAll()
+    this.table.undone()
     if (!this.database.inTransaction) return
     try {
       this.statements.rollback.run()
@@ -313,11 +353,14 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     return error
   }
 
-  /** An entry dirties about a page per row, some for counters and splits, and the pages its bytes fill. */
-  private noteWalGrowth(events: readonly StoreEvent[]): void {
-    this.walPages += 3
-    for (const { value } of events) this.walPages += 1 + Math.floor((value?.length ?? 0) / PAGE_BYTES)
-    if (this.walPages < WAL_PAGES_SOFT || this.checkpointDue) return
+  /** Pages of the WAL that the database does not have yet. */
+  private walPages(): number {
+    const state = this.statements.walState.get()
+    return state === undefined ? 0 : state.log - state.checkpointed
+  }
+
+  private checkpointLater(): void {
+    if (this.checkpointDue || this.walPages() < WAL_PAGES_SOFT) return
     this.checkpointDue = true
     this.clock.defer(() => this.checkpoint())
   }
@@ -335,7 +378,6 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     } catch (error) {
       return this.noteFailure(fromSqlite(error)).code !== 'DriveFull'
     }
-    this.walPages = 0
     if (this.isSynced) this.checkpointSyncs += 2
     this.walStartsOver = true
     return true
@@ -351,6 +393,8 @@ interface Statements {
   readonly selectLeases: Statement<[], { id: number; ttlMs: number }>
   readonly insertLease: Statement<[number]>
   readonly deleteLease: Statement<[number]>
+  /** Looks how far the WAL and its last checkpoint go, in pages. */
+  readonly walState: Statement<[], { log: number; checkpointed: number }>
 }
 
 function prepareStatements(database: Database): Statements {
@@ -363,5 +407,6 @@ function prepareStatements(database: Database): Statements {
     selectLeases: database.prepare('SELECT id, ttl_ms AS ttlMs FROM leases'),
     insertLease: database.prepare('INSERT INTO leases (ttl_ms) VALUES (?)'),
     deleteLease: database.prepare('DELETE FROM leases WHERE id = ?'),
+    walState: database.prepare('PRAGMA wal_checkpoint(NOOP)'),
   }
 }

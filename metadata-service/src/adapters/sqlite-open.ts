@@ -9,15 +9,20 @@
 import { CairnError } from '@cairn/protocol'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import type Database from 'better-sqlite3'
-import { PAGE_CACHE_KIB, WAL_PAGES_HARD } from './entry-store-limits.js'
+import { BEHIND_LIMITS, PAGE_CACHE_KIB, WAL_PAGES_HARD, WAL_PAGES_SOFT } from './entry-store-limits.js'
+import { RECENT_TABLE, RecentEntries } from './recent-entries.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { sealValue } from './sqlite-row-check.js'
+import { SqliteRows } from './sqlite-rows.js'
 
 /** `fsync` makes every entry durable before its answer; `none` is for throw-away servers. */
 export type Durability = 'fsync' | 'none'
 
-/** Version of the tables below, kept in `user_version`. Format 1 had no checks of rows (`sqlite-row-check.ts`). */
-const FORMAT = 2
+/**
+ * Version of the tables below, kept in `user_version`. Format 1 had no checks of rows (`sqlite-row-check.ts`), format 2
+ * no recent entries (`recent-entries.ts`).
+ */
+const FORMAT = 3
 /** Added to the format of a store whose content was moved elsewhere (`sqlite-moved.ts`): no version takes it for its own. */
 export const MOVED_FORMAT: number = 0x10000
 const VERSION_MIN = [3, 51, 3]
@@ -30,6 +35,7 @@ CREATE INDEX rows_by_lease ON rows (lease) WHERE lease IS NOT NULL;
 CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl_ms REAL NOT NULL) STRICT;
 CREATE TABLE counters (revision INTEGER NOT NULL) STRICT;
 INSERT INTO counters VALUES (0);
+${RECENT_TABLE}
 PRAGMA user_version = ${FORMAT};
 `
 
@@ -68,9 +74,10 @@ function prepare(database: Database.Database, options: OpenDatabaseOptions): voi
   database.pragma(`cache_size = -${PAGE_CACHE_KIB}`)
   database.pragma('mmap_size = 0')
   database.pragma('temp_store = MEMORY')
-  database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
   if (options.pagesMax !== undefined) database.pragma(`max_page_count = ${options.pagesMax}`)
   prepareTables(database, options)
+  settleRecent(database)
+  database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
   if (options.quickCheck === true) assertSound(database)
 }
 
@@ -112,12 +119,24 @@ function prepareTables(database: Database.Database, options: OpenDatabaseOptions
   database.exec('BEGIN IMMEDIATE')
   if (format === 0) database.exec(TABLES)
   if (format === 1) addRowChecks(database)
+  if (format === 1 || format === 2) {
+    database.exec(`${RECENT_TABLE} PRAGMA user_version = ${version - format + FORMAT}`)
+  }
   database.exec('COMMIT')
+}
+
+/** Writes the rows of the entries that a process has left behind; a little at a time, for the space that it takes. */
+function settleRecent(database: Database.Database): void {
+  const recent = new RecentEntries(database)
+  const rows = new SqliteRows(database)
+  database.pragma(`wal_autocheckpoint = ${WAL_PAGES_SOFT}`)
+  const writeSome = database.transaction(() => recent.replay(rows, BEHIND_LIMITS.sliceRows))
+  while (writeSome());
 }
 
 function addRowChecks(database: Database.Database): void {
   database.function('seal_value', { deterministic: true }, (key, value) =>
     sealValue(key as Buffer, value as Buffer),
   )
-  database.exec(`UPDATE rows SET value = seal_value(key, value); PRAGMA user_version = ${FORMAT}`)
+  database.exec(`UPDATE rows SET value = seal_value(key, value)`)
 }

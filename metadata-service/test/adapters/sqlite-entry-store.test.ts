@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import { expect } from 'chai'
+import { BEHIND_LIMITS } from '../../src/adapters/entry-store-limits.js'
 import {
   type EmbeddedEntryStore,
   openSqliteEntryStore,
@@ -114,6 +115,20 @@ describe('SqliteEntryStore', () => {
     expect(await countRows(open())).to.equal(200)
   })
 
+  it('keeps every entry of a process that was killed while it wrote the rows of earlier ones', async () => {
+    const { rows } = BEHIND_LIMITS
+    spawnSync(process.execPath, [WRITER, path, String(rows + 7), '30', 'none'])
+    expect(await countRows(open())).to.equal(rows + 7)
+  })
+
+  it('refuses to start when a recent entry is damaged', async () => {
+    spawnSync(process.execPath, [WRITER, path, '3', '0'])
+    const database = new Sqlite(path)
+    database.exec("UPDATE recent SET changes = CAST(changes || x'00' AS BLOB) WHERE revision = 2")
+    database.close()
+    expect(await codeOf(() => open())).to.equal('DriveFailed')
+  })
+
   it('applies nothing more after an I/O error, and keeps what it acknowledged', async () => {
     const limited = ['-c', 'ulimit -f 256; exec "$0" "$@"', process.execPath, WRITER, path, '400', '3000']
     const { stdout } = spawnSync('bash', limited, { encoding: 'utf8' })
@@ -188,21 +203,27 @@ describe('SqliteEntryStore', () => {
   it('refuses a database of a newer format', async () => {
     await open().close()
     const database = new Sqlite(path)
-    database.pragma('user_version = 3')
+    database.pragma('user_version = 4')
     database.close()
     expect(await codeOf(() => open())).to.equal('FormatTooNew')
   })
 
-  it('takes over a database of format 1, whose rows had no checks', async () => {
-    const before = open()
-    await before.apply({ commits: [], always: [put('row/1', 'one'), put('row/2', '')] })
-    await before.close()
-    const database = new Sqlite(path)
-    database.exec('UPDATE rows SET value = substr(value, 1, length(value) - 4); PRAGMA user_version = 1')
-    database.close()
-    const { results } = await open().read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10 }])
-    expect(results[0]?.map(({ value }) => String(value))).to.deep.equal(['one', ''])
-  })
+  const olderFormats = [
+    { format: 1, lack: 'checks', undo: 'UPDATE rows SET value = substr(value, 1, length(value) - 4);' },
+    { format: 2, lack: 'recent entries', undo: '' },
+  ]
+  for (const { format, lack, undo } of olderFormats) {
+    it(`takes over a database of format ${format}, which had no ${lack}`, async () => {
+      const before = open()
+      await before.apply({ commits: [], always: [put('row/1', 'one'), put('row/2', '')] })
+      await before.close()
+      const database = new Sqlite(path)
+      database.exec(`${undo} DROP TABLE recent; PRAGMA user_version = ${format}`)
+      database.close()
+      const { results } = await open().read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10 }])
+      expect(results[0]?.map(({ value }) => String(value))).to.deep.equal(['one', ''])
+    })
+  }
 
   it('names a row whose bytes have changed on disk, and goes on with the others', async () => {
     const before = open()
@@ -234,7 +255,9 @@ describe('SqliteEntryStore', () => {
       await before.apply({ commits: [], always: [put(`row/${at}`, 'x'.repeat(90))] })
     await before.close()
     const content = readFileSync(path)
-    content.fill(0, 8 * 4096, 9 * 4096)
+    for (let page = 4096; page < content.length; page += 4096) {
+      if (content.subarray(page, page + 4096).includes('x'.repeat(90))) content.fill(0, page, page + 4096)
+    }
     writeFileSync(path, content)
     expect(await codeOf(() => open({ quickCheck: true }))).to.equal('DriveFailed')
   })

@@ -1,6 +1,6 @@
 /**
  * A process of its own that opens a store and applies entries one after the other:
- * `node sqlite-writer.js PATH COUNT VALUE_BYTES`. Prints one line per entry: its number, or the code of its error.
+ * `node sqlite-writer.js PATH COUNT VALUE_BYTES [DURABILITY]`. Prints one line per entry: its number, or the code of its error.
  */
 import { writeSync } from 'node:fs'
 import { CairnError, systemClock } from '@cairn/protocol'
@@ -9,8 +9,12 @@ import { openSqliteEntryStore } from '../../src/adapters/sqlite-entry-store.js'
 // Without a handler the signal of a file size limit would end the process; with one, the write fails.
 process.on('SIGXFSZ', () => undefined)
 
-const [path = '', count = '0', valueBytes = '0'] = process.argv.slice(2)
-const store = openSqliteEntryStore({ path, clock: systemClock, durability: 'fsync' })
+const [path = '', count = '0', valueBytes = '0', durability = 'fsync'] = process.argv.slice(2)
+const store = openSqliteEntryStore({
+  path,
+  clock: systemClock,
+  durability: durability === 'none' ? 'none' : 'fsync',
+})
 const value = Buffer.alloc(Number(valueBytes), 'v')
 for (let at = 0; at < Number(count); at++) {
   try {
