@@ -19,9 +19,9 @@ const START: Record<Role, (environment: RoleEnvironment) => Promise<RunningRole>
 /**
  * How far the old generation of V8 may grow beyond what lived at its last collection, in percent. Left alone it takes
  * four times as much of a small heap, within some 300,000 requests, and gives little of it back; with less than this
- * its full collections cost a sixth of the CPU of small writes.
+ * its full collections cost up to a sixth of the CPU of small writes.
  */
-const HEAP_GROWTH_PERCENT = 150
+const HEAP_GROWTH_PERCENT = 100
 
 const ALIVE_MS = 60_000
 
