@@ -59,8 +59,7 @@ export class WriteBehindRows implements RowTable {
     this.recent = recent
   }
 
-  find(key: StoreKey): StoreRow | undefined {
-    const name = nameOf(key)
+  find(key: StoreKey, name: string = nameOf(key)): StoreRow | undefined {
     const change = this.changeOf(name)
     return change === undefined ? this.cache.find(key, name) : change.row
   }
@@ -80,14 +79,14 @@ export class WriteBehindRows implements RowTable {
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
-    const created = this.find(key)?.created ?? revision
     const name = nameOf(key)
+    const created = this.find(key, name)?.created ?? revision
     this.pending.set(name, { name, key, row: { key, value, revision, created }, lease })
   }
 
   delete(key: StoreKey): boolean {
-    if (this.find(key) === undefined) return false
     const name = nameOf(key)
+    if (this.find(key, name) === undefined) return false
     this.pending.set(name, { name, key, row: undefined, lease: undefined })
     return true
   }
