@@ -110,7 +110,7 @@ describe(`forms (seed ${SEED})`, () => {
     connection.destroy()
   })
 
-  it('are ended when the parser stops for ever at a part that it skips', async () => {
+  it('end even if the parser stops for ever at a part that it skips', async () => {
     const fast = await startTestGateway({ operations: [store], clock: FAST })
     const skipped = Buffer.concat([
       Buffer.from('--b\r\nX: y\r\n\r\n'),
@@ -119,16 +119,19 @@ describe(`forms (seed ${SEED})`, () => {
     ])
     const whole = makeForm('b', Buffer.from('x'))
     const file = whole.indexOf('--b\r\nContent-Disposition: form-data; name="file"')
-    const bodies = [
-      Buffer.concat([whole.subarray(0, file), skipped]),
-      Buffer.concat([whole.subarray(0, -'--b--\r\n'.length), skipped]),
+    const forms = [
+      { body: Buffer.concat([whole.subarray(0, file), skipped]), status: 400 },
+      { body: Buffer.concat([whole.subarray(0, -'--b--\r\n'.length), skipped]), status: 204 },
     ]
-    for (const body of bodies) {
+    for (const { body, status } of forms) {
       stored.bytes = Buffer.from('not stored')
       const connection = await RawConnection.open(fast.port)
       connection.send(Buffer.concat([Buffer.from(headOf('b', body.length)), body]))
-      await connection.closed()
-      expect(stored.bytes.toString()).to.equal('not stored')
+      const answer = await connection.read().catch(() => undefined)
+      // On Node 20 the parser stops, and the watchdog closes; on Node 24 it comes to the end of the form.
+      if (answer === undefined) expect(stored.bytes.toString()).to.equal('not stored')
+      else expect(answer.status).to.equal(status)
+      connection.destroy()
       expect(fast.gateway.load().running).to.equal(0)
     }
     await fast.gateway.close()
