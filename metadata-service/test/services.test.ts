@@ -230,6 +230,25 @@ describe('a session that is moved to another service', () => {
     )
   })
 
+  it('does nothing for a double of what happened here, though another service has dropped the object since', async () => {
+    for (const isMoved of [false, true]) {
+      const { world, a, b } = await open()
+      const put = await world.run(putOf(world, a))
+      const since = world.clock.wallMicros()
+      const first = await world.run(
+        world.call(a, putObject, { ...put, attempt: { route: 1, sinceMicros: since } }),
+      )
+      const remove = { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }
+      await world.run(world.call(b, deleteObjects, remove))
+      if (isMoved) expect(await move(world, a, 1)).to.equal(2)
+      const attempt = { sinceMicros: since, ...(isMoved ? { route: 2, firstRoute: 1 } : { route: 1 }) }
+      const double = await world.run(world.call(a, putObject, { ...put, attempt }))
+      expect(double.modifiedMs).to.equal(first.modifiedMs)
+      const found = await world.run(rejection(world.call(b, getObject, { bucket: 'b', key: 'k' })))
+      expect(found.code).to.equal('NoSuchKey')
+    }
+  })
+
   it('says that it does not know where others have written the key since', async () => {
     const { world, a, b } = await open()
     const put = await world.run(putOf(world, a))

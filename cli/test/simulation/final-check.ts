@@ -7,6 +7,7 @@ import type { Ledger } from './history.js'
 
 import { pause } from './process.js'
 import { BUCKET, KEYS, opOf, type Worker } from './worker.js'
+import { mapOfUpload } from './worker-uploads.js'
 import { identityOf } from './world.js'
 
 /** Time after the end of all faults within which everything must succeed, in ms. */
@@ -138,19 +139,19 @@ interface Stored {
 
 /**
  * The blocks left on the drives are those that visible versions refer to, each in all its copies. Two things may
- * stay as long as their objects: what is entangled by part copies, and a copy of a replaced part that reached a drive
- * after the part was freed. Once everything is deleted and the orphan worker starts afresh, nothing is left at all.
+ * stay for some time: what is entangled by part copies, and one copy of a part that was replaced or aborted, if repair
+ * or its writer put it on a drive that had been looked through before. Once everything is deleted and the orphan worker starts afresh, nothing is left at all.
  */
 export async function checkBlocks({ cluster, ledger, worker }: CheckOptions): Promise<void> {
   const { client } = worker
-  await abortUploads(client)
+  const aborted = await abortUploads(client)
   const versions = await allVersions(client)
   const { referenced, maps } = await referencedBlocks(client, versions)
   // The blocks of a living session are nobody's garbage yet.
   for (const node of cluster.clients) node.crash(0)
   cluster.world.clock.jumpWall(PROOF_MS)
   const isKept = (block: string, { map, servers }: Stored): boolean => {
-    const isLateCopy = maps.has(map) && servers.length === 1
+    const isLateCopy = (maps.has(map) || aborted.has(map)) && servers.length === 1
     return referenced.has(block) || ledger.entangled.has(map) || isLateCopy
   }
   await checkStored(cluster, ledger, (stored) => {
@@ -193,13 +194,15 @@ async function deleteEverything(
   await client?.deleteBucket(BUCKET)
 }
 
-async function abortUploads(client: ConnectedClient): Promise<void> {
+/** The ids of their maps. */
+async function abortUploads(client: ConnectedClient): Promise<Set<string>> {
   const { uploads } = await client.listUploads(BUCKET)
   for (const { key, uploadId } of uploads) {
     await client.abortUpload({ bucket: BUCKET, key, uploadId }).catch((error: unknown) => {
       if (!hasCode(error, 'NoSuchUpload')) throw error
     })
   }
+  return new Set(uploads.map(({ uploadId }) => mapOfUpload(uploadId)))
 }
 
 /** What visible versions refer to: the key by block, and the ids of their maps. */

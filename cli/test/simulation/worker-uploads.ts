@@ -34,6 +34,11 @@ export async function uploadObject(worker: Worker): Promise<void> {
   await complete(worker, { op, upload, parts })
 }
 
+/** The id of its map stands behind that of its space. */
+export function mapOfUpload(uploadId: string): string {
+  return uploadId.slice(16)
+}
+
 function refOf(key: string, { uploadId }: UploadInfo): UploadRef {
   return { bucket: BUCKET, key, uploadId }
 }
@@ -57,7 +62,7 @@ async function copyPart(worker: Worker, upload: UploadRef, number: number): Prom
   const length = 1 + worker.world.draw(source.body.length - offset)
   const body = source.body.subarray(offset, offset + length)
   const from = { bucket: BUCKET, key, etag: source.etag }
-  worker.ledger.entangled.add(upload.uploadId.slice(16))
+  worker.ledger.entangled.add(mapOfUpload(upload.uploadId))
   worker.ledger.entangled.add(Buffer.from(found?.object.mapId ?? []).toString('hex'))
   const { etag } = await worker.told(worker.client.copyPart(upload, number, from, { offset, length }))
   if (etag !== etagOfBody(body)) worker.ledger.violate(`copied part ${number} has the ETag ${etag}`)

@@ -1,6 +1,7 @@
 /**
- * Operations that the rows of a key no longer remember: the key has no row any more, or many writers. Their
- * repeats get the first result. Their `g/` rows prove them to the batcher, and tell a service that starts what the
+ * Operations that the rows of a key may no longer remember: the key has no row any more, or many writers. Their
+ * repeats get the first result. ● All that this service has done stand here too: another service may drop a row that
+ * names them, and this one is not told. The `g/` rows of what was dropped prove them to the batcher, and tell a service that starts what the
  * one before it had done: else a put whose answer was lost in a crash would undo a later delete when it is
  * repeated, and a delete a later put.
  */
@@ -8,8 +9,9 @@ import type { OpId } from '@cairn/protocol'
 import type { KeyValueStore, StoreKey, StoreRow } from '../ports.js'
 import { garbageRange } from './keys.js'
 import { type AppliedOperation, GarbageRow } from './rows.js'
+import type { PlannedCommit } from './version-write-state.js'
 
-/** At some 150 bytes each about 10 MB; at 5,000 deletes a second, 13 s: beyond the deadline of a call. */
+/** At some 150 bytes each about 10 MB; at 4,000 changes a second, 16 s: beyond the deadline of a call. */
 export const APPLIED_OPERATIONS_MAX = 65_536
 
 /** Rows of one read when a service starts. */
@@ -28,6 +30,12 @@ export class AppliedOperations {
       if (this.byOp.size >= APPLIED_OPERATIONS_MAX) this.forgetOldest()
       this.byOp.set(name, { seq, isNull, deleteMarker })
     }
+  }
+
+  /** What this service has just done, and what no row of the key remembers since. */
+  rememberCommit({ applied, forgotten }: Pick<PlannedCommit, 'applied' | 'forgotten'>): void {
+    this.remember([applied])
+    if (forgotten.length > 0) this.remember(forgotten)
   }
 
   /** Remembers what the newest garbage says, two operations a row at most. To be done before the first write. */

@@ -90,7 +90,7 @@ async function attempt<Plan extends PlannedCommit, Result>(
     if ('done' in planned) return planned.done
     const result: CommitResult = await world.store.commit(planned.plan.commit)
     if (result.committed) {
-      world.applied.remember(planned.plan.forgotten)
+      world.applied.rememberCommit(planned.plan)
       return write.result(planned.plan, state)
     }
     refused = result.rows

@@ -55,7 +55,7 @@ export function putObjectNow(
   const finish = (outcome: CommitResult): void => {
     leave()
     if (outcome.committed) {
-      world.applied.remember(planned.forgotten)
+      world.applied.rememberCommit(planned)
       settle(putResult(planned, state))
     } else parts.putObject(request).then(settle, (error: unknown) => settle(toCairnError(error)))
   }
