@@ -117,9 +117,11 @@ class LocalTransport implements Transport {
     const { other } = this
     if (other === undefined || other.paused || this.state === 'closed') return
     const buffers = this.unsent
+    const size = this.unsentSize
     this.unsent = []
-    this.unsentSize = 0
     for (const buffer of buffers) other.hear(buffer)
+    // Only now: what is sent while these are being heard must not overtake the rest of them.
+    this.unsentSize = Math.max(0, this.unsentSize - size)
     if (buffers.length > 0) this.events?.drained()
     if (this.state === 'closing') this.destroy()
   }

@@ -1,6 +1,13 @@
 /** Bodies, as every `Network` promises them. */
 import { expect } from 'chai'
-import { CairnError, type ErrorCode, STREAM_CREDIT_BYTES, UNIT_BYTES, type Unit } from '../../src/index.js'
+import {
+  CairnError,
+  type ErrorCode,
+  STREAM_CREDIT_BYTES,
+  UNIT_BYTES,
+  type Unit,
+  type UnitStream,
+} from '../../src/index.js'
 import {
   codeOf,
   collect,
@@ -72,6 +79,28 @@ export function describeBodies(fixture: NetworkFixture): void {
         next++
       }
       expect(next).to.equal(count)
+    })
+
+    check('keeps the order of units when credit comes while frames are being handed over', async () => {
+      const many = Array.from({ length: 24 }, (_, index) => unit(UNIT_BYTES, index))
+      const [begun, rest] = [gate<void>(), gate<void>()]
+      const received = new Map<string, number[]>()
+      fixture.handler = async ({ word }, incoming) => {
+        const numbers: number[] = []
+        received.set(word, numbers)
+        for await (const { check: number } of incoming.body) {
+          numbers.push(number)
+          begun.open()
+        }
+        return { response: said }
+      }
+      const long = call({ body: inTwoParts(many, rest.passed) }, 'long')
+      await begun.passed
+      // What leaves with it goes in frames: these two batches end with the last unit that there is credit for.
+      const other = call({ body: new Set([unit(UNIT_BYTES, 0)]) })
+      rest.open()
+      await Promise.all([long, other])
+      expect(received.get('long')).to.deep.equal(many.map(({ check: number }) => number))
     })
 
     check('moves thousands of tiny units', async () => {
@@ -180,4 +209,23 @@ export function describeBodies(fixture: NetworkFixture): void {
       expect(await codeOf(call({ body: [unit(UNIT_BYTES + 1, 1)] }))).to.equal('InvalidArgument')
     })
   })
+}
+
+/** Gives one unit, and from then on all at once, when it is told to. */
+function inTwoParts(units: readonly Unit[], goOn: Promise<void>): UnitStream & AsyncIterator<Unit> {
+  let at = 0
+  const take = (): IteratorResult<Unit> => {
+    const value = units[at++]
+    return value === undefined ? { value, done: true } : { value, done: false }
+  }
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    poll: () => (at < 2 ? undefined : take()),
+    async next() {
+      if (at > 0) await goOn
+      return take()
+    },
+  }
 }
