@@ -23,7 +23,8 @@ import type { Report } from './report.js'
 
 const BUCKET = 'steady'
 const MOVE_MS = 300_000
-const EMPTY_MS = 60_000
+/** Above the time for which a drive is looked at that has left its groups. */
+const EMPTY_MS = 200_000
 const SIZES = [4096, 70_000, 300_000, 2_000_000]
 const ENV = {
   CAIRN_SUSPECT_SECONDS: '5',

@@ -5,7 +5,9 @@
  * group and that the group does not change hands, and after every member has said that it has a good copy of the same
  * content: the leaver's copy is the last to go. The deletion names the epoch of that map, so that a drive that has
  * come back into the group since refuses it. What some member lacks stays; if no row names it, the search for orphans
- * frees it. A crash forgets only what was to be looked at: after the next comparison of everything all drives are.
+ * frees it. A group is looked at until the slowest writer must have heard of the change: blocks that were under way
+ * to the leaver would else stay there. A crash forgets only what was to be looked at: after the next comparison of
+ * everything all drives are.
  */
 import {
   type BlockEntry,
@@ -28,6 +30,8 @@ import type { DriveInspector, DriveMender } from '../ports-blocks.js'
 /** A drive of which something had to stay is looked at again after this pause; it doubles. */
 const RETRY_MS = 5_000
 const RETRY_MS_MAX = 60_000
+/** Longer than the deadline of a block's call: writers with the former map may store there until then. */
+const LINGER_MS = 60_000
 
 export interface StrayWorkerOptions {
   readonly clock: Clock
@@ -46,6 +50,8 @@ export interface StrayCounts {
 /** Groups of one pool to be looked at on one drive. */
 interface Visit {
   readonly groups: Set<number>
+  /** By then all writers know that the drive has left the last of the groups. */
+  knownAtMs: number
   dueAtMs: number
   retryMs: number
 }
@@ -67,13 +73,19 @@ export class StrayWorker {
     return this.counts
   }
 
-  /** A drive has left these groups. */
+  /** A drive has left these groups just now. */
   note(pool: number, drive: DriveId, groups: Iterable<number>): void {
+    this.plan(pool, drive, groups, LINGER_MS)
+  }
+
+  private plan(pool: number, drive: DriveId, groups: Iterable<number>, lingerMs: number): void {
     const drives = this.visits.get(pool) ?? new Map<DriveId, Visit>()
     this.visits.set(pool, drives)
-    const visit = drives.get(drive) ?? { groups: new Set(), dueAtMs: 0, retryMs: RETRY_MS }
+    const nowMs = this.options.clock.monotonicMs()
+    const visit = drives.get(drive) ?? { groups: new Set(), knownAtMs: 0, dueAtMs: 0, retryMs: RETRY_MS }
     for (const group of groups) visit.groups.add(group)
-    visit.dueAtMs = this.options.clock.monotonicMs()
+    visit.knownAtMs = Math.max(visit.knownAtMs, nowMs + lingerMs)
+    visit.dueAtMs = nowMs
     drives.set(drive, visit)
   }
 
@@ -84,7 +96,7 @@ export class StrayWorker {
     const [pool, ...others] = pools
     if (pool === undefined || others.length > 0) return
     const everything = Array.from({ length: GROUPS_PER_POOL }, (_, group) => group)
-    for (const { id } of drives) this.note(pool.id, id, everything)
+    for (const { id } of drives) this.plan(pool.id, id, everything, 0)
   }
 
   /** Drives that may still hold blocks of a group that is no longer theirs: what is freed is freed there too. */
@@ -112,12 +124,13 @@ export class StrayWorker {
 
   /** True if nothing is left to be looked at. */
   private async tryVisit(pool: number, drive: DriveId, visit: Visit, signal: AbortSignal): Promise<boolean> {
+    const isLast = this.options.clock.monotonicMs() >= visit.knownAtMs
     const left = await this.visit(pool, drive, visit.groups, signal).catch((error: unknown) => {
       if (!(error instanceof CairnError)) throw error
       this.options.onError(`blocks that drive ${drive} need not have`, error)
       return visit.groups
     })
-    for (const group of visit.groups) if (!left.has(group)) visit.groups.delete(group)
+    for (const group of visit.groups) if (isLast && !left.has(group)) visit.groups.delete(group)
     visit.dueAtMs = this.options.clock.monotonicMs() + visit.retryMs
     visit.retryMs = Math.min(RETRY_MS_MAX, visit.retryMs * 2)
     return visit.groups.size === 0

@@ -256,4 +256,21 @@ describe('groups on the move', function () {
     await world.run(world.strays.run(new AbortController().signal))
     expect(world.good(block)).to.not.include(stray)
   })
+
+  it('free what a writer with the former map stores on a drive after it has left', async () => {
+    await addDrives(world, [4])
+    await settle(world)
+    const block = await world.run(world.put('late'))
+    const members = drivesOfGroup(poolOf(world), groupOf(block)) as DriveId[]
+    const left = [1, 2, 3, 4].map(idOf).find((id) => !members.includes(id)) ?? ''
+    const name = Buffer.from(block).toString('hex')
+    const entry = world.mender.drives.get(members[0] ?? '')?.blocks.get(name)
+    if (entry === undefined) throw new Error('no copy')
+    world.strays.note(1, left, [groupOf(block)])
+    await round(world)
+    world.mender.drives.get(left)?.blocks.set(name, entry)
+    expect(world.good(block)).to.include(left)
+    for (let at = 0; at < 60; at++) await round(world)
+    expect(world.good(block)).to.not.include(left)
+  })
 })
