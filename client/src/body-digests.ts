@@ -1,7 +1,7 @@
 import { createDigest, type Digest, digestOf } from '@cairn/protocol'
 import type { DigestAlgorithm, Digests, WriteOptions } from './api.js'
 import type { DigestLane, DigestLanes } from './digest-lanes.js'
-import { LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES, LANE_PIECES_MAX } from './limits.js'
+import { IDLE_PIECES_MAX, LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES, LANE_PIECES_MAX } from './limits.js'
 
 /** MD5, which is the ETag, and whatever else was asked for. */
 function algorithmsOf(wanted: readonly DigestAlgorithm[] | undefined): Set<DigestAlgorithm> {
@@ -117,7 +117,7 @@ class LaneDigests implements BodyDigests {
     this.filled = 0
     const settle = (): void => {
       this.pieceCount--
-      if (idlePieces.length < LANE_PIECES_MAX) idlePieces.push(piece)
+      if (idlePieces.length < IDLE_PIECES_MAX) idlePieces.push(piece)
       this.wake?.()
     }
     // Of a failure the lane tells at its end.

@@ -52,8 +52,14 @@ export const DIGEST_THREADS_MAX: number = 4
 /** What is handed to a digest thread at once: small enough to stay in the cache, large enough to cost little. */
 export const LANE_PIECE_BYTES: number = 512 * 1024
 
-/** Pieces of one body that wait for their digests, or are used again for the next ones. */
+/** Pieces of one body that wait for their digests. */
 export const LANE_PIECES_MAX: number = 16
+
+/**
+ * Pieces of all bodies that are used again (32 MiB). What is not is freed only when the thread, too, collects its
+ * garbage, which it hardly makes any of: some 300 MiB came together in a file of 2 GiB.
+ */
+export const IDLE_PIECES_MAX: number = 64
 
 /** Hashing between two turns of the event loop: about 2 ms of MD5. */
 export const HASH_BYTES_PER_TURN: number = 1024 * 1024
