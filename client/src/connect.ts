@@ -18,7 +18,7 @@ import type { DigestLanes } from './digest-lanes.js'
 import { FactCache } from './fact-cache.js'
 import { FramePool } from './frames.js'
 import { KnownBlocks } from './known-blocks.js'
-import { FRAME_BYTES, HEDGE_TOKENS_MAX } from './limits.js'
+import { FRAME_BYTES, FRAMES_MAX, HEDGE_TOKENS_MAX } from './limits.js'
 import { createListingMethods } from './listings.js'
 import { MetadataCaller } from './metadata-caller.js'
 import { createObjectMethods } from './objects.js'
@@ -44,7 +44,10 @@ export interface ConnectOptions {
   readonly random: Random
   /** Threads for the digests of long bodies; without any the event loop computes them. Closed with the client. */
   readonly lanes?: DigestLanes
-  /** Memory for blocks written lately, from which they are read then; none unless given. In bytes. */
+  /**
+   * Memory for blocks written lately, from which they are read then, in bytes: beside what writers may need, of which
+   * they take what is not in use. None unless given.
+   */
   readonly recentBytes?: number
   /** What the session is shown as; the identity's role unless given. */
   readonly role?: string
@@ -88,11 +91,12 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const { lanes } = options
   const late = new LateWrites(clock)
   const keptFrames = Math.floor((options.recentBytes ?? 0) / FRAME_BYTES)
-  const recent = keptFrames === 0 ? undefined : new RecentBlocks(keptFrames)
+  const framesMax = FRAMES_MAX + keptFrames
+  const recent = keptFrames === 0 ? undefined : new RecentBlocks(framesMax)
   const parts = {
     ...shared,
     late,
-    frames: new FramePool(recent),
+    frames: new FramePool(recent, framesMax),
     ...(recent === undefined ? {} : { recent }),
     ...(lanes === undefined ? {} : { lanes }),
   }

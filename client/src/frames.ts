@@ -43,9 +43,8 @@ export class Frame {
   }
 }
 
-/** Frames that hold what has been written, for those who read it soon. They come beside the FRAMES_MAX. */
+/** Frames that hold what has been written, for those who read it soon, as long as no writer needs them. */
 export interface KeptFrames {
-  readonly framesMax: number
   readonly frameCount: number
   /** Gives some of them back to their pool, if that can be. */
   dropOldest(): void
@@ -55,10 +54,16 @@ export interface KeptFrames {
 export class FramePool {
   private readonly free: Frame[] = []
   private readonly kept: KeptFrames
+  private readonly framesMax: number
   private count = 0
 
-  constructor(kept: KeptFrames = { framesMax: 0, frameCount: 0, dropOldest: () => undefined }) {
+  /** Of `framesMax` frames those count that are kept, too. */
+  constructor(
+    kept: KeptFrames = { frameCount: 0, dropOldest: () => undefined },
+    framesMax: number = FRAMES_MAX,
+  ) {
     this.kept = kept
+    this.framesMax = framesMax
   }
 
   /** Writers hold FRAMES_MAX: whoever can does with fewer. */
@@ -68,11 +73,10 @@ export class FramePool {
 
   /** A frame begins at a page border: a drive can write it without copying it. */
   take(): Frame {
-    const framesMax = FRAMES_MAX + this.kept.framesMax
-    if (this.free.length === 0 && this.count >= framesMax) this.kept.dropOldest()
+    if (this.free.length === 0 && this.count >= this.framesMax) this.kept.dropOldest()
     const free = this.free.pop()
     if (free !== undefined) return free
-    if (this.count >= framesMax) return new Frame(Buffer.allocUnsafeSlow(SPARE_FRAME_BYTES))
+    if (this.count >= this.framesMax) return new Frame(Buffer.allocUnsafeSlow(SPARE_FRAME_BYTES))
     this.count++
     return new Frame(allocateAligned(FRAME_BYTES), this)
   }

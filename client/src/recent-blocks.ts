@@ -28,12 +28,12 @@ export interface RecentBlock {
 }
 
 export class RecentBlocks implements KeptFrames {
-  readonly framesMax: number
   frameCount = 0
+  private readonly framesMax: number
   /** The one that was used last comes last. */
   private readonly blocks = new Map<string, RecentBlock>()
 
-  /** Keeps so many frames, at the expense of the blocks that were not used for longest. */
+  /** Keeps so many frames at most, at the expense of the blocks that were not used for longest. */
   constructor(framesMax: number) {
     this.framesMax = framesMax
   }

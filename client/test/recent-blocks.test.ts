@@ -107,9 +107,20 @@ describe('RecentBlocks', () => {
     expect(recent.find(content.block, content.hash)).to.equal(undefined)
   })
 
+  it('takes no frame that writers have no room for, and gives back the one that was used least lately', () => {
+    const recent = new RecentBlocks(2)
+    const pool = new FramePool(recent, 2)
+    const [first, second] = [blockIn(pool, 1), blockIn(pool, 2)]
+    for (const each of [first, second]) recent.keep(each)
+    expect(pool.isShort).to.equal(false)
+    expect(pool.take()).to.equal(first.frames[0])
+    expect(recent.find(first.block, first.hash)).to.equal(undefined)
+    expect(recent.find(second.block, second.hash)).to.equal(second)
+  })
+
   it('makes room for writers that need its frames', () => {
     const recent = new RecentBlocks(1)
-    const pool = new FramePool(recent)
+    const pool = new FramePool(recent, FRAMES_MAX + 1)
     const content = blockIn(pool, 1)
     recent.keep(content)
     for (let index = 0; index < FRAMES_MAX; index++) pool.take().hold()
@@ -136,7 +147,10 @@ describe('an object written lately', () => {
     const chunks = object.read()[Symbol.asyncIterator]()
     const first = await world.run(chunks.next())
     expect(gets(world)).to.equal(0)
-    await world.run(world.client.putObject('b', 'other', LARGE))
+    // As many as fill what is kept and what writers leave idle.
+    for (let frames = 0; frames <= FRAMES_MAX; frames += 4) {
+      await world.run(world.client.putObject('b', 'other', LARGE))
+    }
     const parts = [Buffer.from(first.value ?? [])]
     for (let next = await world.run(chunks.next()); next.done !== true; next = await world.run(chunks.next()))
       parts.push(Buffer.from(next.value))

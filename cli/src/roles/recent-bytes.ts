@@ -1,7 +1,10 @@
 import { totalmem } from 'node:os'
 
-/** What a gateway may keep of the blocks it wrote lately: four objects of 64 MiB, say. */
-const RECENT_BYTES_MAX = 256 * 1024 * 1024
+/**
+ * What a gateway may keep of the blocks it wrote lately, beside the frames that its writers leave idle: a server may
+ * take 500 MiB for a file of 2 GiB that comes in ten parts at once, and takes some 420.
+ */
+const RECENT_BYTES_MAX = 64 * 1024 * 1024
 
 /** Of the machine's memory; small machines need it for more than that. */
 const MEMORY_SHARE = 1 / 32
