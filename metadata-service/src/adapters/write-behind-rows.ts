@@ -9,7 +9,7 @@
  * that wait; `settling`, those that are being written. A generation stays in memory, and its entries in `recent`,
  * until all of it is written: a crash in between leaves rows that replaying makes again as they are.
  */
-import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { LeaseId, Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { CachedRows, nameOf } from './cached-rows.js'
 import { BEHIND_LIMITS, type BehindLimits } from './entry-store-limits.js'
 import type { RecentEntries, RowChange } from './recent-entries.js'
@@ -51,6 +51,8 @@ export class WriteBehindRows implements RowTable {
   private settling: Generation | undefined
   /** What the open transaction has written. */
   private wrote: Written = NOTHING
+  /** All that waits, sorted; `undefined` after it has changed. */
+  private sorted: readonly Change[] | undefined
 
   constructor(table: SqliteRows, recent: RecentEntries, limits: BehindLimits = BEHIND_LIMITS) {
     this.limits = limits
@@ -74,25 +76,26 @@ export class WriteBehindRows implements RowTable {
 
   scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
     const changes = this.changesIn(read.range)
-    if (changes.size === 0) return this.table.scan(read)
-    return new MergedScan(this.table, changes, read).run()
+    if (changes.length === 0) return this.table.scan(read)
+    const isChanged = (key: StoreKey): boolean => this.changeOf(nameOf(key)) !== undefined
+    return new MergedScan(this.table, { changes, isChanged }, read).run()
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
     const name = nameOf(key)
     const created = this.find(key, name)?.created ?? revision
-    this.pending.set(name, { name, key, row: { key, value, revision, created }, lease })
+    this.change({ name, key, row: { key, value, revision, created }, lease })
   }
 
   delete(key: StoreKey): boolean {
     const name = nameOf(key)
     if (this.find(key, name) === undefined) return false
-    this.pending.set(name, { name, key, row: undefined, lease: undefined })
+    this.change({ name, key, row: undefined, lease: undefined })
     return true
   }
 
   deleteRange(range: StoreRange): StoreKey[] {
-    const changed = [...this.changesIn(range).values()].map(({ key }) => key)
+    const changed = this.changesIn(range).map(({ key }) => key)
     return this.deleteAll([...this.table.keysIn(range), ...changed])
   }
 
@@ -145,9 +148,15 @@ export class WriteBehindRows implements RowTable {
 
   private forgetWaiting(): void {
     this.cache.forgetAll()
+    this.sorted = undefined
     this.young = new Map()
     this.youngBytes = 0
     this.settling = undefined
+  }
+
+  private change(change: Change): void {
+    this.pending.set(change.name, change)
+    this.sorted = undefined
   }
 
   private changeOf(name: string): Change | undefined {
@@ -158,13 +167,11 @@ export class WriteBehindRows implements RowTable {
     return new Map([...(this.settling?.changes ?? []), ...this.young, ...this.pending])
   }
 
-  private changesIn({ from, to }: StoreRange): Map<string, Change> {
-    const [first, end] = [nameOf(from), nameOf(to)]
-    const found = new Map<string, Change>()
-    for (const changes of [this.settling?.changes ?? [], this.young, this.pending]) {
-      for (const [name, change] of changes) if (name >= first && name < end) found.set(name, change)
-    }
-    return found
+  /** Sorted. Listings ask far more often than something changes. */
+  private changesIn({ from, to }: StoreRange): readonly Change[] {
+    this.sorted ??= [...this.allChanges().values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    const { sorted } = this
+    return sorted.slice(firstFrom(sorted, nameOf(from)), firstFrom(sorted, nameOf(to)))
   }
 
   /** In order; what is not there, or named twice, is left out. */
@@ -189,7 +196,9 @@ export class WriteBehindRows implements RowTable {
       if (change !== undefined) this.cache.remember(change.name, change.row ?? 'absent')
     }
     settling.written = Math.max(settling.written, written)
-    if (settling.written === settling.order.length) this.settling = undefined
+    if (settling.written < settling.order.length) return
+    this.settling = undefined
+    this.sorted = undefined
   }
 
   private keepPending({ revision, bytes }: { revision: number; bytes: number }): void {
@@ -204,30 +213,51 @@ export class WriteBehindRows implements RowTable {
   }
 
   private endTransaction(): void {
+    if (this.pending.size > 0) this.sorted = undefined
     this.pending = new Map()
     this.wrote = NOTHING
   }
 }
 
+/** Where the first change stands whose name is not below this one. */
+function firstFrom(sorted: readonly Change[], name: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle]?.name ?? '') < name) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+interface Changes {
+  /** Those of the range, sorted. */
+  readonly changes: readonly Change[]
+  readonly isChanged: (key: StoreKey) => boolean
+}
+
 /** One scan of the table and the changes of its range. The table is read on until there are rows enough. */
 class MergedScan {
   private readonly table: RowTable
-  private readonly changes: ReadonlyMap<string, Change>
+  private readonly changed: readonly StoreRow[]
+  private readonly isChanged: (key: StoreKey) => boolean
   private readonly read: Extract<Read, { kind: 'scan' }>
   private readonly sign: 1 | -1
 
-  constructor(table: RowTable, changes: ReadonlyMap<string, Change>, read: Extract<Read, { kind: 'scan' }>) {
+  constructor(table: RowTable, { changes, isChanged }: Changes, read: Extract<Read, { kind: 'scan' }>) {
     this.table = table
-    this.changes = changes
+    this.isChanged = isChanged
     this.sign = read.reverse === true ? -1 : 1
     const { rollUp, ...plain } = read
     // Of a group whose first row was deleted, another has to be given: then no row of the table is skipped.
-    const isSkipped = [...changes.values()].some(({ row }) => row === undefined)
-    this.read = isSkipped || rollUp === undefined ? plain : read
+    const isRolled = rollUp !== undefined && changes.every(({ row }) => row !== undefined)
+    this.read = isRolled ? read : plain
+    const rows = (isRolled ? firstOfGroups(changes, rollUp) : changes).flatMap(({ row }) => row ?? [])
+    this.changed = this.sign > 0 ? rows : rows.reverse()
   }
 
   run(): StoreRow[] {
-    const changed = [...this.changes.values()].flatMap(({ row }) => row ?? []).sort(this.compare)
+    const { changed } = this
     const { limit } = this.read
     const found: StoreRow[] = []
     let { range } = this.read
@@ -235,10 +265,10 @@ class MergedScan {
     while (found.length < limit) {
       const stored = this.table.scan({ ...this.read, range })
       const last = stored.length < limit ? undefined : stored[stored.length - 1]
-      const known = stored.filter(({ key }) => !this.changes.has(nameOf(key)))
+      const known = stored.filter(({ key }) => !this.isChanged(key))
       const from = next
       while (next < changed.length && this.isBefore(changed[next], last)) next++
-      found.push(...[...known, ...changed.slice(from, next)].sort(this.compare))
+      found.push(...(from === next ? known : [...known, ...changed.slice(from, next)].sort(this.compare)))
       if (last === undefined) break
       range = this.sign > 0 ? { from: after(last.key), to: range.to } : { from: range.from, to: last.key }
     }
@@ -251,6 +281,18 @@ class MergedScan {
   private isBefore(row: StoreRow | undefined, last: StoreRow | undefined): boolean {
     return row !== undefined && (last === undefined || this.compare(row, last) <= 0)
   }
+}
+
+/** Without those whose group a change before them begins. */
+function firstOfGroups(changes: readonly Change[], { from, delimiter }: RollUp): readonly Change[] {
+  const end = nameOf(delimiter)
+  let group: string | undefined
+  return changes.filter(({ name }) => {
+    if (group !== undefined && name.startsWith(group)) return false
+    const at = name.indexOf(end, from)
+    group = at < 0 ? undefined : name.slice(0, at + end.length)
+    return true
+  })
 }
 
 /** The first key behind this one. */
