@@ -10,10 +10,11 @@ export const WATCH_EVENTS_MAX: number = 8_192
 export const WATCH_BYTES_MAX: number = 4 * 1024 * 1024
 
 /**
- * SQLite page cache in KiB: the upper levels of a large tree, and what is in use just now. It fills while the server
+ * SQLite page cache in KiB: the upper levels of a large tree, what is in use just now, and a page for each of the 1,000
+ * prefixes of a listing. It fills while the server
  * runs, and the operating system keeps the rest.
  */
-export const PAGE_CACHE_KIB: number = 8 * 1024
+export const PAGE_CACHE_KIB: number = 16 * 1024
 
 /**
  * Rows kept as they are, in bytes: those of buckets, sessions and pools, and of the keys in use just now. Each may hold
