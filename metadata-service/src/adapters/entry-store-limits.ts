@@ -11,8 +11,7 @@ export const WATCH_BYTES_MAX: number = 4 * 1024 * 1024
 
 /**
  * SQLite page cache in KiB: the upper levels of a large tree, what is in use just now, and a page for each of the 1,000
- * prefixes of a listing. It fills while the server
- * runs, and the operating system keeps the rest.
+ * prefixes of a listing. It fills while the server runs, and the operating system keeps the rest.
  */
 export const PAGE_CACHE_KIB: number = 16 * 1024
 
