@@ -3,7 +3,7 @@
  * later read compares each unit's check word with the one known, as the unit comes, and need not hash the block again:
  * the bytes are checked against that word in any case.
  */
-import { type BlockId, sameBytes } from '@cairn/protocol'
+import { type BlockId, mapKey, sameBytes } from '@cairn/protocol'
 import { KNOWN_BLOCKS_MAX } from './limits.js'
 
 interface KnownBlock {
@@ -16,23 +16,17 @@ export class KnownBlocks {
 
   /** Check words of the block with this hash, by unit. */
   find(block: BlockId, hash: Uint8Array): Uint32Array | undefined {
-    const known = this.blocks.get(keyOf(block))
+    const known = this.blocks.get(mapKey(block))
     return known !== undefined && sameBytes(known.hash, hash) ? known.checks : undefined
   }
 
   /** To be called only after the bytes with these check words were found to have this hash. */
   remember(block: BlockId, hash: Uint8Array, checks: readonly number[]): void {
-    const key = keyOf(block)
+    const key = mapKey(block)
     this.blocks.delete(key)
     this.blocks.set(key, { hash: new Uint8Array(hash), checks: Uint32Array.from(checks) })
     if (this.blocks.size <= KNOWN_BLOCKS_MAX) return
     const oldest = this.blocks.keys().next()
     if (!oldest.done) this.blocks.delete(oldest.value)
   }
-}
-
-function keyOf(block: BlockId): string {
-  const { buffer, byteOffset, byteLength } = block
-  const bytes = Buffer.isBuffer(block) ? block : Buffer.from(buffer, byteOffset, byteLength)
-  return bytes.toString('latin1')
 }

@@ -10,6 +10,7 @@ import {
   type BlockId,
   isLent,
   lendMemory,
+  mapKey,
   sameBytes,
   UNIT_BYTES,
   type Unit,
@@ -40,7 +41,7 @@ export class RecentBlocks implements KeptFrames {
 
   /** Takes over the hold on the frames. */
   keep(recent: RecentBlock): void {
-    this.blocks.set(keyOf(recent.block), recent)
+    this.blocks.set(mapKey(recent.block), recent)
     this.frameCount += recent.frames.length
     while (this.frameCount > this.framesMax) this.dropOldest()
   }
@@ -53,7 +54,7 @@ export class RecentBlocks implements KeptFrames {
 
   /** The block with this hash, if it is still here. */
   find(block: BlockId, hash: Uint8Array): RecentBlock | undefined {
-    const key = keyOf(block)
+    const key = mapKey(block)
     const found = this.blocks.get(key)
     if (found === undefined || !sameBytes(found.hash, hash)) return undefined
     this.blocks.delete(key)
@@ -66,7 +67,7 @@ export class RecentBlocks implements KeptFrames {
    * least one unit's. They are lent to whoever gets them. `undefined` if the block is here no more, or not right.
    */
   lend(recent: RecentBlock, from: number, to: number): Uint8Array | undefined {
-    if (this.blocks.get(keyOf(recent.block)) !== recent) return undefined
+    if (this.blocks.get(mapKey(recent.block)) !== recent) return undefined
     const first = Math.floor(from / UNIT_BYTES)
     const piece = pieceOf(recent, first, Math.ceil(to / UNIT_BYTES))
     if (piece === undefined) {
@@ -81,7 +82,7 @@ export class RecentBlocks implements KeptFrames {
 
   /** Forgets a block. */
   drop(recent: RecentBlock): void {
-    if (!this.blocks.delete(keyOf(recent.block))) return
+    if (!this.blocks.delete(mapKey(recent.block))) return
     this.frameCount -= recent.frames.length
     for (const frame of recent.frames) {
       if (isLent(frame.bytes)) frame.abandon()
@@ -105,8 +106,4 @@ function pieceOf({ block, units }: RecentBlock, first: number, last: number): Ui
 
 function follows(before: Uint8Array, bytes: Uint8Array): boolean {
   return before.buffer === bytes.buffer && before.byteOffset + before.length === bytes.byteOffset
-}
-
-function keyOf(block: BlockId): string {
-  return Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString('latin1')
 }

@@ -35,6 +35,12 @@ export function sessionOf(id: BlockId | OpId): SessionId {
   return id.subarray(0, SESSION_ID_BYTES) as SessionId
 }
 
+/** Bytes as a key of a `Map`: as short, and in the same order. */
+export function mapKey(bytes: Uint8Array): string {
+  const { buffer, byteOffset, byteLength } = bytes
+  return (Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength)).toString('latin1')
+}
+
 /** Lower-case hex of any id. */
 export function formatId(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')

@@ -1,5 +1,4 @@
-import { type BlockId, type SessionId, sameBytes, sessionOf } from '@cairn/protocol'
-import { keyOf } from '../core/block-table.js'
+import { type BlockId, mapKey, type SessionId, sameBytes, sessionOf } from '@cairn/protocol'
 import type {
   BlockIndex,
   IndexBatch,
@@ -20,12 +19,12 @@ export class MemoryBlockIndex implements BlockIndex {
   private sorted: string[] | undefined
 
   get(block: BlockId): IndexedBlock | undefined {
-    return this.rows.get(keyOf(block))
+    return this.rows.get(mapKey(block))
   }
 
   apply(batch: IndexBatch): void {
-    for (const entry of batch.put) this.rows.set(keyOf(entry.block), entry)
-    for (const block of batch.remove) this.rows.delete(keyOf(block))
+    for (const entry of batch.put) this.rows.set(mapKey(entry.block), entry)
+    for (const block of batch.remove) this.rows.delete(mapKey(block))
     this.sorted = undefined
     for (const delta of batch.live) this.count(delta)
     const { checkpoint } = batch
@@ -37,7 +36,7 @@ export class MemoryBlockIndex implements BlockIndex {
 
   range(after: BlockId | undefined, limit: number): IndexedBlock[] {
     this.sorted ??= [...this.rows.keys()].sort()
-    const bound = after === undefined ? undefined : keyOf(after)
+    const bound = after === undefined ? undefined : mapKey(after)
     const start = bound === undefined ? 0 : this.sorted.findIndex((key) => key > bound)
     if (start < 0) return []
     const rows: IndexedBlock[] = []

@@ -8,6 +8,7 @@ import {
   CairnError,
   type Clock,
   ContentShare,
+  mapKey,
   TurnoverMap,
   UNIT_BYTES,
   type Unit,
@@ -15,7 +16,7 @@ import {
 } from '@cairn/protocol'
 import type { IndexedBlock, StoredBlock } from '../ports.js'
 import { compareContent, hashUnits } from './block-content.js'
-import { type BlockTable, keyOf } from './block-table.js'
+import type { BlockTable } from './block-table.js'
 import type { GroupCommit, Placement } from './group-commit.js'
 import { HandedPut, prepareBlock } from './handed-put.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
@@ -68,7 +69,7 @@ export class BlockPuts {
     units: UnitSource,
     control: { signal: AbortSignal },
   ): Promise<StoredBlock> {
-    const key = keyOf(block)
+    const key = mapKey(block)
     const begin = (): Promise<StoredBlock> =>
       this.begin({ block, owner, key, intake: new UnitIntake(block, units, control), ended: undefined })
     return this.putting.has(key) ? this.whenFree(key, begin) : begin()

@@ -10,6 +10,7 @@ import {
   type BlockId,
   type CancelTimer,
   type Clock,
+  mapKey,
   type SessionId,
   sameBytes,
   sessionOf,
@@ -27,13 +28,6 @@ interface Change {
   current: IndexedBlock | undefined
   /** What the index's row counts as, once all earlier changes are written. */
   persisted: IndexedBlock | undefined
-}
-
-/** A block id as a key of a `Map`, in byte order. */
-export function keyOf(block: BlockId): string {
-  const { buffer, byteOffset, byteLength } = block
-  const bytes = Buffer.isBuffer(block) ? block : Buffer.from(buffer, byteOffset, byteLength)
-  return bytes.toString('latin1')
 }
 
 export class BlockTable {
@@ -63,20 +57,20 @@ export class BlockTable {
     this.limits = options.limits
   }
 
-  find(block: BlockId, key: string = keyOf(block)): IndexedBlock | undefined {
+  find(block: BlockId, key: string = mapKey(block)): IndexedBlock | undefined {
     if (!this.recent.mayHold(block)) return undefined
     const change = this.changeOf(key)
     return change === undefined ? (this.places.find(key) ?? this.lookUp(block, key)) : change.current
   }
 
   /** The block lives where `entry` says; whatever it had before is dead. */
-  put(entry: IndexedBlock, key: string = keyOf(entry.block)): void {
+  put(entry: IndexedBlock, key: string = mapKey(entry.block)): void {
     this.change(entry.block, key, entry)
     this.tailBytes += recordBytesOf(entry)
     this.schedule()
   }
 
-  remove(block: BlockId, key: string = keyOf(block)): void {
+  remove(block: BlockId, key: string = mapKey(block)): void {
     this.change(block, key, undefined)
     this.schedule()
   }

@@ -18,10 +18,10 @@
  * tightly. Many small segments, left by restarts, are merged. ● A segment is only begun if the drive has room for
  * all that lives in it, so that a full drive gets emptier with every step; puts stop at the reserve, copies do not.
  */
-import { type BlockId, CairnError, type Clock, type Unit } from '@cairn/protocol'
+import { type BlockId, CairnError, type Clock, mapKey, type Unit } from '@cairn/protocol'
 import type { Disk, IndexedBlock } from '../ports.js'
 import { type BlockReader, concernsBlock } from './block-reader.js'
-import { type BlockTable, keyOf } from './block-table.js'
+import type { BlockTable } from './block-table.js'
 import type { GroupCommit, Placement } from './group-commit.js'
 import { TOMBSTONES_PER_RECORD_MAX, type Tombstone, tombstoneRecordBytes } from './record.js'
 import { SEGMENT_HEADER_BYTES, segmentPath } from './segment-header.js'
@@ -338,7 +338,7 @@ export class Compactor {
     copy: (admit: () => boolean) => Promise<void>,
   ): Promise<void> {
     const { copying } = this.options
-    const key = keyOf(entry.block)
+    const key = mapKey(entry.block)
     let end = (): void => undefined
     const ended = new Promise<void>((resolve) => {
       end = resolve
@@ -357,7 +357,7 @@ export class Compactor {
 
   /** Asked in the same turn in which the copy is queued or has its segment: see above. */
   private mayPlace(entry: IndexedBlock): boolean {
-    return this.livesHere(entry) && !this.options.deleting.has(keyOf(entry.block))
+    return this.livesHere(entry) && !this.options.deleting.has(mapKey(entry.block))
   }
 
   /** The copy is durable. If the block was deleted or replaced meanwhile, the copy is dead already. */

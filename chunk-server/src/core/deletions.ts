@@ -4,8 +4,8 @@
  * for a large copy that is under way: the copy may become durable after the tombstone was indexed, and a start that
  * reads only what is not indexed would find the copy alone.
  */
-import { type BlockId, CairnError } from '@cairn/protocol'
-import { type BlockTable, keyOf } from './block-table.js'
+import { type BlockId, CairnError, mapKey } from '@cairn/protocol'
+import type { BlockTable } from './block-table.js'
 import type { GroupCommit, Placement } from './group-commit.js'
 import { TOMBSTONES_PER_RECORD_MAX, tombstoneRecordBytes } from './record.js'
 
@@ -31,7 +31,7 @@ export class Deletions {
   /** Durable once it resolves; absent blocks are skipped. */
   async delete(blocks: readonly BlockId[]): Promise<Deleted> {
     while (this.copying.size > 0) {
-      const copies = blocks.flatMap((block) => this.copying.get(keyOf(block)) ?? [])
+      const copies = blocks.flatMap((block) => this.copying.get(mapKey(block)) ?? [])
       if (copies.length === 0) break
       await Promise.all(copies)
     }
@@ -49,7 +49,7 @@ export class Deletions {
   }
 
   private entomb(blocks: readonly BlockId[]): Promise<Deleted> {
-    const keys = blocks.map(keyOf)
+    const keys = blocks.map(mapKey)
     return new Promise((resolve, reject) => {
       this.log.append({
         kind: 'tombstones',
@@ -69,7 +69,7 @@ export class Deletions {
     let deleted = 0
     let freedBytes = 0
     for (const { block, order } of tombstones) {
-      const key = keyOf(block)
+      const key = mapKey(block)
       const known = this.table.find(block, key)
       if (known === undefined || known.order > order) continue
       this.table.remove(block, key)

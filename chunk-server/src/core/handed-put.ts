@@ -8,11 +8,11 @@ import {
   CairnError,
   crc32c,
   hashBlock,
+  mapKey,
   UNIT_BYTES,
   type Unit,
 } from '@cairn/protocol'
 import type { IndexedBlock, StoredBlock } from '../ports.js'
-import { keyOf } from './block-table.js'
 import type { BlockItem, Placement } from './group-commit.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import { verifyUnit } from './unit-intake.js'
@@ -43,7 +43,7 @@ export function prepareBlock(block: BlockId, given: BlockOwner, unit: Unit): Pre
   verifyUnit(block, 0, unit)
   const prepared: PreparedBlock = {
     block,
-    key: keyOf(block),
+    key: mapKey(block),
     owner,
     ownerCheck: crc32c(owner),
     units: [unit],

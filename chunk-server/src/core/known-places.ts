@@ -12,7 +12,7 @@ const PLACE_BYTES = 400
 
 const PLACES_PER_GENERATION = Math.floor(PLACES_BYTES_MAX / PLACE_BYTES / 2)
 
-/** Rows of the index by `keyOf` their block; see the head of this file. */
+/** Rows of the index by `mapKey` of their block; see the head of this file. */
 export class KnownPlaces {
   /** Entries move to `young` when they are used; once it is full, what was not used since is dropped. */
   private young = new Map<string, IndexedBlock>()

@@ -3,7 +3,7 @@
  * is known by the highest counter it had when it was first met, and by which of the counters above that were
  * stored since. Nearly every put is of a new block: it is spared a look into SQLite (6 µs).
  */
-import { BLOCK_ID_BYTES, type BlockId, type SessionId, sessionOf } from '@cairn/protocol'
+import { BLOCK_ID_BYTES, type BlockId, mapKey, type SessionId, sessionOf } from '@cairn/protocol'
 
 /** Counters remembered behind the highest of a session: how far out of order blocks may come. A power of two. */
 const WINDOW = 65_536
@@ -66,7 +66,7 @@ export class RecentIds {
 
   private find(block: BlockId): KnownSession {
     const id = sessionOf(block)
-    const key = Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')
+    const key = mapKey(id)
     const known = this.sessions.get(key)
     if (known !== undefined) return known
     const last = this.highestOf(id)

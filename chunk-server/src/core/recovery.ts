@@ -15,9 +15,9 @@
  * An index that names a segment with live blocks which is not there is older than the drive, or the file is lost:
  * it is forgotten, and all segments are scanned.
  */
-import { CairnError } from '@cairn/protocol'
+import { CairnError, mapKey } from '@cairn/protocol'
 import type { BlockIndex, DamageEvent, Disk, IndexedBlock, IndexedSegment } from '../ports.js'
-import { type BlockTable, keyOf } from './block-table.js'
+import type { BlockTable } from './block-table.js'
 import type { Tombstone } from './record.js'
 import { parseSegmentName, SEGMENT_FOLDER, SEGMENT_HEADER_BYTES, segmentPath } from './segment-header.js'
 import { type ScanResult, scanSegment } from './segment-scan.js'
@@ -161,7 +161,7 @@ class Recovery {
   private block(entry: IndexedBlock): void {
     const { table, segments } = this.options
     segments.nextOrder = Math.max(segments.nextOrder, entry.order + 1)
-    const key = keyOf(entry.block)
+    const key = mapKey(entry.block)
     if ((this.tombstones.get(key) ?? 0) > entry.order) return
     const known = table.find(entry.block, key)
     if (known === undefined || supersedes(entry, known)) table.put(entry, key)
@@ -171,7 +171,7 @@ class Recovery {
     const { table, segments } = this.options
     segments.nextOrder = Math.max(segments.nextOrder, order + 1)
     segment.horizon = Math.max(segment.horizon, horizon)
-    const key = keyOf(block)
+    const key = mapKey(block)
     this.tombstones.set(key, Math.max(order, this.tombstones.get(key) ?? 0))
     const known = table.find(block, key)
     if (known !== undefined && known.order < order) table.remove(block, key)

@@ -3,6 +3,7 @@
  * writer, so what stands here is what stands there: every change passes through, and a transaction that is rolled
  * back, or may not have happened, empties the cache. Absence is remembered too, until somebody writes the row.
  */
+import { mapKey } from '@cairn/protocol'
 import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { ROW_CACHE_BYTES } from './entry-store-limits.js'
 import type { RowTable, RowVersion } from './row-table.js'
@@ -32,7 +33,7 @@ export class CachedRows implements RowTable {
     this.youngBytes = 0
   }
 
-  find(key: StoreKey, name: string = nameOf(key)): StoreRow | undefined {
+  find(key: StoreKey, name: string = mapKey(key)): StoreRow | undefined {
     const known = this.known(name)
     if (known !== undefined) return known === 'absent' ? undefined : known
     const row = this.table.find(key)
@@ -54,7 +55,7 @@ export class CachedRows implements RowTable {
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
     this.table.put(key, value, revision, lease)
-    const name = nameOf(key)
+    const name = mapKey(key)
     const known = this.known(name)
     // When a row was made is not known here unless it was looked at before.
     if (known === undefined) return
@@ -100,14 +101,8 @@ export class CachedRows implements RowTable {
 
   /** To be called when the row was changed in the table behind this cache. */
   forget(key: StoreKey): void {
-    const name = nameOf(key)
+    const name = mapKey(key)
     this.young.delete(name)
     this.old.delete(name)
   }
-}
-
-/** A key as a key of a `Map`, in byte order. */
-export function nameOf(key: StoreKey): string {
-  const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength)
-  return bytes.toString('latin1')
 }

@@ -3,6 +3,7 @@
  * nobody else is served. So a range that turned out to be wide is cut where its next rows are expected to end, from how
  * dense its keys were in the last page. A guess that is too short costs another request, never a wrong answer.
  */
+import { mapKey } from '@cairn/protocol'
 import type { StoreKey, StoreRow } from '../ports.js'
 import { RANGES_KNOWN_MAX, WIDE_KEYS } from './etcd-limits.js'
 
@@ -26,7 +27,7 @@ export class RangeEnds {
 
   /** Where to cut the range for `limit` rows; `attempt` counts the cuts that gave too few. */
   cut(from: StoreKey, to: StoreKey, { limit, attempt }: { limit: number; attempt: number }): StoreKey {
-    const density = this.densities.get(nameOf(to))
+    const density = this.densities.get(mapKey(to))
     if (density === undefined) return to
     const { prefix, step } = density
     const base = Buffer.from(from.subarray(0, prefix.length))
@@ -42,17 +43,13 @@ export class RangeEnds {
     if (count < WIDE_KEYS || first === undefined || last === undefined || rows.length < 2) return
     const prefix = commonPrefix(first, last)
     const span = numberAt(last, prefix.length) - numberAt(first, prefix.length)
-    const name = nameOf(to)
+    const name = mapKey(to)
     this.densities.delete(name)
     this.densities.set(name, { prefix, step: Math.max(1, span / (rows.length - 1)) })
     if (this.densities.size <= RANGES_KNOWN_MAX) return
     const [oldest] = this.densities.keys()
     if (oldest !== undefined) this.densities.delete(oldest)
   }
-}
-
-function nameOf(key: StoreKey): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
 }
 
 function commonPrefix(a: StoreKey, b: StoreKey): Buffer {

@@ -2,6 +2,7 @@
  * Rows in memory, in key order: a hash map for single rows, and their keys in sorted chunks, so that an insert
  * moves at most one chunk however many rows there are. Keys are held as Latin-1 text: its order is byte order.
  */
+import { mapKey } from '@cairn/protocol'
 import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowTable, RowVersion } from './row-table.js'
 
@@ -22,11 +23,11 @@ class OrderedRows implements RowTable {
   private readonly keys = new SortedKeys()
 
   find(key: StoreKey): StoreRow | undefined {
-    return this.rows.get(textOf(key))
+    return this.rows.get(mapKey(key))
   }
 
   findVersion(key: StoreKey): RowVersion | undefined {
-    return this.rows.get(textOf(key))
+    return this.rows.get(mapKey(key))
   }
 
   findFirst(range: StoreRange): StoreRow | undefined {
@@ -35,8 +36,8 @@ class OrderedRows implements RowTable {
 
   scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
     const found: StoreRow[] = []
-    const from = textOf(read.range.from)
-    const to = textOf(read.range.to)
+    const from = mapKey(read.range.from)
+    const to = mapKey(read.range.to)
     const keys = read.reverse === true ? this.keys.descending(from, to) : this.keys.ascending(from, to)
     for (const key of keys) {
       const row = this.rows.get(key)
@@ -47,7 +48,7 @@ class OrderedRows implements RowTable {
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
-    const text = textOf(key)
+    const text = mapKey(key)
     const old = this.rows.get(text)
     if (old === undefined) this.keys.add(text)
     this.rows.set(text, {
@@ -60,14 +61,14 @@ class OrderedRows implements RowTable {
   }
 
   delete(key: StoreKey): boolean {
-    const text = textOf(key)
+    const text = mapKey(key)
     if (!this.rows.delete(text)) return false
     this.keys.remove(text)
     return true
   }
 
   deleteRange(range: StoreRange): StoreKey[] {
-    return this.deleteAll([...this.keys.ascending(textOf(range.from), textOf(range.to))])
+    return this.deleteAll([...this.keys.ascending(mapKey(range.from), mapKey(range.to))])
   }
 
   deleteLeased(lease: LeaseId): StoreKey[] {
@@ -146,8 +147,4 @@ function lowerBound(keys: readonly string[], key: string): number {
     else high = middle
   }
   return low
-}
-
-function textOf(key: StoreKey): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
 }

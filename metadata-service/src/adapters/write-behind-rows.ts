@@ -9,8 +9,9 @@
  * that wait; `settling`, those that are being written. A generation stays in memory, and its entries in `recent`,
  * until all of it is written: a crash in between leaves rows that replaying makes again as they are.
  */
+import { mapKey } from '@cairn/protocol'
 import type { LeaseId, Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
-import { CachedRows, nameOf } from './cached-rows.js'
+import { CachedRows } from './cached-rows.js'
 import { BEHIND_LIMITS, type BehindLimits } from './entry-store-limits.js'
 import type { RecentEntries, RowChange } from './recent-entries.js'
 import type { RowTable, RowVersion } from './row-table.js'
@@ -61,7 +62,7 @@ export class WriteBehindRows implements RowTable {
     this.recent = recent
   }
 
-  find(key: StoreKey, name: string = nameOf(key)): StoreRow | undefined {
+  find(key: StoreKey, name: string = mapKey(key)): StoreRow | undefined {
     const change = this.changeOf(name)
     return change === undefined ? this.cache.find(key, name) : change.row
   }
@@ -77,18 +78,18 @@ export class WriteBehindRows implements RowTable {
   scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
     const changes = this.changesIn(read.range)
     if (changes.length === 0) return this.table.scan(read)
-    const isChanged = (key: StoreKey): boolean => this.changeOf(nameOf(key)) !== undefined
+    const isChanged = (key: StoreKey): boolean => this.changeOf(mapKey(key)) !== undefined
     return new MergedScan(this.table, { changes, isChanged }, read).run()
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
-    const name = nameOf(key)
+    const name = mapKey(key)
     const created = this.find(key, name)?.created ?? revision
     this.change({ name, key, row: { key, value, revision, created }, lease })
   }
 
   delete(key: StoreKey): boolean {
-    const name = nameOf(key)
+    const name = mapKey(key)
     if (this.find(key, name) === undefined) return false
     this.change({ name, key, row: undefined, lease: undefined })
     return true
@@ -100,7 +101,7 @@ export class WriteBehindRows implements RowTable {
   }
 
   deleteLeased(lease: LeaseId): StoreKey[] {
-    const stored = this.table.keysUnder(lease).filter((key) => this.changeOf(nameOf(key)) === undefined)
+    const stored = this.table.keysUnder(lease).filter((key) => this.changeOf(mapKey(key)) === undefined)
     const changed = [...this.allChanges().values()].filter((change) => change.lease === lease)
     return this.deleteAll([...stored, ...changed.map(({ key }) => key)])
   }
@@ -171,7 +172,7 @@ export class WriteBehindRows implements RowTable {
   private changesIn({ from, to }: StoreRange): readonly Change[] {
     this.sorted ??= [...this.allChanges().values()].sort((a, b) => (a.name < b.name ? -1 : 1))
     const { sorted } = this
-    return sorted.slice(firstFrom(sorted, nameOf(from)), firstFrom(sorted, nameOf(to)))
+    return sorted.slice(firstFrom(sorted, mapKey(from)), firstFrom(sorted, mapKey(to)))
   }
 
   /** In order; what is not there, or named twice, is left out. */
@@ -285,7 +286,7 @@ class MergedScan {
 
 /** Without those whose group a change before them begins. */
 function firstOfGroups(changes: readonly Change[], { from, delimiter }: RollUp): readonly Change[] {
-  const end = nameOf(delimiter)
+  const end = mapKey(delimiter)
   let group: string | undefined
   return changes.filter(({ name }) => {
     if (group !== undefined && name.startsWith(group)) return false

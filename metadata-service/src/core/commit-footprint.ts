@@ -4,8 +4,8 @@
  * bucket` and `if bucket@r: put object` in one entry would both succeed. Rows that nobody writes may be compared
  * by many. Keys are held as Latin-1 text: its order is byte order.
  */
-import { CairnError } from '@cairn/protocol'
-import type { Commit, StoreKey, StoreRange } from '../ports.js'
+import { CairnError, mapKey } from '@cairn/protocol'
+import type { Commit, StoreRange } from '../ports.js'
 import { STORE_KEY_BYTES_MAX } from './commit-limits.js'
 
 /** All keys k with `from` <= k < `to`, as Latin-1 text. */
@@ -28,11 +28,11 @@ export function footprintOf(commit: Commit): Footprint {
   const readRanges: TextRange[] = []
   for (const compare of commit.compares) {
     if (compare.kind === 'empty') readRanges.push(textRange(compare.range))
-    else reads.push(textOf(compare.key))
+    else reads.push(mapKey(compare.key))
   }
   const writes: string[] = []
-  for (const put of commit.puts ?? []) writes.push(textOf(put.key))
-  for (const key of commit.deletes ?? []) writes.push(textOf(key))
+  for (const put of commit.puts ?? []) writes.push(mapKey(put.key))
+  for (const key of commit.deletes ?? []) writes.push(mapKey(key))
   const writeRanges = (commit.deleteRanges ?? []).map(textRange)
   const footprint = { reads, writes, readRanges, writeRanges }
   assertWrites(footprint)
@@ -116,10 +116,5 @@ function overlap(a: TextRange, b: TextRange): boolean {
 }
 
 function textRange(range: StoreRange): TextRange {
-  return { from: textOf(range.from), to: textOf(range.to) }
-}
-
-function textOf(key: StoreKey): string {
-  const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength)
-  return bytes.toString('latin1')
+  return { from: mapKey(range.from), to: mapKey(range.to) }
 }

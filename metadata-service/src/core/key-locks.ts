@@ -1,5 +1,5 @@
 /** Writers of one key wait for each other in the service, so that they do not fight in the store. */
-import { CairnError } from '@cairn/protocol'
+import { CairnError, mapKey } from '@cairn/protocol'
 
 /** Writers that may wait for one key: at a commit each, more would only time out. `Busy` above it. */
 export const KEY_WAITERS_MAX = 1024
@@ -17,7 +17,7 @@ export class KeyLocks {
 
   /** Runs `task` once all earlier tasks of this row have ended. `Busy` when too many wait. */
   run<T>(row: Uint8Array, task: () => Promise<T>): Promise<T> {
-    const name = nameOf(row)
+    const name = mapKey(row)
     const queue = this.queues.get(name)
     if (queue === undefined) return this.enqueue(name, { last: NOTHING, length: 0 }, task())
     if (queue.length >= KEY_WAITERS_MAX) {
@@ -28,7 +28,7 @@ export class KeyLocks {
 
   /** As `run` for whoever can begin at once; the function ends it. `undefined` while others use the row. */
   tryEnter(row: Uint8Array): (() => void) | undefined {
-    const name = nameOf(row)
+    const name = mapKey(row)
     if (this.queues.has(name)) return undefined
     let leave = (): void => undefined
     void this.enqueue(
@@ -56,8 +56,4 @@ export class KeyLocks {
     queue.last = running.then(leave, leave)
     return running
   }
-}
-
-function nameOf(row: Uint8Array): string {
-  return Buffer.from(row.buffer, row.byteOffset, row.byteLength).toString('latin1')
 }

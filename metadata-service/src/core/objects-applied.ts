@@ -5,7 +5,7 @@
  * one before it had done: else a put whose answer was lost in a crash would undo a later delete when it is
  * repeated, and a delete a later put.
  */
-import type { OpId } from '@cairn/protocol'
+import { mapKey, type OpId } from '@cairn/protocol'
 import type { KeyValueStore, StoreKey, StoreRow } from '../ports.js'
 import { garbageRange } from './keys.js'
 import { type AppliedOperation, GarbageRow } from './rows.js'
@@ -26,7 +26,7 @@ export class AppliedOperations {
   /** Remembers operations; the oldest go first when there are too many. */
   remember(operations: readonly AppliedOperation[]): void {
     for (const { seq, op, isNull, deleteMarker } of operations) {
-      const name = nameOf(op)
+      const name = mapKey(op)
       if (this.byOp.size >= APPLIED_OPERATIONS_MAX) this.forgetOldest()
       this.byOp.set(name, { seq, isNull, deleteMarker })
     }
@@ -56,7 +56,7 @@ export class AppliedOperations {
   }
 
   find(op: OpId): AppliedOperation | undefined {
-    const known = this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
+    const known = this.byOp.size === 0 ? undefined : this.byOp.get(mapKey(op))
     return known === undefined ? undefined : { ...known, op }
   }
 
@@ -72,8 +72,4 @@ function appliedIn({ value }: StoreRow): AppliedOperation[] {
   if (kind === 'parts') return []
   if (dropped === undefined) return [{ seq: droppedMicros, op, isNull: false, deleteMarker: false }]
   return [{ ...dropped, seq: droppedMicros, op }, dropped]
-}
-
-function nameOf(op: OpId): string {
-  return Buffer.from(op.buffer, op.byteOffset, op.byteLength).toString('latin1')
 }

@@ -4,7 +4,7 @@
  * came after it. Their repeats get the first answer while this service lives, unless the session has been bound to
  * another service in between: that one may have done what was refused here.
  */
-import { CairnError, type ErrorCode, hasCode, type OpId } from '@cairn/protocol'
+import { CairnError, type ErrorCode, hasCode, mapKey, type OpId } from '@cairn/protocol'
 
 /** At some 250 bytes each about 16 MB; at 5,000 refusals a second, 13 s: beyond the deadline of a call. */
 export const REFUSED_OPERATIONS_MAX = 65_536
@@ -36,7 +36,7 @@ export class RefusedOperations {
 
   /** The first answer, if it was given on this route or a later one; throws it if it was an error. */
   find(op: OpId, sinceRoute = 0): 'nothing' | undefined {
-    const found = this.byOp.size === 0 ? undefined : this.byOp.get(nameOf(op))
+    const found = this.byOp.size === 0 ? undefined : this.byOp.get(mapKey(op))
     if (found === undefined || (found.route ?? 0) < sinceRoute) return undefined
     const { refusal } = found
     if (refusal === 'nothing') return refusal
@@ -46,10 +46,6 @@ export class RefusedOperations {
   private remember(op: OpId, answer: Answer): void {
     const oldest = this.byOp.size >= REFUSED_OPERATIONS_MAX ? this.byOp.keys().next().value : undefined
     if (oldest !== undefined) this.byOp.delete(oldest)
-    this.byOp.set(nameOf(op), answer)
+    this.byOp.set(mapKey(op), answer)
   }
-}
-
-function nameOf(op: OpId): string {
-  return Buffer.from(op.buffer, op.byteOffset, op.byteLength).toString('latin1')
 }

@@ -3,7 +3,7 @@
  * are lost, doubled, swapped or late, the line breaks or falls silent, history is compacted, answers are lost.
  */
 
-import { CairnError, type Clock, type Random } from '@cairn/protocol'
+import { CairnError, type Clock, mapKey, type Random } from '@cairn/protocol'
 import { HEAD_KEY } from '../core/commit-rows.js'
 import { PassingStore } from '../core/passing-store.js'
 import type {
@@ -13,7 +13,6 @@ import type {
   Read,
   ReadResult,
   StoreEvent,
-  StoreKey,
   StoreRange,
   StoreRow,
 } from '../ports.js'
@@ -224,7 +223,7 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
   }
 
   private recordOne({ key, value, revision }: StoreEvent): SourceEvent {
-    const name = nameOf(key)
+    const name = mapKey(key)
     const versions = this.versions.get(name) ?? []
     this.versions.set(name, versions)
     const before = versions.at(-1)
@@ -234,7 +233,7 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
   }
 
   private rowsAt(range: StoreRange, revision: number): StoreRow[] {
-    const [from, to] = [nameOf(range.from), nameOf(range.to)]
+    const [from, to] = [mapKey(range.from), mapKey(range.to)]
     const names = [...this.versions.keys()].filter((name) => name >= from && name < to).sort()
     return names.flatMap((name) => {
       const version = this.versions.get(name)?.findLast((each) => each.revision <= revision)
@@ -271,8 +270,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve())
   })
-}
-
-function nameOf(key: StoreKey): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
 }
