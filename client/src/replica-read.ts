@@ -8,6 +8,7 @@ import {
   UNIT_BYTES,
   type Unit,
   type UnitStream,
+  withToken,
 } from '@cairn/protocol'
 import type { BlockTokens } from './block-tokens.js'
 import type { Target } from './cluster-view.js'
@@ -115,7 +116,7 @@ export class ReplicaRead {
     const place = { drive: this.target.drive, block: read.block, offset, length: read.to - offset }
     const known = tokens.tokenOf(groupOf(read.block))
     const token = known instanceof Promise ? await known : known
-    const request = token === undefined ? place : { ...place, token }
+    const request = withToken(place, token)
     const deadlineMs = BLOCK_DEADLINE_MS
     const options = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
     const reply = await this.target.peer.rpc.call(getBlock, request, options)

@@ -19,6 +19,7 @@ import {
   toCairnError,
   type Unit,
   type UnitStream,
+  withToken,
 } from '@cairn/protocol'
 import type { BlockStore, StoredBlock } from '../ports.js'
 import { SourcePeers, type SourcePeersOptions } from './source-peers.js'
@@ -74,7 +75,7 @@ export class BlockCopier {
       if (await hasGoodCopy(store, copy, control)) return 0
       await this.sources.use(copy.sourceAddress, (peer) => {
         const token = this.mint.tokenOf({ method: getBlock.number, group: groupOf(copy.block) })
-        return pull(peer, store, token === undefined ? copy : { ...copy, token }, control)
+        return pull(peer, store, { ...copy, token }, control)
       })
       return copy.sizeBytes
     } finally {
@@ -108,12 +109,11 @@ async function hasGoodCopy(store: BlockStore, copy: BlockCopy, { signal }: CopyC
 async function pull(
   peer: RpcPeer,
   store: BlockStore,
-  copy: BlockCopy & { readonly token?: Uint8Array },
+  copy: BlockCopy & { readonly token: Uint8Array | undefined },
   control: CopyControl,
 ): Promise<void> {
   const { block, owner, sizeBytes, hash, sourceDrive, token } = copy
-  const place = { drive: sourceDrive, block, offset: 0, length: sizeBytes }
-  const request = token === undefined ? place : { ...place, token }
+  const request = withToken({ drive: sourceDrive, block, offset: 0, length: sizeBytes }, token)
   const { response, body } = await peer.call(getBlock, request, control).catch((error: unknown) => {
     // No bytes so far in: its copy is a shorter one.
     throw hasCode(error, 'InvalidArgument') ? otherContent() : ofSource(error)

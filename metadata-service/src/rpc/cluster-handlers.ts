@@ -38,6 +38,7 @@ export function registerClusterHandlers(router: RpcRouter, options: ClusterHandl
     required: cluster.known.featureLevel >= TOKEN_LEVEL,
     keys: await ring.current(),
   })
+  const mint = new TokenMint(clock)
   router.handle(getClusterMap, async ({ knownEpoch }, { peer }) => {
     const map = await cluster.current()
     const keys = KEEPERS.includes(peer.role) ? { tokens: await tokens() } : {}
@@ -55,7 +56,6 @@ export function registerClusterHandlers(router: RpcRouter, options: ClusterHandl
     if (groups.length > LIST_PAGE_MAX || groups.some((group) => group >= GROUPS_PER_POOL)) {
       throw new CairnError('InvalidArgument', `at most ${LIST_PAGE_MAX} groups, below ${GROUPS_PER_POOL}`)
     }
-    const mint = new TokenMint(clock)
     mint.learn(await tokens())
     const made = groups.map((group) => mint.tokenOf({ method: getBlock.number, group }))
     return { response: { tokens: made.filter((token) => token !== undefined) } }

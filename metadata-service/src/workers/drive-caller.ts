@@ -30,6 +30,7 @@ import {
   TokenMint,
   type UnitStream,
   verifyBlocks,
+  withToken,
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
@@ -74,9 +75,11 @@ export function createDriveCaller(options: DriveCallerOptions): DriveCaller {
 class RpcDriveCaller implements DriveCaller {
   private readonly options: DriveCallerOptions
   private readonly peers = new Map<string, RpcPeer>()
+  private readonly mint: TokenMint | undefined
 
   constructor(options: DriveCallerOptions) {
     this.options = options
+    this.mint = options.clock === undefined ? undefined : new TokenMint(options.clock)
   }
 
   async deleteBlocks(poolId: number, blocks: readonly BlockId[]): Promise<Reclaimed> {
@@ -208,8 +211,7 @@ class RpcDriveCaller implements DriveCaller {
 
   private async readBlock(drive: DriveId, { block, blockBytes, hash }: BlockSlice): Promise<Uint8Array> {
     const token = await this.tokenFor(block)
-    const place = { drive, block, offset: 0, length: blockBytes }
-    const request = token === undefined ? place : { ...place, token }
+    const request = withToken({ drive, block, offset: 0, length: blockBytes }, token)
     const bytes = await collect((await this.call(drive, getBlock, request)).body)
     if (bytes.length !== blockBytes || !sameBytes(hashBlock(bytes), hash)) {
       throw new CairnError('BlockCorrupt', `drive ${drive} gives other bytes for ${formatId(block)}`)
@@ -218,11 +220,10 @@ class RpcDriveCaller implements DriveCaller {
   }
 
   private async tokenFor(block: BlockId): Promise<Uint8Array | undefined> {
-    const { tokenKeys, clock } = this.options
-    if (tokenKeys === undefined || clock === undefined) return undefined
-    const mint = new TokenMint(clock)
-    mint.learn({ required: true, keys: await tokenKeys() })
-    return mint.tokenOf({ method: getBlock.number, group: groupOf(block) })
+    const { tokenKeys } = this.options
+    if (tokenKeys === undefined || this.mint === undefined) return undefined
+    this.mint.learn({ required: true, keys: await tokenKeys() })
+    return this.mint.tokenOf({ method: getBlock.number, group: groupOf(block) })
   }
 
   private async call<Q, R>(

@@ -53,6 +53,11 @@ export const GetBlockRequest: Message<GetBlockRequest> = message<GetBlockRequest
   token: optional(20, bytes()),
 })
 
+/** The same request with its token; without one where the cluster wants none. */
+export function withToken(request: GetBlockRequest, token: Uint8Array | undefined): GetBlockRequest {
+  return token === undefined ? request : { ...request, token }
+}
+
 export interface GetBlockResponse {
   readonly blockBytes: number
   readonly hash: Uint8Array
