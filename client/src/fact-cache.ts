@@ -1,4 +1,4 @@
-import type { Clock } from '@cairn/protocol'
+import { AgingMap, type Clock } from '@cairn/protocol'
 import { FACT_CACHE_ENTRIES_MAX, FACT_CACHE_MS } from './limits.js'
 
 /**
@@ -6,7 +6,7 @@ import { FACT_CACHE_ENTRIES_MAX, FACT_CACHE_MS } from './limits.js'
  * cost a repetition and never a wrong write. Absence is never remembered.
  */
 export class FactCache<Fact> {
-  private readonly facts = new Map<string, { readonly fact: Fact; readonly untilMs: number }>()
+  private readonly facts = new AgingMap<string, { readonly fact: Fact; readonly untilMs: number }>()
   private readonly clock: Clock
 
   constructor(clock: Clock) {
@@ -22,11 +22,8 @@ export class FactCache<Fact> {
   }
 
   remember(name: string, fact: Fact): void {
-    this.facts.delete(name)
     this.facts.set(name, { fact, untilMs: this.clock.monotonicMs() + FACT_CACHE_MS })
-    if (this.facts.size <= FACT_CACHE_ENTRIES_MAX) return
-    const oldest = this.facts.keys().next()
-    if (!oldest.done) this.facts.delete(oldest.value)
+    if (this.facts.size > FACT_CACHE_ENTRIES_MAX) this.facts.takeOldest()
   }
 
   forget(name: string): void {

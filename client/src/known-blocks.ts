@@ -3,7 +3,7 @@
  * later read compares each unit's check word with the one known, as the unit comes, and need not hash the block again:
  * the bytes are checked against that word in any case.
  */
-import { type BlockId, mapKey, sameBytes } from '@cairn/protocol'
+import { AgingMap, type BlockId, mapKey, sameBytes } from '@cairn/protocol'
 import { KNOWN_BLOCKS_MAX } from './limits.js'
 
 interface KnownBlock {
@@ -12,7 +12,7 @@ interface KnownBlock {
 }
 
 export class KnownBlocks {
-  private readonly blocks = new Map<string, KnownBlock>()
+  private readonly blocks = new AgingMap<string, KnownBlock>()
 
   /** Check words of the block with this hash, by unit. */
   find(block: BlockId, hash: Uint8Array): Uint32Array | undefined {
@@ -22,11 +22,7 @@ export class KnownBlocks {
 
   /** To be called only after the bytes with these check words were found to have this hash. */
   remember(block: BlockId, hash: Uint8Array, checks: readonly number[]): void {
-    const key = mapKey(block)
-    this.blocks.delete(key)
-    this.blocks.set(key, { hash: new Uint8Array(hash), checks: Uint32Array.from(checks) })
-    if (this.blocks.size <= KNOWN_BLOCKS_MAX) return
-    const oldest = this.blocks.keys().next()
-    if (!oldest.done) this.blocks.delete(oldest.value)
+    this.blocks.set(mapKey(block), { hash: new Uint8Array(hash), checks: Uint32Array.from(checks) })
+    if (this.blocks.size > KNOWN_BLOCKS_MAX) this.blocks.takeOldest()
   }
 }

@@ -7,6 +7,7 @@
  * readers have released all that they were lent of it.
  */
 import {
+  AgingMap,
   type BlockId,
   isLent,
   lendMemory,
@@ -32,7 +33,7 @@ export class RecentBlocks implements KeptFrames {
   frameCount = 0
   private readonly framesMax: number
   /** The one that was used last comes last. */
-  private readonly blocks = new Map<string, RecentBlock>()
+  private readonly blocks = new AgingMap<string, RecentBlock>()
 
   /** Keeps so many frames at most, at the expense of the blocks that were not used for longest. */
   constructor(framesMax: number) {
@@ -48,8 +49,8 @@ export class RecentBlocks implements KeptFrames {
 
   /** Forgets the block that was not used for longest. */
   dropOldest(): void {
-    const oldest = this.blocks.values().next()
-    if (!oldest.done) this.drop(oldest.value)
+    const oldest = this.blocks.takeOldest()
+    if (oldest !== undefined) this.letGo(oldest)
   }
 
   /** The block with this hash, if it is still here. */
@@ -57,7 +58,6 @@ export class RecentBlocks implements KeptFrames {
     const key = mapKey(block)
     const found = this.blocks.get(key)
     if (found === undefined || !sameBytes(found.hash, hash)) return undefined
-    this.blocks.delete(key)
     this.blocks.set(key, found)
     return found
   }
@@ -82,7 +82,10 @@ export class RecentBlocks implements KeptFrames {
 
   /** Forgets a block. */
   drop(recent: RecentBlock): void {
-    if (!this.blocks.delete(mapKey(recent.block))) return
+    if (this.blocks.delete(mapKey(recent.block))) this.letGo(recent)
+  }
+
+  private letGo(recent: RecentBlock): void {
     this.frameCount -= recent.frames.length
     for (const frame of recent.frames) {
       if (isLent(frame.bytes)) frame.abandon()

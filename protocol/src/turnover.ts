@@ -80,3 +80,45 @@ export class TurnoverMap<Key, Value extends object> {
     for (const { value } of this.boxes.values()) if (value !== undefined) yield value
   }
 }
+
+/**
+ * A map that gives up its oldest entries. A new iterator of V8 walks past all that was deleted at the front since the
+ * last new table, up to half of the entries; this one goes on where it was.
+ */
+export class AgingMap<Key, Value> {
+  private readonly entries = new Map<Key, Value>()
+  private ages = this.entries.entries()
+
+  get size(): number {
+    return this.entries.size
+  }
+
+  get(key: Key): Value | undefined {
+    return this.entries.get(key)
+  }
+
+  /** The entry is the youngest now, also if it was there before. */
+  set(key: Key, value: Value): void {
+    this.entries.delete(key)
+    this.entries.set(key, value)
+  }
+
+  /** True if it was there. */
+  delete(key: Key): boolean {
+    return this.entries.delete(key)
+  }
+
+  /** Removes the entry that was set before all others. */
+  takeOldest(): Value | undefined {
+    let step = this.ages.next()
+    if (step.done) {
+      // An iterator that has come to the end once stays there.
+      this.ages = this.entries.entries()
+      step = this.ages.next()
+    }
+    if (step.done) return undefined
+    const [key, value] = step.value
+    this.entries.delete(key)
+    return value
+  }
+}

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { Roster, type Rostered, TurnoverMap } from '../src/index.js'
+import { AgingMap, Roster, type Rostered, TurnoverMap } from '../src/index.js'
 
 class Guest implements Rostered {
   place = -1
@@ -89,5 +89,37 @@ describe('TurnoverMap', () => {
       map.delete(2)
     }
     expect(seen).to.deep.equal([0, 1, 3])
+  })
+})
+
+describe('AgingMap', () => {
+  const changes: Record<string, (map: AgingMap<number, number>, model: Map<number, number>) => void> = {}
+  for (const key of [0, 1, 2, 3, 4, 5, 6, 7]) {
+    changes[`set ${key}`] = (map, model) => {
+      model.delete(key)
+      model.set(key, model.size)
+      map.set(key, model.size - 1)
+    }
+    changes[`delete ${key}`] = (map, model) => {
+      expect(map.delete(key)).to.equal(model.delete(key))
+    }
+  }
+  changes.takeOldest = (map, model) => {
+    const [oldest] = model
+    if (oldest !== undefined) model.delete(oldest[0])
+    expect(map.takeOldest()).to.equal(oldest?.[1])
+  }
+
+  it('gives up what was set before all others, whatever was deleted and set anew', () => {
+    const names = fc.constantFrom(...Object.keys(changes), 'takeOldest', 'takeOldest', 'takeOldest')
+    fc.assert(
+      fc.property(fc.array(names, { maxLength: 200 }), (steps) => {
+        const map = new AgingMap<number, number>()
+        const model = new Map<number, number>()
+        for (const step of steps) changes[step]?.(map, model)
+        for (const key of [0, 1, 2, 3, 4, 5, 6, 7]) expect(map.get(key)).to.equal(model.get(key))
+        expect(map.size).to.equal(model.size)
+      }),
+    )
   })
 })

@@ -3,7 +3,7 @@
  * is known by the highest counter it had when it was first met, and by which of the counters above that were
  * stored since. Nearly every put is of a new block: it is spared a look into SQLite (6 µs).
  */
-import { BLOCK_ID_BYTES, type BlockId, mapKey, type SessionId, sessionOf } from '@cairn/protocol'
+import { AgingMap, BLOCK_ID_BYTES, type BlockId, mapKey, type SessionId, sessionOf } from '@cairn/protocol'
 
 /** Counters remembered behind the highest of a session: how far out of order blocks may come. A power of two. */
 const WINDOW = 65_536
@@ -23,7 +23,7 @@ interface KnownSession {
 export class RecentIds {
   private readonly highestOf: (session: SessionId) => BlockId | undefined
   /** In order of first meeting. */
-  private readonly sessions = new Map<string, KnownSession>()
+  private readonly sessions = new AgingMap<string, KnownSession>()
   /** The session met last, most blocks are of one writer. */
   private last: { readonly session: Uint8Array; readonly known: KnownSession } | undefined
 
@@ -73,12 +73,7 @@ export class RecentIds {
     const floor = last === undefined ? -1 : (counterOf(last) ?? Number.MAX_SAFE_INTEGER)
     const met = { floor, highest: floor, stored: new Uint8Array(WINDOW / 8) }
     this.sessions.set(key, met)
-    if (this.sessions.size > SESSIONS_MAX) {
-      for (const oldest of this.sessions.keys()) {
-        this.sessions.delete(oldest)
-        break
-      }
-    }
+    if (this.sessions.size > SESSIONS_MAX) this.sessions.takeOldest()
     return met
   }
 }

@@ -5,7 +5,7 @@
  * one before it had done: else a put whose answer was lost in a crash would undo a later delete when it is
  * repeated, and a delete a later put.
  */
-import { mapKey, type OpId } from '@cairn/protocol'
+import { AgingMap, mapKey, type OpId } from '@cairn/protocol'
 import type { KeyValueStore, StoreKey, StoreRow } from '../ports.js'
 import { garbageRange } from './keys.js'
 import { type AppliedOperation, GarbageRow } from './rows.js'
@@ -21,14 +21,14 @@ const RECALLED_PER_READ = 1000
 type Remembered = Omit<AppliedOperation, 'op'>
 
 export class AppliedOperations {
-  private readonly byOp = new Map<string, Remembered>()
+  private readonly byOp = new AgingMap<string, Remembered>()
 
   /** Remembers operations; the oldest go first when there are too many. */
   remember(operations: readonly AppliedOperation[]): void {
     for (const { seq, op, isNull, deleteMarker } of operations) {
       const name = mapKey(op)
-      if (this.byOp.size >= APPLIED_OPERATIONS_MAX) this.forgetOldest()
       this.byOp.set(name, { seq, isNull, deleteMarker })
+      if (this.byOp.size > APPLIED_OPERATIONS_MAX) this.byOp.takeOldest()
     }
   }
 
@@ -58,11 +58,6 @@ export class AppliedOperations {
   find(op: OpId): AppliedOperation | undefined {
     const known = this.byOp.size === 0 ? undefined : this.byOp.get(mapKey(op))
     return known === undefined ? undefined : { ...known, op }
-  }
-
-  private forgetOldest(): void {
-    const oldest = this.byOp.keys().next().value
-    if (oldest !== undefined) this.byOp.delete(oldest)
   }
 }
 

@@ -4,7 +4,7 @@
  * came after it. Their repeats get the first answer while this service lives, unless the session has been bound to
  * another service in between: that one may have done what was refused here.
  */
-import { CairnError, type ErrorCode, hasCode, mapKey, type OpId } from '@cairn/protocol'
+import { AgingMap, CairnError, type ErrorCode, hasCode, mapKey, type OpId } from '@cairn/protocol'
 
 /** At some 250 bytes each about 16 MB; at 5,000 refusals a second, 13 s: beyond the deadline of a call. */
 export const REFUSED_OPERATIONS_MAX = 65_536
@@ -20,7 +20,7 @@ interface Answer {
 }
 
 export class RefusedOperations {
-  private readonly byOp = new Map<string, Answer>()
+  private readonly byOp = new AgingMap<string, Answer>()
 
   /** Nothing was there to be done. */
   rememberNothing(op: OpId, route?: number): void {
@@ -44,8 +44,7 @@ export class RefusedOperations {
   }
 
   private remember(op: OpId, answer: Answer): void {
-    const oldest = this.byOp.size >= REFUSED_OPERATIONS_MAX ? this.byOp.keys().next().value : undefined
-    if (oldest !== undefined) this.byOp.delete(oldest)
     this.byOp.set(mapKey(op), answer)
+    if (this.byOp.size > REFUSED_OPERATIONS_MAX) this.byOp.takeOldest()
   }
 }

@@ -11,6 +11,7 @@
  * route meet the memory of one process.
  */
 import {
+  AgingMap,
   type Attempt,
   CairnError,
   type Clock,
@@ -89,7 +90,7 @@ export interface SessionsOptions {
 export class Sessions {
   private readonly options: SessionsOptions
   private readonly run: string
-  private readonly known = new Map<string, KnownSession>()
+  private readonly known = new AgingMap<string, KnownSession>()
 
   constructor(options: SessionsOptions) {
     this.options = options
@@ -264,9 +265,8 @@ export class Sessions {
   }
 
   private remember(session: SessionId, known: KnownSession): void {
-    const oldest = this.known.size >= KNOWN_SESSIONS_MAX ? this.known.keys().next().value : undefined
-    if (oldest !== undefined) this.known.delete(oldest)
     this.known.set(formatId(session), known)
+    if (this.known.size > KNOWN_SESSIONS_MAX) this.known.takeOldest()
   }
 }
 
