@@ -1,8 +1,21 @@
 /**
  * Every setting of Cairn: one table for variables, flags, the file, `cairn help` and the README.
- * Parsers return the value or throw an Error whose message completes "NAME: …".
  */
-import { isIP } from 'node:net'
+import {
+  anyText,
+  choice,
+  type DriveSetting,
+  parseAccessKey,
+  parseAddresses,
+  parseClusterSecret,
+  parseDrives,
+  parseEtcd,
+  parseHost,
+  parseHosts,
+  parsePrefix,
+  parseSecretKey,
+  whole,
+} from './setting-values.js'
 
 /** How a setting is read. */
 export interface Setting<T> {
@@ -29,101 +42,8 @@ export type Role = 'all' | 'metadata' | 'chunk' | 'gateway'
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** Either a number of local drives or their folders. */
-export type DriveSetting = { readonly count: number } | { readonly folders: readonly string[] }
-
-const CLUSTER_SECRET_BYTES_MIN = 32
-const DRIVES_MAX = 64
 const REPLICAS_MAX = 8
 const SECONDS_MAX = 10 * 365 * 86_400
-
-function anyText(text: string): string {
-  if (text === '') throw new Error('must not be empty')
-  return text
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw new Error(`must be a whole number from ${min} to ${max}, not "${text}"`)
-    }
-    return value
-  }
-}
-
-function choice<T extends string>(words: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = words.find((word) => word === text)
-    if (found === undefined) throw new Error(`must be one of ${words.join(', ')}, not "${text}"`)
-    return found
-  }
-}
-
-function parseDrives(text: string): DriveSetting {
-  if (/^\d+$/.test(text)) return { count: whole(0, DRIVES_MAX)(text) }
-  const folders = text.split(',').map((folder) => folder.trim())
-  if (folders.includes('')) throw new Error('has an empty folder in its list')
-  if (new Set(folders).size !== folders.length) throw new Error('names a folder twice')
-  return { folders }
-}
-
-function parseHost(text: string): string {
-  const bare = text.replace(/^\[(.*)\]$/, '$1')
-  if (isIP(bare) === 0 && !/^[A-Za-z0-9.-]+$/.test(bare))
-    throw new Error(`is not a host name or address: "${text}"`)
-  return bare
-}
-
-function parseAddresses(text: string): readonly string[] {
-  const addresses = text.split(',').map((address) => address.trim())
-  for (const address of addresses) {
-    if (!/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/.test(address)) {
-      throw new Error(`must be a comma list of host:port, not "${address}"`)
-    }
-  }
-  return addresses
-}
-
-function parseEtcd(text: string): readonly string[] {
-  const endpoints = text.split(',').map((endpoint) => endpoint.trim().replace(/\/$/, ''))
-  for (const endpoint of endpoints) {
-    if (!/^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/.test(endpoint)) {
-      throw new Error(`must be a comma list of host:port, http:// or https:// in front, not "${endpoint}"`)
-    }
-  }
-  return endpoints
-}
-
-function parsePrefix(text: string): string {
-  if (!/^\/[^\0]*$/.test(text)) throw new Error(`must begin with "/", not "${text}"`)
-  return text.endsWith('/') ? text : `${text}/`
-}
-
-function parseHosts(text: string): readonly string[] {
-  const hosts = text.split(',').map((host) => host.trim())
-  if (hosts.includes('')) throw new Error('has an empty entry in its list')
-  return hosts
-}
-
-function parseAccessKey(text: string): string {
-  if (!/^[\x21-\x2e\x30-\x7e]{3,128}$/.test(text)) {
-    throw new Error('must be 3 to 128 printable ASCII characters without "/" or spaces')
-  }
-  return text
-}
-
-function parseSecretKey(text: string): string {
-  if (text.length < 8 || text.length > 128) throw new Error('must have 8 to 128 characters')
-  return text
-}
-
-function parseClusterSecret(text: string): string {
-  if (Buffer.byteLength(text) < CLUSTER_SECRET_BYTES_MIN) {
-    throw new Error(`must have at least ${CLUSTER_SECRET_BYTES_MIN} bytes`)
-  }
-  return text
-}
 
 function setting<T, F extends T | undefined>(
   variable: string,
