@@ -48,13 +48,19 @@ export function createBucketMethods(parts: ClientParts, buckets: FactCache<Bucke
     async createBucket(bucket, options = {}): Promise<BucketInfo> {
       throwIfCancelled(options.signal)
       const { owner = '', region = 'us-east-1' } = options
-      return changeUnderSession(parts, (op) => metadata.change(createBucket, { op, bucket, owner, region }))
+      return changeUnderSession(parts, createBucket, (op, attempt) => ({
+        op,
+        bucket,
+        owner,
+        region,
+        attempt,
+      }))
     },
     getBucket: (bucket, control) => fetchBucket(parts, buckets, bucket, control?.signal),
     async deleteBucket(bucket, control): Promise<void> {
       throwIfCancelled(control?.signal)
       buckets.forget(bucket)
-      await changeUnderSession(parts, (op) => metadata.change(deleteBucket, { op, bucket }))
+      await changeUnderSession(parts, deleteBucket, (op, attempt) => ({ op, bucket, attempt }))
     },
     async listBuckets(options = {}): Promise<ListBucketsResponse> {
       const { prefix = '', after = '', limit = LIST_PAGE_MAX } = options
@@ -63,9 +69,12 @@ export function createBucketMethods(parts: ClientParts, buckets: FactCache<Bucke
     async setBucketVersioning(bucket, versioning, control): Promise<BucketInfo> {
       throwIfCancelled(control?.signal)
       buckets.forget(bucket)
-      return changeUnderSession(parts, (op) =>
-        metadata.change(setBucketVersioning, { op, bucket, versioning }),
-      )
+      return changeUnderSession(parts, setBucketVersioning, (op, attempt) => ({
+        op,
+        bucket,
+        versioning,
+        attempt,
+      }))
     },
     async getBucketConfiguration(bucket, kind, control): Promise<Uint8Array | undefined> {
       const { document } = await metadata.read(getBucketConfiguration, { bucket, kind }, control?.signal)
@@ -74,7 +83,7 @@ export function createBucketMethods(parts: ClientParts, buckets: FactCache<Bucke
     async setBucketConfiguration(bucket, kind, document, control): Promise<void> {
       throwIfCancelled(control?.signal)
       const request = { bucket, kind, ...(document === undefined ? {} : { document }) }
-      await changeUnderSession(parts, (op) => metadata.change(setBucketConfiguration, { op, ...request }))
+      await changeUnderSession(parts, setBucketConfiguration, (op, attempt) => ({ op, ...request, attempt }))
     },
   }
 }

@@ -4,7 +4,14 @@
  * blocks that are not where the cluster map says. A crash before it leaves only unreferenced blocks, which the
  * garbage workers collect; nothing is deleted here, least of all after an error.
  */
-import { hasCode, type OpId, type ShownReceipts, type WriteContext } from '@cairn/protocol'
+import {
+  type Attempt,
+  hasCode,
+  type OpId,
+  type RpcMethod,
+  type ShownReceipts,
+  type WriteContext,
+} from '@cairn/protocol'
 import { STALE_ATTEMPTS_MAX } from './limits.js'
 import type { ClientParts } from './parts.js'
 import type { WriterSession } from './session.js'
@@ -31,11 +38,15 @@ export async function underSession<Result>(
 }
 
 /** Makes a change that stores no blocks: under a session all the same, which fences its attempts. */
-export function changeUnderSession<Result>(
-  parts: Pick<ClientParts, 'sessions'>,
-  change: (op: OpId) => Promise<Result>,
-): Promise<Result> {
-  return underSession(parts, (session) => change(session.nextOp()))
+export function changeUnderSession<Request, Response>(
+  parts: Pick<ClientParts, 'sessions' | 'metadata'>,
+  method: RpcMethod<Request, Response>,
+  requestOf: (op: OpId, attempt: Attempt) => Request,
+): Promise<Response> {
+  return underSession(parts, (session) => {
+    const op = session.nextOp()
+    return parts.metadata.change(method, session, (attempt) => requestOf(op, attempt))
+  })
 }
 
 /**

@@ -96,12 +96,12 @@ async function checkBefore(completion: Completion): Promise<void> {
 async function freezeAndCommit(completion: Completion, session: WriterSession): Promise<CompletedResult> {
   const { parts, upload } = completion
   const op = session.nextOp()
-  const frozen = await parts.metadata.change(freezeUpload, { ...upload, op })
+  const frozen = await parts.metadata.change(freezeUpload, session, (attempt) => ({ ...upload, op, attempt }))
   if (frozen.completed !== undefined) return repeated(completion, frozen.completed)
   try {
     return await commitFrozen(completion, session, { op, frozen })
   } catch (error) {
-    if (hasCode(error, ...REFUSALS)) await thaw(completion, op)
+    if (hasCode(error, ...REFUSALS)) await thaw(completion, session, op)
     throw error
   }
 }
@@ -118,10 +118,12 @@ const REFUSALS = [
 ] as const
 
 /** Gives the freeze up. Fails softly: the next Complete or Abort takes over a freeze that stayed. */
-async function thaw({ parts, upload }: Completion, op: OpId): Promise<void> {
-  await parts.metadata.change(thawUpload, { ...upload, op }).catch((error: unknown) => {
+async function thaw({ parts, upload }: Completion, session: WriterSession, op: OpId): Promise<void> {
+  try {
+    await parts.metadata.change(thawUpload, session, (attempt) => ({ ...upload, op, attempt }))
+  } catch (error) {
     if (!(error instanceof CairnError)) throw error
-  })
+  }
 }
 
 interface Freeze {
@@ -151,7 +153,7 @@ async function commitFrozen(
   const request = preconditions === undefined ? content : { ...content, preconditions }
   const scope = { ...given, op, pool: map.pool }
   const answer = await commitWrite(parts, scope, builder.pageBlocks, (context) =>
-    parts.metadata.change(completeUploadMethod, { context, ...request }),
+    parts.metadata.change(completeUploadMethod, session, (attempt) => ({ context, ...request, attempt })),
   )
   return { ...answer, sizeBytes }
 }

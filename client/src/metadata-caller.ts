@@ -6,7 +6,6 @@
  */
 import {
   type Attempt,
-  type Attempted,
   CairnError,
   type CallOptions,
   type Clock,
@@ -16,14 +15,12 @@ import {
   METADATA_DEADLINE_MS,
   moveSession,
   type Network,
-  type OpId,
   putObject,
   type Random,
   type RpcMethod,
   type RpcPeer,
   ServiceDirectory,
   type SessionId,
-  sessionOf,
   toCairnError,
 } from '@cairn/protocol'
 import {
@@ -49,6 +46,8 @@ export interface MetadataCallerOptions {
 /** A session as its changes see it. */
 export interface RoutedSession {
   readonly id: SessionId
+  /** Nothing can be changed under it any more. */
+  readonly ended: boolean
   /** Address of the service that it is bound to; `undefined` when it must be moved before the next attempt. */
   boundTo: string | undefined
   route: number
@@ -56,20 +55,6 @@ export interface RoutedSession {
   sinceMicros: number
   moving: { readonly address: string; readonly done: Promise<void> } | undefined
 }
-
-/** Who knows the sessions under which changes are made. */
-export interface SessionFinder {
-  /** A session that has not ended. */
-  find(session: SessionId): RoutedSession | undefined
-}
-
-/** A request that changes the namespace. */
-type ChangeRequest = Attempted &
-  (
-    | { readonly context: { readonly op: OpId } }
-    | { readonly op: OpId }
-    | { readonly items: readonly { readonly op: OpId }[] }
-  )
 
 interface Limits {
   readonly untilMs: number
@@ -98,8 +83,6 @@ function isRepeatable(error: CairnError): boolean {
 }
 
 export class MetadataCaller {
-  /** Finds the sessions of changes. */
-  sessions: SessionFinder | undefined
   private readonly options: MetadataCallerOptions
   private readonly directory: ServiceDirectory
   private readonly peers = new Map<string, RpcPeer>()
@@ -157,15 +140,18 @@ export class MetadataCaller {
   }
 
   /**
-   * For changes that carry an op id of a living session. Cannot be cancelled: once sent, its outcome is waited for.
-   * `OutcomeUnknown` if an attempt may have happened and none was answered in time. Another error after an
+   * For changes that carry an op id of the session. `requestOf` makes the request anew for each attempt, which it must
+   * carry, and is else the same. Cannot be cancelled: once sent, its outcome is waited for. `OutcomeUnknown` if an attempt may have happened and none was answered in time. Another error after an
    * attempt without an answer carries `details.afterLostAnswer`. `SessionExpired` if the session has ended.
    */
-  async change<Request extends ChangeRequest, Response>(
+  async change<Request, Response>(
     method: RpcMethod<Request, Response>,
-    request: Request,
+    session: RoutedSession,
+    requestOf: (attempt: Attempt) => Request,
   ): Promise<Response> {
-    const session = this.sessionOf(request)
+    if (session.ended) {
+      throw new CairnError('SessionExpired', 'the session of this change has ended; nothing was sent')
+    }
     const { sinceMicros } = session
     const state: ChangeState = { session, sinceMicros, firstRoute: undefined }
     const limits = { untilMs: this.options.clock.monotonicMs() + COMMIT_DEADLINE_MS }
@@ -173,7 +159,7 @@ export class MetadataCaller {
       const address = session.boundTo ?? this.current
       let outcome: CairnError
       try {
-        return await this.tryChange(method, request, { address, state, limits })
+        return await this.tryChange(method, requestOf, { address, state, limits })
       } catch (error) {
         outcome = toCairnError(error)
       }
@@ -188,17 +174,10 @@ export class MetadataCaller {
     await Promise.all([...this.peers.values()].map((peer) => peer.close()))
   }
 
-  private sessionOf(request: ChangeRequest): RoutedSession {
-    const op = opOf(request)
-    const session = op === undefined ? undefined : this.sessions?.find(sessionOf(op))
-    if (session !== undefined) return session
-    throw new CairnError('SessionExpired', 'the session of this change has ended; nothing was sent')
-  }
-
   /** One attempt, on the route to the service that the session is bound to by then. */
-  private async tryChange<Request extends ChangeRequest, Response>(
+  private async tryChange<Request, Response>(
     method: RpcMethod<Request, Response>,
-    request: Request,
+    requestOf: (attempt: Attempt) => Request,
     work: { readonly address: string; readonly state: ChangeState; readonly limits: Limits },
   ): Promise<Response> {
     const { address, state, limits } = work
@@ -209,7 +188,7 @@ export class MetadataCaller {
     const attempt: Attempt =
       firstRoute === undefined ? { route, sinceMicros } : { route, sinceMicros, firstRoute }
     try {
-      return await this.call(address, method, { ...request, attempt }, limits)
+      return await this.call(address, method, requestOf(attempt), limits)
     } catch (error) {
       const outcome = toCairnError(error)
       if (mayHaveHappened(outcome)) state.firstRoute ??= route
@@ -336,11 +315,6 @@ export class MetadataCaller {
     this.peers.set(address, peer)
     return peer
   }
-}
-
-function opOf(request: ChangeRequest): OpId | undefined {
-  if ('context' in request) return request.context.op
-  return 'op' in request ? request.op : request.items[0]?.op
 }
 
 function isClusterMap<Request, Response>(

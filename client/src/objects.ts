@@ -1,5 +1,6 @@
 /** Object methods: put, open, head, delete, copy. */
 import {
+  type Attempt,
   type BlockMap,
   type BlockSlice,
   type BucketInfo,
@@ -13,10 +14,15 @@ import {
   getObject,
   hasCode,
   LIST_PAGE_MAX,
+  type ObjectAttributes,
+  type ObjectChecksum,
+  type PutObjectRequest,
   putObject,
   type SetObjectTagsResponse,
+  type SpaceId,
   setObjectTags,
   type Tag,
+  type WriteContext,
 } from '@cairn/protocol'
 import type {
   ByteBody,
@@ -29,6 +35,7 @@ import type {
   OpenedObject,
   PutObjectOptions,
   PutObjectResult,
+  WriteSeal,
 } from './api.js'
 import { mapOf, shortMap } from './block-maps.js'
 import { etagOf } from './body-digests.js'
@@ -45,6 +52,11 @@ import { throwIfCancelled } from './waiting.js'
 
 /** A delete marker has no bytes. */
 const NO_MAP: BlockMap = { pool: 0, slices: [], pages: [] }
+const NO_SEAL: WriteSeal = {}
+const NO_ATTRIBUTES: ObjectAttributes = {}
+
+/** Something whose optional properties are still to be added. */
+type Draft<Type> = { -readonly [Name in keyof Type]: Type[Name] }
 
 type ObjectMethods = Pick<
   CairnClient,
@@ -126,30 +138,55 @@ async function putUnder(
   const owner = { space, bucket, key, map: op }
   const scope = { session, owner, pool, op, ...control(options) }
   const { blocks, sizeBytes, digests } = await writeBody(parts, scope, head, options)
-  const seal = options.seal?.(digests, sizeBytes) ?? {}
+  const { checksum } = options.seal?.(digests, sizeBytes) ?? NO_SEAL
   const { map, pageBlocks } = await mapOfBlocks(parts, scope, blocks)
   const etag = etagOf(digests)
-  const { attributes = {}, preconditions, owner: named = '' } = options
-  const answer = await commitWrite(
+  const content = { space, map, sizeBytes, etag, checksum }
+  const { versionId, modifiedMs } = await commitWrite(
     parts,
     scope,
     pageBlocks.length === 0 ? blocks : [...blocks, ...pageBlocks],
     (context) =>
-      parts.metadata.change(putObject, {
-        context,
-        bucket,
-        space,
-        key,
-        map,
-        sizeBytes,
-        etag,
-        owner: named,
-        attributes,
-        ...seal,
-        ...(preconditions && { preconditions }),
-      }),
+      parts.metadata.change(putObject, session, (attempt) => putRequest(put, content, context, attempt)),
   )
-  return { etag, sizeBytes, ...answer, ...seal }
+  const result: Draft<PutObjectResult> = { etag, sizeBytes, modifiedMs }
+  if (versionId !== undefined) result.versionId = versionId
+  if (checksum !== undefined) result.checksum = checksum
+  return result
+}
+
+/** What a body has become. */
+interface PutContent {
+  readonly space: SpaceId
+  readonly map: BlockMap
+  readonly sizeBytes: number
+  readonly etag: string
+  readonly checksum: ObjectChecksum | undefined
+}
+
+/** One shape, and what may be absent comes last: an object that others were spread into is slow for all who read it. */
+function putRequest(
+  { bucket, key, options }: Put,
+  { space, map, sizeBytes, etag, checksum }: PutContent,
+  context: WriteContext,
+  attempt: Attempt,
+): PutObjectRequest {
+  const { attributes = NO_ATTRIBUTES, preconditions, owner = '' } = options
+  const request: Draft<PutObjectRequest> = {
+    context,
+    bucket,
+    space,
+    key,
+    map,
+    sizeBytes,
+    etag,
+    owner,
+    attributes,
+    attempt,
+  }
+  if (checksum !== undefined) request.checksum = checksum
+  if (preconditions !== undefined) request.preconditions = preconditions
+  return request
 }
 
 function mapOfBlocks(
@@ -249,7 +286,7 @@ async function deleteAll(
     const owner = control?.owner ?? ''
     const answer = await underSession(parts, (session) => {
       const items = page.map((target) => ({ ...target, op: session.nextOp() }))
-      return parts.metadata.change(deleteObjects, { bucket, owner, items })
+      return parts.metadata.change(deleteObjects, session, (attempt) => ({ bucket, owner, items, attempt }))
     })
     outcomes.push(...answer.outcomes)
   }
@@ -281,7 +318,14 @@ function copy(
     const { signal, owner = '', ...given } = options
     const scope = { session, op, pool, ...control(options) }
     return commitWrite(parts, scope, [], (context) =>
-      parts.metadata.change(copyObject, { context, source, ...to, owner, ...given }),
+      parts.metadata.change(copyObject, session, (attempt) => ({
+        context,
+        source,
+        ...to,
+        owner,
+        ...given,
+        attempt,
+      })),
     )
   })
 }
@@ -293,7 +337,5 @@ async function setTags(
 ): Promise<SetObjectTagsResponse> {
   throwIfCancelled(signal)
   const version = versionId === undefined ? {} : { versionId }
-  return changeUnderSession(parts, (op) =>
-    parts.metadata.change(setObjectTags, { op, ...target, ...version }),
-  )
+  return changeUnderSession(parts, setObjectTags, (op, attempt) => ({ op, ...target, ...version, attempt }))
 }

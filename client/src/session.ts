@@ -19,7 +19,6 @@ import {
   openSession,
   renewSession,
   type SessionId,
-  sameBytes,
   sessionScopedId,
 } from '@cairn/protocol'
 import { SESSION_ROTATION_MS } from './limits.js'
@@ -34,7 +33,7 @@ export class WriterSession implements RoutedSession {
   writers = 0
   /** Replaced: closed after the last of its writes. */
   retired = false
-  /** Its row is gone for sure. */
+  /** Its row is gone for sure, or being removed. */
   ended = false
   expiresMs: number
   cancelRenewal: CancelTimer | undefined
@@ -84,7 +83,6 @@ export class SessionKeeper {
 
   constructor(options: SessionKeeperOptions) {
     this.options = options
-    options.metadata.sessions = this
   }
 
   /** A session for one write; opens a new one if the current one is lost. Give it back with `release`. */
@@ -108,12 +106,6 @@ export class SessionKeeper {
   release(session: WriterSession): void {
     session.writers--
     if (session.retired && session.writers === 0) this.end(session).catch(() => undefined)
-  }
-
-  /** A session that has not ended; see `MetadataCaller.change`. */
-  find(id: SessionId): WriterSession | undefined {
-    for (const session of this.live) if (sameBytes(session.id, id)) return session
-    return undefined
   }
 
   /** `SessionExpired` if the session can no longer commit. */

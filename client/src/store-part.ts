@@ -1,5 +1,6 @@
 /** Stores one part of an upload: its blocks belong to the map of the object to be. */
 import {
+  type Attempt,
   CairnError,
   type GetUploadResponse,
   type ObjectChecksum,
@@ -8,11 +9,13 @@ import {
   type OpId,
   PART_NUMBER_MAX,
   type PartInfo,
+  type PutPartRequest,
   parseId,
   putPart,
+  type WriteContext,
 } from '@cairn/protocol'
 import type { ByteBody, UploadRef, WriteOptions } from './api.js'
-import { type MapBuilder, mapOf } from './block-maps.js'
+import { type BuiltMap, type MapBuilder, mapOf } from './block-maps.js'
 import { etagOf } from './body-digests.js'
 import { writeBody } from './body-writer.js'
 import { type CommitScope, commitWrite, underSession } from './commit.js'
@@ -91,9 +94,38 @@ export async function commitPart(
   { builder, blocks, facts }: PartContent,
 ): Promise<PartInfo> {
   const { map, sizeBytes } = await builder.finish()
-  const { bucket, key, uploadId } = upload
-  const request = { bucket, key, uploadId, partNumber, map, sizeBytes, ...facts }
+  const named = { upload, partNumber, map, sizeBytes, facts }
   return commitWrite(parts, scope, [...blocks, ...builder.pageBlocks], (context) =>
-    parts.metadata.change(putPart, { context, ...request }),
+    parts.metadata.change(putPart, scope.session, (attempt) => partRequest(named, context, attempt)),
   )
+}
+
+/** One shape, and what may be absent comes last: an object that others were spread into is slow for all who read it. */
+function partRequest(
+  {
+    upload,
+    partNumber,
+    map,
+    sizeBytes,
+    facts,
+  }: Omit<PartTarget, 'facts'> & Pick<PartContent, 'facts'> & BuiltMap,
+  context: WriteContext,
+  attempt: Attempt,
+): PutPartRequest {
+  const { bucket, key, uploadId } = upload
+  const { etag, checksum, source } = facts
+  const request: { -readonly [Name in keyof PutPartRequest]: PutPartRequest[Name] } = {
+    context,
+    bucket,
+    key,
+    uploadId,
+    partNumber,
+    map,
+    sizeBytes,
+    etag,
+    attempt,
+  }
+  if (checksum !== undefined) request.checksum = checksum
+  if (source !== undefined) request.source = source
+  return request
 }

@@ -27,9 +27,15 @@ export function createUploadMethods(parts: ClientParts, uploads: FactCache<Uploa
     async createUpload(bucket, key, options = {}): Promise<UploadInfo> {
       const { signal, owner = '', attributes = {}, ...checksum } = options
       throwIfCancelled(signal)
-      return changeUnderSession(parts, (op) =>
-        metadata.change(createUpload, { op, bucket, key, owner, attributes, ...checksum }),
-      )
+      return changeUnderSession(parts, createUpload, (op, attempt) => ({
+        op,
+        bucket,
+        key,
+        owner,
+        attributes,
+        ...checksum,
+        attempt,
+      }))
     },
     async getUpload({ bucket, key, uploadId }, control): Promise<UploadInfo> {
       return (await metadata.read(getUpload, { bucket, key, uploadId }, control?.signal)).upload
@@ -49,7 +55,7 @@ export function createUploadMethods(parts: ClientParts, uploads: FactCache<Uploa
       throwIfCancelled(control?.signal)
       uploads.forget(nameOf(upload))
       const { bucket, key, uploadId } = upload
-      await changeUnderSession(parts, (op) => metadata.change(abortUpload, { bucket, key, uploadId, op }))
+      await changeUnderSession(parts, abortUpload, (op, attempt) => ({ bucket, key, uploadId, op, attempt }))
     },
   }
 }
