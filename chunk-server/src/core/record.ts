@@ -26,6 +26,7 @@ import {
   BLOCK_ID_BYTES,
   type BlockId,
   crc32c,
+  crc32cOfPart,
   DIRECT_BYTES,
   markVerified,
   UNIT_BYTES,
@@ -146,7 +147,7 @@ export function writeHeader(target: Buffer, at: number, header: RecordHeader): v
   writeLong(target, header.order, at + 48)
   writeLong(target, header.storedAtMs, at + 56)
   target.writeUInt32LE(header.ownerCheck, at + 64)
-  target.writeUInt32LE(crc32c(target.subarray(at, at + 68)), at + 68)
+  target.writeUInt32LE(crc32cOfPart(target, { from: at, to: at + 68 }), at + 68)
 }
 
 /** Writes the header of a void record that covers `sizeBytes` from `offset` on. */
@@ -170,7 +171,7 @@ export function readHeader(source: Buffer, at: number): RecordHeader | undefined
   if (at + HEADER_BYTES > source.length) return undefined
   if (!holds(source, at, RECORD_MAGIC)) return undefined
   if (source[at + 8] !== RECORD_FORMAT) return undefined
-  if (crc32c(source.subarray(at, at + 68)) !== source.readUInt32LE(at + 68)) return undefined
+  if (crc32cOfPart(source, { from: at, to: at + 68 }) !== source.readUInt32LE(at + 68)) return undefined
   return {
     kind: source[at + 9] ?? 0,
     ownerBytes: source.readUInt16LE(at + 10),
@@ -196,7 +197,7 @@ export function writeFooter(target: Buffer, at: number, block: BlockId, footer: 
   target.set(footer.hash, at + 32)
   let end = at + FOOTER_FIXED_BYTES
   for (const check of footer.checks) end = target.writeUInt32LE(check, end)
-  target.writeUInt32LE(crc32c(target.subarray(at, end), crc32c(block)), end)
+  target.writeUInt32LE(crc32cOfPart(target, { from: at, to: end }, crc32c(block)), end)
   target.fill(0, end + 4, at + sizeBytes)
   return sizeBytes
 }
@@ -209,7 +210,8 @@ export function readFooter(source: Buffer, at: number, block: BlockId): RecordFo
   if (sizeBytes > BLOCK_BYTES_MAX) return undefined
   const end = at + FOOTER_FIXED_BYTES + 4 * unitCount(sizeBytes)
   if (end + 4 > source.length) return undefined
-  if (crc32c(source.subarray(at, end), crc32c(block)) !== source.readUInt32LE(end)) return undefined
+  if (crc32cOfPart(source, { from: at, to: end }, crc32c(block)) !== source.readUInt32LE(end))
+    return undefined
   const checks: number[] = []
   for (let check = at + FOOTER_FIXED_BYTES; check < end; check += 4) checks.push(source.readUInt32LE(check))
   return {
