@@ -12,6 +12,7 @@ import {
   type BlockId,
   CairnError,
   crc32c,
+  crc32cOfPart,
   SESSION_ID_BYTES,
   type SessionId,
   sameBytes,
@@ -19,12 +20,15 @@ import {
 } from '@cairn/protocol'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import type Database from 'better-sqlite3'
+import { PlacedBlock } from '../core/placed-block.js'
 import type { BlockIndex, DamageEvent, IndexBatch, IndexedBlock, IndexedSegment } from '../ports.js'
 
 const SCHEMA_VERSION = 1
 /** Page cache of one drive: little, so that it is full early; the rest is the operating system's. */
 const CACHE_KIB = 4 * 1024
 const VALUE_BYTES = 65
+/** The bytes of a value that its CRC covers. */
+const CHECKED = { from: 0, to: 61 }
 /** Pages of 4 KiB in the WAL after which they are moved to the file. */
 const WAL_PAGES = 2000
 /** Rows that one statement writes where there are so many: half the cost of as many statements. */
@@ -140,14 +144,14 @@ class SqliteBlockIndex implements BlockIndex {
   }
 
   private isCheckpointDue(): boolean {
-    const { log, checkpointed } = walState(this.database, 'NOOP')
+    const { log, checkpointed } = this.statements.walState.get() ?? EMPTY_WAL
     return log >= WAL_PAGES && checkpointed < log
   }
 
   /** Syncs the WAL and the file; the next batch begins the WAL anew, and syncs its head. */
   private checkpoint(): void {
     try {
-      walState(this.database, 'PASSIVE')
+      this.database.pragma('wal_checkpoint(PASSIVE)')
       this.syncs += 2
       this.walStartsOver = true
     } catch (error) {
@@ -245,17 +249,18 @@ interface Statements {
   readonly last: Database.Statement<[Uint8Array], Pick<BlockRow, 'id'>>
   readonly segments: Database.Statement<[], SegmentColumns>
   readonly next: Database.Statement<[], { ord: number; sequence: number }>
+  /** Moves nothing. */
+  readonly walState: Database.Statement<[], WalState>
   readonly apply: (batch: IndexBatch) => void
 }
 
-/** Pages in the WAL, and how many of them are in the file, after such a checkpoint; `NOOP` only looks. */
-function walState(
-  database: Database.Database,
-  mode: 'NOOP' | 'PASSIVE',
-): { log: number; checkpointed: number } {
-  const [state] = database.pragma(`wal_checkpoint(${mode})`) as { log: number; checkpointed: number }[]
-  return state ?? { log: 0, checkpointed: 0 }
+/** Pages in the WAL, and how many of them are in the file. */
+interface WalState {
+  readonly log: number
+  readonly checkpointed: number
 }
+
+const EMPTY_WAL: WalState = { log: 0, checkpointed: 0 }
 
 function prepareDatabase(database: Database.Database): void {
   database.pragma('journal_mode = WAL')
@@ -276,20 +281,22 @@ function prepareDatabase(database: Database.Database): void {
 }
 
 function prepareStatements(database: Database.Database): Statements {
-  const upsert = (rows: number): Database.Statement<Uint8Array[]> =>
-    database.prepare<Uint8Array[]>(
+  const upsert = (rows: number): Database.Statement<[Uint8Array[]]> =>
+    database.prepare<[Uint8Array[]]>(
       `INSERT INTO block VALUES ${Array(rows).fill('(?, ?)').join(', ')}
         ON CONFLICT DO UPDATE SET value = excluded.value`,
     )
   const put = upsert(1)
   const putMany = upsert(ROWS_PER_STATEMENT)
   function putAll(entries: readonly IndexedBlock[]): void {
-    const whole = entries.length - (entries.length % ROWS_PER_STATEMENT)
-    for (let at = 0; at < whole; at += ROWS_PER_STATEMENT) {
-      const rows = entries.slice(at, at + ROWS_PER_STATEMENT)
-      putMany.run(...rows.flatMap((entry) => [entry.block, encodeValue(entry)]))
+    let columns: Uint8Array[] = []
+    for (const entry of entries) {
+      columns.push(entry.block, encodeValue(entry))
+      if (columns.length < 2 * ROWS_PER_STATEMENT) continue
+      putMany.run(columns)
+      columns = []
     }
-    for (const entry of entries.slice(whole)) put.run(entry.block, encodeValue(entry))
+    for (let at = 0; at < columns.length; at += 2) put.run(columns.slice(at, at + 2))
   }
   const remove = database.prepare<[Uint8Array]>('DELETE FROM block WHERE id = ?')
   const count = database.prepare<[number, number, number]>(
@@ -326,6 +333,7 @@ function prepareStatements(database: Database.Database): Statements {
     ),
     last: database.prepare('SELECT id FROM block WHERE id <= ? ORDER BY id DESC LIMIT 1'),
     segments: database.prepare('SELECT * FROM segment'),
+    walState: database.prepare('PRAGMA wal_checkpoint(NOOP)'),
     next: database.prepare('SELECT ord, sequence FROM next'),
     apply: database.transaction((batch: IndexBatch) => {
       putAll(batch.put)
@@ -346,25 +354,27 @@ function encodeValue(entry: IndexedBlock): Buffer {
   value.writeUIntLE(entry.order, 17, 6)
   value.writeUIntLE(entry.storedAtMs, 23, 6)
   value.set(entry.hash, 29)
-  value.writeUInt32LE(crc32c(value.subarray(0, 61), crc32c(entry.block)), 61)
+  value.writeUInt32LE(crc32cOfPart(value, CHECKED, crc32c(entry.block)), 61)
   return value
 }
 
 function decodeRow({ id, value }: BlockRow): IndexedBlock {
-  if (value.length !== VALUE_BYTES || crc32c(value.subarray(0, 61), crc32c(id)) !== value.readUInt32LE(61)) {
+  if (value.length !== VALUE_BYTES || crc32cOfPart(value, CHECKED, crc32c(id)) !== value.readUInt32LE(61)) {
     throw indexDamage('a row of the block index is damaged')
   }
-  return {
-    block: id as Uint8Array as BlockId,
-    segment: value.readUIntLE(0, 6),
-    offset: value.readUInt32LE(6),
+  const content = {
     sizeBytes: value.readUInt32LE(10),
     ownerBytes: value.readUInt16LE(14),
-    damaged: (value.readUInt8(16) & FLAG_DAMAGED) !== 0,
-    order: value.readUIntLE(17, 6),
     storedAtMs: value.readUIntLE(23, 6),
     hash: value.subarray(29, 61),
   }
+  const place = {
+    segment: value.readUIntLE(0, 6),
+    offset: value.readUInt32LE(6),
+    order: value.readUIntLE(17, 6),
+  }
+  const damaged = (value.readUInt8(16) & FLAG_DAMAGED) !== 0
+  return new PlacedBlock(id as Uint8Array as BlockId, content, place, { damaged })
 }
 
 /** `reason` tells it from a block that is corrupt. */

@@ -14,11 +14,12 @@ import {
   type Unit,
   type UnitSource,
 } from '@cairn/protocol'
-import type { IndexedBlock, StoredBlock } from '../ports.js'
+import type { StoredBlock } from '../ports.js'
 import { compareContent, hashUnits } from './block-content.js'
 import type { BlockTable } from './block-table.js'
-import type { GroupCommit, Placement } from './group-commit.js'
+import { checksOf, type GroupCommit, type Placement } from './group-commit.js'
 import { HandedPut, prepareBlock } from './handed-put.js'
+import { PlacedBlock } from './placed-block.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import type { SegmentLimits } from './segment-limits.js'
 import type { StreamWriter } from './stream-writer.js'
@@ -98,7 +99,7 @@ export class BlockPuts {
     this.putting.delete(put.key)
     if (outcome instanceof CairnError) return
     this.warm.touch(outcome.segment, outcome.offset, put.recordBytes)
-    this.table.put(put.entryAt(outcome), put.key)
+    this.table.put(new PlacedBlock(put.block, put, outcome), put.key)
   }
 
   /** Resolves when the puts that are under way now have ended. */
@@ -196,7 +197,7 @@ export class BlockPuts {
         if (outcome instanceof CairnError) reject(outcome)
         else {
           this.warm.touch(outcome.segment, outcome.offset, recordBytes)
-          this.table.put(entryAt(outcome, { block, ownerBytes, sizeBytes, hash, storedAtMs }), key)
+          this.table.put(new PlacedBlock(block, { ownerBytes, sizeBytes, hash, storedAtMs }, outcome), key)
           resolve({ sizeBytes, hash })
         }
         this.leave(put)
@@ -207,6 +208,7 @@ export class BlockPuts {
           block,
           owner,
           units,
+          checks: checksOf(units),
           sizeBytes,
           hash,
           storedAtMs,
@@ -256,7 +258,9 @@ export class BlockPuts {
         hash: () => share.hash(),
         settle: (placement, content) => {
           stored = content
-          this.table.put(entryAt(placement, { block, ownerBytes: owner.length, storedAtMs, ...content }), key)
+          const { sizeBytes, hash } = content
+          const kept = { ownerBytes: owner.length, sizeBytes, hash, storedAtMs }
+          this.table.put(new PlacedBlock(block, kept, placement), key)
         },
       },
       body.first,
@@ -288,13 +292,4 @@ function ownerBytesOf({ owner }: Put): Uint8Array {
   const bytes = BlockOwner.encode(owner)
   if (bytes.length <= OWNER_BYTES_MAX) return bytes
   throw new CairnError('InvalidArgument', 'the owner is too long')
-}
-
-function entryAt(
-  placement: Placement,
-  content: Omit<IndexedBlock, 'segment' | 'offset' | 'order' | 'damaged'>,
-): IndexedBlock {
-  const { segment, offset, order } = placement
-  const { block, ownerBytes, sizeBytes, hash, storedAtMs } = content
-  return { block, segment, offset, sizeBytes, ownerBytes, damaged: false, order, storedAtMs, hash }
 }

@@ -39,7 +39,7 @@ export class BlockTable {
   /** Rows of the index; none of a block with a change in memory. */
   private readonly places: KnownPlaces = new KnownPlaces()
   private tail = new Map<string, Change>()
-  /** Changes being written; older than `tail`. */
+  /** Changes being written, also those that are; older than `tail`. */
   private flushing: Map<string, Change> | undefined
   private running: Promise<void> | undefined
   private cancelTimer: CancelTimer | undefined
@@ -96,6 +96,7 @@ export class BlockTable {
       for (let at = 0; at < changes.length; at += tailSliceRows) {
         this.writeSlice(changes.slice(at, at + tailSliceRows))
       }
+      this.flushing = undefined
     } catch (error) {
       this.takeBack(undefined)
       throw error
@@ -247,6 +248,7 @@ export class BlockTable {
         await new Promise<void>((resolve) => this.clock.defer(resolve))
       }
       this.writeSlice(changes.slice(at), { checkpoint, durable })
+      this.flushing = undefined
     } catch (error) {
       this.takeBack(checkpoint)
       throw error
@@ -255,7 +257,7 @@ export class BlockTable {
 
   private writeSlice(changes: readonly Change[], last?: Pick<IndexBatch, 'checkpoint' | 'durable'>): void {
     this.index.apply({ ...rowsOf(changes), ...(last ?? { durable: false }) })
-    for (const { key } of changes) this.flushing?.delete(key)
+    for (const change of changes) change.persisted = change.current
   }
 
   /** After a failed transaction: what is not written yet goes below the changes made since. */

@@ -22,7 +22,7 @@ import { type BlockId, CairnError, type Clock, mapKey, type Unit } from '@cairn/
 import type { Disk, IndexedBlock } from '../ports.js'
 import { type BlockReader, concernsBlock } from './block-reader.js'
 import type { BlockTable } from './block-table.js'
-import type { GroupCommit, Placement } from './group-commit.js'
+import { checksOf, type GroupCommit, type Placement } from './group-commit.js'
 import { TOMBSTONES_PER_RECORD_MAX, type Tombstone, tombstoneRecordBytes } from './record.js'
 import { SEGMENT_HEADER_BYTES, segmentPath } from './segment-header.js'
 import type { SegmentLimits } from './segment-limits.js'
@@ -303,6 +303,7 @@ export class Compactor {
         block,
         owner,
         units,
+        checks: checksOf(units),
         sizeBytes,
         hash,
         storedAtMs,

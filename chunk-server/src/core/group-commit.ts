@@ -48,6 +48,8 @@ export interface BlockItem extends LogItem {
   /** CRC of the owner, if the caller knows it. */
   readonly ownerCheck?: number
   readonly units: readonly Unit[]
+  /** Of the units. */
+  readonly checks: readonly number[]
   readonly sizeBytes: number
   readonly hash: Uint8Array
   readonly storedAtMs: number
@@ -63,6 +65,8 @@ export interface TombstonesItem extends LogItem {
 
 type Item = BlockItem | TombstonesItem
 
+const NO_TOMBSTONES: readonly Tombstone[] = []
+
 /** Bodies up to this size are copied beside their headers: cheaper than one more buffer in the write. */
 const COPY_BYTES_MAX = 32 * 1024
 
@@ -71,6 +75,11 @@ const COPY_BYTES_MAX = 32 * 1024
  * busy anyway, and each sync saved is 100 µs of CPU on each drive. A lone writer waits for one turn.
  */
 const GATHER_TURNS_MAX = 16
+
+/** The checks of units that lie behind one another. */
+export function checksOf(units: readonly Unit[]): number[] {
+  return units.map((unit) => unit.check)
+}
 
 /** Makes the `sizeBytes` from `offset` on void, durably if there was anything to void. */
 export async function abandon(
@@ -275,9 +284,9 @@ class BatchEncoder {
       salt: this.segment.salt,
       order,
       hash: item.hash,
-      checks: item.units.map((unit) => unit.check),
+      checks: item.checks,
     })
-    return { segment: this.segment.sequence, offset, order, tombstones: [] }
+    return { segment: this.segment.sequence, offset, order, tombstones: NO_TOMBSTONES }
   }
 
   private addHeader(item: BlockItem, offset: number, order: number): void {
@@ -334,6 +343,7 @@ class BatchEncoder {
   }
 
   private pad(count: number): void {
+    if (count === 0) return
     this.arena.fill(0, this.used, this.used + count)
     this.used += count
   }

@@ -12,7 +12,7 @@ import {
   UNIT_BYTES,
   type Unit,
 } from '@cairn/protocol'
-import type { IndexedBlock, StoredBlock } from '../ports.js'
+import type { StoredBlock } from '../ports.js'
 import type { BlockItem, Placement } from './group-commit.js'
 import { blockRecordBytes, OWNER_BYTES_MAX } from './record.js'
 import { verifyUnit } from './unit-intake.js'
@@ -24,6 +24,7 @@ export interface PreparedBlock extends StoredBlock {
   readonly owner: Uint8Array
   readonly ownerCheck: number
   readonly units: readonly [Unit]
+  readonly checks: readonly [number]
   readonly recordBytes: number
 }
 
@@ -47,6 +48,7 @@ export function prepareBlock(block: BlockId, given: BlockOwner, unit: Unit): Pre
     owner,
     ownerCheck: crc32c(owner),
     units: [unit],
+    checks: [unit.check],
     sizeBytes,
     hash: unit.blockHash ?? hashBlock(unit.bytes),
     recordBytes: blockRecordBytes(owner.length, sizeBytes),
@@ -61,8 +63,10 @@ export class HandedPut implements BlockItem {
   readonly block: BlockId
   readonly key: string
   readonly owner: Uint8Array
+  readonly ownerBytes: number
   readonly ownerCheck: number
   readonly units: readonly Unit[]
+  readonly checks: readonly number[]
   readonly sizeBytes: number
   readonly hash: Uint8Array
   readonly storedAtMs: number
@@ -80,8 +84,10 @@ export class HandedPut implements BlockItem {
     this.block = prepared.block
     this.key = prepared.key
     this.owner = prepared.owner
+    this.ownerBytes = prepared.owner.length
     this.ownerCheck = prepared.ownerCheck
     this.units = prepared.units
+    this.checks = prepared.checks
     this.sizeBytes = prepared.sizeBytes
     this.hash = prepared.hash
     this.storedAtMs = storedAtMs
@@ -100,22 +106,6 @@ export class HandedPut implements BlockItem {
     this.onSettled(this, outcome)
     this.waiting?.resolve()
     this.tell(outcome instanceof CairnError ? outcome : this)
-  }
-
-  /** Its row, once it lies there. */
-  entryAt({ segment, offset, order }: Placement): IndexedBlock {
-    const { block, sizeBytes, owner, storedAtMs, hash } = this
-    return {
-      block,
-      segment,
-      offset,
-      sizeBytes,
-      ownerBytes: owner.length,
-      damaged: false,
-      order,
-      storedAtMs,
-      hash,
-    }
   }
 }
 

@@ -59,7 +59,7 @@ export const SEGMENT_LIMITS: SegmentLimits = {
   streamsMax: 8,
   reserveBytes: undefined,
   tailEntriesFlush: 4096,
-  tailSliceRows: 256,
+  tailSliceRows: 512,
   tailBytesFlush: 32 * 1024 * 1024,
   tailEntriesMax: 32_768,
   tailFlushMs: 500,

@@ -13,6 +13,7 @@ import {
   unitCheck,
 } from '@cairn/protocol'
 import type { DiskFile, IndexedBlock } from '../ports.js'
+import { PlacedBlock } from './placed-block.js'
 import {
   align,
   dataStart,
@@ -261,17 +262,10 @@ function alignedIndexOf(view: Buffer, magic: Buffer): number | undefined {
 }
 
 function entryOf(sequence: number, header: RecordHeader, footer: RecordFooter): IndexedBlock {
-  return {
-    block: header.block,
-    segment: sequence,
-    offset: header.offset,
-    ownerBytes: header.ownerBytes,
-    sizeBytes: footer.sizeBytes,
-    hash: footer.hash,
-    storedAtMs: header.storedAtMs,
-    order: footer.order,
-    damaged: false,
-  }
+  const { block, offset, ownerBytes, storedAtMs } = header
+  const { sizeBytes, hash, order } = footer
+  const place = { segment: sequence, offset, order }
+  return new PlacedBlock(block, { ownerBytes, sizeBytes, hash, storedAtMs }, place)
 }
 
 function copyOf<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
