@@ -1,5 +1,5 @@
 /** Builds the gateway from its dependencies: no environment, no fixed port. */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { CairnClient } from '@cairn/client'
 import type { Clock, Random } from '@cairn/protocol'
@@ -12,6 +12,7 @@ import { Admission } from './http/admission.js'
 import { AnswerBatch } from './http/answer-batch.js'
 import { ConnectionCounts } from './http/connection-limits.js'
 import { createDateHeader } from './http/dates.js'
+import type { DirectListener, DirectRequest } from './http/direct-request.js'
 import { errorDocument } from './http/error-response.js'
 import type { FormPart } from './http/form.js'
 import { Listeners } from './http/listeners.js'
@@ -123,7 +124,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     frameworkErrors: (error, _request, reply) => {
       sendOwnError(reply.raw, error, requestIds)
     },
-    serverFactory: (handler) => listeners.open(splitRequests(handler as RequestListener, serve, config)),
+    serverFactory: (handler) => listeners.open(splitRequests(handler as DirectListener, serve, config)),
   })
   routeOwnPaths(app, requestIds)
   routeForms(app, serve)
@@ -172,11 +173,7 @@ function createWatchdog(clock: Clock, { bytesPerSecondMin, rateWindowMs }: Gatew
 }
 
 /** S3 requests pass Fastify by, which would cost and judge them; it has Cairn's own paths, and forms. */
-function splitRequests(
-  fastifyHandler: RequestListener,
-  serve: Serve,
-  config: GatewayConfig,
-): RequestListener {
+function splitRequests(fastifyHandler: DirectListener, serve: Serve, config: GatewayConfig): DirectListener {
   return (request, response) => {
     if (isForm(request) || isOwnPath(request, config)) fastifyHandler(request, response)
     else serve(request, response, request.url ?? '')
@@ -237,12 +234,12 @@ function routeForms(app: FastifyInstance, serve: Serve): void {
     forms.post(FORM_ROUTE, (request, reply) => {
       reply.hijack()
       const parts = (): AsyncIterator<FormPart> => request.parts()
-      serve(request.raw, reply.raw, request.originalUrl, parts)
+      serve(request.raw as DirectRequest, reply.raw, request.originalUrl, parts)
     })
     // A type that is no media type: it has no boundary either.
     forms.setErrorHandler((_error, request, reply) => {
       reply.hijack()
-      serve(request.raw, reply.raw, request.originalUrl)
+      serve(request.raw as DirectRequest, reply.raw, request.originalUrl)
     })
   })
 }

@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { OperationName } from '../operations/table.js'
 import type { RequestHeaders } from '../operations/types.js'
 import type { Sender } from './admission.js'
+import type { DirectRequest } from './direct-request.js'
 import type { FormPart } from './form.js'
 import type { IncomingBody } from './incoming-body.js'
 
@@ -10,7 +11,7 @@ export type ParseForm = () => AsyncIterator<FormPart>
 
 /** What becomes known of a request on its way; whatever is missing was not reached. */
 export interface Exchange {
-  readonly request: IncomingMessage
+  readonly request: DirectRequest
   readonly response: ServerResponse
   readonly rawTarget: string
   readonly requestId: string

@@ -2,18 +2,26 @@
  * The body of a request as it comes from the connection, pulled by whoever reads it: the socket is paused while
  * enough is queued. Leaving the loop early does not destroy the connection, so that an error can be answered.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { ReleasableBody } from '@cairn/client'
 import { CairnError, freeMemory } from '@cairn/protocol'
 import { BODY_QUEUE_BYTES_MAX } from '../limits.js'
+import type { DirectRequest } from './direct-request.js'
 
 interface Waiting {
   resolve(result: IteratorResult<Uint8Array, undefined>): void
   reject(error: unknown): void
 }
 
+export interface IncomingBodyOptions {
+  /** The client waits for `100 Continue`. */
+  readonly expectsContinue: boolean
+  /** The head of the request says that there is no body. */
+  readonly isEmpty: boolean
+}
+
 export class IncomingBody implements ReleasableBody {
-  readonly #request: IncomingMessage
+  readonly #request: DirectRequest
   readonly #response: ServerResponse
   readonly #expectsContinue: boolean
   readonly #queue: Uint8Array[] = []
@@ -27,10 +35,12 @@ export class IncomingBody implements ReleasableBody {
   #failure: Error | undefined
   #waiting: Waiting | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse, options: { expectsContinue: boolean }) {
+  constructor(request: DirectRequest, response: ServerResponse, options: IncomingBodyOptions) {
     this.#request = request
     this.#response = response
     this.#expectsContinue = options.expectsContinue
+    this.#ended = options.isEmpty
+    if (options.isEmpty) request.takeBody(() => undefined)
   }
 
   /** As received, framing of aws-chunked included. */
@@ -82,7 +92,7 @@ export class IncomingBody implements ReleasableBody {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve: () => reject(cutOff(undefined)), reject }
       const chunks: Uint8Array[] = []
-      this.#request.on('data', (bytes: Uint8Array) => {
+      this.#request.takeBody((bytes) => {
         this.#receivedBytes += bytes.length
         if (this.#ended || this.#failure !== undefined) return
         chunks.push(bytes)
@@ -136,8 +146,9 @@ export class IncomingBody implements ReleasableBody {
   discard(onBytes: (sizeBytes: number) => void, onEnd: () => void): void {
     this.#started = true
     this.#queue.length = 0
+    this.#request.giveBack()
     this.#request.removeAllListeners('data')
-    if (this.#request.readableEnded || this.#request.destroyed) {
+    if (this.#request.isRead || this.#request.destroyed) {
       onEnd()
       return
     }
@@ -156,6 +167,7 @@ export class IncomingBody implements ReleasableBody {
 
   #start(): void {
     this.#begin()
+    if (this.#ended) return
     this.#request.on('data', (bytes: Uint8Array) => this.#take(bytes))
     this.#request.on('end', () => this.#end())
     this.#request.on('error', (cause) => this.#fail(cause))

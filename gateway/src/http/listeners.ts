@@ -1,7 +1,8 @@
 /** The ports of one gateway: HTTP, or HTTPS with HTTP beside it. They share handler, turns and limits. */
-import type { RequestListener, Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ConnectionCounts } from './connection-limits.js'
+import type { DirectListener } from './direct-request.js'
 import type { RequestIds } from './request-ids.js'
 import { RequestTurns } from './request-turns.js'
 import {
@@ -36,7 +37,7 @@ export class Listeners {
   }
 
   /** The server of the main port, which its owner lets listen and closes. */
-  open(handler: RequestListener): Server {
+  open(handler: DirectListener): Server {
     const options = {
       handler,
       requestIds: this.#requestIds,

@@ -2,11 +2,12 @@
  * One S3 request from its raw form to its answer: headers and target, operation, authentication, authorisation,
  * the operation itself, the answer. Whatever is thrown on the way becomes S3's XML here and nowhere else.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { type S3Error, toS3Error } from '../errors.js'
 import type { S3Response } from '../operations/types.js'
 import type { Log, RequestObserver } from '../ports.js'
 import { type AnswerDependencies, answerRequest } from './answer-request.js'
+import type { DirectRequest } from './direct-request.js'
 import { errorResponse } from './error-response.js'
 import type { Exchange, ParseForm } from './exchange.js'
 import { ExchangeTransfer } from './exchange-transfer.js'
@@ -21,7 +22,7 @@ export interface ServeDependencies extends AnswerDependencies {
 }
 
 export type Serve = (
-  request: IncomingMessage,
+  request: DirectRequest,
   response: ServerResponse,
   rawTarget: string,
   parseForm?: ParseForm,
@@ -40,6 +41,8 @@ export function createServe(dependencies: ServeDependencies): Serve {
   return (request, response, rawTarget, parseForm) => {
     const { expect } = request.headers
     const expectsContinue = expect !== undefined && /\b100-continue\b/i.test(expect)
+    // The parser of a form reads the stream itself.
+    const isEmpty = parseForm === undefined && hasNoBody(request)
     const exchange: Exchange = {
       request,
       response,
@@ -47,7 +50,7 @@ export function createServe(dependencies: ServeDependencies): Serve {
       requestId: requestIds.next(),
       nowMs: Math.floor(clock.wallMicros() / 1000),
       startedMs: clock.monotonicMs(),
-      incoming: new IncomingBody(request, response, { expectsContinue }),
+      incoming: new IncomingBody(request, response, { expectsContinue, isEmpty }),
       parseForm,
       address: peerAddressOf(request.socket),
       headers: undefined,
@@ -60,6 +63,12 @@ export function createServe(dependencies: ServeDependencies): Serve {
     if (typeof status === 'number') end(exchange, status, dependencies)
     else void endLater(exchange, status, dependencies)
   }
+}
+
+/** By the same headers as Node's parser, which refuses what can be read in two ways. */
+function hasNoBody({ headers }: DirectRequest): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] === undefined && (length === undefined || length === '0')
 }
 
 /** The status sent, or that of a client that has gone. */

@@ -2,7 +2,7 @@
  * The HTTP server under Fastify: its limits, and the answers to what Node's parser refuses before any request
  * exists. Those too are S3's XML. With a certificate it speaks HTTPS only.
  */
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -16,6 +16,7 @@ import {
   PARSER_HEADER_BYTES_MAX,
 } from '../limits.js'
 import type { ConnectionCounts } from './connection-limits.js'
+import { type DirectListener, DirectRequest } from './direct-request.js'
 import { errorDocument } from './error-response.js'
 import { peerAddressOf } from './peer-address.js'
 import type { RequestIds } from './request-ids.js'
@@ -31,6 +32,7 @@ const CODES: Readonly<Record<string, S3ErrorCode>> = {
 }
 
 const OPTIONS = {
+  IncomingMessage: DirectRequest,
   maxHeaderSize: PARSER_HEADER_BYTES_MAX,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: 0,
@@ -59,7 +61,7 @@ export interface HttpsServer extends HttpServer {
 }
 
 export interface HttpServerOptions {
-  readonly handler: RequestListener
+  readonly handler: DirectListener
   readonly requestIds: RequestIds
   /** Shared by all listeners of one gateway. */
   readonly turns: RequestTurns
@@ -136,7 +138,7 @@ function peerOf(socket: Socket): string {
 function addHandlers(server: Server, { handler, requestIds, turns }: HttpServerOptions): void {
   server.maxHeadersCount = HEADERS_MAX + 10
   server.timeout = IDLE_SOCKET_MS
-  const take: RequestListener = (request, response) => {
+  const take: DirectListener = (request, response) => {
     turns.take(request.socket, response, () => handler(request, response))
   }
   server.on('request', take)
