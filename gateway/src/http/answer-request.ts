@@ -14,7 +14,6 @@ import { type Admission, MANY } from './admission.js'
 import { answerPreflight } from './cors.js'
 import type { Exchange } from './exchange.js'
 import { openFormRequest } from './form-request.js'
-import type { IncomingBody } from './incoming-body.js'
 import { networkOf } from './peer-address.js'
 import { parseQuery, type Query } from './query.js'
 import { RequestContext } from './request-context.js'
@@ -175,31 +174,14 @@ function isSecure({ request, headers, address }: Exchange, { config }: AnswerDep
 
 function operate(
   context: RequestContext,
-  { incoming }: Exchange,
+  exchange: Exchange,
   operations: ReadonlyMap<OperationName, Operation>,
 ): S3Response | Promise<S3Response> {
   const operation = operations.get(context.operation)
   if (operation === undefined) throw notBuilt(context.operation)
-  if (context.headers['x-amz-expected-bucket-owner'] !== undefined) {
-    return checkBucketOwner(context).then(() => handle(operation, context, incoming))
-  }
-  return handle(operation, context, incoming)
-}
-
-function handle(
-  operation: Operation,
-  context: RequestContext,
-  incoming: IncomingBody,
-): S3Response | Promise<S3Response> {
-  const rethrow = (error: unknown): never => {
-    throw context.bodyFailure ?? incoming.failure ?? error
-  }
-  try {
-    const answer = operation.handle(context)
-    return answer instanceof Promise ? answer.catch(rethrow) : answer
-  } catch (error) {
-    return rethrow(error)
-  }
+  exchange.context = context
+  if (context.headers['x-amz-expected-bucket-owner'] === undefined) return operation.handle(context)
+  return checkBucketOwner(context).then(() => operation.handle(context))
 }
 
 /** Guards against a bucket that somebody else has made under the name meanwhile. */

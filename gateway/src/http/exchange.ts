@@ -5,6 +5,7 @@ import type { Sender } from './admission.js'
 import type { DirectRequest } from './direct-request.js'
 import type { FormPart } from './form.js'
 import type { IncomingBody } from './incoming-body.js'
+import type { RequestContext } from './request-context.js'
 
 /** Begins to parse a body of `multipart/form-data`. */
 export type ParseForm = () => AsyncIterator<FormPart>
@@ -25,6 +26,8 @@ export interface Exchange {
   bucket: string
   operation: OperationName | undefined
   bytesOut: number
+  /** What its operation was given. */
+  context: RequestContext | undefined
   /** Whose turn it has, to be left in the end. */
   admitted: Sender | undefined
 }

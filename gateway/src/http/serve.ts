@@ -58,10 +58,9 @@ export function createServe(dependencies: ServeDependencies): Serve {
       operation: undefined,
       bytesOut: 0,
       admitted: undefined,
+      context: undefined,
     }
-    const status = serveNow(exchange, dependencies)
-    if (typeof status === 'number') end(exchange, status, dependencies)
-    else void endLater(exchange, status, dependencies)
+    serveNow(exchange, dependencies)
   }
 }
 
@@ -71,58 +70,54 @@ function hasNoBody({ headers }: DirectRequest): boolean {
   return headers['transfer-encoding'] === undefined && (length === undefined || length === '0')
 }
 
-/** The status sent, or that of a client that has gone. */
-function serveNow(exchange: Exchange, dependencies: ServeDependencies): number | Promise<number> {
+function serveNow(exchange: Exchange, dependencies: ServeDependencies): void {
   try {
     const answer = answerRequest(exchange, dependencies)
-    if (answer instanceof Promise) return serveLater(exchange, answer, dependencies)
+    if (answer instanceof Promise) {
+      void serveLater(exchange, { answer }, dependencies)
+      return
+    }
     const sending = sendAnswer(exchange, answer, dependencies)
-    return sending === undefined ? answer.status : serveSent(exchange, answer, { sending, dependencies })
+    if (sending === undefined) end(exchange, answer.status, dependencies)
+    else void serveLater(exchange, { answer, sending }, dependencies)
   } catch (error) {
-    return sendError(exchange, error, dependencies)
+    void serveLater(exchange, { answer: Promise.reject(error) }, dependencies)
   }
 }
 
-async function serveLater(
-  exchange: Exchange,
-  answering: Promise<S3Response>,
-  dependencies: ServeDependencies,
-): Promise<number> {
-  try {
-    const answer = await answering
-    const sending = sendAnswer(exchange, answer, dependencies)
-    if (sending !== undefined) await sending
-    return answer.status
-  } catch (error) {
-    return await sendError(exchange, error, dependencies)
-  }
-}
-
-async function serveSent(
-  exchange: Exchange,
-  answer: S3Response,
-  { sending, dependencies }: { readonly sending: Promise<void>; readonly dependencies: ServeDependencies },
-): Promise<number> {
-  try {
-    await sending
-    return answer.status
-  } catch (error) {
-    return await sendError(exchange, error, dependencies)
-  }
+/** An answer that has to be waited for, or one that is being sent. */
+interface Serving {
+  readonly answer: S3Response | Promise<S3Response>
+  readonly sending?: Promise<void>
 }
 
 /** While a request waits, its client is watched. */
-async function endLater(
+async function serveLater(
   exchange: Exchange,
-  status: Promise<number>,
+  serving: Serving,
   dependencies: ServeDependencies,
 ): Promise<void> {
   const { watchdog } = dependencies
   const transfer = new ExchangeTransfer(exchange)
   watchdog.add(transfer)
-  const known = await status
+  let { sending } = serving
+  let status: number
+  try {
+    const answer = await serving.answer
+    sending ??= sendAnswer(exchange, answer, dependencies)
+    if (sending !== undefined) await sending
+    status = answer.status
+  } catch (error) {
+    const cause = sending === undefined ? causeOf(exchange, error) : error
+    status = await sendError(exchange, cause, dependencies)
+  }
   watchdog.remove(transfer)
-  end(exchange, known, dependencies)
+  end(exchange, status, dependencies)
+}
+
+/** What went wrong with the body says more than what its reader made of it. */
+function causeOf({ context, incoming }: Exchange, error: unknown): unknown {
+  return context?.bodyFailure ?? incoming.failure ?? error
 }
 
 function end(exchange: Exchange, status: number, { admission, clock, observe }: ServeDependencies): void {
