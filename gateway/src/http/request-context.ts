@@ -94,19 +94,19 @@ export class RequestContext implements OperationContext {
       },
       options,
     )
-    const { body, seal } = opened
-    return {
-      ...opened,
-      body: body === received && this.operation !== 'PostObject' ? body : this.#rememberFailure(body),
-      seal: (digests, sizeBytes) => {
-        try {
-          return seal(digests, sizeBytes)
-        } catch (error) {
-          this.#bodyFailure ??= error
-          throw error
-        }
-      },
+    const { seal } = opened
+    if (opened.body !== received || this.operation === 'PostObject') {
+      opened.body = this.#rememberFailure(opened.body)
     }
+    opened.seal = (digests, sizeBytes) => {
+      try {
+        return seal(digests, sizeBytes)
+      } catch (error) {
+        this.#bodyFailure ??= error
+        throw error
+      }
+    }
+    return opened
   }
 
   async *#rememberFailure(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -49,10 +49,13 @@ const CONTROL = /[\u0000-\u001f\u007f]/
 /** A header name of HTTP, in lower case: what is stored under another could never be answered. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
+/** What header maps inherit from: an object made from `null` itself would be a hash table, which is slow to walk. */
+const NOTHING: object = Object.freeze(Object.create(null))
+
 /** Name, value, name, value … as Node hands them out. Throws `S3Error` for what is too much or ambiguous. */
 export function readRequestHeaders(raw: readonly string[]): Record<string, string | undefined> {
   if (raw.length > HEADERS_MAX * 2) throw tooLarge()
-  const headers: Record<string, string | undefined> = Object.create(null)
+  const headers: Record<string, string | undefined> = Object.create(NOTHING)
   let sizeBytes = 0
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = (raw[at] ?? '').toLowerCase()

@@ -72,7 +72,7 @@ function withoutFraming(encoding: string | undefined): string | undefined {
 }
 
 function readUserMetadata(headers: RequestHeaders): Record<string, string> | undefined {
-  const found: Record<string, string> = Object.create(null)
+  let found: Record<string, string> | undefined
   let bytes = 0
   for (const header in headers) {
     if (!header.startsWith(METADATA_PREFIX)) continue
@@ -80,6 +80,7 @@ function readUserMetadata(headers: RequestHeaders): Record<string, string> | und
     if (value === undefined) continue
     const name = header.slice(METADATA_PREFIX.length)
     if (name === '') throw new S3Error('InvalidArgument', 'A metadata header has no name.')
+    found ??= Object.create(null) as Record<string, string>
     found[name] = value
     bytes += name.length + value.length
   }
@@ -88,7 +89,7 @@ function readUserMetadata(headers: RequestHeaders): Record<string, string> | und
       elements: { Size: String(bytes), MaxSizeAllowed: String(USER_METADATA_BYTES_MAX) },
     })
   }
-  return bytes === 0 && Object.keys(found).length === 0 ? undefined : found
+  return found
 }
 
 function readStorageClass(headers: RequestHeaders): string | undefined {
@@ -159,11 +160,16 @@ function isHeader(name: string): name is Attribute {
 
 /** The header that shows a checksum, with its type; none without one. */
 export function checksumHeaders(checksum: ObjectChecksum | undefined): ResponseHeaders {
-  if (checksum === undefined) return {}
-  return {
-    [checksumHeader(checksum.algorithm)]: checksum.value,
-    'x-amz-checksum-type': checksum.type,
-  }
+  const headers: MutableHeaders = {}
+  addChecksumHeaders(headers, checksum)
+  return headers
+}
+
+/** The same, among others. */
+export function addChecksumHeaders(headers: MutableHeaders, checksum: ObjectChecksum | undefined): void {
+  if (checksum === undefined) return
+  headers[checksumHeader(checksum.algorithm)] = checksum.value
+  headers['x-amz-checksum-type'] = checksum.type
 }
 
 const NO_HEADERS: ResponseHeaders = {}

@@ -15,7 +15,7 @@ import { refuseUnbuilt } from './attributes.js'
 import { checksumElement, checksumXml } from './checksum-xml.js'
 import { parseEtags, writePreconditions } from './conditions.js'
 import { answerInTime } from './early-answer.js'
-import { quoted, writtenVersionHeader } from './object-headers.js'
+import { quoted, writtenVersionId } from './object-headers.js'
 import { objectLocation } from './object-location.js'
 import { readUploadId } from './parameters.js'
 import { xmlResponse } from './response.js'
@@ -46,8 +46,9 @@ async function handle(context: OperationContext): Promise<S3Response> {
       element('Key', key) +
       element('ETag', quoted(completed.etag)) +
       checksumXml(completed.checksum)
-    const headers = writtenVersionHeader(completed.versionId, context.config.compatibility)
-    return xmlResponse(document('CompleteMultipartUploadResult', content), headers)
+    return xmlResponse(document('CompleteMultipartUploadResult', content), {
+      'x-amz-version-id': writtenVersionId(completed.versionId, context.config.compatibility),
+    })
   })
 }
 

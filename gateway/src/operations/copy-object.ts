@@ -15,7 +15,7 @@ import { copySourceConditions, evaluate, writePreconditions } from './conditions
 import { digestCopy } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
 import { answerInTime } from './early-answer.js'
-import { quoted, writtenVersionHeader } from './object-headers.js'
+import { quoted, writtenVersionId } from './object-headers.js'
 import { xmlResponse } from './response.js'
 import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
@@ -62,7 +62,7 @@ async function copyOpened(
     element('ETag', quoted(copy.etag)) +
     checksumXml(copy.checksum)
   return xmlResponse(document('CopyObjectResult', content), {
-    ...writtenVersionHeader(copy.versionId, context.config.compatibility),
+    'x-amz-version-id': writtenVersionId(copy.versionId, context.config.compatibility),
     ...sourceVersionHeader(opened),
   })
 }

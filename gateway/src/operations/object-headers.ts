@@ -10,12 +10,12 @@ export function versionHeader(versioning: VersioningState, versionId: string | u
   return versioning === 'unset' ? {} : { 'x-amz-version-id': versionId }
 }
 
-/** The version id of what was just written; suites expect none for a null version, AWS shows `null`. */
-export function writtenVersionHeader(
+/** The `x-amz-version-id` of what was just written; suites expect none for a null version, AWS shows `null`. */
+export function writtenVersionId(
   versionId: string | undefined,
   compatibility: Compatibility,
-): ResponseHeaders {
-  return compatibility.hideNullVersion && versionId === 'null' ? {} : { 'x-amz-version-id': versionId }
+): string | undefined {
+  return compatibility.hideNullVersion && versionId === 'null' ? undefined : versionId
 }
 
 /** RFC 1123 time of the version, whole seconds. */

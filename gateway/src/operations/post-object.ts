@@ -4,7 +4,7 @@ import { document, element } from '../xml/writer.js'
 import { checksumHeaders, readAttributes } from './attributes.js'
 import { writePreconditions } from './conditions.js'
 import { type FormAnswer, readFormAnswer } from './form-fields.js'
-import { quoted, writtenVersionHeader } from './object-headers.js'
+import { quoted, writtenVersionId } from './object-headers.js'
 import { objectLocation } from './object-location.js'
 import { OBJECT_TAGS_MAX, parseTagging } from './tag-set.js'
 import type { Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
@@ -30,7 +30,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     ...(preconditions === undefined ? {} : { preconditions }),
   })
   return successResponse(context, answer, quoted(etag), {
-    ...writtenVersionHeader(versionId, config.compatibility),
+    'x-amz-version-id': writtenVersionId(versionId, config.compatibility),
     ...checksumHeaders(checksum),
   })
 }

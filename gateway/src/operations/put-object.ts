@@ -1,8 +1,9 @@
+import type { PutObjectOptions } from '@cairn/client'
 import { canonicalIdOf } from '../authentication/principal.js'
-import { checksumHeaders, readAttributes } from './attributes.js'
+import { addChecksumHeaders, readAttributes } from './attributes.js'
 import { writePreconditions } from './conditions.js'
-import { quoted, writtenVersionHeader } from './object-headers.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { quoted, writtenVersionId } from './object-headers.js'
+import type { MutableHeaders, Operation, OperationContext, S3Response } from './types.js'
 
 /** `PUT /B/K`: stores the body as the current version. Visible, and durable, when it answers. */
 export const putObject: Operation = { name: 'PutObject', handle }
@@ -11,21 +12,20 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const attributes = readAttributes(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const { body, sizeBytes, digests, seal } = context.openBody()
-  const result = await context.client.putObject(context.bucket, context.key, body, {
+  const options: { -readonly [Name in keyof PutObjectOptions]: PutObjectOptions[Name] } = {
     digests,
     seal,
     attributes,
     owner: canonicalIdOf(context.principal),
     signal: context.signal,
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
-    ...(preconditions === undefined ? {} : { preconditions }),
-  })
-  return {
-    status: 200,
-    headers: {
-      ETag: quoted(result.etag),
-      ...writtenVersionHeader(result.versionId, context.config.compatibility),
-      ...checksumHeaders(result.checksum),
-    },
   }
+  if (sizeBytes !== undefined) options.sizeBytes = sizeBytes
+  if (preconditions !== undefined) options.preconditions = preconditions
+  const result = await context.client.putObject(context.bucket, context.key, body, options)
+  const headers: MutableHeaders = {
+    ETag: quoted(result.etag),
+    'x-amz-version-id': writtenVersionId(result.versionId, context.config.compatibility),
+  }
+  addChecksumHeaders(headers, result.checksum)
+  return { status: 200, headers }
 }

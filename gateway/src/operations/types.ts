@@ -12,7 +12,7 @@ import type { Log } from '../ports.js'
 import type { OperationName } from './table.js'
 
 /**
- * Request headers by lower-case name, null prototype. Values are latin1 text, byte for byte as sent; repeated
+ * Request headers by lower-case name; nothing is inherited. Values are latin1 text, byte for byte as sent; repeated
  * headers are joined by `,`. For presigned requests, `x-amz-*` query parameters count as headers.
  */
 export type RequestHeaders = Readonly<Record<string, string | undefined>>

@@ -50,8 +50,11 @@ interface BodyPlan {
   readonly decoder: ChunkDecoder | undefined
 }
 
+/** A body that is still to be fitted to its reader. */
+export type OpenedBody = { -readonly [Name in keyof RequestBody]: RequestBody[Name] }
+
 /** Throws `S3Error` for headers that are contradictory, missing or not usable. */
-export function openRequestBody(source: BodySource, options: OpenBodyOptions = {}): RequestBody {
+export function openRequestBody(source: BodySource, options: OpenBodyOptions = {}): OpenedBody {
   const sizeBytesMax = options.sizeBytesMax ?? PUT_BYTES_MAX
   const payload = readPayloadKind(source.payloadHash)
   const trailerNames = readTrailerNames(source.headers, payload)
@@ -61,12 +64,13 @@ export function openRequestBody(source: BodySource, options: OpenBodyOptions = {
   const decoder =
     payload.kind === 'chunked' ? createDecoder(source, payload, sizeBytes, trailerNames) : undefined
   const plan: BodyPlan = { source, payload, sizeBytes, md5, checksum, decoder }
-  return {
+  const opened: OpenedBody = {
     body: chooseBody(source, decoder, sizeBytes, sizeBytesMax),
     digests: digestsOf(payload, checksum),
     seal: (digests, sealedBytes) => sealBody(plan, digests, sealedBytes),
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
   }
+  if (sizeBytes !== undefined) opened.sizeBytes = sizeBytes
+  return opened
 }
 
 function sealBody(plan: BodyPlan, digests: Digests, sealedBytes: number): WriteSeal {
@@ -92,10 +96,9 @@ function sealChecksum(
 }
 
 function digestsOf(payload: PayloadKind, checksum: DeclaredChecksum | undefined): DigestAlgorithm[] {
-  const digests = new Set<DigestAlgorithm>()
-  if (payload.kind === 'literal') digests.add('SHA256')
-  if (checksum !== undefined) digests.add(checksum.algorithm)
-  return [...digests]
+  const digests: DigestAlgorithm[] = payload.kind === 'literal' ? ['SHA256'] : []
+  if (checksum !== undefined && !digests.includes(checksum.algorithm)) digests.push(checksum.algorithm)
+  return digests
 }
 
 function readTrailerNames(headers: RequestHeaders, payload: PayloadKind): readonly string[] {
