@@ -93,7 +93,7 @@ export interface Namespace {
 export function createNamespace(options: NamespaceOptions): Namespace {
   const { store, clock, guard, sessions } = options
   const resolver = new Resolver(store)
-  const applied = new AppliedOperations()
+  const applied = new AppliedOperations(options.random)
   const refused = new RefusedOperations()
   const proofs = new RepeatProofs(store)
   const world: ObjectWorld = {

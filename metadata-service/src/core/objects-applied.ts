@@ -5,36 +5,32 @@
  * one before it had done: else a put whose answer was lost in a crash would undo a later delete when it is
  * repeated, and a delete a later put.
  */
-import { AgingMap, mapKey, type OpId } from '@cairn/protocol'
+import type { OpId, Random } from '@cairn/protocol'
 import type { KeyValueStore, StoreKey, StoreRow } from '../ports.js'
 import { garbageRange } from './keys.js'
+import { RecentOperations } from './recent-operations.js'
 import { type AppliedOperation, GarbageRow } from './rows.js'
 import type { PlannedCommit } from './version-write-state.js'
 
-/** At some 150 bytes each about 10 MB; at 4,000 changes a second, 16 s: beyond the deadline of a call. */
-export const APPLIED_OPERATIONS_MAX = 65_536
-
-/** Rows of one read when a service starts. */
+/** Operations that a service looks for when it starts, and rows of one read. */
+const RECALLED_MAX = 65_536
 const RECALLED_PER_READ = 1000
 
-/** Without the op id, which stands in the key: bytes of their own would take more memory than all the rest. */
-type Remembered = Omit<AppliedOperation, 'op'>
-
 export class AppliedOperations {
-  private readonly byOp = new AgingMap<string, Remembered>()
+  private readonly recent: RecentOperations
+
+  constructor(random: Random) {
+    this.recent = new RecentOperations(random)
+  }
 
   /** Remembers operations; the oldest go first when there are too many. */
   remember(operations: readonly AppliedOperation[]): void {
-    for (const { seq, op, isNull, deleteMarker } of operations) {
-      const name = mapKey(op)
-      this.byOp.set(name, { seq, isNull, deleteMarker })
-      if (this.byOp.size > APPLIED_OPERATIONS_MAX) this.byOp.takeOldest()
-    }
+    for (const operation of operations) this.recent.add(operation)
   }
 
   /** What this service has just done, and what no row of the key remembers since. */
   rememberCommit({ applied, forgotten }: Pick<PlannedCommit, 'applied' | 'forgotten'>): void {
-    this.remember([applied])
+    this.recent.add(applied)
     if (forgotten.length > 0) this.remember(forgotten)
   }
 
@@ -43,7 +39,7 @@ export class AppliedOperations {
     const newestFirst: AppliedOperation[] = []
     const { from } = garbageRange()
     let to: StoreKey | undefined = garbageRange().to
-    while (to !== undefined && newestFirst.length < APPLIED_OPERATIONS_MAX) {
+    while (to !== undefined && newestFirst.length < RECALLED_MAX) {
       const range = { from, to }
       const { results } = await store.readAuthority([
         { kind: 'scan', range, limit: RECALLED_PER_READ, reverse: true },
@@ -52,12 +48,11 @@ export class AppliedOperations {
       for (const row of rows) newestFirst.push(...appliedIn(row))
       to = rows.length < RECALLED_PER_READ ? undefined : rows.at(-1)?.key
     }
-    this.remember(newestFirst.slice(0, APPLIED_OPERATIONS_MAX).reverse())
+    this.remember(newestFirst.slice(0, RECALLED_MAX).reverse())
   }
 
   find(op: OpId): AppliedOperation | undefined {
-    const known = this.byOp.size === 0 ? undefined : this.byOp.get(mapKey(op))
-    return known === undefined ? undefined : { ...known, op }
+    return this.recent.find(op)
   }
 }
 
