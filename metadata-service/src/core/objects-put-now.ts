@@ -41,29 +41,28 @@ export function putObjectNow(
   if (fence === undefined) return false
   checkKey(request.key)
   checkMap(request.map, request.sizeBytes)
-  const leave = world.locks.tryEnter(currentKey(request.space, request.key))
-  if (leave === undefined) return false
+  const held = world.locks.tryEnter(currentKey(request.space, request.key))
+  if (held === undefined) return false
   let work: { readonly planned: PlannedVersion; readonly state: KeyState } | undefined
   try {
-    work = plan(world, request)
+    work = plan(world, request, fence)
   } finally {
-    if (work === undefined) leave()
+    if (work === undefined) world.locks.leave(held)
   }
   if (work === undefined) return false
   const { planned, state } = work
-  const { commit } = planned
   const finish = (outcome: CommitResult): void => {
-    leave()
+    world.locks.leave(held)
     if (outcome.committed) {
       world.applied.rememberCommit(planned)
       settle(putResult(planned, state))
     } else parts.putObject(request).then(settle, (error: unknown) => settle(toCairnError(error)))
   }
   const fail = (error: unknown): void => {
-    leave()
+    world.locks.leave(held)
     settle(toCairnError(error))
   }
-  world.store.commit({ ...commit, compares: [...commit.compares, fence] }).then(finish, fail)
+  world.store.commit(planned.commit).then(finish, fail)
   return true
 }
 
@@ -81,14 +80,16 @@ function knownWriter({ world, sessions }: PutNowParts, request: PutObjectRequest
 function plan(
   world: ObjectWorld,
   request: PutObjectRequest,
+  fence: Compare,
 ): { readonly planned: PlannedVersion; readonly state: KeyState } | undefined {
   const { context, map, preconditions } = request
   const state = stateAtHand(world, request)
   if (state === undefined || findApplied(state.current?.version, context.op) !== undefined) return undefined
   if (replacedOlderNull(state) !== undefined) return undefined
   checkPreconditions(preconditions, state.current?.version)
-  const compares = world.guard.comparesNow({ ...claimOf(request), isFenced: true })
+  const compares = world.guard.comparesNow(claimOf(request, true))
   if (compares === undefined) return undefined
+  compares.push(fence)
   const nowMicros = Math.max(world.clock.wallMicros(), request.attempt?.sinceMicros ?? 0)
   const step = { kind: 'put', op: context.op, nowMicros } as const
   const puts = dirtyPuts(map.pool, context.dirtyGroups, step)

@@ -64,9 +64,9 @@ export function putResult({ version }: PlannedVersion, state: KeyState): PutObje
 }
 
 /** What the writer of a put claims. */
-export function claimOf({ context, map }: PutObjectRequest): WriterClaim {
+export function claimOf({ context, map }: PutObjectRequest, isFenced = false): WriterClaim {
   const { session, poolEpoch } = context
-  return hasBlocks(map) ? { session, pool: { id: map.pool, epoch: poolEpoch } } : { session }
+  return { session, pool: hasBlocks(map) ? { id: map.pool, epoch: poolEpoch } : undefined, isFenced }
 }
 
 /** The version that a put makes. */

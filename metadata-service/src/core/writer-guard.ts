@@ -12,7 +12,7 @@ import type { Sessions } from './sessions.js'
 /** Who writes, and by which epoch of which pool its blocks were placed; no pool if it has no blocks. */
 export interface WriterClaim {
   readonly session: SessionId
-  readonly pool?: { readonly id: number; readonly epoch: number }
+  readonly pool?: { readonly id: number; readonly epoch: number } | undefined
   /** The session's row is compared already. */
   readonly isFenced?: boolean
 }
@@ -24,7 +24,7 @@ export interface WriterGuard {
    * for what does not free any.
    */
   compares(claim: WriterClaim): Promise<Compare[]>
-  /** The same without waiting; `undefined` if it has to be found out. */
+  /** The same without waiting, in an array of the caller's own; `undefined` if it has to be found out. */
   comparesNow(claim: WriterClaim): Compare[] | undefined
   /**
    * Why a commit with these compares failed, judged by the rows of its else branch (the writer's compares and
@@ -49,11 +49,18 @@ export function createWriterGuard(
 
   function comparesNow({ session, pool, isFenced = false }: WriterClaim): Compare[] | undefined {
     requireRoom()
-    const ofSession = isFenced ? undefined : sessions.knownCompare(session)
-    const ofPool = pool === undefined ? undefined : cluster.knownPoolCompare(pool.id, pool.epoch)
-    if ((!isFenced && ofSession === undefined) || (pool !== undefined && ofPool === undefined))
-      return undefined
-    return [ofSession, ofPool].filter((compare) => compare !== undefined)
+    const compares: Compare[] = []
+    if (!isFenced) {
+      const ofSession = sessions.knownCompare(session)
+      if (ofSession === undefined) return undefined
+      compares.push(ofSession)
+    }
+    if (pool !== undefined) {
+      const ofPool = cluster.knownPoolCompare(pool.id, pool.epoch)
+      if (ofPool === undefined) return undefined
+      compares.push(ofPool)
+    }
+    return compares
   }
 
   async function compares({ session, pool, isFenced = false }: WriterClaim): Promise<Compare[]> {

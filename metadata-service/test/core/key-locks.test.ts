@@ -34,8 +34,8 @@ describe('KeyLocks', () => {
 
   it('lets who asks in only while nobody else is, and others wait for him', async () => {
     const locks = new KeyLocks()
-    const leave = locks.tryEnter(row('k'))
-    expect(leave).to.be.a('function')
+    const held = locks.tryEnter(row('k'))
+    expect(held).to.not.equal(undefined)
     expect(locks.tryEnter(row('k'))).to.equal(undefined)
     let hasRun = false
     const waiting = locks.run(row('k'), async () => {
@@ -43,10 +43,10 @@ describe('KeyLocks', () => {
     })
     await Promise.resolve()
     expect(hasRun).to.equal(false)
-    leave?.()
+    locks.leave(held ?? '')
     await waiting
     expect(hasRun).to.equal(true)
-    expect(locks.tryEnter(row('k'))).to.be.a('function')
+    expect(locks.tryEnter(row('k'))).to.equal(held)
   })
 
   it('refuses more waiters of one row than its limit', async () => {
