@@ -62,7 +62,8 @@ interface Snapshot {
   readonly revision: number
   readonly map: ClusterMap
   readonly drives: ReadonlyMap<string, DriveRow>
-  readonly poolRevisions: ReadonlyMap<number, number>
+  /** What writers to a pool compare: the same object until the map is read again. */
+  readonly poolCompares: ReadonlyMap<number, Compare>
   readonly rebalancing: boolean
 }
 
@@ -205,9 +206,7 @@ export class ClusterState {
 
   /** The same without a read; `undefined` if the pool is not known to be at this epoch. */
   knownPoolCompare(pool: number, epoch: number): Compare | undefined {
-    const revision = this.snapshot.poolRevisions.get(pool)
-    if (this.poolEpoch(pool) !== epoch || revision === undefined) return undefined
-    return { kind: 'revision', key: poolKey(pool), revision }
+    return this.poolEpoch(pool) === epoch ? this.snapshot.poolCompares.get(pool) : undefined
   }
 
   /** `StaleClusterMap` unless the pool is at this epoch, as far as known. */
@@ -385,7 +384,9 @@ async function readSnapshot(store: KeyValueStore): Promise<Snapshot | undefined>
     clusterRow,
     revision: cluster.revision,
     drives: new Map(driveRows.map((row) => [row.drive.id, row])),
-    poolRevisions: new Map(pools.map(({ pool, revision }) => [pool.id, revision])),
+    poolCompares: new Map(
+      pools.map(({ pool, revision }) => [pool.id, { kind: 'revision', key: poolKey(pool.id), revision }]),
+    ),
     rebalancing: clusterRow.rebalancing === true,
     map: {
       clusterId,

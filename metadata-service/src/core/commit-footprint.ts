@@ -14,7 +14,10 @@ export interface TextRange {
   readonly to: string
 }
 
-/** Rows and ranges that one commit compares (`reads`) and changes (`writes`). */
+/**
+ * Rows and ranges that one commit compares (`reads`) and changes (`writes`). What it writes anyway need not be among its
+ * reads: whoever may not touch a row that is read may not touch one that is written.
+ */
 export interface Footprint {
   readonly reads: readonly string[]
   readonly writes: readonly string[]
@@ -24,15 +27,16 @@ export interface Footprint {
 
 /** `InvalidArgument` when a key is written twice, lies in a range that the same commit deletes, or is too long. */
 export function footprintOf(commit: Commit): Footprint {
-  const reads: string[] = []
-  const readRanges: TextRange[] = []
-  for (const compare of commit.compares) {
-    if (compare.kind === 'empty') readRanges.push(textRange(compare.range))
-    else reads.push(mapKey(compare.key))
-  }
   const writes: string[] = []
   for (const put of commit.puts ?? []) writes.push(mapKey(put.key))
   for (const key of commit.deletes ?? []) writes.push(mapKey(key))
+  const reads: string[] = []
+  const readRanges: TextRange[] = []
+  const first = commit.puts?.[0]?.key
+  for (const compare of commit.compares) {
+    if (compare.kind === 'empty') readRanges.push(textRange(compare.range))
+    else if (compare.key !== first) reads.push(mapKey(compare.key))
+  }
   const writeRanges = (commit.deleteRanges ?? []).map(textRange)
   const footprint = { reads, writes, readRanges, writeRanges }
   assertWrites(footprint)

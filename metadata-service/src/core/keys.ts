@@ -54,8 +54,14 @@ export function successorOfKey(key: Uint8Array): Uint8Array {
   return next
 }
 
+let bucketLast: { readonly bucket: string; readonly row: StoreKey } | undefined
+
+/** The row of a bucket. Most requests are for the same one as the request before. */
 export function bucketKey(bucket: string): StoreKey {
-  return Buffer.from(`b/${bucket}`, 'utf8')
+  if (bucketLast?.bucket === bucket) return bucketLast.row
+  const row = Buffer.from(`b/${bucket}`, 'utf8')
+  bucketLast = { bucket, row }
+  return row
 }
 export function bucketRange(prefix = ''): StoreRange {
   return rangeOfPrefix(bucketKey(prefix))
