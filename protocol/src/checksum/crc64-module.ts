@@ -2,8 +2,9 @@
  * A WebAssembly module that steps a reflected 64-bit CRC, written out here because no library at hand does it faster
  * than 2 GB/s: one chain of table look-ups waits for memory most of the time, four side by side do not.
  *
- * `lanes()` takes LANES_BYTES at DATA_AT, a quarter in each chain, and joins them; `tail(size)` takes up to that much
- * in one chain. Both step the state at STATE_AT. The tables are filled in by whoever makes the instance.
+ * `lanes(size)` takes so many bytes at DATA_AT, a multiple of LANES_BYTES: of each such run a quarter in each chain, and
+ * joins them. `tail(size, start)` takes those from `start` on in one chain. Both step the state at STATE_AT. The tables
+ * are filled in by whoever makes the instance.
  */
 
 /** Where eight look-up tables of 256 × 8 bytes lie: byte k of a word is looked up in table 7 - k. */
@@ -14,10 +15,12 @@ export const MOVES_AT: number = 16 * 1024
 export const STATE_AT: number = 32 * 1024
 /** Where the bytes lie. */
 export const DATA_AT: number = 64 * 1024
-/** Bytes of one chain. */
-export const LANE_BYTES: number = 16 * 1024
+/** How many there may be. */
+export const DATA_BYTES: number = 64 * 1024
+/** Bytes of one chain: to join four costs a hundredth of stepping over so many, and small objects have no more. */
+export const LANE_BYTES = 1024
 const LANES = 4
-/** Bytes that `lanes` takes, and `tail` at most. */
+/** Bytes of four chains. */
 export const LANES_BYTES: number = LANES * LANE_BYTES
 /** Memory in pages of 64 KiB. */
 const PAGES = 2
@@ -54,8 +57,8 @@ const VOID = 0x40
 /** The module, as `WebAssembly.Module` takes it. */
 export function crc64Module(): Uint8Array<ArrayBuffer> {
   const types = [
-    [0x60, 0, 0],
     [0x60, 1, I32, 0],
+    [0x60, 2, I32, I32, 0],
   ]
   const names = [
     [...text('memory'), 2, 0],
@@ -72,52 +75,51 @@ export function crc64Module(): Uint8Array<ArrayBuffer> {
   ])
 }
 
-/** Locals: 0 the position, 1 to 4 the chains. */
+/** Locals: 0 the size (the argument), 1 the position, 2 to 5 the chains, of which the first has the state. */
 function lanesBody(): number[] {
-  const chains = [1, 2, 3, 4]
-  const steps = chains.flatMap((chain, lane) => stepWord(chain, 0, DATA_AT + lane * LANE_BYTES))
-  const joined = chains.slice(1).flatMap((chain) => [...move(1), OP.get, chain, OP.xor64, OP.set, 1])
+  const [first, ...others] = [2, 3, 4, 5] as const
+  const steps = [first, ...others].flatMap((chain, lane) => stepWord(chain, 1, DATA_AT + lane * LANE_BYTES))
+  const cleared = others.flatMap((chain) => [OP.const64, 0, OP.set, chain])
+  const joined = others.flatMap((chain) => [...move(first), OP.get, chain, OP.xor64, OP.set, first])
   return [
     ...vector([
       [1, I32],
       [LANES, I64],
     ]),
-    ...loadState(1),
-    ...[OP.loop, VOID, ...steps],
-    ...[OP.get, 0, OP.const32, 8, OP.add32, OP.set, 0],
-    ...[OP.get, 0, OP.const32, ...signed(LANE_BYTES), OP.ltU32, OP.brIf, 0, OP.end],
-    ...joined,
-    ...storeState(1),
+    ...loadState(first),
+    ...[OP.loop, VOID, ...cleared, OP.loop, VOID, ...steps, ...add(1, 8)],
+    ...[OP.get, 1, OP.const32, ...signed(LANE_BYTES - 1), OP.and32, OP.brIf, 0, OP.end],
+    ...[...joined, ...add(1, LANES_BYTES - LANE_BYTES)],
+    ...[OP.get, 1, OP.get, 0, OP.ltU32, OP.brIf, 0, OP.end],
+    ...storeState(first),
     OP.end,
   ]
 }
 
-/** Locals: 0 the bytes left (the argument), 1 the chain, 2 the position. */
+/** Locals: 0 the bytes left and 1 the position (the arguments), 2 the chain. */
 function tailBody(): number[] {
   const words = [
     ...[OP.get, 0, OP.const32, 8, OP.ltU32, OP.brIf, 1],
-    ...stepWord(1, 2, DATA_AT),
+    ...stepWord(2, 1, DATA_AT),
     ...advance(8),
   ]
-  const bytes = [...[OP.get, 0, OP.eqz32, OP.brIf, 1], ...stepByte(1, 2), ...advance(1)]
+  const bytes = [...[OP.get, 0, OP.eqz32, OP.brIf, 1], ...stepByte(2, 1), ...advance(1)]
   return [
-    ...vector([
-      [1, I64],
-      [1, I32],
-    ]),
-    ...loadState(1),
+    ...vector([[1, I64]]),
+    ...loadState(2),
     ...[OP.block, VOID, OP.loop, VOID, ...words, OP.br, 0, OP.end, OP.end],
     ...[OP.block, VOID, OP.loop, VOID, ...bytes, OP.br, 0, OP.end, OP.end],
-    ...storeState(1),
+    ...storeState(2),
     OP.end,
   ]
 }
 
 function advance(bytes: number): number[] {
-  return [
-    ...[OP.get, 0, OP.const32, bytes, OP.sub32, OP.set, 0],
-    ...[OP.get, 2, OP.const32, bytes, OP.add32, OP.set, 2],
-  ]
+  return [...[OP.get, 0, OP.const32, bytes, OP.sub32, OP.set, 0], ...add(1, bytes)]
+}
+
+function add(local: number, value: number): number[] {
+  return [OP.get, local, OP.const32, ...signed(value), OP.add32, OP.set, local]
 }
 
 function stepWord(chain: number, position: number, offset: number): number[] {
@@ -127,7 +129,7 @@ function stepWord(chain: number, position: number, offset: number): number[] {
 
 function stepByte(chain: number, position: number): number[] {
   return [
-    ...[OP.get, chain, OP.get, position, OP.load8, 0, ...unsigned(DATA_AT), OP.xor64, OP.set, 1],
+    ...[OP.get, chain, OP.get, position, OP.load8, 0, ...unsigned(DATA_AT), OP.xor64, OP.set, chain],
     ...tableIndex(chain, 0),
     ...[OP.load64, 0, ...unsigned(TABLES_AT)],
     // The byte has been looked up, and leaves the chain.

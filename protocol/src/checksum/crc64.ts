@@ -3,6 +3,7 @@ import { stateAfterZeros } from './combine-crc.js'
 import {
   crc64Module,
   DATA_AT,
+  DATA_BYTES,
   LANE_BYTES,
   LANES_BYTES,
   MOVES_AT,
@@ -23,8 +24,8 @@ interface WebAssemblyGlobal {
 
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer }
-  lanes(): void
-  tail(sizeBytes: number): void
+  lanes(sizeBytes: number): void
+  tail(sizeBytes: number, start: number): void
 }
 
 /** One instance serves all running CRCs, since each step runs synchronously. */
@@ -41,11 +42,12 @@ export class Crc64Nvme {
   update(bytes: Uint8Array): void {
     memory.writeUInt32LE(this.low, STATE_AT)
     memory.writeUInt32LE(this.high, STATE_AT + 4)
-    for (let at = 0; at < bytes.length; at += LANES_BYTES) {
-      const size = Math.min(LANES_BYTES, bytes.length - at)
+    for (let at = 0; at < bytes.length; at += DATA_BYTES) {
+      const size = Math.min(DATA_BYTES, bytes.length - at)
       memory.set(size === bytes.length ? bytes : bytes.subarray(at, at + size), DATA_AT)
-      if (size === LANES_BYTES) kernel.lanes()
-      else kernel.tail(size)
+      const tail = size % LANES_BYTES
+      if (tail < size) kernel.lanes(size - tail)
+      if (tail > 0) kernel.tail(tail, size - tail)
     }
     this.low = memory.readUInt32LE(STATE_AT)
     this.high = memory.readUInt32LE(STATE_AT + 4)

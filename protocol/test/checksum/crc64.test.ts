@@ -5,6 +5,7 @@ import { createSeededRandom } from '../../src/simulation/index.js'
 
 const SEED = Number(process.env.CAIRN_TEST_SEED ?? 20261121)
 const REVERSED = '9a6c9329ac4bc9b5'
+const RUN = 4096
 const SPAN = 64 * 1024
 
 function crcOf(...pieces: readonly Uint8Array[]): string {
@@ -21,7 +22,8 @@ describe('Crc64Nvme', () => {
   it(`agrees with another implementation at every size and cut (seed ${SEED})`, async () => {
     const random = createSeededRandom(SEED)
     const other = await createCRC64(REVERSED)
-    const sizes = [0, 1, 7, 8, 9, 63, 1000, SPAN - 1, SPAN, SPAN + 1, 2 * SPAN, 3 * SPAN + 13]
+    const small = [0, 1, 7, 8, 9, 63, 1000, RUN - 1, RUN, RUN + 1, 2 * RUN, 3 * RUN + 5]
+    const sizes = [...small, SPAN - 1, SPAN, SPAN + 1, 2 * SPAN, 3 * SPAN + 13]
     for (const size of sizes) {
       const bytes = random.bytes(size)
       const cut = Math.floor(random.fraction() * size)
