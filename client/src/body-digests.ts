@@ -1,4 +1,4 @@
-import { createDigest, type Digest, digestOf } from '@cairn/protocol'
+import { createDigest, type Digest, digestOf, formatId } from '@cairn/protocol'
 import type { DigestAlgorithm, Digests, WriteOptions } from './api.js'
 import type { DigestLane, DigestLanes } from './digest-lanes.js'
 import { IDLE_PIECES_MAX, LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES, LANE_PIECES_MAX } from './limits.js'
@@ -9,9 +9,11 @@ function algorithmsOf(wanted: readonly DigestAlgorithm[] | undefined): Set<Diges
 }
 
 /** Digests of a body that is at hand. */
-export function digestWhole(bytes: Uint8Array, wanted: readonly DigestAlgorithm[] | undefined): Digests {
-  const digests: Digests = {}
-  for (const algorithm of algorithmsOf(wanted)) digests[algorithm] = digestOf(algorithm, bytes)
+export function digestWhole(bytes: Uint8Array, wanted: readonly DigestAlgorithm[] = []): Digests {
+  const digests: Digests = { MD5: digestOf('MD5', bytes) }
+  for (const algorithm of wanted) {
+    if (algorithm !== 'MD5') digests[algorithm] = digestOf(algorithm, bytes)
+  }
   return digests
 }
 
@@ -127,5 +129,5 @@ class LaneDigests implements BodyDigests {
 
 /** The ETag of one body: its MD5 as hex. */
 export function etagOf(digests: Digests): string {
-  return Buffer.from(digests.MD5 ?? []).toString('hex')
+  return digests.MD5 === undefined ? '' : formatId(digests.MD5)
 }

@@ -29,7 +29,8 @@ export async function underSession<Result>(
   parts: Pick<ClientParts, 'sessions'>,
   write: (session: WriterSession) => Promise<Result>,
 ): Promise<Result> {
-  const session = await parts.sessions.acquire()
+  const acquired = parts.sessions.acquire()
+  const session = acquired instanceof Promise ? await acquired : acquired
   try {
     return await write(session)
   } finally {
@@ -151,7 +152,6 @@ function receiptsOf(blocks: readonly StoredBlock[]): ShownReceipts | undefined {
 
 /** Groups of which a block lacks a copy: the commit notes them as a debt for repair. */
 function dirtyGroupsOf(blocks: readonly StoredBlock[]): number[] {
-  const groups = new Set<number>()
-  for (const { drives, copiesWanted, group } of blocks) if (drives.length < copiesWanted) groups.add(group)
-  return [...groups]
+  const lacking = blocks.filter(({ drives, copiesWanted }) => drives.length < copiesWanted)
+  return lacking.length === 0 ? [] : [...new Set(lacking.map(({ group }) => group))]
 }

@@ -7,6 +7,8 @@ const SAMPLES_PER_SORT = 16
 export class LatencyWindow {
   private readonly samples = new Float64Array(LATENCY_SAMPLES)
   private sorted = new Float64Array(0)
+  /** The last of the sorted. */
+  private longestMs = 0
   private count = 0
   private sinceSort = 0
 
@@ -14,13 +16,14 @@ export class LatencyWindow {
     this.samples[this.count % LATENCY_SAMPLES] = durationMs
     this.count++
     this.sinceSort++
-    if (durationMs > (this.sorted.at(-1) ?? 0)) this.sinceSort = SAMPLES_PER_SORT
+    if (durationMs > this.longestMs) this.sinceSort = SAMPLES_PER_SORT
   }
 
   /** The value that `share` (0 to 1) of the samples do not exceed; `undefined` before the first sample. */
   quantile(share: number): number | undefined {
     if (this.sinceSort >= SAMPLES_PER_SORT) {
       this.sorted = this.samples.slice(0, Math.min(this.count, LATENCY_SAMPLES)).sort()
+      this.longestMs = this.sorted[this.sorted.length - 1] ?? 0
       this.sinceSort = 0
     }
     return this.sorted[Math.min(this.sorted.length - 1, Math.floor(this.sorted.length * share))]

@@ -67,6 +67,8 @@ interface ChangeState {
   readonly sinceMicros: number
   /** Route of the first attempt that may have happened. */
   firstRoute: number | undefined
+  /** Route of the attempt that is under way. */
+  route: number | undefined
 }
 
 /** The error says that the call may or may not have happened. */
@@ -153,15 +155,17 @@ export class MetadataCaller {
       throw new CairnError('SessionExpired', 'the session of this change has ended; nothing was sent')
     }
     const { sinceMicros } = session
-    const state: ChangeState = { session, sinceMicros, firstRoute: undefined }
+    const state: ChangeState = { session, sinceMicros, firstRoute: undefined, route: undefined }
     const limits = { untilMs: this.options.clock.monotonicMs() + COMMIT_DEADLINE_MS }
     for (let count = 1; ; count++) {
       const address = session.boundTo ?? this.current
       let outcome: CairnError
       try {
-        return await this.tryChange(method, requestOf, { address, state, limits })
+        if (session.boundTo !== address) await this.move(session, address, limits)
+        return await this.call(address, method, requestOf(nextAttempt(state)), limits)
       } catch (error) {
         outcome = toCairnError(error)
+        noteFailure(state, address, outcome)
       }
       const again = await this.mayRepeat(outcome, { address, count, limits })
       if (!again) throw state.firstRoute === undefined ? outcome : afterLostAnswer(method.name, outcome)
@@ -172,31 +176,6 @@ export class MetadataCaller {
   async close(): Promise<void> {
     this.closed = true
     await Promise.all([...this.peers.values()].map((peer) => peer.close()))
-  }
-
-  /** One attempt, on the route to the service that the session is bound to by then. */
-  private async tryChange<Request, Response>(
-    method: RpcMethod<Request, Response>,
-    requestOf: (attempt: Attempt) => Request,
-    work: { readonly address: string; readonly state: ChangeState; readonly limits: Limits },
-  ): Promise<Response> {
-    const { address, state, limits } = work
-    const { session, sinceMicros } = state
-    if (session.boundTo !== address) await this.move(session, address, limits)
-    const { route } = session
-    const { firstRoute } = state
-    const attempt: Attempt =
-      firstRoute === undefined ? { route, sinceMicros } : { route, sinceMicros, firstRoute }
-    try {
-      return await this.call(address, method, requestOf(attempt), limits)
-    } catch (error) {
-      const outcome = toCairnError(error)
-      if (mayHaveHappened(outcome)) state.firstRoute ??= route
-      // Whoever has moved the session meanwhile has bound it anew already.
-      const isLeft = isRepeatable(outcome) && outcome.code !== 'Busy' && session.route === route
-      if (isLeft && session.boundTo === address) session.boundTo = undefined
-      throw outcome
-    }
   }
 
   /** Binds the session to this service: one call for all changes that wait for it. */
@@ -315,6 +294,24 @@ export class MetadataCaller {
     this.peers.set(address, peer)
     return peer
   }
+}
+
+/** On the route to the service that the session is bound to by now. */
+function nextAttempt(state: ChangeState): Attempt {
+  const { session, sinceMicros, firstRoute } = state
+  const { route } = session
+  state.route = route
+  return firstRoute === undefined ? { route, sinceMicros } : { route, sinceMicros, firstRoute }
+}
+
+function noteFailure(state: ChangeState, address: string, outcome: CairnError): void {
+  const { session, route } = state
+  if (route === undefined) return
+  state.route = undefined
+  if (mayHaveHappened(outcome)) state.firstRoute ??= route
+  // Whoever has moved the session meanwhile has bound it anew already.
+  const isLeft = isRepeatable(outcome) && outcome.code !== 'Busy' && session.route === route
+  if (isLeft && session.boundTo === address) session.boundTo = undefined
 }
 
 function isClusterMap<Request, Response>(

@@ -41,7 +41,7 @@ import { mapOf, shortMap } from './block-maps.js'
 import { etagOf } from './body-digests.js'
 import { writeBody } from './body-writer.js'
 import { fetchBucket } from './buckets.js'
-import { changeUnderSession, commitWrite, underSession } from './commit.js'
+import { type CommitScope, changeUnderSession, commitWrite, underSession } from './commit.js'
 import { type BodyHead, readHead } from './cut.js'
 import type { FactCache } from './fact-cache.js'
 import type { ClientParts } from './parts.js'
@@ -98,7 +98,6 @@ interface Put {
  */
 async function putBody(put: Put, body: ByteBody): Promise<PutObjectResult> {
   const { parts, buckets, bucket, options } = put
-  throwIfCancelled(options.signal)
   const remembered = buckets.find(bucket)
   const known = remembered ?? (await fetchBucket(parts, buckets, bucket, options.signal))
   const head = await readHead(body, options)
@@ -133,13 +132,16 @@ async function putUnder(
   head: BodyHead,
 ): Promise<PutObjectResult> {
   const { parts, bucket, key, options } = put
-  const pool = (await parts.view.defaultPool()).id
+  const pools = parts.view.defaultPool()
+  const pool = (pools instanceof Promise ? await pools : pools).id
   const op = session.nextOp()
   const owner = { space, bucket, key, map: op }
-  const scope = { session, owner, pool, op, ...control(options) }
+  const scope: Draft<WriteScope & CommitScope> = { session, owner, pool, op }
+  if (options.signal !== undefined) scope.signal = options.signal
   const { blocks, sizeBytes, digests } = await writeBody(parts, scope, head, options)
   const { checksum } = options.seal?.(digests, sizeBytes) ?? NO_SEAL
-  const { map, pageBlocks } = await mapOfBlocks(parts, scope, blocks)
+  const mapped = mapOfBlocks(parts, scope, blocks)
+  const { map, pageBlocks } = mapped instanceof Promise ? await mapped : mapped
   const etag = etagOf(digests)
   const content = { space, map, sizeBytes, etag, checksum }
   const { versionId, modifiedMs } = await commitWrite(

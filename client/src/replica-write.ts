@@ -14,6 +14,8 @@ import {
   hasCode,
   type PutBlockResponse,
   putBlock,
+  Roster,
+  type Rostered,
   sameBytes,
   type Unit,
   type UnitSource,
@@ -57,9 +59,9 @@ export class ReplicaWrite implements LateWrite {
   /** Set before the bodies end. */
   facts: BlockFacts | undefined
   private readonly options: ReplicaWriteOptions
-  private readonly bell: Bell
+  private bell: Bell | undefined
   /** At most as many as the pool has copies, and drives that join. */
-  private readonly open: OpenWrite[] = []
+  private readonly open: Roster<OpenWrite> = new Roster()
   private calls: CallGroup | undefined
   private hasGivenUp = false
   private onSettled: (() => void) | undefined
@@ -71,7 +73,7 @@ export class ReplicaWrite implements LateWrite {
 
   constructor(options: ReplicaWriteOptions) {
     this.options = options
-    this.bell = options.bell ?? new Bell()
+    this.bell = options.bell
     this.quorum = writeQuorum(options.group.pool.replicas)
     this.held = options.held ?? []
   }
@@ -96,7 +98,7 @@ export class ReplicaWrite implements LateWrite {
 
   /** A quorum can still be reached. */
   get isHopeful(): boolean {
-    return this.reaches(this.open.length, () => drivesOf(this.open))
+    return this.reaches(this.open.size, () => drivesOf([...this.open]))
   }
 
   /** A quorum fails for want of room: the caller can do something about that. */
@@ -106,17 +108,17 @@ export class ReplicaWrite implements LateWrite {
 
   /** A quorum can be reached without these. */
   canDoWithout(targets: readonly Target[]): boolean {
-    const left = this.open.filter(({ target }) => !targets.includes(target))
+    const left = [...this.open].filter(({ target }) => !targets.includes(target))
     return this.reaches(left.length, () => drivesOf(left))
   }
 
   /** Targets under way. */
   get openTargets(): readonly Target[] {
-    return this.open.map(({ target }) => target)
+    return [...this.open].map(({ target }) => target)
   }
 
   get openCount(): number {
-    return this.open.length
+    return this.open.size
   }
 
   /**
@@ -124,10 +126,11 @@ export class ReplicaWrite implements LateWrite {
    * unless `isPatient`: one copy may be all there is to make others from.
    */
   async settled(isPatient: () => boolean = () => false): Promise<void> {
+    this.bell ??= new Bell()
     const { bell } = this
     const { parts } = this.options
     let graceUntilMs: number | undefined
-    while (this.open.length > 0 && (this.isHopeful || isPatient())) {
+    while (this.open.size > 0 && (this.isHopeful || isPatient())) {
       if (!this.hasQuorum) {
         await bell.wait(parts.clock)
         continue
@@ -158,7 +161,7 @@ export class ReplicaWrite implements LateWrite {
   private lookWhetherSettled(): void {
     const { onSettled, late } = this
     if (onSettled === undefined) return
-    if (this.open.length > 0 && this.isHopeful) {
+    if (this.open.size > 0 && this.isHopeful) {
       if (this.deadlineAtMs !== Number.POSITIVE_INFINITY || !this.hasQuorum) return
       this.deadlineAtMs = this.nowMs() + this.graceMs(this.openTargets)
       late?.watch(this)
@@ -196,8 +199,8 @@ export class ReplicaWrite implements LateWrite {
 
   /** Cancels whatever is under way. */
   abandonAll(): void {
-    if (this.open.length === 0) return
-    for (const call of [...this.open]) this.close(call)
+    if (this.open.size === 0) return
+    for (const call of this.open) this.close(call)
     this.calls?.cancel()
   }
 
@@ -211,7 +214,7 @@ export class ReplicaWrite implements LateWrite {
   private send(target: Target, body: UnitSource): void {
     const { block, owner, group } = this.options
     const call = new OpenWrite(this, target, this.nowMs(), isOneUnit(body) ? body : [])
-    this.open.push(call)
+    this.open.add(call)
     this.sentCount++
     target.peer.inFlight++
     const { id: pool, epoch } = group.pool
@@ -227,7 +230,7 @@ export class ReplicaWrite implements LateWrite {
 
   /** The outcome of one call. */
   onStored(call: OpenWrite, response: PutBlockResponse): void {
-    if (!this.open.includes(call)) return
+    if (!call.isOpen) return
     if (this.isRight(response)) {
       const { target } = call
       target.peer.writes.add(this.nowMs() - call.startedMs)
@@ -248,7 +251,7 @@ export class ReplicaWrite implements LateWrite {
 
   /** The outcome of one call, too. */
   onFailed(call: OpenWrite, error: unknown): void {
-    if (!this.open.includes(call)) return
+    if (!call.isOpen) return
     this.lastError = error
     if (hasCode(error, 'StaleClusterMap', 'NoSuchDrive')) this.isStale = true
     if (hasCode(error, 'DriveFull')) this.full.push(call.target.drive)
@@ -256,15 +259,14 @@ export class ReplicaWrite implements LateWrite {
   }
 
   private find(target: Target): OpenWrite | undefined {
-    return this.open.find((call) => call.target === target)
+    return [...this.open].find((call) => call.target === target)
   }
 
   private close(call: OpenWrite): void {
-    const at = this.open.indexOf(call)
-    if (at < 0) return
-    this.open.splice(at, 1)
+    if (!call.isOpen) return
+    this.open.delete(call)
     call.target.peer.inFlight--
-    this.bell.ring()
+    this.bell?.ring()
     this.lookWhetherSettled()
   }
 
@@ -286,7 +288,8 @@ function drivesOf(calls: readonly OpenWrite[]): DriveId[] {
 }
 
 /** The block on its way to one target. */
-class OpenWrite implements Handover<PutBlockResponse> {
+class OpenWrite implements Handover<PutBlockResponse>, Rostered {
+  place = -1
   readonly target: Target
   readonly startedMs: number
   /** What a drive of this process is handed; empty where the body flows. */
@@ -299,6 +302,11 @@ class OpenWrite implements Handover<PutBlockResponse> {
     this.target = target
     this.startedMs = startedMs
     this.units = units
+  }
+
+  /** Neither its outcome is known nor was it given up. */
+  get isOpen(): boolean {
+    return this.place >= 0
   }
 
   settle(outcome: PutBlockResponse | CairnError): void {

@@ -42,7 +42,7 @@ export class WriterSession implements RoutedSession {
   route = 1
   sinceMicros = 0
   moving: RoutedSession['moving']
-  private counter = 0n
+  private counter = 0
 
   constructor(id: SessionId, leaseMs: number, openedMs: number) {
     this.id = id

@@ -127,9 +127,9 @@ async function start(graceSeconds = 0, store = createMemoryEntryStore({ clock })
 
 /** Puts one object, its block on all three servers. */
 async function putOne({ call, servers }: Running, session: SessionId): Promise<void> {
-  const { space } = await call(createBucket, { op: opOf(session, 1n), bucket: 'b', owner: 'o', region: 'r' })
-  const op = opOf(session, 2n)
-  const block = sessionScopedId<BlockId>(session, 3n)
+  const { space } = await call(createBucket, { op: opOf(session, 1), bucket: 'b', owner: 'o', region: 'r' })
+  const op = opOf(session, 2)
+  const block = sessionScopedId<BlockId>(session, 3)
   const bytes = Buffer.from('0123456789')
   for (const server of servers) server.store(block, { space, bucket: 'b', key: 'k', map: op }, bytes)
   const slice = { block, offset: 0, length: 10, blockBytes: 10, hash: hashBlock(bytes) }
@@ -146,7 +146,7 @@ async function putOne({ call, servers }: Running, session: SessionId): Promise<v
   })
 }
 
-function opOf(session: SessionId, counter: bigint): OpId {
+function opOf(session: SessionId, counter: number): OpId {
   return sessionScopedId<OpId>(session, counter)
 }
 
@@ -159,7 +159,7 @@ describe('createMetadataService', () => {
     await run(putOne(running, session))
     await run(service.runUpkeep())
     expect(servers.map(({ blocks }) => blocks.size)).to.deep.equal([1, 1, 1])
-    await run(call(deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: opOf(session, 4n), key: 'k' }] }))
+    await run(call(deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: opOf(session, 4), key: 'k' }] }))
     const { garbage } = await run(service.runUpkeep())
     expect(garbage).to.include({ freedRows: 1, freedBytes: 30 })
     expect(servers.map(({ blocks }) => blocks.size)).to.deep.equal([0, 0, 0])
@@ -182,7 +182,7 @@ describe('createMetadataService', () => {
   it('deletes nothing before every group has been heard of', async () => {
     const running = await run(start())
     const { service, call, servers } = running
-    const orphan = sessionScopedId<BlockId>(Buffer.alloc(8, 9) as Uint8Array as SessionId, 1n)
+    const orphan = sessionScopedId<BlockId>(Buffer.alloc(8, 9) as Uint8Array as SessionId, 1)
     const { space } = await run(
       call(createBucket, { op: orphan as Uint8Array as OpId, bucket: 'b', owner: 'o', region: 'r' }),
     )
@@ -205,7 +205,7 @@ describe('createMetadataService', () => {
     const first = await run(start(0, store))
     const { session } = await run(first.call(openSession, { role: 'gateway', name: 'g1' }))
     await run(putOne(first, session))
-    const items = [{ op: opOf(session, 4n), key: 'k' }]
+    const items = [{ op: opOf(session, 4), key: 'k' }]
     await run(first.call(deleteObjects, { bucket: 'b', owner: 'o', items }))
     await run(first.service.close())
     const second = await run(start(0, store))
@@ -248,7 +248,7 @@ describe('drive caller', () => {
       identity: identityOf('metadata', 'x', map.clusterId),
     })
     const session = Buffer.alloc(8, 1) as Uint8Array as SessionId
-    const block = sessionScopedId<BlockId>(session, 1n)
+    const block = sessionScopedId<BlockId>(session, 1)
     const content = MapPageContent.encode({ slices: [] })
     const page = {
       block,

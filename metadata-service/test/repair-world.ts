@@ -138,7 +138,7 @@ export class RepairWorld {
   namespace!: Namespace
   space!: SpaceId
   session!: SessionId
-  private counter = 0n
+  private counter = 0
 
   private constructor(seed: number) {
     this.random = createSeededRandom(seed)

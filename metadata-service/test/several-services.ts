@@ -56,7 +56,7 @@ export class SeveralServices {
   readonly store: EntryStore = createMemoryEntryStore({ clock: this.clock })
   readonly network: Network
   session!: SessionId
-  private counter = 0n
+  private counter = 0
 
   constructor() {
     const { clock, random } = this

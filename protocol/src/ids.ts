@@ -22,11 +22,12 @@ export const BLOCK_ID_BYTES = 16
 export const OP_ID_BYTES = 16
 export const SPACE_ID_BYTES = 8
 
-/** Joins a session and a counter into a block id or an op id. */
-export function sessionScopedId<Id extends BlockId | OpId>(session: SessionId, counter: bigint): Id {
+/** Joins a session and a counter, a safe integer, into a block id or an op id. */
+export function sessionScopedId<Id extends BlockId | OpId>(session: SessionId, counter: number): Id {
   const id = Buffer.allocUnsafe(BLOCK_ID_BYTES)
-  id.set(session, 0)
-  id.writeBigUInt64BE(counter, SESSION_ID_BYTES)
+  for (let at = 0; at < SESSION_ID_BYTES; at++) id[at] = session[at] ?? 0
+  id.writeUInt32BE(Math.floor(counter / 2 ** 32), SESSION_ID_BYTES)
+  id.writeUInt32BE(counter >>> 0, SESSION_ID_BYTES + 4)
   return id as Uint8Array as Id
 }
 
@@ -37,13 +38,17 @@ export function sessionOf(id: BlockId | OpId): SessionId {
 
 /** Bytes as a key of a `Map`: as short, and in the same order. */
 export function mapKey(bytes: Uint8Array): string {
-  const { buffer, byteOffset, byteLength } = bytes
-  return (Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength)).toString('latin1')
+  return bufferOf(bytes).toString('latin1')
 }
 
 /** Lower-case hex of any id. */
 export function formatId(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')
+  return bufferOf(id).toString('hex')
+}
+
+/** Most are buffers already: another view of the memory would cost more than what is done with it. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Parses lower-case hex of exactly `sizeBytes`; throws `InvalidArgument` for anything else. */

@@ -21,7 +21,7 @@ const never = new AbortController().signal
 export function blockId(session: number, counter: number): BlockId {
   const id = Buffer.alloc(8)
   id.writeUInt32BE(session, 0)
-  return sessionScopedId<BlockId>(id as Uint8Array as SessionId, BigInt(counter))
+  return sessionScopedId<BlockId>(id as Uint8Array as SessionId, counter)
 }
 
 export function ownerOf(key: string): BlockOwner {

@@ -41,7 +41,7 @@ export class NamespaceWorld {
   readonly namespace: Namespace
   readonly session: SessionId
   readonly poolEpoch: number
-  private counter = 0n
+  private counter = 0
 
   private constructor(parts: Omit<NamespaceWorld, 'counter'>) {
     this.clock = parts.clock

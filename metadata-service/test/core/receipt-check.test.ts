@@ -55,11 +55,11 @@ function table(...indexes: readonly (number | undefined)[]): Buffer {
 
 describe('ReceiptCheck', () => {
   const session = random.bytes(8) as SessionId
-  const op = sessionScopedId<OpId>(session, 1n)
+  const op = sessionScopedId<OpId>(session, 1)
   const owner: BlockOwner = { space: random.bytes(8) as SpaceId, bucket: 'b', key: 'k', map: op }
   let pool: Pool
   let keys: TokenKey[]
-  let counter = 1n
+  let counter = 1
 
   beforeEach(() => {
     const rest = { failureDomain: 'drive' as const, drives: DRIVES, groups: table(0, 1, 2) }
@@ -129,12 +129,12 @@ describe('ReceiptCheck', () => {
   it('refuses receipts of another block, length, hash, pool or owner', async () => {
     const block = described()
     const others: Partial<Described>[] = [
-      { block: sessionScopedId<BlockId>(session, 999n) },
+      { block: sessionScopedId<BlockId>(session, 999) },
       { sizeBytes: 501 },
       { hash: random.bytes(32) },
       { pool: 2 },
       { owner: { ...owner, key: 'another' } },
-      { owner: { ...owner, map: sessionScopedId<OpId>(session, 7n) } },
+      { owner: { ...owner, map: sessionScopedId<OpId>(session, 7) } },
     ]
     for (const other of others) {
       const shown = [A, B, C].map((drive) => receiptBy(key(), { ...block, ...other }, drive))
@@ -202,12 +202,12 @@ describe('ReceiptCheck', () => {
   })
 
   it('refuses blocks and operations of another session', async () => {
-    const other = described({ block: sessionScopedId<BlockId>(random.bytes(8) as SessionId, 1n) })
+    const other = described({ block: sessionScopedId<BlockId>(random.bytes(8) as SessionId, 1) })
     const shown = [A, B].map((drive) => receiptBy(key(), other, drive))
     expect(await outcome(other, shown)).to.equal('NotAllowed')
     const own = { session, op, poolEpoch: EPOCH, dirtyGroups: [] }
     requireOwnOp(own)
-    const foreign = { ...own, op: sessionScopedId<OpId>(random.bytes(8) as SessionId, 1n) }
+    const foreign = { ...own, op: sessionScopedId<OpId>(random.bytes(8) as SessionId, 1) }
     expect(() => requireOwnOp(foreign)).to.throw(CairnError, /is not of session/)
   })
 })

@@ -52,7 +52,7 @@ export class UploadWorld {
   session: SessionId = new Uint8Array(8) as SessionId
   namespace!: Namespace
   cluster!: ClusterState
-  private counter = 0n
+  private counter = 0
 
   private constructor(seed: number) {
     this.random = createSeededRandom(seed)

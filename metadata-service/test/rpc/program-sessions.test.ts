@@ -58,7 +58,7 @@ describe('guardSessions', () => {
     }
   }
 
-  const op = (session: SessionId, counter = 1n): OpId => sessionScopedId<OpId>(session, counter)
+  const op = (session: SessionId, counter = 1): OpId => sessionScopedId<OpId>(session, counter)
 
   it('has a program act under sessions of programs only, and a gateway under any', async () => {
     const gateways = world.session
@@ -75,7 +75,7 @@ describe('guardSessions', () => {
     }
     for (const request of requests(own)) expect(await outcome('client', 'Any', request)).to.equal('done')
     expect(await outcome('client', 'Any', {})).to.equal('done')
-    expect(await outcome('client', 'Any', { block: sessionScopedId<BlockId>(gateways, 1n) })).to.equal('done')
+    expect(await outcome('client', 'Any', { block: sessionScopedId<BlockId>(gateways, 1) })).to.equal('done')
   })
 
   it('lets no program renew, move or end the session of a gateway', async () => {

@@ -57,7 +57,7 @@ class Service {
   private readonly session: SessionId
   private readonly space: SpaceId
   private readonly poolEpoch: number
-  private counter = 0n
+  private counter = 0
 
   private constructor(
     parts: Pick<Service, 'store' | 'namespace'> & { session: SessionId; space: SpaceId; epoch: number },
@@ -91,7 +91,7 @@ class Service {
       sessions,
       guard: createWriterGuard(sessions, cluster),
     })
-    const op = sessionScopedId<OpId>(session, 0n)
+    const op = sessionScopedId<OpId>(session, 0)
     await namespace.createBucket({ op, bucket: BUCKET, owner: 'o', region: 'r' }).catch(() => undefined)
     const { space } = await namespace.getBucket({ bucket: BUCKET })
     return new Service({ store, namespace, session, space, epoch: cluster.known.pools[0]?.epoch ?? 0 })

@@ -195,7 +195,7 @@ describe('GarbageWorker', () => {
       map: Buffer.from(upload.uploadId.slice(16), 'hex') as Uint8Array as OpId,
     }
     const { slices } = request.map
-    const pageBlock = sessionScopedId<BlockId>(world.session, 1_000_000n)
+    const pageBlock = sessionScopedId<BlockId>(world.session, 1_000_000)
     const page = { slice: world.drives.storePage(pageBlock, owner, slices), coveredBytes: 10, sliceCount: 1 }
     await world.run(putPart(world.world, { ...request, map: { pool: 1, slices: [], pages: [page] } }))
     await world.run(world.part(upload, space, 1))
@@ -213,7 +213,7 @@ describe('GarbageWorker', () => {
     const op = world.op()
     const owner = { space, bucket: 'b', key: 'paged', map: op }
     const { slices } = world.blockMap(owner)
-    const pageBlock = sessionScopedId<BlockId>(world.session, 1_000_000n)
+    const pageBlock = sessionScopedId<BlockId>(world.session, 1_000_000)
     const page = { slice: world.drives.storePage(pageBlock, owner, slices), coveredBytes: 10, sliceCount: 1 }
     await world.run(
       world.namespace.putObject({

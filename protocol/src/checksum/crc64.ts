@@ -31,6 +31,7 @@ interface Kernel {
 /** One instance serves all running CRCs, since each step runs synchronously. */
 const kernel = instantiate()
 const memory = Buffer.from(kernel.memory.buffer)
+const state = new DataView(kernel.memory.buffer, STATE_AT, 8)
 fillTables()
 
 /** A running CRC-64/NVME. */
@@ -40,8 +41,8 @@ export class Crc64Nvme {
   private high = 0xffff_ffff
 
   update(bytes: Uint8Array): void {
-    memory.writeUInt32LE(this.low, STATE_AT)
-    memory.writeUInt32LE(this.high, STATE_AT + 4)
+    state.setUint32(0, this.low, true)
+    state.setUint32(4, this.high, true)
     for (let at = 0; at < bytes.length; at += DATA_BYTES) {
       const size = Math.min(DATA_BYTES, bytes.length - at)
       memory.set(size === bytes.length ? bytes : bytes.subarray(at, at + size), DATA_AT)
@@ -49,8 +50,8 @@ export class Crc64Nvme {
       if (tail < size) kernel.lanes(size - tail)
       if (tail > 0) kernel.tail(tail, size - tail)
     }
-    this.low = memory.readUInt32LE(STATE_AT)
-    this.high = memory.readUInt32LE(STATE_AT + 4)
+    this.low = state.getUint32(0, true)
+    this.high = state.getUint32(4, true)
   }
 
   /** 8 bytes, big endian. */
