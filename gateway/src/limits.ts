@@ -24,10 +24,23 @@ export const CHUNK_LINE_BYTES_MAX: number = 1024
 /** Trailer lines of one aws-chunked body. */
 export const TRAILERS_MAX: number = 16
 
-/** XML request bodies: bytes, nesting and elements. */
-export const XML_BYTES_MAX: number = 1024 * 1024
+/** Nesting of XML request bodies. */
 export const XML_DEPTH_MAX: number = 20
-export const XML_ELEMENTS_MAX: number = 20_000
+
+/** What one XML request body may have. */
+export interface DocumentBounds {
+  readonly sizeBytesMax: number
+  readonly elementsMax: number
+}
+
+/** Documents that set something. */
+export const DOCUMENT_BOUNDS: DocumentBounds = { sizeBytesMax: 1024 * 1024, elementsMax: 20_000 }
+
+/** Room for 10,000 parts, each with number, ETag and the longest checksum, indented. */
+export const PART_LIST_BOUNDS: DocumentBounds = { sizeBytesMax: 4 * 1024 * 1024, elementsMax: 50_000 }
+
+/** Room for 1,000 keys of 1,024 bytes, each byte written as the longest entity, with all conditions. */
+export const DELETE_LIST_BOUNDS: DocumentBounds = { sizeBytesMax: 8 * 1024 * 1024, elementsMax: 20_000 }
 
 /** Unread rest of a body up to which an early answer keeps the connection. */
 export const DRAIN_BYTES_MAX: number = 64 * 1024

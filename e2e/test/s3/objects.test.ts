@@ -112,6 +112,23 @@ describe('objects', () => {
     }
   })
 
+  it('gives back headers beyond ASCII byte for byte, UTF-8 or not', async () => {
+    const path = `/${Bucket}/named`
+    for (const name of ['Zürich.txt', '報告書.pdf', 'отчёт.doc', Buffer.from([0xe9, 0xff])]) {
+      const value = `attachment; filename="${Buffer.from(name).toString('latin1')}"`
+      const headers = { 'content-disposition': value, 'cache-control': value }
+      const put = await send(world.server, { method: 'PUT', path, headers, body: 'content' })
+      expect(put.status, put.text).to.equal(200)
+      for (const method of ['GET', 'HEAD']) {
+        const got = await send(world.server, { method, path })
+        expect(got.status, got.text).to.equal(200)
+        expect(got.headers['content-disposition']).to.equal(value)
+        expect(got.headers['cache-control']).to.equal(value)
+        expect(got.headers['content-length']).to.equal('7')
+      }
+    }
+  })
+
   it('answers metadata beyond ASCII in the form of RFC 2047', async () => {
     const path = `/${Bucket}/umlaut`
     const value = Buffer.from('Zürich').toString('latin1')

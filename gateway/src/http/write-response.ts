@@ -88,10 +88,11 @@ function writeHead(
   const headers = answer.headers ?? {}
   for (const name in headers) {
     const value = headers[name]
-    if (value !== undefined) head.push(name, String(value))
+    if (value !== undefined && name !== 'Content-Length') head.push(name, String(value))
   }
-  const declared = headers['Content-Length'] !== undefined
-  if (contentLength !== undefined && !declared) head.push('Content-Length', String(contentLength))
+  // Last, for Node reads a Content-Disposition that comes after it as UTF-8 and refuses what is none.
+  const length = headers['Content-Length'] ?? contentLength
+  if (length !== undefined) head.push('Content-Length', String(length))
   response.sendDate = false
   response.writeHead(answer.status, head)
 }

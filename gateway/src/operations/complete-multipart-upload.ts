@@ -8,6 +8,7 @@ import {
   type UploadInfo,
 } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
+import { PART_LIST_BOUNDS } from '../limits.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element } from '../xml/writer.js'
@@ -113,9 +114,9 @@ async function findUpload(context: OperationContext, uploadId: string): Promise<
  * by its payload hash alone.
  */
 async function readList(context: OperationContext): Promise<XmlElement> {
-  const bytes = await readDocument(context, { checksumOfObject: true })
+  const bytes = await readDocument(context, { ...PART_LIST_BOUNDS, checksumOfObject: true })
   if (bytes.length === 0) throw new S3Error('MalformedXML')
-  return parseXml(bytes, 'CompleteMultipartUpload')
+  return parseXml(bytes, 'CompleteMultipartUpload', PART_LIST_BOUNDS)
 }
 
 function readParts(list: XmlElement): RequestedPart[] {

@@ -8,6 +8,7 @@ import {
 } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3_CODE_OF, S3_ERRORS, S3Error } from '../errors.js'
+import { DELETE_LIST_BOUNDS } from '../limits.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element, parent } from '../xml/writer.js'
@@ -20,7 +21,7 @@ export const deleteObjects: Operation = { name: 'DeleteObjects', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
   requireDigest(context)
-  const request = parseXml(await readDocument(context), 'Delete')
+  const request = parseXml(await readDocument(context, DELETE_LIST_BOUNDS), 'Delete', DELETE_LIST_BOUNDS)
   const targets = childrenOf(request, 'Object').map((object) => readTarget(context, object))
   if (targets.length === 0 || targets.length > LIST_PAGE_MAX) throw new S3Error('MalformedXML')
   const quiet = findText(request, 'Quiet')?.trim().toLowerCase() === 'true'

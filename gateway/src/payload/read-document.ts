@@ -1,6 +1,6 @@
 import { createDigest, type DigestAlgorithm } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
-import { XML_BYTES_MAX } from '../limits.js'
+import { DOCUMENT_BOUNDS } from '../limits.js'
 import type { OpenBodyOptions, OperationContext } from '../operations/types.js'
 
 /**
@@ -11,7 +11,7 @@ export async function readDocument(
   context: Pick<OperationContext, 'openBody'>,
   options: Pick<OpenBodyOptions, 'sizeBytesMax' | 'checksumOfObject'> = {},
 ): Promise<Buffer> {
-  const sizeBytesMax = options.sizeBytesMax ?? XML_BYTES_MAX
+  const sizeBytesMax = options.sizeBytesMax ?? DOCUMENT_BOUNDS.sizeBytesMax
   const { checksumOfObject = false } = options
   const { body, digests, seal } = context.openBody({
     checksumDefault: 'none',

@@ -5,7 +5,7 @@
  */
 import { SaxesParser } from 'saxes'
 import { S3Error } from '../errors.js'
-import { XML_BYTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX } from '../limits.js'
+import { DOCUMENT_BOUNDS, type DocumentBounds, XML_DEPTH_MAX } from '../limits.js'
 
 export interface XmlElement {
   /** Without a namespace prefix. */
@@ -21,15 +21,19 @@ interface OpenElement {
   readonly children: OpenElement[]
 }
 
-const PROTECTED = /[\u0080-\u009f\u2028]/
-const PROTECTED_ALL = /[\u0080-\u009f\u2028]/g
+const PROTECTED = /[\u007f-\u009f\u2028]/
+const PROTECTED_ALL = /[\u007f-\u009f\u2028]/g
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Throws `MalformedXML` unless the document is well formed, within bounds, and its root has that name. */
-export function parseXml(bytes: Uint8Array, rootName: string): XmlElement {
-  if (bytes.length > XML_BYTES_MAX) throw new S3Error('MaxMessageLengthExceeded')
-  const root = parseTree(decodeText(bytes))
+export function parseXml(
+  bytes: Uint8Array,
+  rootName: string,
+  bounds: DocumentBounds = DOCUMENT_BOUNDS,
+): XmlElement {
+  if (bytes.length > bounds.sizeBytesMax) throw new S3Error('MaxMessageLengthExceeded')
+  const root = parseTree(decodeText(bytes), bounds.elementsMax)
   if (root?.name !== rootName) throw malformed()
   return root
 }
@@ -75,7 +79,7 @@ function protectCharacters(text: string): string {
   return text.replace(PROTECTED_ALL, (character) => `&#x${character.charCodeAt(0).toString(16)};`)
 }
 
-function parseTree(text: string): XmlElement | undefined {
+function parseTree(text: string, elementsMax: number): XmlElement | undefined {
   const open: OpenElement[] = []
   let root: OpenElement | undefined
   let count = 0
@@ -91,7 +95,7 @@ function parseTree(text: string): XmlElement | undefined {
   parser.on('cdata', addText)
   parser.on('opentag', (tag) => {
     count += 1
-    if (open.length === XML_DEPTH_MAX || count > XML_ELEMENTS_MAX) throw malformed()
+    if (open.length === XML_DEPTH_MAX || count > elementsMax) throw malformed()
     const opened: OpenElement = { name: tag.name.slice(tag.name.indexOf(':') + 1), text: '', children: [] }
     open.at(-1)?.children.push(opened)
     root ??= opened

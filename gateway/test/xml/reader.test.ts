@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { S3Error } from '../../src/errors.js'
-import { XML_ELEMENTS_MAX } from '../../src/limits.js'
+import { DOCUMENT_BOUNDS } from '../../src/limits.js'
 import { childrenOf, findText, parseXml } from '../../src/xml/reader.js'
 import { document, element, escapeXml, parent } from '../../src/xml/writer.js'
 
@@ -36,6 +36,12 @@ describe('XML', () => {
     const read = findText(childrenOf(root, 'Object')[0] ?? root, 'Key') ?? ''
     expect(read.length).to.equal(key.length)
     expect(read === key).to.equal(true)
+  })
+
+  it('reads the characters that XML 1.0 has and 1.1 has not', () => {
+    const key = 'a\u007fb\u0080c\u009fd\u0085e\u2028f'
+    const root = parseXml(Buffer.from(`<Delete><Key>${key}</Key></Delete>`), 'Delete')
+    expect(findText(root, 'Key')).to.equal(key)
   })
 
   it('refuses a CDATA section rather than read a character of it wrongly', () => {
@@ -75,7 +81,7 @@ describe('XML', () => {
     const nested = (depth: number): string => `<Delete>${'<a>'.repeat(depth)}${'</a>'.repeat(depth)}</Delete>`
     expect(codeOf(nested(19))).to.equal('parsed')
     expect(codeOf(nested(20))).to.equal('MalformedXML')
-    expect(codeOf(`<Delete>${'<a/>'.repeat(XML_ELEMENTS_MAX - 1)}</Delete>`)).to.equal('parsed')
-    expect(codeOf(`<Delete>${'<a/>'.repeat(XML_ELEMENTS_MAX)}</Delete>`)).to.equal('MalformedXML')
+    expect(codeOf(`<Delete>${'<a/>'.repeat(DOCUMENT_BOUNDS.elementsMax - 1)}</Delete>`)).to.equal('parsed')
+    expect(codeOf(`<Delete>${'<a/>'.repeat(DOCUMENT_BOUNDS.elementsMax)}</Delete>`)).to.equal('MalformedXML')
   })
 })
