@@ -45,14 +45,14 @@ export class BlockListing {
       groups === undefined
         ? this.page(after, limit, filter)
         : await this.filtered(after, limit, { ...filter, groups })
-    return { blocks: await this.entries(rows, withOwner), ...page }
+    return { blocks: withOwner ? await this.owned(rows) : rows.map((row) => entryOf(row)), ...page }
   }
 
   /** See `BlockStore.find`. */
   async find(blocks: readonly BlockId[]): Promise<BlockEntry[]> {
     const { table } = this.options
     const rows = blocks.map((block) => table.find(block)).filter((row) => row !== undefined)
-    return this.entries(rows, true)
+    return this.owned(rows)
   }
 
   private page(after: BlockId | undefined, limit: number, filter: ListFilter): RowPage {
@@ -89,26 +89,13 @@ export class BlockListing {
     return damagedOnly ? index.damaged(after, limit) : index.range(after, limit)
   }
 
-  private async entries(rows: readonly IndexedBlock[], withOwner: boolean): Promise<BlockEntry[]> {
+  private async owned(rows: readonly IndexedBlock[]): Promise<BlockEntry[]> {
     const entries: BlockEntry[] = []
     for (let at = 0; at < rows.length; at += OWNERS_AT_ONCE) {
       const part = rows.slice(at, at + OWNERS_AT_ONCE)
-      entries.push(...(await Promise.all(part.map((row) => this.entry(row, withOwner)))))
+      entries.push(...(await Promise.all(part.map(async (row) => entryOf(row, await this.owner(row.block))))))
     }
     return entries
-  }
-
-  private async entry(row: IndexedBlock, withOwner: boolean): Promise<BlockEntry> {
-    const { block, sizeBytes, hash, storedAtMs } = row
-    const owner = withOwner ? await this.owner(block) : undefined
-    return {
-      block,
-      sizeBytes,
-      hash,
-      storedAtMs,
-      ...(owner === undefined ? {} : { owner }),
-      ...(row.damaged ? { damaged: true } : {}),
-    }
   }
 
   /** `undefined` if the block went away meanwhile or its owner is damaged: a wrong one might condemn the block. */
@@ -122,6 +109,20 @@ export class BlockListing {
       if (concernsBlock(error)) return undefined
       throw error
     }
+  }
+}
+
+function entryOf(
+  { block, sizeBytes, hash, storedAtMs, damaged }: IndexedBlock,
+  owner?: BlockOwner,
+): BlockEntry {
+  return {
+    block,
+    sizeBytes,
+    hash,
+    storedAtMs,
+    ...(owner === undefined ? {} : { owner }),
+    ...(damaged ? { damaged } : {}),
   }
 }
 
