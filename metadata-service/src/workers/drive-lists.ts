@@ -84,9 +84,17 @@ export function lowestOf(lists: readonly DriveList[]): BlockId | undefined {
   return lowest
 }
 
-/** Moves all lists on whose next block is this one. */
-export async function advanceFrom(lists: readonly DriveList[], block: BlockId): Promise<void> {
+/** Moves all lists on whose next block is this one; `undefined` if no page had to be read for that. */
+export function advanceFrom(lists: readonly DriveList[], block: BlockId): Promise<void> | undefined {
+  let atEnd: DriveList[] | undefined
   for (const list of lists) {
-    if (list.entryOf(block) !== undefined && !list.skip()) await list.advance()
+    if (list.entryOf(block) === undefined || list.skip()) continue
+    atEnd ??= []
+    atEnd.push(list)
   }
+  return atEnd && advanceAll(atEnd)
+}
+
+async function advanceAll(lists: readonly DriveList[]): Promise<void> {
+  for (const list of lists) await list.advance()
 }

@@ -82,32 +82,51 @@ class Comparison implements RepairWatcher {
     const listScope = { withOwner: false, placedBy, ...(groups === undefined ? {} : { groups }) }
     const lists = answering.map((drive) => new DriveList(this.options, drive, listScope))
     await Promise.all(lists.map((list) => list.advance()))
-    let compared = 0
-    for (;;) {
-      const lowest = lowestOf(lists)
-      if (lowest === undefined || signal.aborted) break
-      await this.compare(lowest, lists)
-      if (++compared % 100 === 0) this.options.onCompared(100)
-      await advanceFrom(lists, lowest)
-    }
-    this.options.onCompared(compared % 100)
+    await this.compareAll(lists, signal)
     for (const { drive, hasFailed } of lists) if (hasFailed) this.failed.add(drive)
     await this.wait(signal)
     return this.result(signal.aborted)
   }
 
-  private async compare(block: BlockId, lists: readonly DriveList[]): Promise<void> {
+  private async compareAll(lists: readonly DriveList[], signal: AbortSignal): Promise<void> {
+    let compared = 0
+    for (;;) {
+      const lowest = lowestOf(lists)
+      if (lowest === undefined || signal.aborted) break
+      const suspected = this.compare(lowest, lists)
+      if (suspected !== undefined) await suspected
+      if (++compared % 100 === 0) this.options.onCompared(100)
+      const advanced = advanceFrom(lists, lowest)
+      if (advanced !== undefined) await advanced
+    }
+    this.options.onCompared(compared % 100)
+  }
+
+  /** `undefined` if there is nothing to do, as of nearly all blocks: then nothing is waited for either. */
+  private compare(block: BlockId, lists: readonly DriveList[]): Promise<void> | undefined {
     const group = groupOf(block)
     const isRepeated = this.last !== undefined && Buffer.compare(block, this.last) <= 0
-    if (isRepeated || !this.isInScope(group)) return
+    if (isRepeated || !this.isInScope(group)) return undefined
     this.last = block
-    const holders = this.holders[group] ?? []
-    const has = lists.filter((list) => list.entryOf(block) !== undefined)
-    const good = has.filter((list) => list.entryOf(block)?.damaged !== true)
-    const isLacking = (list: DriveList): boolean =>
-      !list.hasFailed && holders.includes(list.drive) && !good.includes(list)
-    if (!lists.some(isLacking)) return
-    await this.suspect(block, good.length, has.find(({ drive }) => !holders.includes(drive))?.drive)
+    return this.lookFor(block, this.holders[group] ?? [], lists)
+  }
+
+  private lookFor(
+    block: BlockId,
+    holders: readonly DriveId[],
+    lists: readonly DriveList[],
+  ): Promise<void> | undefined {
+    let copies = 0
+    let isLacking = false
+    let seenOn: DriveId | undefined
+    for (const list of lists) {
+      const entry = list.entryOf(block)
+      const isHolder = holders.includes(list.drive)
+      if (entry !== undefined && !isHolder) seenOn ??= list.drive
+      if (entry !== undefined && entry.damaged !== true) copies++
+      else if (isHolder && !list.hasFailed) isLacking = true
+    }
+    return isLacking ? this.suspect(block, copies, seenOn) : undefined
   }
 
   private async suspect(block: BlockId, copies: number, seenOn: DriveId | undefined): Promise<void> {
