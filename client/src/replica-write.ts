@@ -98,7 +98,7 @@ export class ReplicaWrite implements LateWrite {
 
   /** A quorum can still be reached. */
   get isHopeful(): boolean {
-    return this.reaches(this.open.size, () => drivesOf([...this.open]))
+    return this.reaches(this.open.size, () => drivesOf(this.open.list()))
   }
 
   /** A quorum fails for want of room: the caller can do something about that. */
@@ -108,13 +108,13 @@ export class ReplicaWrite implements LateWrite {
 
   /** A quorum can be reached without these. */
   canDoWithout(targets: readonly Target[]): boolean {
-    const left = [...this.open].filter(({ target }) => !targets.includes(target))
+    const left = this.open.list().filter(({ target }) => !targets.includes(target))
     return this.reaches(left.length, () => drivesOf(left))
   }
 
   /** Targets under way. */
   get openTargets(): readonly Target[] {
-    return [...this.open].map(({ target }) => target)
+    return this.open.list().map(({ target }) => target)
   }
 
   get openCount(): number {
@@ -259,7 +259,7 @@ export class ReplicaWrite implements LateWrite {
   }
 
   private find(target: Target): OpenWrite | undefined {
-    return [...this.open].find((call) => call.target === target)
+    return this.open.list().find((call) => call.target === target)
   }
 
   private close(call: OpenWrite): void {

@@ -36,9 +36,14 @@ export class Roster<Entry extends Rostered> implements Iterable<Entry> {
     entry.place = -1
   }
 
+  /** Those that are in now, as an array that stays as it is: walking through it costs less than an iterator. */
+  list(): readonly Entry[] {
+    return [...this.entries]
+  }
+
   /** Those that are in now, but for those that leave before their turn has come. */
   *[Symbol.iterator](): Iterator<Entry> {
-    for (const entry of [...this.entries]) if (entry.place >= 0) yield entry
+    for (const entry of this.list()) if (entry.place >= 0) yield entry
   }
 }
 

@@ -57,6 +57,18 @@ describe('Roster', () => {
   })
 })
 
+describe('the list of a Roster', () => {
+  it('keeps those that leave after it was made', () => {
+    const roster = new Roster<Guest>()
+    const guests = [0, 1, 2].map((name) => new Guest(name))
+    for (const guest of guests) roster.add(guest)
+    const list = roster.list()
+    roster.delete(guests[0] as Guest)
+    expect(list).to.deep.equal(guests)
+    expect(roster.list().map(({ name }) => name)).to.have.members([1, 2])
+  })
+})
+
 describe('TurnoverMap', () => {
   it('answers as a map does', () => {
     fc.assert(
