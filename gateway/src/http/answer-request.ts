@@ -17,7 +17,7 @@ import { openFormRequest } from './form-request.js'
 import { networkOf } from './peer-address.js'
 import { parseQuery, type Query } from './query.js'
 import { RequestContext } from './request-context.js'
-import { addPresignedHeaders, readRequestHeaders } from './request-headers.js'
+import { addPresignedHeaders, checkHeaders } from './request-headers.js'
 import { parseRequestTarget, type RequestTarget } from './request-target.js'
 import { resolveOperation } from './resolve-operation.js'
 import type { SendDependencies } from './send-answer.js'
@@ -40,7 +40,7 @@ export function answerRequest(
 ): S3Response | Promise<S3Response> {
   const { request } = exchange
   const method = request.method ?? ''
-  const wireHeaders = readRequestHeaders(request.rawHeaders)
+  const wireHeaders = checkHeaders(request.joined)
   exchange.headers = wireHeaders
   if (request.httpVersionMajor !== 1) throw new S3Error('BadRequest', 'HTTP 1.0 or 1.1 is required.')
   if (!METHODS.has(method)) throw new S3Error('MethodNotAllowed', undefined, { elements: { Method: method } })

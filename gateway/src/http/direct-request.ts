@@ -1,4 +1,5 @@
 import { IncomingMessage, type RequestListener } from 'node:http'
+import { type JoinedHeaders, joinHeaders } from './request-headers.js'
 
 /** Takes the requests of a server that makes them so. */
 export type DirectListener = RequestListener<typeof DirectRequest>
@@ -11,6 +12,23 @@ export class DirectRequest extends IncomingMessage {
   #taker: ((bytes: Uint8Array) => void) | undefined
   #isBuffered = false
   #isOver = false
+  #joined: JoinedHeaders | undefined
+
+  static {
+    // Node's own map drops what is repeated, and costs as much again. TypeScript takes `headers` for a property.
+    Object.defineProperty(DirectRequest.prototype, 'headers', {
+      configurable: true,
+      get(this: DirectRequest) {
+        return this.joined.headers
+      },
+    })
+  }
+
+  /** The headers as S3 reads them; `headers` is their map. */
+  get joined(): JoinedHeaders {
+    this.#joined ??= joinHeaders(this.rawHeaders)
+    return this.#joined
+  }
 
   /** All of the body goes to `onBytes`, as fast as it comes; there is no `end` then, but `complete`, and `close`. */
   takeBody(onBytes: (bytes: Uint8Array) => void): void {

@@ -52,24 +52,48 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 /** What header maps inherit from: an object made from `null` itself would be a hash table, which is slow to walk. */
 const NOTHING: object = Object.freeze(Object.create(null))
 
-/** Name, value, name, value … as Node hands them out. Throws `S3Error` for what is too much or ambiguous. */
-export function readRequestHeaders(raw: readonly string[]): Record<string, string | undefined> {
-  if (raw.length > HEADERS_MAX * 2) throw tooLarge()
+/** All headers of a request in one map, with what there is to say against it. */
+export interface JoinedHeaders {
+  /** Those that were repeated are joined by `,`. Of more than HEADERS_MAX, the first ones. */
+  readonly headers: Record<string, string | undefined>
+  readonly count: number
+  readonly sizeBytes: number
+  /** One that may come once, and came again. */
+  readonly repeated: string | undefined
+}
+
+/** From name, value, name, value … as Node hands them out. */
+export function joinHeaders(raw: readonly string[]): JoinedHeaders {
   const headers: Record<string, string | undefined> = Object.create(NOTHING)
   let sizeBytes = 0
-  for (let at = 0; at + 1 < raw.length; at += 2) {
+  let repeated: string | undefined
+  const end = Math.min(raw.length - 1, HEADERS_MAX * 2)
+  for (let at = 0; at < end; at += 2) {
     const name = (raw[at] ?? '').toLowerCase()
     const value = raw[at + 1] ?? ''
     sizeBytes += name.length + value.length + 4
     const before = headers[name]
-    if (before !== undefined && SINGLE.has(name)) {
-      throw new S3Error('InvalidRequest', `The ${name} header was sent more than once.`)
-    }
+    if (before !== undefined && SINGLE.has(name)) repeated ??= name
     headers[name] = before === undefined ? value : `${trimBlanks(before)},${trimBlanks(value)}`
+  }
+  return { headers, count: raw.length / 2, sizeBytes, repeated }
+}
+
+/** The map. Throws `S3Error` for what is too much or ambiguous. */
+export function checkHeaders(joined: JoinedHeaders): Record<string, string | undefined> {
+  const { headers, count, sizeBytes, repeated } = joined
+  if (count > HEADERS_MAX) throw tooLarge()
+  if (repeated !== undefined) {
+    throw new S3Error('InvalidRequest', `The ${repeated} header was sent more than once.`)
   }
   if (sizeBytes > HEADER_BYTES_MAX) throw tooLarge()
   checkFraming(headers)
   return headers
+}
+
+/** Both in one. */
+export function readRequestHeaders(raw: readonly string[]): Record<string, string | undefined> {
+  return checkHeaders(joinHeaders(raw))
 }
 
 /**

@@ -65,6 +65,12 @@ describe('DirectRequest', () => {
     expect(await answered).to.equal('abc|def true')
   })
 
+  it('shows the headers as S3 reads them', async () => {
+    await serve(async ({ headers }) => `${headers.range} ${headers['x-a']} ${'constructor' in headers}`)
+    client.write('GET / HTTP/1.1\r\nHost: here\r\nRange: a\r\nRange: b\r\nX-A: 1\r\nx-a: 2\r\n\r\n')
+    expect(await answered).to.equal('a,b 1,2 false')
+  })
+
   it('closes when its client leaves within the body', async () => {
     const closed = new Promise<boolean>((resolve, reject) => {
       serve(async (request) => {
