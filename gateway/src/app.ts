@@ -199,6 +199,7 @@ function serveS3(
       trustedProxies: config.trustedProxies,
       credentials,
       keys: new SigningKeys(),
+      signatureVersion2: config.compatibility.signatureVersion2,
     },
     batch: new AnswerBatch(clock),
     dateHeader: createDateHeader(),

@@ -20,6 +20,8 @@ export interface Compatibility {
   readonly strictPresignedChecksum: boolean
   /** GetObjectAttributes lists the parts of every multipart object, also of one without checksums of its parts. */
   readonly attributesParts: boolean
+  /** Requests and forms signed with Signature Version 2 are taken. */
+  readonly signatureVersion2: boolean
 }
 
 /** AWS's behaviour everywhere. */
@@ -34,6 +36,7 @@ export const AWS_COMPATIBILITY: Compatibility = {
   strictDeleteDigest: false,
   strictPresignedChecksum: false,
   attributesParts: false,
+  signatureVersion2: false,
 }
 
 /** The other side of every switch, as public conformance suites expect it. */
@@ -48,4 +51,5 @@ export const SUITES_COMPATIBILITY: Compatibility = {
   strictDeleteDigest: false,
   strictPresignedChecksum: false,
   attributesParts: true,
+  signatureVersion2: true,
 }

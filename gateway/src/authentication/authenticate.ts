@@ -1,9 +1,10 @@
 /**
- * Who sends a request: SigV4 by header or presigned query, verified against the raw request. Everything that
- * is not proved is refused; without any credentials the principal is anonymous.
+ * Who sends a request: SigV4 by header or presigned query, verified against the raw request; SigV2 where a switch
+ * allows it. Everything that is not proved is refused; without any credentials the principal is anonymous.
  */
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
+import { addPresignedHeaders } from '../http/request-headers.js'
 import { findVirtualBucket, type RequestTarget } from '../http/request-target.js'
 import { CLOCK_SKEW_MS } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
@@ -11,6 +12,12 @@ import type { Credential, CredentialStore } from '../ports.js'
 import { canonicalRequest, stringToSign } from './canonical-request.js'
 import { ANONYMOUS, type Principal } from './principal.js'
 import { readSignatureClaim, type SignatureClaim } from './signature-claim.js'
+import {
+  hasSignedVersion2,
+  readVersion2Claim,
+  stringsToSignVersion2,
+  type Version2Claim,
+} from './signature-version-2.js'
 import type { SigningKey, SigningKeys } from './signing-keys.js'
 
 export interface RawRequest {
@@ -31,6 +38,8 @@ export interface AuthenticationSettings {
   readonly trustedProxies: readonly string[]
   readonly credentials: CredentialStore
   readonly keys: SigningKeys
+  /** Signature Version 2 counts too. */
+  readonly signatureVersion2?: boolean
 }
 
 /** What signed chunks continue from. */
@@ -68,6 +77,10 @@ export function authenticateNow(
   settings: AuthenticationSettings,
   nowMs: number,
 ): Authentication | Promise<Authentication> {
+  if (settings.signatureVersion2 === true) {
+    const old = readVersion2Claim(request.headers, request.query)
+    if (old !== undefined) return authenticateVersion2(request, old, settings, nowMs)
+  }
   const claim = readSignatureClaim(request.headers, request.query)
   if (claim === undefined) return anonymous(request.headers)
   checkScope(claim, settings.region)
@@ -99,12 +112,70 @@ function judge(
   const matches = verify(request, claim, key, settings)
   if (credential === undefined) throw unknownAccessKey(claim)
   if (!matches) throw mismatch(request, claim)
-  checkSession(claim, credential, nowMs)
+  checkSession(claim.sessionToken, credential, nowMs)
   return {
     principal: { kind: 'account', accessKey: claim.accessKey, account: credential.account },
     signing: { key, date: claim.date, scope: claim.scope, seedSignature: claim.signature },
     payloadHash: claim.payloadHash,
   }
+}
+
+async function authenticateVersion2(
+  request: RawRequest,
+  claim: Version2Claim,
+  settings: AuthenticationSettings,
+  nowMs: number,
+): Promise<Authentication> {
+  const headers: Record<string, string | undefined> = Object.assign(Object.create(null), request.headers)
+  if (claim.kind === 'presigned') addPresignedHeaders(headers, request.query)
+  checkTimeVersion2(claim, nowMs)
+  const { method, query, target } = request
+  const virtualBucket = findVirtualBucket(target.host, settings.domain)
+  const texts = stringsToSignVersion2(claim, {
+    method,
+    rawPath: target.rawPath,
+    virtualBucket,
+    query,
+    headers,
+  })
+  const credential = await settings.credentials.find(claim.accessKey)
+  const secretKey = credential?.secretKey ?? DUMMY_SECRET
+  const matches = texts.some((text) => hasSignedVersion2(secretKey, text, claim.signature))
+  if (credential === undefined) throw unknownAccessKey(claim)
+  if (!matches) {
+    throw new S3Error('SignatureDoesNotMatch', undefined, {
+      elements: {
+        AWSAccessKeyId: claim.accessKey,
+        StringToSign: texts[0],
+        SignatureProvided: claim.signature,
+      },
+    })
+  }
+  checkSession(headers['x-amz-security-token'], credential, nowMs)
+  return {
+    principal: { kind: 'account', accessKey: claim.accessKey, account: credential.account },
+    payloadHash: headers['x-amz-content-sha256'] ?? 'UNSIGNED-PAYLOAD',
+  }
+}
+
+function checkTimeVersion2(claim: Version2Claim, nowMs: number): void {
+  if (claim.kind === 'header') checkSkew(claim.timeMs, new Date(claim.timeMs).toISOString(), nowMs)
+  else if (nowMs > claim.timeMs) {
+    throw new S3Error('AccessDenied', 'Request has expired', {
+      elements: { Expires: new Date(claim.timeMs).toISOString(), ServerTime: new Date(nowMs).toISOString() },
+    })
+  }
+}
+
+function checkSkew(timeMs: number, shown: string, nowMs: number): void {
+  if (Math.abs(timeMs - nowMs) <= CLOCK_SKEW_MS) return
+  throw new S3Error('RequestTimeTooSkewed', undefined, {
+    elements: {
+      RequestTime: shown,
+      ServerTime: new Date(nowMs).toISOString(),
+      MaxAllowedSkewMilliseconds: String(CLOCK_SKEW_MS),
+    },
+  })
 }
 
 /** Framed bodies are framed whoever sends them. */
@@ -136,14 +207,8 @@ function checkScope(claim: SignatureClaim, region: string): void {
 function checkTime(claim: SignatureClaim, nowMs: number): void {
   const aheadMs = claim.dateMs - nowMs
   if (claim.expiresSeconds === undefined) {
-    if (Math.abs(aheadMs) <= CLOCK_SKEW_MS) return
-    throw new S3Error('RequestTimeTooSkewed', undefined, {
-      elements: {
-        RequestTime: claim.date,
-        ServerTime: new Date(nowMs).toISOString(),
-        MaxAllowedSkewMilliseconds: String(CLOCK_SKEW_MS),
-      },
-    })
+    checkSkew(claim.dateMs, claim.date, nowMs)
+    return
   }
   if (aheadMs > CLOCK_SKEW_MS) throw new S3Error('AccessDenied', 'Request is not yet valid')
   const expiresMs = claim.dateMs + claim.expiresSeconds * 1000
@@ -213,7 +278,7 @@ function canonical(request: RawRequest, claim: SignatureClaim, host: string): st
   })
 }
 
-function unknownAccessKey(claim: SignatureClaim): S3Error {
+function unknownAccessKey(claim: { readonly accessKey: string }): S3Error {
   return new S3Error('InvalidAccessKeyId', undefined, { elements: { AWSAccessKeyId: claim.accessKey } })
 }
 
@@ -230,8 +295,9 @@ function mismatch(request: RawRequest, claim: SignatureClaim): S3Error {
   })
 }
 
-function checkSession(claim: SignatureClaim, credential: Credential, nowMs: number): void {
+/** Throws `ExpiredToken` or `InvalidToken` for a session that is over, or another one. */
+export function checkSession(sessionToken: string | undefined, credential: Credential, nowMs: number): void {
   if (credential.expiresMs !== undefined && nowMs >= credential.expiresMs) throw new S3Error('ExpiredToken')
-  if (claim.sessionToken === credential.sessionToken) return
+  if (sessionToken === credential.sessionToken) return
   throw new S3Error('InvalidToken')
 }

@@ -6,6 +6,7 @@ import {
 } from '../authentication/authenticate.js'
 import { authorize } from '../authentication/authorize.js'
 import { requireOwner } from '../authentication/principal.js'
+import { isPresignedVersion2 } from '../authentication/signature-version-2.js'
 import type { GatewayConfig } from '../config.js'
 import { S3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
@@ -193,7 +194,7 @@ async function checkBucketOwner(context: RequestContext): Promise<void> {
 }
 
 function mergeHeaders(wireHeaders: Record<string, string | undefined>, query: Query): RequestHeaders {
-  if (!query.has('X-Amz-Signature')) return wireHeaders
+  if (!query.has('X-Amz-Signature') && !isPresignedVersion2(query)) return wireHeaders
   const headers: Record<string, string | undefined> = Object.assign(Object.create(null), wireHeaders)
   addPresignedHeaders(headers, query)
   return headers

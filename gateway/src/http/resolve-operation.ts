@@ -16,8 +16,13 @@ type Level = OperationForm['on']
 
 /** Parameters that refine an operation but never choose one. */
 const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
+  'AWSAccessKeyId',
+  'Expires',
+  'Signature',
   'annotationName',
   'bucket-region',
+  'content-md5',
+  'content-type',
   'continuation-token',
   'delimiter',
   'encoding-type',

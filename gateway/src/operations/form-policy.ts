@@ -35,7 +35,13 @@ interface Policy {
 }
 
 /** They are covered by the signature, or are what it covers. */
-const UNCONDITIONED: ReadonlySet<string> = new Set(['policy', 'x-amz-signature', 'file'])
+const UNCONDITIONED: ReadonlySet<string> = new Set([
+  'policy',
+  'x-amz-signature',
+  'awsaccesskeyid',
+  'signature',
+  'file',
+])
 const IGNORED_PREFIX = 'x-ignore-'
 const EXPIRATION = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/
 

@@ -1,9 +1,10 @@
-/** Who has signed a form: SigV4 over its policy. The fields say who claims to be it; nothing else counts. */
+/** Who has signed a form: SigV4 over its policy, or SigV2 where a switch allows it. The fields say who claims to be it; nothing else counts. */
 import { timingSafeEqual } from 'node:crypto'
-import type { AuthenticationSettings } from '../authentication/authenticate.js'
+import { type AuthenticationSettings, checkSession } from '../authentication/authenticate.js'
 import { ANONYMOUS, type Principal } from '../authentication/principal.js'
 import { readCredential, readDate } from '../authentication/signature-claim.js'
-import { sign } from '../authentication/signing-keys.js'
+import { hasSignedVersion2 } from '../authentication/signature-version-2.js'
+import { type SigningKeys, sign } from '../authentication/signing-keys.js'
 import { S3Error } from '../errors.js'
 import { CLOCK_SKEW_MS, FORM_AGE_MS_MAX } from '../limits.js'
 import type { Credential } from '../ports.js'
@@ -17,7 +18,8 @@ type Fields = ReadonlyMap<string, string>
 
 interface FormClaim {
   readonly accessKey: string
-  readonly scope: { readonly day: string; readonly region: string; readonly service: string }
+  /** Absent with SigV2. */
+  readonly scope: { readonly day: string; readonly region: string; readonly service: string } | undefined
   readonly signature: string
   readonly policy: string
   readonly sessionToken: string | undefined
@@ -26,40 +28,65 @@ interface FormClaim {
 /** Anonymous without policy and signature. Throws `S3Error` unless the signature is right and in scope. */
 export async function authenticateForm(
   fields: Fields,
-  settings: Pick<AuthenticationSettings, 'credentials' | 'keys' | 'region'>,
+  settings: Pick<AuthenticationSettings, 'credentials' | 'keys' | 'region' | 'signatureVersion2'>,
   nowMs: number,
 ): Promise<Principal> {
-  const claim = readClaim(fields, settings.region, nowMs)
+  const isOld = fields.has('awsaccesskeyid') || fields.has('signature')
+  if (isOld && settings.signatureVersion2 !== true) throw version2Refused()
+  const claim = isOld ? readVersion2Claim(fields) : readClaim(fields, settings.region, nowMs)
   if (claim === undefined) return ANONYMOUS
   const credential = await settings.credentials.find(claim.accessKey)
-  const key = settings.keys.get(
-    credential === undefined ? '' : claim.accessKey,
-    credential?.secretKey ?? DUMMY_SECRET,
-    claim.scope,
-  )
-  const matches = timingSafeEqual(sign(key, claim.policy), Buffer.from(claim.signature, 'hex'))
+  const matches = hasSigned(claim, credential, settings.keys)
   if (credential === undefined) {
     throw new S3Error('InvalidAccessKeyId', undefined, { elements: { AWSAccessKeyId: claim.accessKey } })
   }
   if (!matches) throw mismatch(claim)
-  checkSession(claim, credential, nowMs)
+  checkSession(claim.sessionToken, credential, nowMs)
   return { kind: 'account', accessKey: claim.accessKey, account: credential.account }
 }
 
-function readClaim(fields: Fields, region: string, nowMs: number): FormClaim | undefined {
-  if (fields.has('awsaccesskeyid') || fields.has('signature')) {
-    throw new S3Error(
-      'InvalidRequest',
-      `Forms signed with SigV2 (AWSAccessKeyId, signature) are not supported. Please use ${ALGORITHM}.`,
-    )
+function hasSigned(
+  { accessKey, scope, policy, signature }: FormClaim,
+  credential: Credential | undefined,
+  keys: SigningKeys,
+): boolean {
+  const secretKey = credential?.secretKey ?? DUMMY_SECRET
+  if (scope === undefined) return hasSignedVersion2(secretKey, policy, signature)
+  const key = keys.get(credential === undefined ? '' : accessKey, secretKey, scope)
+  return timingSafeEqual(sign(key, policy), Buffer.from(signature, 'hex'))
+}
+
+function version2Refused(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    `Forms signed with SigV2 (AWSAccessKeyId, signature) are not supported. Please use ${ALGORITHM}.`,
+  )
+}
+
+/** Says nothing of when it was signed: the policy alone says how long it is good for. */
+function readVersion2Claim(fields: Fields): FormClaim {
+  if (fields.has('x-amz-signature')) {
+    throw new S3Error('InvalidArgument', 'Only one auth mechanism allowed.')
   }
+  return {
+    accessKey: getField(fields, 'awsaccesskeyid'),
+    scope: undefined,
+    signature: getField(fields, 'signature'),
+    policy: getField(fields, 'policy'),
+    sessionToken: fields.get('x-amz-security-token'),
+  }
+}
+
+function getField(fields: Fields, name: string): string {
+  const value = fields.get(name)
+  if (value !== undefined && value !== '') return value
+  throw missingField(name)
+}
+
+function readClaim(fields: Fields, region: string, nowMs: number): FormClaim | undefined {
   const signed = ['x-amz-signature', 'x-amz-algorithm', 'x-amz-credential', 'x-amz-date']
   if (!fields.has('policy') && !signed.some((name) => fields.has(name))) return undefined
-  const get = (name: string): string => {
-    const value = fields.get(name)
-    if (value !== undefined && value !== '') return value
-    throw missingField(name)
-  }
+  const get = (name: string): string => getField(fields, name)
   const policy = get('policy')
   const signature = get('x-amz-signature')
   if (get('x-amz-algorithm') !== ALGORITHM) {
@@ -82,7 +109,7 @@ export function missingField(name: string): S3Error {
   )
 }
 
-function checkScope(scope: FormClaim['scope'], region: string, date: string): void {
+function checkScope(scope: NonNullable<FormClaim['scope']>, region: string, date: string): void {
   if (scope.region !== region) {
     throw new S3Error(
       MALFORMED,
@@ -111,9 +138,4 @@ function mismatch({ accessKey, policy, signature }: FormClaim): S3Error {
   return new S3Error('SignatureDoesNotMatch', undefined, {
     elements: { AWSAccessKeyId: accessKey, StringToSign: policy, SignatureProvided: signature },
   })
-}
-
-function checkSession(claim: FormClaim, credential: Credential, nowMs: number): void {
-  if (credential.expiresMs !== undefined && nowMs >= credential.expiresMs) throw new S3Error('ExpiredToken')
-  if (claim.sessionToken !== credential.sessionToken) throw new S3Error('InvalidToken')
 }
