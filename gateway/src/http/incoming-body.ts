@@ -87,7 +87,7 @@ export class IncomingBody implements ReleasableBody {
   }
 
   /** See `ReleasableBody`. The parser has counted the bytes: behind these there are no more. */
-  readonly whole = (sizeBytes: number): Promise<Uint8Array> => {
+  whole(sizeBytes: number): Promise<Uint8Array> {
     this.#begin()
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve: () => reject(cutOff(undefined)), reject }
