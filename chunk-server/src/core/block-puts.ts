@@ -36,8 +36,6 @@ export interface BlockPutsOptions {
   readonly warm: WarmBlocks
   readonly clock: Clock
   readonly limits: SegmentLimits
-  /** Aborted: no put begins any more. */
-  readonly closing: AbortSignal
 }
 
 export class BlockPuts {
@@ -48,11 +46,11 @@ export class BlockPuts {
   private readonly warm: WarmBlocks
   private readonly clock: Clock
   private readonly limits: SegmentLimits
-  private readonly closing: AbortSignal
+  private closed = false
   /** Puts under way, by block: a second one waits for the first. */
   private readonly putting = new TurnoverMap<string, UnderWay>()
 
-  constructor({ table, state, log, streams, warm, clock, limits, closing }: BlockPutsOptions) {
+  constructor({ table, state, log, streams, warm, clock, limits }: BlockPutsOptions) {
     this.table = table
     this.state = state
     this.log = log
@@ -60,7 +58,6 @@ export class BlockPuts {
     this.warm = warm
     this.clock = clock
     this.limits = limits
-    this.closing = closing
   }
 
   /** See `BlockStore.put`. */
@@ -102,8 +99,9 @@ export class BlockPuts {
     this.table.put(new PlacedBlock(put.block, put, outcome), put.key)
   }
 
-  /** Resolves when the puts that are under way now have ended. */
-  async idle(): Promise<void> {
+  /** No put begins any more; resolves when those that are under way have ended. */
+  async close(): Promise<void> {
+    this.closed = true
     await Promise.allSettled([...this.putting.values()].map(({ ended }) => ended))
   }
 
@@ -133,7 +131,7 @@ export class BlockPuts {
   }
 
   private assertOpen(): void {
-    if (this.closing.aborted) throw new CairnError('ShuttingDown', 'the block store is closing')
+    if (this.closed) throw new CairnError('ShuttingDown', 'the block store is closing')
   }
 
   /** Most blocks are new and small, and came with their call: then there is nothing to wait for but the log. */

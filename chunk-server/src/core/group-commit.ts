@@ -169,12 +169,19 @@ export class GroupCommit {
   }
 
   /** At least one turn, so that what arrives together shares a batch; more as long as each brings more. */
-  private async gather(): Promise<void> {
-    let seen = 0
-    for (let turn = 0; turn < GATHER_TURNS_MAX && this.queue.length > seen; turn++) {
-      seen = this.queue.length
-      await new Promise<void>((resolve) => this.clock.defer(resolve))
-    }
+  private gather(): Promise<void> {
+    return new Promise((resolve) => {
+      let turn = 0
+      let seen = 0
+      const look = (): void => {
+        const isDone = turn === GATHER_TURNS_MAX || this.queue.length === seen
+        turn++
+        seen = this.queue.length
+        if (isDone) resolve()
+        else this.clock.defer(look)
+      }
+      look()
+    })
   }
 
   private takeBatch(): Item[] {

@@ -132,8 +132,7 @@ class OpenStore implements SegmentBlockStore {
     const parts = { disk, table, segments, state, log, streams, reader, limits, clock }
     this.compactor = new Compactor({ ...parts, deleting, copying })
     this.deletions = deletions
-    const closing = this.closing.signal
-    this.puts = new BlockPuts({ table, state, log, streams, warm, clock, limits, closing })
+    this.puts = new BlockPuts({ table, state, log, streams, warm, clock, limits })
     this.state = state
     this.segments = segments
     this.table = table
@@ -263,7 +262,7 @@ class OpenStore implements SegmentBlockStore {
   async close(): Promise<void> {
     if (this.closing.signal.aborted) return
     this.closing.abort()
-    await this.puts.idle()
+    await this.puts.close()
     await this.compactor.idle()
     await this.log.roll()
     await this.streams.sealIdle(() => true)
