@@ -1,11 +1,11 @@
-import { createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
+import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { MemoryBlockIndex } from '../../src/adapters/memory-block-index.js'
 import { BlockTable } from '../../src/core/block-table.js'
 import { KnownPlaces } from '../../src/core/known-places.js'
 import { SEGMENT_LIMITS } from '../../src/core/segment-limits.js'
-import { SegmentSet } from '../../src/core/segment-set.js'
+import { recordBytesOf, SegmentSet } from '../../src/core/segment-set.js'
 import { WriteState } from '../../src/core/write-state.js'
 import type { IndexedBlock } from '../../src/ports.js'
 import { createSimulatedDisk } from '../../src/simulation/index.js'
@@ -21,7 +21,7 @@ function entryOf(counter: number, offset: number): IndexedBlock {
 /** Counts what is asked of it, and fails on demand. */
 class WatchedIndex extends MemoryBlockIndex {
   lookUps = 0
-  fails = false
+  appliesBeforeFailure = Number.POSITIVE_INFINITY
 
   override get(...given: Parameters<MemoryBlockIndex['get']>): IndexedBlock | undefined {
     this.lookUps++
@@ -29,24 +29,24 @@ class WatchedIndex extends MemoryBlockIndex {
   }
 
   override apply(...given: Parameters<MemoryBlockIndex['apply']>): void {
-    if (this.fails) throw new Error('the index cannot be written')
+    if (this.appliesBeforeFailure-- <= 0) throw new Error('the index cannot be written')
     super.apply(...given)
   }
 }
 
-function tableOver(index: MemoryBlockIndex): BlockTable {
-  const random = createSeededRandom(5)
-  const clock = createSimulatedClock(random)
+const random = createSeededRandom(5)
+
+function tableOver(index: MemoryBlockIndex, clock: SimulatedClock): BlockTable {
   const disk = createSimulatedDisk({ random, clock })
   const state = new WriteState(disk, { durability: 'none', reserveBytes: 0 })
   const segments = new SegmentSet({ disk, clock, random, state, driveId: '', openFilesMax: 3 })
-  return new BlockTable(index, segments, { clock, limits: SEGMENT_LIMITS })
+  return new BlockTable(index, segments, { clock, limits: { ...SEGMENT_LIMITS, tailSliceRows: 1 } })
 }
 
 describe('BlockTable', () => {
   it('asks the index once for a block that does not change', async () => {
     const index = new WatchedIndex()
-    const table = tableOver(index)
+    const table = tableOver(index, createSimulatedClock(random))
     table.put(entryOf(1, 8))
     await table.flush()
     index.lookUps = 0
@@ -57,7 +57,8 @@ describe('BlockTable', () => {
   /** A table beside what it should say. */
   class Twin {
     readonly index: WatchedIndex = new WatchedIndex()
-    readonly table: BlockTable = tableOver(this.index)
+    readonly clock: SimulatedClock = createSimulatedClock(random)
+    readonly table: BlockTable = tableOver(this.index, this.clock)
     readonly places: Map<number, IndexedBlock> = new Map()
 
     put(counter: number, offset: number): void {
@@ -75,13 +76,14 @@ describe('BlockTable', () => {
     }
 
     async flush(): Promise<void> {
-      await this.table.flush()
+      await this.clock.runUntil(this.table.flush())
     }
 
-    async fail(): Promise<void> {
-      this.index.fails = true
-      await this.table.flush().catch(() => undefined)
-      this.index.fails = false
+    /** A flush that ends after so many slices. */
+    async fail(slices: number): Promise<void> {
+      this.index.appliesBeforeFailure = slices
+      await this.flush().catch(() => undefined)
+      this.index.appliesBeforeFailure = Number.POSITIVE_INFINITY
     }
   }
 
@@ -96,7 +98,7 @@ describe('BlockTable', () => {
     counter: fc.nat(2),
   })
 
-  it('finds the last place of a block, whatever was read, written or failed in between', async () => {
+  it('finds the last place of a block and counts it once, whatever was read, written or failed in between', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
         const twin = new Twin()
@@ -104,6 +106,10 @@ describe('BlockTable', () => {
           await twin[kind](counter, 8 * at)
           expect(twin.table.find(blockId(1, counter))).to.deep.equal(twin.places.get(counter))
         }
+        await twin.flush()
+        const { liveBlocks, liveBytes } = twin.index.segments()[0] ?? { liveBlocks: 0, liveBytes: 0 }
+        expect(liveBlocks).to.equal(twin.places.size)
+        expect(liveBytes).to.equal(twin.places.size * recordBytesOf(entryOf(1, 8)))
       }),
     )
   })
