@@ -79,27 +79,29 @@ function holds(versions: VersionsBefore, compare: Compare): boolean {
     case 'creation':
       return versions.find(compare.key)?.created === compare.created
     case 'absent':
-      return versions.find(compare.key) === undefined
+      return versions.table.findVersion(compare.key) === undefined
     case 'empty':
       return versions.table.findFirst(compare.range) === undefined
   }
 }
 
-/** The commits of an entry compare the same few rows (bucket, session, map) over and over: each is read once. */
+/**
+ * The commits of an entry compare the same few rows (bucket, session, map) over and over, by the very same key: each is
+ * read once. A row that must be absent is compared by one commit alone.
+ */
 class VersionsBefore {
   readonly table: RowTable
-  private readonly found = new Map<string, RowVersion | undefined>()
+  private readonly found = new Map<StoreKey, RowVersion | undefined>()
 
   constructor(table: RowTable) {
     this.table = table
   }
 
   find(key: StoreKey): RowVersion | undefined {
-    const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
-    const known = this.found.get(text)
+    const known = this.found.get(key)
     if (known !== undefined) return known
     const version = this.table.findVersion(key)
-    this.found.set(text, version)
+    this.found.set(key, version)
     return version
   }
 }

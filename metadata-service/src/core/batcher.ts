@@ -203,7 +203,8 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
   }
 
   private changesOf(batch: readonly PendingCommit[]): Put | undefined {
-    const changes = batch.flatMap(({ commit }) => commit.changes ?? [])
+    const changes: Uint8Array[] = []
+    for (const { commit } of batch) if (commit.changes !== undefined) changes.push(...commit.changes)
     if (changes.length === 0) return undefined
     return { key: this.changeKeys.next(), value: ChangeRecord.encode({ changes }) }
   }

@@ -55,7 +55,9 @@ export class CommitQueue {
       if (kept.length >= PASSED_OVER_MAX || room.isFull) break
       seen++
       const conflicts = (set: FootprintSet): boolean => set.conflictsWith(pending.footprint)
-      if (conflicts(own) || conflicts(passedOver) || underWay.some(conflicts) || !room.take(pending.size)) {
+      const mustWait =
+        conflicts(own) || (kept.length > 0 && conflicts(passedOver)) || underWay.some(conflicts)
+      if (mustWait || !room.take(pending.size)) {
         passedOver.add(pending.footprint)
         kept.push(pending)
       } else {
