@@ -23,7 +23,8 @@ interface Change extends RowChange {
 
 interface Generation {
   readonly changes: ReadonlyMap<string, Change>
-  /** Sorted by key. */
+  /** Sorted, and the changes in that order. */
+  readonly names: readonly string[]
   readonly order: readonly Change[]
   /** Revision of its last entry. */
   readonly throughRevision: number
@@ -48,12 +49,13 @@ export class WriteBehindRows implements RowTable {
   private readonly limits: BehindLimits
   private pending = new Map<string, Change>()
   private young = new Map<string, Change>()
+  /** Names of `young`: sorted, and those that came since somebody wanted them so. */
+  private youngNames: readonly string[] = []
+  private lateNames: string[] = []
   private youngBytes = 0
   private settling: Generation | undefined
   /** What the open transaction has written. */
   private wrote: Written = NOTHING
-  /** All that waits, sorted; `undefined` after it has changed. */
-  private sorted: readonly Change[] | undefined
 
   constructor(table: SqliteRows, recent: RecentEntries, limits: BehindLimits = BEHIND_LIMITS) {
     this.limits = limits
@@ -149,15 +151,19 @@ export class WriteBehindRows implements RowTable {
 
   private forgetWaiting(): void {
     this.cache.forgetAll()
-    this.sorted = undefined
-    this.young = new Map()
-    this.youngBytes = 0
+    this.renewYoung()
     this.settling = undefined
+  }
+
+  private renewYoung(): void {
+    this.young = new Map()
+    this.youngNames = []
+    this.lateNames = []
+    this.youngBytes = 0
   }
 
   private change(change: Change): void {
     this.pending.set(change.name, change)
-    this.sorted = undefined
   }
 
   private changeOf(name: string): Change | undefined {
@@ -168,11 +174,29 @@ export class WriteBehindRows implements RowTable {
     return new Map([...(this.settling?.changes ?? []), ...this.young, ...this.pending])
   }
 
-  /** Sorted. Listings ask far more often than something changes. */
-  private changesIn({ from, to }: StoreRange): readonly Change[] {
-    this.sorted ??= [...this.allChanges().values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-    const { sorted } = this
-    return sorted.slice(firstFrom(sorted, mapKey(from)), firstFrom(sorted, mapKey(to)))
+  /** Sorted. */
+  private changesIn(range: StoreRange): readonly Change[] {
+    const [from, to] = [mapKey(range.from), mapKey(range.to)]
+    const within = (names: readonly string[]): readonly string[] =>
+      names.slice(firstFrom(names, from), firstFrom(names, to))
+    const waiting = mergeNames(within(this.settling?.names ?? []), within(this.sortYoung()))
+    return this.changesOf(mergeNames(waiting, within([...this.pending.keys()].sort())))
+  }
+
+  private changesOf(names: readonly string[]): readonly Change[] {
+    const changes: Change[] = []
+    for (const name of names) {
+      const change = this.changeOf(name)
+      if (change !== undefined) changes.push(change)
+    }
+    return changes
+  }
+
+  /** The names of `young`, sorted: only what is new has to be brought in order. */
+  private sortYoung(): readonly string[] {
+    if (this.lateNames.length > 0) this.youngNames = mergeNames(this.youngNames, this.lateNames.sort())
+    this.lateNames = []
+    return this.youngNames
   }
 
   /** In order; what is not there, or named twice, is left out. */
@@ -197,35 +221,53 @@ export class WriteBehindRows implements RowTable {
       if (change !== undefined) this.cache.remember(change.name, change.row ?? 'absent')
     }
     settling.written = Math.max(settling.written, written)
-    if (settling.written < settling.order.length) return
-    this.settling = undefined
-    this.sorted = undefined
+    if (settling.written === settling.order.length) this.settling = undefined
   }
 
   private keepPending({ revision, bytes }: { revision: number; bytes: number }): void {
-    for (const [name, change] of this.pending) this.young.set(name, change)
+    const { young } = this
+    for (const [name, change] of this.pending) {
+      const { size } = young
+      young.set(name, change)
+      if (young.size > size) this.lateNames.push(name)
+    }
     this.youngBytes += bytes
-    const isFull = this.young.size >= this.limits.rows || this.youngBytes >= this.limits.bytes
+    const isFull = young.size >= this.limits.rows || this.youngBytes >= this.limits.bytes
     if (!isFull || this.settling !== undefined) return
-    const order = [...this.young.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-    this.settling = { changes: this.young, order, throughRevision: revision, written: 0 }
-    this.young = new Map()
-    this.youngBytes = 0
+    const names = this.sortYoung()
+    const order = this.changesOf(names)
+    this.settling = { changes: young, names, order, throughRevision: revision, written: 0 }
+    this.renewYoung()
   }
 
   private endTransaction(): void {
-    if (this.pending.size > 0) this.sorted = undefined
     this.pending = new Map()
     this.wrote = NOTHING
   }
 }
 
-/** Where the first change stands whose name is not below this one. */
-function firstFrom(sorted: readonly Change[], name: string): number {
+/** All names of two sorted lists, each once. */
+function mergeNames(first: readonly string[], second: readonly string[]): readonly string[] {
+  if (first.length === 0) return second
+  if (second.length === 0) return first
+  const merged: string[] = []
+  let next = 0
+  for (const name of first) {
+    for (let other = second[next]; other !== undefined && other < name; other = second[++next])
+      merged.push(other)
+    if (second[next] === name) next++
+    merged.push(name)
+  }
+  for (; next < second.length; next++) merged.push(second[next] ?? '')
+  return merged
+}
+
+/** Where the first name stands that is not below this one. */
+function firstFrom(sorted: readonly string[], name: string): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((sorted[middle]?.name ?? '') < name) low = middle + 1
+    if ((sorted[middle] ?? '') < name) low = middle + 1
     else high = middle
   }
   return low
