@@ -142,11 +142,22 @@ export class WriteBehindRows implements RowTable {
     try {
       while (run(() => this.recent.replay(this.table, this.limits.sliceRows)));
     } catch (error) {
-      // What was written of a generation may have been overwritten by older changes.
-      if (this.settling !== undefined) this.settling.written = 0
+      this.joinGenerations()
       throw error
     }
     this.forgetWaiting()
+  }
+
+  /**
+   * Some entries were written and forgotten, perhaps of `young` too: only the last change of a row may be written over
+   * them, and what was written before must be written again.
+   */
+  private joinGenerations(): void {
+    const { settling, young } = this
+    if (settling === undefined) return
+    this.young = new Map([...settling.changes, ...young])
+    this.youngNames = mergeNames(settling.names, this.sortYoung())
+    this.settling = undefined
   }
 
   private forgetWaiting(): void {

@@ -163,6 +163,18 @@ describe('WriteBehindRows', () => {
     }
   })
 
+  it('writes no earlier change over a later one that was settled before there was no room', () => {
+    const put = (key: string, value: string): unknown =>
+      transact([(table, now) => table.put(Buffer.from(key), Buffer.from(value), now, undefined)])
+    put('k', 'before')
+    for (let at = 1; at < LIMITS.rows; at++) put(`f${at}`, '')
+    put('k', 'after')
+    expect(() => settle(Math.ceil((LIMITS.rows + 1) / LIMITS.sliceRows))).to.throw('no room')
+    for (let at = 0; at < LIMITS.rows; at++) put('z', '')
+    restart()
+    expect(String(rows.find(Buffer.from('k'))?.value)).to.equal('after')
+  })
+
   it('writes a row that changes all the time once for many entries, and forgets these', () => {
     const head = Buffer.from('head')
     for (let at = 0; at < 400; at++) {
