@@ -80,9 +80,10 @@ export class ReplicaWrite implements LateWrite {
 
   /** Starts one call for each target whose drive is in service. */
   start(targets: Iterable<Target | undefined>, bodyOf: (target: Target) => UnitSource): void {
+    const nowMs = this.nowMs()
     for (const target of targets) {
       if (target === undefined || target.state === 'dead' || target.state === 'out') continue
-      this.send(target, bodyOf(target))
+      this.send(target, bodyOf(target), nowMs)
     }
     if (!this.isHopeful) this.isStale = true
   }
@@ -211,9 +212,9 @@ export class ReplicaWrite implements LateWrite {
     return countCopies(group, [...this.held, ...this.stored, ...drives()]) >= this.quorum
   }
 
-  private send(target: Target, body: UnitSource): void {
+  private send(target: Target, body: UnitSource, nowMs: number): void {
     const { block, owner, group } = this.options
-    const call = new OpenWrite(this, target, this.nowMs(), isOneUnit(body) ? body : [])
+    const call = new OpenWrite(this, target, nowMs, isOneUnit(body) ? body : [])
     this.open.add(call)
     this.sentCount++
     target.peer.inFlight++

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+// The global of this name is a getter, which costs more than the clock.
+import { performance } from 'node:perf_hooks'
 import type { CancelTimer, Clock, Random } from './ports.js'
 
 /** The process clock. */

@@ -20,7 +20,10 @@ export interface FieldEntry {
   readonly codec: FieldCodec<unknown>
 }
 
-/** Writes a value's known fields in the order of the table. `InvalidArgument` if a required one is missing. */
+/**
+ * Writes a value's known fields in the order of the table, and behind them those that were kept as bytes.
+ * `InvalidArgument` if a required one is missing.
+ */
 export type WriteFields = (writer: Writer, value: object) => void
 
 /**
@@ -34,14 +37,14 @@ export type ReadFields = (
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 
-/** The writer of a table. */
-export function makeWriter(message: string, entries: readonly FieldEntry[]): WriteFields {
+/** The writer of a table. `kept` names the bytes of the fields that the table does not have. */
+export function makeWriter(message: string, entries: readonly FieldEntry[], kept: symbol): WriteFields {
   const lines = entries.map((entry, at) => writeLine(entry, at))
-  return build(
-    message,
-    entries,
-    `return (writer, value) => { let field\n${lines.join('\n')}\n}`,
-  ) as WriteFields
+  const source = `return (kept) => (writer, value) => { let field
+    ${lines.join('\n')}
+    field = value[kept]; if (field instanceof Uint8Array) writer.raw(field)
+  }`
+  return (build(message, entries, source) as (kept: symbol) => WriteFields)(kept)
 }
 
 function writeLine({ key, tag, presence }: FieldEntry, at: number): string {

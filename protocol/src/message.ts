@@ -170,7 +170,7 @@ export interface Message<T> extends FieldCodec<T> {
 /** Defines a message by its name, format number (1 to 255) and field table. */
 export function message<T extends object>(name: string, format: number, fields: Fields<T>): Message<T> {
   const entries = entriesOf(name, fields as Record<string, Field<unknown>>)
-  const writeFields = makeWriter(name, entries)
+  const writeFields = makeWriter(name, entries, UNKNOWN_FIELDS)
   const readFields = makeReader(name, entries)
   const writer = new Writer()
   let writing = false
@@ -178,8 +178,6 @@ export function message<T extends object>(name: string, format: number, fields: 
   function writeContent(target: Writer, value: T): void {
     target.byte(format)
     writeFields(target, value)
-    const unknown = (value as { readonly [UNKNOWN_FIELDS]?: unknown })[UNKNOWN_FIELDS]
-    if (unknown instanceof Uint8Array) target.raw(unknown)
   }
 
   function encode(value: T): Uint8Array {
