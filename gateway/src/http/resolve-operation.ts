@@ -108,20 +108,27 @@ function matches(form: NamedForm, facts: OperationFacts): boolean {
 }
 
 /** What the table cannot say: parameters that must come together, and forms chosen by a value. */
-function checkParameters(name: OperationName, { query, headers }: OperationFacts): void {
+function checkParameters(name: OperationName, facts: OperationFacts): void {
+  const { query, headers } = facts
+  refuseCopySource(name, facts)
   if (name === 'ListObjectsV2' && query.find('list-type') !== '2') {
     throw new S3Error('InvalidArgument', 'Invalid List Type specified in ListBucket.')
   }
-  if (name === 'UploadPart' || name === 'UploadPartCopy') {
-    if (!query.has('partNumber')) {
-      throw new S3Error('InvalidArgument', 'This operation does not accept uploadId without partNumber.')
-    }
-  } else if ((name === 'PutObject' || name === 'CopyObject') && query.has('partNumber')) {
+  if ((name === 'PutObject' || name === 'CopyObject') && query.has('partNumber')) {
     throw new S3Error('InvalidArgument', 'This operation does not accept partNumber without uploadId.')
   }
   if (name === 'PostObject' && !/^multipart\/form-data\b/i.test(headers['content-type'] ?? '')) {
     throw new S3Error('PreconditionFailed', 'Bucket POST must be of the enclosure-type multipart/form-data.')
   }
+}
+
+/** Of a form only the fields count. */
+function refuseCopySource(name: OperationName, { method, headers }: OperationFacts): void {
+  const source = headers['x-amz-copy-source']
+  if (source === undefined || method === 'PUT' || name === 'PostObject') return
+  throw new S3Error('InvalidArgument', 'You can only specify a copy source header for copy requests.', {
+    elements: { ArgumentName: 'x-amz-copy-source', ArgumentValue: source },
+  })
 }
 
 function conflict(first: string, second: string): S3Error {
@@ -131,7 +138,8 @@ function conflict(first: string, second: string): S3Error {
 }
 
 function methodNotAllowed(forms: readonly NamedForm[], facts: OperationFacts): S3Error {
-  const allowed = [...new Set(forms.map((form) => form.method))].join(', ')
+  const methods = new Set(forms.map((form) => form.method).filter((method) => method !== facts.method))
+  const allowed = [...methods].join(', ')
   return new S3Error('MethodNotAllowed', undefined, {
     elements: { Method: facts.method },
     headers: { Allow: allowed },

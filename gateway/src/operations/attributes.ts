@@ -52,6 +52,7 @@ export function readAttributes(headers: RequestHeaders): ObjectAttributes {
     const value = name === 'contentEncoding' ? withoutFraming(headers[lower]) : headers[lower]
     if (value !== undefined && value !== '') attributes[name] = value
   }
+  checkRedirect(attributes.websiteRedirectLocation)
   const userMetadata = readUserMetadata(headers)
   const storageClass = readStorageClass(headers)
   const tags = readTagHeader(headers)
@@ -59,6 +60,11 @@ export function readAttributes(headers: RequestHeaders): ObjectAttributes {
   if (storageClass !== undefined) attributes.storageClass = storageClass
   if (tags !== undefined) attributes.tags = tags
   return attributes
+}
+
+function checkRedirect(location: string | undefined): void {
+  if (location === undefined || /^(?:\/|https?:\/\/)/.test(location)) return
+  throw new S3Error('InvalidRedirectLocation')
 }
 
 /** `aws-chunked` is transport, not content: it is never stored, wherever it stands in the list. */

@@ -5,8 +5,11 @@ const NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 /** Empty labels, and labels that begin or end with a hyphen: no host name could be made of them. */
 const BROKEN_LABEL = /\.\.|\.-|-\./
 
+/** Kept for names that are no buckets: SDKs speak another protocol to some of them. */
+const RESERVED = /^(?:xn--|sthree-)|(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/
+
 /** Throws `InvalidBucketName` unless S3 would make a bucket of that name. */
 export function checkBucketName(name: string): void {
-  if (NAME.test(name) && !BROKEN_LABEL.test(name) && !isIPv4(name)) return
+  if (NAME.test(name) && !BROKEN_LABEL.test(name) && !isIPv4(name) && !RESERVED.test(name)) return
   throw new S3Error('InvalidBucketName', undefined, { elements: { BucketName: name } })
 }

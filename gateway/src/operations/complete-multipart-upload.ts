@@ -9,6 +9,7 @@ import {
 } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { PART_LIST_BOUNDS } from '../limits.js'
+import { checksumHeader, digestBytes, parseChecksum, severalChecksums } from '../payload/checksum.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element } from '../xml/writer.js'
@@ -132,19 +133,32 @@ function readPart(part: XmlElement): RequestedPart {
   if (Number(number) < 1 || Number(number) > PART_NUMBER_MAX) {
     throw new S3Error('InvalidArgument', `PartNumber must be between 1 and ${PART_NUMBER_MAX}, inclusive`)
   }
+  const checksum = readPartChecksum(part)
   const requested = { partNumber: Number(number), etag }
-  for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = findText(part, checksumElement(algorithm))?.trim()
-    if (value !== undefined && value !== '') return { ...requested, checksum: { algorithm, value } }
-  }
-  return requested
+  return checksum === undefined ? requested : { ...requested, checksum }
+}
+
+/** One at most, and of its algorithm's size. */
+function readPartChecksum(part: XmlElement): RequestedPart['checksum'] {
+  const found = CHECKSUM_ALGORITHMS.flatMap((algorithm) => {
+    const value = findText(part, checksumElement(algorithm))?.trim() ?? ''
+    return value === '' ? [] : [{ algorithm, value }]
+  })
+  const [first] = found
+  if (first === undefined) return undefined
+  const bytes = Buffer.from(first.value, 'base64')
+  const isDigest = bytes.length === digestBytes(first.algorithm) && bytes.toString('base64') === first.value
+  if (found.length === 1 && isDigest) return first
+  throw new S3Error('InvalidArgument', 'Invalid Base64 or multiple checksums present in request', {
+    elements: { ArgumentName: 'PartNumber', ArgumentValue: found.map(({ value }) => value).join(',') },
+  })
 }
 
 function readObjectSize(headers: RequestHeaders): number | undefined {
   const text = headers['x-amz-mp-object-size']
   if (text === undefined) return undefined
   if (/^\d{1,15}$/.test(text)) return Number(text)
-  throw new S3Error('InvalidRequest', 'Value for x-amz-mp-object-size header is invalid.')
+  throw new S3Error('InvalidRequest', `Value for x-amz-mp-object-size header is invalid: '${text}'`)
 }
 
 function readChecksumType(headers: RequestHeaders): ChecksumType | undefined {
@@ -156,13 +170,14 @@ function readChecksumType(headers: RequestHeaders): ChecksumType | undefined {
 /** The checksum the caller expects of the whole object. */
 function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectChecksum | undefined {
   const type = readChecksumType(headers)
-  for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const given = headers[`x-amz-checksum-${algorithm.toLowerCase()}`]
-    if (given === undefined) continue
-    const composite = /^(.*)-(\d+)$/.exec(given)
-    const kind: ChecksumType = type ?? (composite === null ? 'FULL_OBJECT' : 'COMPOSITE')
-    const value = kind === 'COMPOSITE' && composite === null ? `${given}-${partCount}` : given
-    return { algorithm, type: kind, value }
-  }
-  return undefined
+  const given = CHECKSUM_ALGORITHMS.filter((algorithm) => headers[checksumHeader(algorithm)] !== undefined)
+  const [algorithm] = given
+  if (algorithm === undefined) return undefined
+  if (given.length > 1) throw severalChecksums()
+  const text = headers[checksumHeader(algorithm)] ?? ''
+  const composite = /^(.*)-(\d{1,5})$/.exec(text)
+  parseChecksum(algorithm, composite?.[1] ?? text)
+  const kind: ChecksumType = type ?? (composite === null ? 'FULL_OBJECT' : 'COMPOSITE')
+  const value = kind === 'COMPOSITE' && composite === null ? `${text}-${partCount}` : text
+  return { algorithm, type: kind, value }
 }

@@ -91,8 +91,8 @@ export function writePreconditions(
   headers: RequestHeaders,
   compatibility: Compatibility,
 ): WritePreconditions | undefined {
-  const ifMatch = parseEtags(headers['if-match'])
-  const ifNoneMatch = parseEtags(headers['if-none-match'])
+  const ifMatch = demandedEtags(headers['if-match'])
+  const ifNoneMatch = demandedEtags(headers['if-none-match'])
   refuseReadConditions(headers)
   if (ifMatch.length === 0 && ifNoneMatch.length === 0) return undefined
   if (!compatibility.writeConditions) {
@@ -100,6 +100,12 @@ export function writePreconditions(
     if (ifNoneMatch.some((tag) => tag !== '*')) throw unbuilt('If-None-Match')
   }
   return { ifMatch, ifNoneMatch }
+}
+
+/** A condition that names no ETag is still one: it holds for no object. Ignored, it would let an overwrite pass. */
+function demandedEtags(header: string | undefined): readonly string[] {
+  const tags = parseEtags(header)
+  return header !== undefined && tags.length === 0 ? [''] : tags
 }
 
 /** What a delete may ask of the version it removes, as headers or elements give it. */
@@ -122,7 +128,7 @@ export function deletePreconditions(
   names: DeleteConditionNames,
   options: { readonly compatibility: Compatibility; readonly versionId: string | undefined },
 ): WritePreconditions | undefined {
-  const ifMatch = parseEtags(texts.etag)
+  const ifMatch = demandedEtags(texts.etag)
   const isAsked = ifMatch.length > 0 || texts.size !== undefined || texts.lastModified !== undefined
   if (!isAsked) return undefined
   const { compatibility, versionId } = options

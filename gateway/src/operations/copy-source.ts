@@ -9,8 +9,9 @@ export interface CopySourceHeader {
   readonly versionId?: string
 }
 
-/** `/bucket/key` or `bucket/key`, key percent-encoded, with an optional `?versionId=`. Throws `InvalidArgument`. */
+/** `/bucket/key` or `bucket/key`, key percent-encoded, with an optional `?versionId=`. Throws `InvalidArgument`; `InvalidRequest` for a body. */
 export function readCopySource(headers: RequestHeaders): CopySourceHeader {
+  refuseBody(headers)
   const raw = headers['x-amz-copy-source'] ?? ''
   const question = raw.lastIndexOf('?versionId=')
   const path = question < 0 ? raw : raw.slice(0, question)
@@ -22,6 +23,16 @@ export function readCopySource(headers: RequestHeaders): CopySourceHeader {
   if (slash < 1 || key === '' || key.includes('\0')) throw malformed()
   if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
   return versionId === undefined ? { bucket, key } : { bucket, key, versionId }
+}
+
+/** Whoever sends one means to store it. */
+function refuseBody(headers: RequestHeaders): void {
+  const decoded = headers['x-amz-decoded-content-length']
+  if (Number(decoded ?? headers['content-length'] ?? 0) === 0) return
+  throw new S3Error(
+    'InvalidRequest',
+    'The request included a body. Requests of this type must not include a non-empty body.',
+  )
 }
 
 function decode(text: string): string {

@@ -1,22 +1,28 @@
-import { type CairnError, hasCode } from '@cairn/protocol'
+import { type CairnError, hasCode, type Tag } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { readDocument } from '../payload/read-document.js'
-import { findText, parseXml } from '../xml/reader.js'
+import { findChild, findText, parseXml } from '../xml/reader.js'
 import { checkBucketName } from './bucket-name.js'
+import { BUCKET_TAGS_MAX, readTagSet, taggingXml } from './tag-set.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `PUT /B`: makes a bucket. Again by its owner is a no-op in us-east-1 and a conflict elsewhere, as in S3. */
 export const createBucket: Operation = { name: 'CreateBucket', handle }
 
-const UNBUILT = ['x-amz-bucket-object-lock-enabled', 'x-amz-object-ownership', 'x-amz-acl']
+const UNBUILT = [
+  'x-amz-bucket-object-lock-enabled',
+  'x-amz-object-ownership',
+  'x-amz-acl',
+  'x-amz-bucket-namespace',
+]
 /** Values of these headers that ask for nothing beyond the default. */
-const NEUTRAL = new Set(['false', 'BucketOwnerEnforced', 'private'])
+const NEUTRAL = new Set(['false', 'BucketOwnerEnforced', 'private', 'global'])
 
 async function handle(context: OperationContext): Promise<S3Response> {
   checkBucketName(context.bucket)
   refuseUnbuilt(context)
-  const region = await readRegion(context)
+  const { region, tags } = await readConfiguration(context)
   const owner = canonicalIdOf(context.principal)
   try {
     await context.client.createBucket(context.bucket, { owner, region, signal: context.signal })
@@ -24,6 +30,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     if (!hasCode(error, 'BucketAlreadyExists')) throw error
     await settleExisting(context, owner, error)
   }
+  if (tags.length > 0) await tagUntagged(context, tags)
   return { status: 200, headers: { Location: `/${context.bucket}` } }
 }
 
@@ -44,12 +51,37 @@ function refuseUnbuilt(context: OperationContext): void {
   }
 }
 
-async function readRegion(context: OperationContext): Promise<string> {
+interface Configuration {
+  readonly region: string
+  readonly tags: readonly Tag[]
+}
+
+async function readConfiguration(context: OperationContext): Promise<Configuration> {
   const document = await readDocument(context)
-  if (document.length === 0) return context.config.region
-  const wanted = findText(parseXml(document, 'CreateBucketConfiguration'), 'LocationConstraint')
-  if (wanted === undefined || wanted === '' || wanted === context.config.region) return context.config.region
+  if (document.length === 0) return { region: context.config.region, tags: [] }
+  const configuration = parseXml(document, 'CreateBucketConfiguration')
+  for (const name of ['Location', 'Bucket']) {
+    if (findChild(configuration, name) === undefined) continue
+    throw new S3Error('NotImplemented', `${name} is for directory buckets, which are not implemented.`)
+  }
+  const tags = findChild(configuration, 'Tags')
+  return {
+    region: readRegion(context, findText(configuration, 'LocationConstraint')),
+    tags: tags === undefined ? [] : readTagSet(tags, BUCKET_TAGS_MAX),
+  }
+}
+
+function readRegion({ config }: OperationContext, wanted: string | undefined): string {
+  if (wanted === undefined || wanted === '' || wanted === config.region) return config.region
   throw new S3Error('InvalidLocationConstraint', undefined, { elements: { LocationConstraint: wanted } })
+}
+
+/** A commit of its own. Whoever asks again after a failure between the two finds a bucket without tags. */
+async function tagUntagged(context: OperationContext, tags: readonly Tag[]): Promise<void> {
+  const { client, bucket, signal } = context
+  const before = await client.getBucketConfiguration(bucket, 'tagging', { signal })
+  if (before !== undefined) return
+  await client.setBucketConfiguration(bucket, 'tagging', Buffer.from(taggingXml(tags)), { signal })
 }
 
 async function settleExisting(context: OperationContext, owner: string, cause: CairnError): Promise<void> {

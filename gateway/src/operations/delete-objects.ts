@@ -78,5 +78,6 @@ function outcomeXml(target: DeleteTarget, outcome: DeleteOutcome | undefined, qu
 
 function errorXml(head: string, name: string): string {
   const code = S3_CODE_OF[(name in ERROR_CODES ? name : 'Internal') as ErrorCode]
-  return parent('Error', head + element('Code', code) + element('Message', S3_ERRORS[code][1]))
+  const message = code === 'InvalidArgument' ? 'Invalid version id specified' : S3_ERRORS[code][1]
+  return parent('Error', head + element('Code', code) + element('Message', message))
 }

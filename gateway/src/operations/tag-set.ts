@@ -1,7 +1,7 @@
 /** Sets of tags, as headers and documents carry them, within S3's limits. */
 import type { Tag } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
-import { childrenOf, findChild, getText, parseXml } from '../xml/reader.js'
+import { childrenOf, findChild, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element, parent } from '../xml/writer.js'
 import type { RequestHeaders } from './types.js'
 
@@ -24,6 +24,9 @@ export function readTagHeader(headers: RequestHeaders): readonly Tag[] | undefin
     .split('&')
     .filter((pair) => pair !== '')
     .map(readPair)
+  const keys = tags.map(({ key }) => key)
+  // In a header these are mistakes of the encoding, in a document of the tags.
+  if (keys.includes('') || new Set(keys).size < keys.length) throw notEncoded()
   checkTags(tags, OBJECT_TAGS_MAX)
   return tags.length === 0 ? undefined : tags
 }
@@ -38,18 +41,27 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch (cause) {
-    throw new S3Error(
-      'InvalidArgument',
-      "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
-      { cause, elements: { ArgumentName: 'x-amz-tagging' } },
-    )
+    throw notEncoded(cause)
   }
+}
+
+function notEncoded(cause?: unknown): S3Error {
+  return new S3Error(
+    'InvalidArgument',
+    "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+    { cause, elements: { ArgumentName: 'x-amz-tagging' } },
+  )
 }
 
 /** The tags of a `Tagging` document. `MalformedXML`, `InvalidTag`, and `BadRequest` for more than `countMax`. */
 export function parseTagging(bytes: Uint8Array, countMax: number): readonly Tag[] {
   const set = findChild(parseXml(bytes, 'Tagging'), 'TagSet')
   if (set === undefined) throw new S3Error('MalformedXML')
+  return readTagSet(set, countMax)
+}
+
+/** The `Tag` elements in another one. Throws as `parseTagging` does. */
+export function readTagSet(set: XmlElement, countMax: number): readonly Tag[] {
   const tags = childrenOf(set, 'Tag').map((tag) => ({
     key: getText(tag, 'Key'),
     value: getText(tag, 'Value'),

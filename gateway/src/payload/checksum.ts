@@ -36,9 +36,11 @@ const HEADERS: ReadonlyMap<ChecksumAlgorithm, string> = new Map(
   CHECKSUM_ALGORITHMS.map((algorithm) => [algorithm, PREFIX + algorithm.toLowerCase()]),
 )
 
+const TRAILERS: ReadonlySet<string> = new Set(HEADERS.values())
+
 /**
  * `undefined` if the request declares none. Throws `InvalidRequest` for several, for values that are no digest
- * of their algorithm and for contradicting algorithm names; `NotImplemented` for algorithms that S3 does not have.
+ * of their algorithm, for contradicting algorithm names, and for algorithms that S3 does not have.
  */
 export function readDeclaredChecksum(
   headers: RequestHeaders,
@@ -48,10 +50,7 @@ export function readDeclaredChecksum(
   for (const header in headers) if (isChecksumHeader(header)) inHeader.push(header)
   const inTrailer = trailerNames.filter(isChecksumHeader)
   if (inHeader.length + inTrailer.length > 1) {
-    throw new S3Error(
-      'InvalidRequest',
-      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
-    )
+    throw severalChecksums()
   }
   const name = inHeader[0] ?? inTrailer[0]
   const named = readAlgorithmName(headers['x-amz-sdk-checksum-algorithm'])
@@ -64,9 +63,22 @@ export function readDeclaredChecksum(
   return { algorithm, value: parseChecksum(algorithm, headers[name] ?? ''), inTrailer: false }
 }
 
+/** The refusal of a request that declares more than one. */
+export function severalChecksums(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+  )
+}
+
 /** The header, and the trailer, that carries a checksum of that algorithm. */
 export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return HEADERS.get(algorithm) ?? PREFIX + algorithm.toLowerCase()
+}
+
+/** Whether a trailer of that name, in lower case, carries a checksum: S3 has no others. */
+export function isChecksumTrailer(name: string): boolean {
+  return TRAILERS.has(name)
 }
 
 /** Raw bytes of a base64 checksum; `InvalidRequest` unless it has exactly the algorithm's size. */
@@ -109,7 +121,10 @@ function algorithmOf(header: string): ChecksumAlgorithm {
   const name = header.slice(PREFIX.length).toUpperCase()
   const algorithm = CHECKSUM_ALGORITHMS.find((known) => known === name)
   if (algorithm !== undefined) return algorithm
-  throw new S3Error('NotImplemented', `The header ${header} is not implemented.`)
+  throw new S3Error(
+    'InvalidRequest',
+    'The algorithm type you specified in x-amz-checksum- header is invalid.',
+  )
 }
 
 function readAlgorithmName(text: string | undefined): ChecksumAlgorithm | undefined {

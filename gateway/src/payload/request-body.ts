@@ -11,6 +11,7 @@ import type { OpenBodyOptions, RequestBody, RequestHeaders } from '../operations
 import {
   checksumHeader,
   type DeclaredChecksum,
+  isChecksumTrailer,
   parseChecksum,
   readContentMd5,
   readDeclaredChecksum,
@@ -107,7 +108,9 @@ function readTrailerNames(headers: RequestHeaders, payload: PayloadKind): readon
   if (payload.kind !== 'chunked' || !payload.trailer) {
     throw new S3Error('InvalidRequest', 'x-amz-trailer was sent, but the body carries no trailer.')
   }
-  return list.split(',').map((name) => name.trim().toLowerCase())
+  const names = list.split(',').map((name) => name.trim().toLowerCase())
+  if (names.every(isChecksumTrailer)) return names
+  throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
 }
 
 function readSize(source: BodySource, payload: PayloadKind, options: OpenBodyOptions): number | undefined {

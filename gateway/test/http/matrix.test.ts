@@ -22,11 +22,11 @@ function pathOf(name: OperationName, form: OperationForm): string {
   if (name === 'WriteGetObjectResponse') return '/WriteGetObjectResponse'
   const path = { service: '/', bucket: '/bucket', object: '/bucket/key' }[form.on]
   const parameters = [form.sub, form.with].filter((part) => part !== undefined).map(valued)
-  if (name.startsWith('UploadPart')) parameters.push('partNumber=1')
   return parameters.length === 0 ? path : `${path}?${parameters.join('&')}`
 }
 
 function valued(parameter: string): string {
+  if (parameter === 'partNumber') return 'partNumber=1'
   return parameter === 'list-type' ? 'list-type=2' : `${parameter}=`
 }
 

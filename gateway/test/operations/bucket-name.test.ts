@@ -25,6 +25,13 @@ describe('checkBucketName', () => {
     'a.-b',
     'a-.b',
     '10.0.0.1',
+    'xn--abc',
+    'sthree-abc',
+    'abc-s3alias',
+    'abc--ol-s3',
+    'abc.mrap',
+    'abc--usw2-az1--x-s3',
+    'abc--table-s3',
   ]) {
     it(`refuses ${JSON.stringify(name)}`, () => {
       expect(() => checkBucketName(name))
