@@ -20,6 +20,8 @@ export interface Compatibility {
   readonly strictPresignedChecksum: boolean
   /** GetObjectAttributes lists the parts of every multipart object, also of one without checksums of its parts. */
   readonly attributesParts: boolean
+  /** GetObjectAttributes shows composite checksums with the number of parts behind them. */
+  readonly attributesSuffix: boolean
   /** Requests and forms signed with Signature Version 2 are taken. */
   readonly signatureVersion2: boolean
 }
@@ -36,6 +38,7 @@ export const AWS_COMPATIBILITY: Compatibility = {
   strictDeleteDigest: false,
   strictPresignedChecksum: false,
   attributesParts: false,
+  attributesSuffix: false,
   signatureVersion2: false,
 }
 
@@ -51,5 +54,6 @@ export const SUITES_COMPATIBILITY: Compatibility = {
   strictDeleteDigest: false,
   strictPresignedChecksum: false,
   attributesParts: true,
+  attributesSuffix: true,
   signatureVersion2: true,
 }

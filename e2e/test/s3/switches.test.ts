@@ -1,8 +1,9 @@
 /** The switches of `CAIRN_COMPAT=suites`, and the landing page, on servers of their own. */
 import { CreateBucketCommand, PutBucketVersioningCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
+import { base64Digest, digest } from './support/digests.js'
 import type { Identity } from './support/signing.js'
-import { createUpload } from './support/uploads.js'
+import { createUpload, putPart, uploadCalls } from './support/uploads.js'
 import { send, sendUnsigned, type WireResponse } from './support/wire.js'
 import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 import { expectError, text, texts } from './support/xml.js'
@@ -123,6 +124,28 @@ describe('switches', () => {
     expect((await abort(began)).status).to.equal(204)
     expect((await abort(began)).status).to.equal(204)
     expectError(await remove(server, {}, path, query), 404, 'NoSuchUpload')
+  })
+
+  it('show the attributes of an object of parts in the one way or the other', async () => {
+    const path = `/${versioned}/of-parts`
+    const content = Buffer.from('content')
+    const sum = base64Digest('CRC32', content)
+    const composite = base64Digest('CRC32', digest('CRC32', content))
+    for (const [on, shown] of [
+      [world, composite],
+      [suites, `${composite}-1`],
+    ] as const) {
+      const id = await createUpload(on.server, path, { 'x-amz-checksum-algorithm': 'CRC32' })
+      const headers = { 'x-amz-checksum-crc32': sum }
+      const put = await putPart(on.server, { path, id, number: 1, content, headers })
+      const { complete } = uploadCalls(() => on.server)
+      const completed = await complete(path, id, [{ ...put, checksum: ['ChecksumCRC32', sum] }])
+      expect(text(completed.text, 'ChecksumCRC32')).to.match(/-1$/)
+      const asked = { 'x-amz-object-attributes': 'Checksum,ObjectParts' }
+      const answer = await send(on.server, { path, query: 'attributes', headers: asked })
+      expect(text(answer.text, 'ChecksumCRC32')).to.equal(shown)
+      expect(texts(answer.text, 'PartNumber')).to.deep.equal(['1'])
+    }
   })
 
   it('hide the null version of a put while versioning is suspended', async () => {

@@ -1,4 +1,4 @@
-import { LIST_PAGE_MAX, type ObjectVersion, PART_NUMBER_MAX } from '@cairn/protocol'
+import { LIST_PAGE_MAX, type ObjectChecksum, type ObjectVersion, PART_NUMBER_MAX } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { document, element, parent } from '../xml/writer.js'
 import { checksumElement, checksumXml } from './checksum-xml.js'
@@ -22,8 +22,9 @@ async function handle(context: OperationContext): Promise<S3Response> {
     signal: context.signal,
     ...(versionId === undefined ? {} : { versionId }),
   })
-  const always = context.config.compatibility.attributesParts
-  const content = [...wanted].map((attribute) => attributeXml(attribute, object, { ...page, always }))
+  const { attributesParts: always, attributesSuffix: suffixed } = context.config.compatibility
+  const shown = { ...page, always, suffixed }
+  const content = [...wanted].map((attribute) => attributeXml(attribute, object, shown))
   return xmlResponse(document('GetObjectAttributesResponse', content.join('')), {
     'Last-Modified': lastModified(object),
     ...versionHeader(versioning, object.versionId),
@@ -35,17 +36,20 @@ interface PartPage {
   readonly limit: number
 }
 
-/** `always`: also the parts of an object that keeps no checksums of theirs. */
+/**
+ * `always`: also the parts of an object that keeps no checksums of theirs. `suffixed`: with the number of parts behind
+ * a composite checksum, which stands in headers but not here.
+ */
 function attributeXml(
   attribute: Attribute,
   object: ObjectVersion,
-  page: PartPage & { readonly always: boolean },
+  page: PartPage & { readonly always: boolean; readonly suffixed: boolean },
 ): string {
   switch (attribute) {
     case 'ETag':
       return element('ETag', object.etag)
     case 'Checksum':
-      return object.checksum === undefined ? '' : parent('Checksum', checksumXml(object.checksum))
+      return object.checksum === undefined ? '' : parent('Checksum', shownChecksum(object.checksum, page))
     case 'ObjectParts':
       return object.parts.length === 0 ? '' : parent('ObjectParts', partsXml(object, page))
     case 'StorageClass':
@@ -53,6 +57,10 @@ function attributeXml(
     case 'ObjectSize':
       return element('ObjectSize', object.sizeBytes)
   }
+}
+
+function shownChecksum(checksum: ObjectChecksum, { suffixed }: { readonly suffixed: boolean }): string {
+  return checksumXml(suffixed ? checksum : { ...checksum, value: checksum.value.replace(/-\d+$/, '') })
 }
 
 function partsXml(
@@ -108,8 +116,6 @@ function readPartPage(headers: RequestHeaders): PartPage {
 function readCount(headers: RequestHeaders, name: string, fallback: number): number {
   const text = headers[name]
   if (text === undefined || text === '') return fallback
-  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text), PART_NUMBER_MAX)
-  throw new S3Error('InvalidArgument', `Provided ${name} not an integer or within integer range`, {
-    elements: { ArgumentName: name, ArgumentValue: text },
-  })
+  // What is no number is ignored, as S3 ignores it.
+  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), PART_NUMBER_MAX) : fallback
 }
