@@ -33,6 +33,12 @@ const ON_A_KEY: readonly Refused[] = [
     expected: [400, 'InvalidArgument'],
   },
   {
+    what: 'a piece of a body',
+    headers: { 'content-range': 'bytes 0-0/7' },
+    body: 'x',
+    expected: [501, 'NotImplemented'],
+  },
+  {
     what: 'a redirect that leads nowhere',
     headers: { 'x-amz-website-redirect-location': 'elsewhere' },
     body: 'x',

@@ -1,14 +1,16 @@
 import type { PutObjectOptions } from '@cairn/client'
 import { canonicalIdOf } from '../authentication/principal.js'
+import { S3Error } from '../errors.js'
 import { addChecksumHeaders, readAttributes } from './attributes.js'
 import { writePreconditions } from './conditions.js'
 import { quoted, writtenVersionId } from './object-headers.js'
-import type { MutableHeaders, Operation, OperationContext, S3Response } from './types.js'
+import type { MutableHeaders, Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
 /** `PUT /B/K`: stores the body as the current version. Visible, and durable, when it answers. */
 export const putObject: Operation = { name: 'PutObject', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
+  refusePieces(context.headers)
   const attributes = readAttributes(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const { body, sizeBytes, digests, seal } = context.openBody()
@@ -28,4 +30,12 @@ async function handle(context: OperationContext): Promise<S3Response> {
   }
   addChecksumHeaders(headers, result.checksum)
   return { status: 200, headers }
+}
+
+/** A piece stored as the whole would be the loss of the rest (RFC 9110, section 14.5). */
+function refusePieces(headers: RequestHeaders): void {
+  if (headers['content-range'] === undefined) return
+  throw new S3Error('NotImplemented', 'The header Content-Range is not implemented for this request.', {
+    elements: { Header: 'Content-Range' },
+  })
 }
