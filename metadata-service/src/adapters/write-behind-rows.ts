@@ -78,7 +78,9 @@ export class WriteBehindRows implements RowTable {
   }
 
   scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
-    const changes = this.changesIn(read.range)
+    // Rows of a group count as one, and the last come first in reverse: then all changes are looked at.
+    const isPlain = read.rollUp === undefined && read.reverse !== true
+    const changes = this.changesIn(read.range, isPlain ? read.limit : undefined)
     if (changes.length === 0) return this.table.scan(read)
     const isChanged = (key: StoreKey): boolean => this.changeOf(mapKey(key)) !== undefined
     return new MergedScan(this.table, { changes, isChanged }, read).run()
@@ -185,13 +187,19 @@ export class WriteBehindRows implements RowTable {
     return new Map([...(this.settling?.changes ?? []), ...this.young, ...this.pending])
   }
 
-  /** Sorted. */
-  private changesIn(range: StoreRange): readonly Change[] {
-    const [from, to] = [mapKey(range.from), mapKey(range.to)]
-    const within = (names: readonly string[]): readonly string[] =>
-      names.slice(firstFrom(names, from), firstFrom(names, to))
-    const waiting = mergeNames(within(this.settling?.names ?? []), within(this.sortYoung()))
-    return this.changesOf(mergeNames(waiting, within([...this.pending.keys()].sort())))
+  /** Sorted; of those that leave a row the first `rowsMax`, and whatever comes before the last of them. */
+  private changesIn({ from, to }: StoreRange, rowsMax: number = Number.POSITIVE_INFINITY): readonly Change[] {
+    const changes: Change[] = []
+    let rows = 0
+    const lists = [this.settling?.names ?? [], this.sortYoung(), [...this.pending.keys()].sort()]
+    walkNames(lists, mapKey(from), mapKey(to), (name) => {
+      const change = this.changeOf(name)
+      if (change === undefined) return true
+      changes.push(change)
+      if (change.row !== undefined) rows++
+      return rows < rowsMax
+    })
+    return changes
   }
 
   private changesOf(names: readonly string[]): readonly Change[] {
@@ -255,6 +263,38 @@ export class WriteBehindRows implements RowTable {
     this.pending = new Map()
     this.wrote = NOTHING
   }
+}
+
+interface Head {
+  readonly names: readonly string[]
+  at: number
+}
+
+/** Shows the names of sorted lists from `from` to before `to`, in order and each once, until one is not to be passed. */
+function walkNames(
+  lists: readonly (readonly string[])[],
+  from: string,
+  to: string,
+  pass: (name: string) => boolean,
+): void {
+  const heads = lists
+    .filter(({ length }) => length > 0)
+    .map((names) => ({ names, at: firstFrom(names, from) }))
+  let lowest = lowestOf(heads, to)
+  while (lowest < to && pass(lowest)) {
+    for (const head of heads) if (head.names[head.at] === lowest) head.at++
+    lowest = lowestOf(heads, to)
+  }
+}
+
+/** The lowest name that comes next, or `to` if none is below it. */
+function lowestOf(heads: readonly Head[], to: string): string {
+  let lowest = to
+  for (const { names, at } of heads) {
+    const name = names[at]
+    if (name !== undefined && name < lowest) lowest = name
+  }
+  return lowest
 }
 
 /** All names of two sorted lists, each once. */
