@@ -5,6 +5,7 @@ import {
   deleteWorkload,
   getWorkload,
   mixedWorkload,
+  overwriteWorkload,
   putWorkload,
   rangeWorkload,
   statWorkload,
@@ -39,6 +40,7 @@ export function grid({ scale, listKeys, only }: GridOptions): readonly Workload[
     )
   const all = [
     ...small(putWorkload, 4 * KIB),
+    overwriteWorkload({ sizeBytes: 4 * KIB, connections: 64, requests: some(30_000) }),
     ...small(getWorkload, 4 * KIB),
     putWorkload({ sizeBytes: 64 * KIB, connections: 16, requests: some(6000) }),
     getWorkload({ sizeBytes: 64 * KIB, connections: 16, requests: some(12_000) }),

@@ -30,13 +30,31 @@ function named(name: string, shape: Shape): Shape & { name: string } {
   return { ...shape, name: `${name} ${sizeName(shape.sizeBytes)}` }
 }
 
+/** New objects in every round, as warp's are: what a put over an object costs is told by `overwriteWorkload`. */
 export function putWorkload(shape: Shape): Workload {
+  const rounds = new WeakMap<Stage, number>()
   return {
     ...named('PUT', shape),
     kind: 'put',
-    prepare: async (stage) =>
-      times(shape.requests, (index) => stage.put(keyOf('put', shape, index), shape.sizeBytes)),
+    async prepare(stage) {
+      const round = rounds.get(stage) ?? 0
+      rounds.set(stage, round + 1)
+      return puts(stage, `put${round}`, shape)
+    },
   }
+}
+
+/** The same objects in every round, the first of which is not measured: each put drops a version. */
+export function overwriteWorkload(shape: Shape): Workload {
+  return {
+    ...named('OVERWRITE', shape),
+    kind: 'put',
+    prepare: async (stage) => puts(stage, 'overwrite', shape),
+  }
+}
+
+function puts(stage: Stage, folder: string, shape: Shape): WorkItem[] {
+  return times(shape.requests, (index) => stage.put(keyOf(folder, shape, index), shape.sizeBytes))
 }
 
 /** Objects are stored before the first round: what their writes leave to be done later is no cost of reading them. */

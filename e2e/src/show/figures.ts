@@ -28,6 +28,7 @@ interface BenchResult {
 
 const WORKLOADS = [
   'PUT 4 KiB, 64',
+  'OVERWRITE 4 KiB, 64',
   'GET 4 KiB, 64',
   'PUT 64 MiB',
   'GET 64 MiB',
