@@ -1,7 +1,6 @@
 /** BLAKE3-256 of whole blocks (https://github.com/BLAKE3-team/BLAKE3-specs). */
 import { createHash, hash } from 'blake3'
 import { createBLAKE3 } from 'hash-wasm'
-import { SMALL_BYTES_MAX, SMALL_BYTES_MIN, SmallHasher } from './small-hash.js'
 
 /** A running BLAKE3-256. Once `digest` was called it must not be used again. */
 export interface BlockHasher {
@@ -20,10 +19,11 @@ export function createBlockHasher(): BlockHasher {
   }
 }
 
+/** Up to this size the reused state below is cheaper: making a native one costs more than hashing so few bytes. */
+const REUSED_BYTES_MAX = 4096
+
 /** One state for all small blocks: each is hashed in one synchronous go. */
 const reused = await createBLAKE3()
-/** Three or four chunks at once. More are worth a native state, which costs more to make than so few cost to hash. */
-const small = SmallHasher.create()
 
 /** The native hash reads memory that is shared between threads as if it were not there, and the process dies. */
 function unshared(bytes: Uint8Array): Uint8Array {
@@ -32,8 +32,6 @@ function unshared(bytes: Uint8Array): Uint8Array {
 
 /** BLAKE3-256 of a block that is at hand as a whole. */
 export function hashBlock(bytes: Uint8Array): Uint8Array {
-  if (bytes.length > SMALL_BYTES_MAX) return hash(unshared(bytes))
-  if (bytes.length < SMALL_BYTES_MIN || small === undefined)
-    return reused.init().update(bytes).digest('binary')
-  return small.hash(bytes)
+  if (bytes.length > REUSED_BYTES_MAX) return hash(unshared(bytes))
+  return reused.init().update(bytes).digest('binary')
 }

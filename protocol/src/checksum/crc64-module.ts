@@ -7,8 +7,6 @@
  * are filled in by whoever makes the instance.
  */
 
-import { magic, section, signed, sized, text, unsigned, vector } from './wasm-bytes.js'
-
 /** Where eight look-up tables of 256 × 8 bytes lie: byte k of a word is looked up in table 7 - k. */
 export const TABLES_AT = 0
 /** Where eight tables lie that move a state over LANE_BYTES zeros: byte k is looked up in table k. */
@@ -68,7 +66,7 @@ export function crc64Module(): Uint8Array<ArrayBuffer> {
     [...text('tail'), 0, 1],
   ]
   return Uint8Array.from([
-    ...magic,
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector(types)),
     ...section(3, vector([[0], [1]])),
     ...section(5, vector([[0, PAGES]])),
@@ -165,4 +163,30 @@ function loadState(chain: number): number[] {
 
 function storeState(chain: number): number[] {
   return [OP.const32, 0, OP.get, chain, OP.store64, 0, ...unsigned(STATE_AT)]
+}
+
+function section(id: number, content: readonly number[]): number[] {
+  return [id, ...sized(content)]
+}
+
+function sized(content: readonly number[]): number[] {
+  return [...unsigned(content.length), ...content]
+}
+
+function vector(items: readonly (readonly number[])[]): number[] {
+  return [...unsigned(items.length), ...items.flat()]
+}
+
+function text(name: string): number[] {
+  return sized([...Buffer.from(name)])
+}
+
+/** LEB128. */
+function unsigned(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)]
+}
+
+/** LEB128 of a number that is not negative, where a signed one is expected. */
+function signed(value: number): number[] {
+  return value < 0x40 ? [value] : [(value & 0x7f) | 0x80, ...signed(value >>> 7)]
 }

@@ -1,5 +1,4 @@
 /** CRC-64/NVME (NVM Express base specification 2.0, 5.2.1.3.4): reflected, begins and ends inverted. */
-import assert from 'node:assert/strict'
 import { stateAfterZeros } from './combine-crc.js'
 import {
   crc64Module,
@@ -11,12 +10,17 @@ import {
   STATE_AT,
   TABLES_AT,
 } from './crc64-module.js'
-import { instantiate } from './wasm-bytes.js'
 
 /** Reversed polynomial. */
 const REVERSED = 0x9a6c9329ac4bc9b5n
 const ONES = 0xffff_ffff_ffff_ffffn
 const LAST_WORD = 7
+
+/** What is used of the global `WebAssembly`, which Node's types leave to those of browsers. */
+interface WebAssemblyGlobal {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: unknown }
+}
 
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer }
@@ -25,7 +29,7 @@ interface Kernel {
 }
 
 /** One instance serves all running CRCs, since each step runs synchronously. */
-const kernel = kernelOf()
+const kernel = instantiate()
 const memory = Buffer.from(kernel.memory.buffer)
 const state = new DataView(kernel.memory.buffer, STATE_AT, 8)
 fillTables()
@@ -59,10 +63,9 @@ export class Crc64Nvme {
   }
 }
 
-function kernelOf(): Kernel {
-  const made = instantiate<Kernel>(crc64Module())
-  assert(made !== undefined, 'a module of the first version of WebAssembly is valid everywhere')
-  return made
+function instantiate(): Kernel {
+  const { Instance, Module } = (globalThis as unknown as { WebAssembly: WebAssemblyGlobal }).WebAssembly
+  return new Instance(new Module(crc64Module())).exports as Kernel
 }
 
 function fillTables(): void {
