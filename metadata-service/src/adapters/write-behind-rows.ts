@@ -10,16 +10,14 @@
  * until all of it is written: a crash in between leaves rows that replaying makes again as they are.
  */
 import { mapKey } from '@cairn/protocol'
-import type { LeaseId, Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { LeaseId, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { CachedRows } from './cached-rows.js'
 import { BEHIND_LIMITS, type BehindLimits } from './entry-store-limits.js'
-import type { RecentEntries, RowChange } from './recent-entries.js'
+import { type Change, type Changes, MergedScan, type Scan } from './merged-scan.js'
+import type { RecentEntries } from './recent-entries.js'
 import type { RowTable, RowVersion } from './row-table.js'
+import { mergeNames, walkNames } from './sorted-names.js'
 import type { SqliteRows } from './sqlite-rows.js'
-
-interface Change extends RowChange {
-  readonly name: string
-}
 
 interface Generation {
   readonly changes: ReadonlyMap<string, Change>
@@ -77,13 +75,9 @@ export class WriteBehindRows implements RowTable {
     return this.scan({ kind: 'scan', range, limit: 1 })[0]
   }
 
-  scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
-    // Rows of a group count as one, and the last come first in reverse: then all changes are looked at.
-    const isPlain = read.rollUp === undefined && read.reverse !== true
-    const changes = this.changesIn(read.range, isPlain ? read.limit : undefined)
-    if (changes.length === 0) return this.table.scan(read)
-    const isChanged = (key: StoreKey): boolean => this.changeOf(mapKey(key)) !== undefined
-    return new MergedScan(this.table, { changes, isChanged }, read).run()
+  scan(read: Scan): StoreRow[] {
+    if (this.isSettled) return this.table.scan(read)
+    return new MergedScan(this.table, this.changes, read).run()
   }
 
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
@@ -187,6 +181,15 @@ export class WriteBehindRows implements RowTable {
     return new Map([...(this.settling?.changes ?? []), ...this.young, ...this.pending])
   }
 
+  private readonly changes: Changes = {
+    has: (key) => this.changeOf(mapKey(key)) !== undefined,
+    within: (range, rowsMax) => this.changesIn(range, rowsMax),
+  }
+
+  private get isSettled(): boolean {
+    return this.pending.size === 0 && this.young.size === 0 && this.settling === undefined
+  }
+
   /** Sorted; of those that leave a row the first `rowsMax`, and whatever comes before the last of them. */
   private changesIn({ from, to }: StoreRange, rowsMax: number = Number.POSITIVE_INFINITY): readonly Change[] {
     const changes: Change[] = []
@@ -263,133 +266,4 @@ export class WriteBehindRows implements RowTable {
     this.pending = new Map()
     this.wrote = NOTHING
   }
-}
-
-interface Head {
-  readonly names: readonly string[]
-  at: number
-}
-
-/** Shows the names of sorted lists from `from` to before `to`, in order and each once, until one is not to be passed. */
-function walkNames(
-  lists: readonly (readonly string[])[],
-  from: string,
-  to: string,
-  pass: (name: string) => boolean,
-): void {
-  const heads = lists
-    .filter(({ length }) => length > 0)
-    .map((names) => ({ names, at: firstFrom(names, from) }))
-  let lowest = lowestOf(heads, to)
-  while (lowest < to && pass(lowest)) {
-    for (const head of heads) if (head.names[head.at] === lowest) head.at++
-    lowest = lowestOf(heads, to)
-  }
-}
-
-/** The lowest name that comes next, or `to` if none is below it. */
-function lowestOf(heads: readonly Head[], to: string): string {
-  let lowest = to
-  for (const { names, at } of heads) {
-    const name = names[at]
-    if (name !== undefined && name < lowest) lowest = name
-  }
-  return lowest
-}
-
-/** All names of two sorted lists, each once. */
-function mergeNames(first: readonly string[], second: readonly string[]): readonly string[] {
-  if (first.length === 0) return second
-  if (second.length === 0) return first
-  const merged: string[] = []
-  let next = 0
-  for (const name of first) {
-    for (let other = second[next]; other !== undefined && other < name; other = second[++next])
-      merged.push(other)
-    if (second[next] === name) next++
-    merged.push(name)
-  }
-  for (; next < second.length; next++) merged.push(second[next] ?? '')
-  return merged
-}
-
-/** Where the first name stands that is not below this one. */
-function firstFrom(sorted: readonly string[], name: string): number {
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((sorted[middle] ?? '') < name) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-interface Changes {
-  /** Those of the range, sorted. */
-  readonly changes: readonly Change[]
-  readonly isChanged: (key: StoreKey) => boolean
-}
-
-/** One scan of the table and the changes of its range. The table is read on until there are rows enough. */
-class MergedScan {
-  private readonly table: RowTable
-  private readonly changed: readonly StoreRow[]
-  private readonly isChanged: (key: StoreKey) => boolean
-  private readonly read: Extract<Read, { kind: 'scan' }>
-  private readonly sign: 1 | -1
-
-  constructor(table: RowTable, { changes, isChanged }: Changes, read: Extract<Read, { kind: 'scan' }>) {
-    this.table = table
-    this.isChanged = isChanged
-    this.sign = read.reverse === true ? -1 : 1
-    const { rollUp, ...plain } = read
-    // Of a group whose first row was deleted, another has to be given: then no row of the table is skipped.
-    const isRolled = rollUp !== undefined && changes.every(({ row }) => row !== undefined)
-    this.read = isRolled ? read : plain
-    const rows = (isRolled ? firstOfGroups(changes, rollUp) : changes).flatMap(({ row }) => row ?? [])
-    this.changed = this.sign > 0 ? rows : rows.reverse()
-  }
-
-  run(): StoreRow[] {
-    const { changed } = this
-    const { limit } = this.read
-    const found: StoreRow[] = []
-    let { range } = this.read
-    let next = 0
-    while (found.length < limit) {
-      const stored = this.table.scan({ ...this.read, range })
-      const last = stored.length < limit ? undefined : stored[stored.length - 1]
-      const known = stored.filter(({ key }) => !this.isChanged(key))
-      const from = next
-      while (next < changed.length && this.isBefore(changed[next], last)) next++
-      found.push(...(from === next ? known : [...known, ...changed.slice(from, next)].sort(this.compare)))
-      if (last === undefined) break
-      range = this.sign > 0 ? { from: after(last.key), to: range.to } : { from: range.from, to: last.key }
-    }
-    return found.slice(0, limit)
-  }
-
-  private readonly compare = (a: StoreRow, b: StoreRow): number => this.sign * Buffer.compare(a.key, b.key)
-
-  /** Whether a changed row comes before the last row read; all do once the table has ended. */
-  private isBefore(row: StoreRow | undefined, last: StoreRow | undefined): boolean {
-    return row !== undefined && (last === undefined || this.compare(row, last) <= 0)
-  }
-}
-
-/** Without those whose group a change before them begins. */
-function firstOfGroups(changes: readonly Change[], { from, delimiter }: RollUp): readonly Change[] {
-  const end = mapKey(delimiter)
-  let group: string | undefined
-  return changes.filter(({ name }) => {
-    if (group !== undefined && name.startsWith(group)) return false
-    const at = name.indexOf(end, from)
-    group = at < 0 ? undefined : name.slice(0, at + end.length)
-    return true
-  })
-}
-
-/** The first key behind this one. */
-function after(key: StoreKey): StoreKey {
-  return Buffer.concat([key, Buffer.alloc(1)])
 }

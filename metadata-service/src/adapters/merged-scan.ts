@@ -1,0 +1,113 @@
+/** A scan of a table and of the changes that it does not have yet. */
+import { mapKey } from '@cairn/protocol'
+import type { Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { RowChange } from './recent-entries.js'
+import type { RowTable } from './row-table.js'
+
+export type Scan = Extract<Read, { kind: 'scan' }>
+
+/** A row as it is now, or that it is gone; `name` is its key as `mapKey` gives it. */
+export interface Change extends RowChange {
+  readonly name: string
+}
+
+/** The changes that the table does not have yet. */
+export interface Changes {
+  has(key: StoreKey): boolean
+  /** Those of a range, sorted; of those that leave a row the first `rowsMax`. */
+  within(range: StoreRange, rowsMax?: number): readonly Change[]
+}
+
+/** One page of the table, and the changes as far as it goes. */
+interface MergedPage {
+  readonly stored: readonly StoreRow[]
+  readonly changed: readonly StoreRow[]
+  /** `undefined` once the table has ended. */
+  readonly last: StoreKey | undefined
+}
+
+/** One scan of the table and the changes of its range. The table is read on until there are rows enough. */
+export class MergedScan {
+  private readonly table: RowTable
+  private readonly changes: Changes
+  private readonly read: Scan
+  private readonly sign: 1 | -1
+
+  constructor(table: RowTable, changes: Changes, read: Scan) {
+    this.table = table
+    this.changes = changes
+    this.sign = read.reverse === true ? -1 : 1
+    this.read = read
+  }
+
+  run(): StoreRow[] {
+    const { limit } = this.read
+    const found: StoreRow[] = []
+    let { range } = this.read
+    while (found.length < limit) {
+      const { stored, changed, last } = this.page(range)
+      const known = stored.filter(({ key }) => !this.changes.has(key))
+      found.push(...(changed.length === 0 ? known : [...known, ...changed].sort(this.compare)))
+      if (last === undefined) break
+      range = this.behind(range, last)
+    }
+    return found.slice(0, limit)
+  }
+
+  private page(range: StoreRange): MergedPage {
+    const { rollUp, ...plain } = this.read
+    if (rollUp === undefined) return this.plainPage({ ...plain, range })
+    const { stored, last } = this.storedPage({ ...this.read, range })
+    const changes = this.changes.within(this.upTo(range, last))
+    // Of a group whose first row was deleted, another has to be given: then no row of the table is skipped.
+    if (changes.some(({ row }) => row === undefined)) return this.plainPage({ ...plain, range })
+    return { stored, changed: rowsOf(firstOfGroups(changes, rollUp)), last }
+  }
+
+  private plainPage(read: Scan): MergedPage {
+    const { stored, last } = this.storedPage(read)
+    const rowsMax = this.sign > 0 ? read.limit : undefined
+    const rows = rowsOf(this.changes.within(this.upTo(read.range, last), rowsMax))
+    return { stored, changed: this.sign > 0 ? rows : rows.reverse(), last }
+  }
+
+  private storedPage(read: Scan): Pick<MergedPage, 'stored' | 'last'> {
+    const stored = this.table.scan(read)
+    return { stored, last: stored.length < read.limit ? undefined : stored[stored.length - 1]?.key }
+  }
+
+  /** What of the range has been read when `last` has. */
+  private upTo(range: StoreRange, last: StoreKey | undefined): StoreRange {
+    if (last === undefined) return range
+    return this.sign > 0 ? { from: range.from, to: after(last) } : { from: last, to: range.to }
+  }
+
+  private behind({ from, to }: StoreRange, last: StoreKey): StoreRange {
+    return this.sign > 0 ? { from: after(last), to } : { from, to: last }
+  }
+
+  private readonly compare = (a: StoreRow, b: StoreRow): number => this.sign * Buffer.compare(a.key, b.key)
+}
+
+function rowsOf(changes: readonly Change[]): StoreRow[] {
+  const rows: StoreRow[] = []
+  for (const { row } of changes) if (row !== undefined) rows.push(row)
+  return rows
+}
+
+/** Without those whose group a change before them begins. */
+function firstOfGroups(changes: readonly Change[], { from, delimiter }: RollUp): readonly Change[] {
+  const end = mapKey(delimiter)
+  let group: string | undefined
+  return changes.filter(({ name }) => {
+    if (group !== undefined && name.startsWith(group)) return false
+    const at = name.indexOf(end, from)
+    group = at < 0 ? undefined : name.slice(0, at + end.length)
+    return true
+  })
+}
+
+/** The first key behind this one. */
+function after(key: StoreKey): StoreKey {
+  return Buffer.concat([key, Buffer.alloc(1)])
+}
