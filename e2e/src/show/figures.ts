@@ -8,6 +8,8 @@ import type { Report } from './report.js'
 
 const BENCH = fileURLToPath(new URL('../../../../bench/dist/src/main.js', import.meta.url))
 const LIST_KEYS = 1_000_000
+/** The figures are medians of so many rounds, each beside its own probes. */
+const ROUNDS = 3
 
 /** What `bench --json` says of one workload. */
 interface Figures {
@@ -67,7 +69,8 @@ async function runBench(report: Report, keys: number): Promise<BenchResult> {
   try {
     const json = join(folder, 'figures.json')
     const only = WORKLOADS.flatMap((name) => ['--only', name])
-    const args = [BENCH, '--list-keys', String(keys), '--folder', folder, '--json', json, ...only]
+    const shape = ['--list-keys', String(keys), '--rounds', String(ROUNDS)]
+    const args = [BENCH, ...shape, '--folder', folder, '--json', json, ...only]
     const said = await runOk(process.execPath, args, { timeoutMs: 3_600_000 })
     for (const line of said.stdout.toString().trimEnd().split('\n')) report.step(line)
     return JSON.parse(await readFile(json, 'utf8')) as BenchResult
