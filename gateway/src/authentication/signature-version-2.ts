@@ -191,11 +191,16 @@ function canonicalHeaders(headers: RequestHeaders): string {
 function canonicalResource({ rawPath, virtualBucket, query }: Version2Request): string {
   const signed: string[] = []
   for (const { name, value } of query.parameters) {
-    if (SIGNED_PARAMETERS.has(name)) signed.push(value === '' ? name : `${name}=${value}`)
+    // Signed are the bytes, as of a header: cut to one each, other characters would pass for those that were signed.
+    if (SIGNED_PARAMETERS.has(name)) signed.push(value === '' ? name : `${name}=${latin1(value)}`)
     else if (!HARMLESS.has(name) && !name.startsWith('x-amz-')) throw uncovered(name)
   }
   const path = virtualBucket === undefined ? rawPath : `/${virtualBucket}${rawPath}`
   return signed.length === 0 ? path : `${path}?${signed.sort().join('&')}`
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text).toString('latin1')
 }
 
 function uncovered(name: string): S3Error {

@@ -138,6 +138,19 @@ describe('signature version 2', () => {
     )
   })
 
+  it('signs the bytes of a parameter, and takes no other characters for them', async () => {
+    const name = Buffer.from('attachment; filename=é').toString('latin1')
+    const text = `GET\n\n\nEXPIRES\n${KEY}?response-content-disposition=${name}`
+    const disposition = (file: string) =>
+      `/photos/puppy.jpg?response-content-disposition=${encodeURIComponent(`attachment; filename=${file}`)}`
+    expect(await outcome({ target: presigned(disposition('é'), text) })).to.equal(PROVED)
+    const version = presigned('/photos/puppy.jpg?versionId=A', `GET\n\n\nEXPIRES\n${KEY}?versionId=A`)
+    expect(await outcome({ target: version })).to.equal(PROVED)
+    // U+0141 ends in the byte of an A.
+    const other = version.replace('versionId=A', `versionId=${encodeURIComponent('\u0141')}`)
+    expect(await outcome({ target: other })).to.equal('403 SignatureDoesNotMatch')
+  })
+
   it('refuses what is incomplete, mixed, of nobody or of another time', async () => {
     const dated = (value: string): Sent => ({
       target: '/photos/puppy.jpg',
