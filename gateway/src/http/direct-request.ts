@@ -15,11 +15,18 @@ export class DirectRequest extends IncomingMessage {
   #joined: JoinedHeaders | undefined
 
   static {
-    // Node's own map drops what is repeated, and costs as much again. TypeScript takes `headers` for a property.
+    // TypeScript takes both for properties. Node's own map drops what is repeated, and costs as much again.
     Object.defineProperty(DirectRequest.prototype, 'headers', {
       configurable: true,
       get(this: DirectRequest) {
         return this.joined.headers
+      },
+    })
+    // All of the body has come, and nothing of it stands in the stream. Node's parser holds the request until then.
+    Object.defineProperty(DirectRequest.prototype, 'readableEnded', {
+      configurable: true,
+      get(this: DirectRequest) {
+        return this.#isOver || Reflect.get(IncomingMessage.prototype, 'readableEnded', this) === true
       },
     })
   }
@@ -60,10 +67,5 @@ export class DirectRequest extends IncomingMessage {
   /** Nothing is left in the stream of a body that was taken. */
   override resume(): this {
     return this.#isOver ? this : super.resume()
-  }
-
-  /** All of the body has come, and nothing of it stands in the stream. */
-  get isRead(): boolean {
-    return this.#isOver || this.readableEnded
   }
 }

@@ -89,6 +89,9 @@ export class IncomingBody implements ReleasableBody {
   /** See `ReleasableBody`. The parser has counted the bytes: behind these there are no more. */
   whole(sizeBytes: number): Promise<Uint8Array> {
     this.#begin()
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    // Errors are told by the end of the connection too. Made here, the listener does not hold the bytes.
+    this.#request.on('close', () => this.#fail(undefined))
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve: () => reject(cutOff(undefined)), reject }
       const chunks: Uint8Array[] = []
@@ -101,8 +104,6 @@ export class IncomingBody implements ReleasableBody {
         this.#waiting = undefined
         resolve(chunks.length === 1 ? bytes : Buffer.concat(chunks))
       })
-      // Errors are told by the end of the connection too.
-      this.#request.on('close', () => this.#fail(undefined))
     })
   }
 
@@ -148,7 +149,7 @@ export class IncomingBody implements ReleasableBody {
     this.#queue.length = 0
     this.#request.giveBack()
     this.#request.removeAllListeners('data')
-    if (this.#request.isRead || this.#request.destroyed) {
+    if (this.#request.readableEnded || this.#request.destroyed) {
       onEnd()
       return
     }
@@ -163,6 +164,8 @@ export class IncomingBody implements ReleasableBody {
     if (this.#started) throw new CairnError('Internal', 'a request body can be read once only')
     if (this.#expectsContinue && !this.#response.headersSent) this.#response.writeContinue()
     this.#started = true
+    // The client left while its request waited for a turn: there is no event to come.
+    if (this.#request.destroyed) this.#fail(undefined)
   }
 
   #start(): void {

@@ -19,7 +19,7 @@ export function restOfBody(
 ): RestOfBody {
   // A head that can be read in two ways may have another end too.
   if (headers === undefined) return 'cut'
-  if (request.complete && (request.isRead || body.started)) return 'none'
+  if (request.complete && (request.readableEnded || body.started)) return 'none'
   const chunked = headers['transfer-encoding'] !== undefined
   const length = headers['content-length'] ?? '0'
   if (!chunked && /^0+$/.test(length)) return 'none'

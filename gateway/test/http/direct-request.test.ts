@@ -33,7 +33,7 @@ describe('DirectRequest', () => {
     await serve(async (request) => {
       const found = await taken(request, 6)
       await new Promise(setImmediate)
-      return `${found} ${request.readableLength} ${request.isRead}`
+      return `${found} ${request.readableLength} ${request.readableEnded}`
     })
     client.write(`${HEAD}abc`)
     client.write('def')
@@ -55,11 +55,11 @@ describe('DirectRequest', () => {
     await serve(async (request) => {
       const first = await taken(request, 3)
       request.giveBack()
-      expect(request.isRead).to.equal(false)
+      expect(request.readableEnded).to.equal(false)
       setImmediate(() => client.write('def'))
       let rest = ''
       for await (const bytes of request) rest += bytes
-      return `${first}|${rest} ${request.isRead}`
+      return `${first}|${rest} ${request.readableEnded}`
     })
     client.write(`${HEAD}abc`)
     expect(await answered).to.equal('abc|def true')
@@ -75,7 +75,7 @@ describe('DirectRequest', () => {
     const closed = new Promise<boolean>((resolve, reject) => {
       serve(async (request) => {
         void taken(request, 6)
-        request.on('close', () => resolve(request.isRead))
+        request.on('close', () => resolve(request.readableEnded))
         client.destroy()
         return new Promise(() => undefined)
       })
