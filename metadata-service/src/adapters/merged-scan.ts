@@ -6,6 +6,9 @@ import type { RowTable } from './row-table.js'
 
 export type Scan = Extract<Read, { kind: 'scan' }>
 
+/** Pages grow up to so many rows: else one row behind thousands that wait to be deleted costs a read for each of them. */
+const PAGE_ROWS_MAX = 1_000
+
 /** A row as it is now, or that it is gone; `name` is its key as `mapKey` gives it. */
 export interface Change extends RowChange {
   readonly name: string
@@ -44,8 +47,8 @@ export class MergedScan {
     const { limit } = this.read
     const found: StoreRow[] = []
     let { range } = this.read
-    while (found.length < limit) {
-      const { stored, changed, last } = this.page(range)
+    for (let rows = limit; found.length < limit; rows = Math.max(rows, Math.min(2 * rows, PAGE_ROWS_MAX))) {
+      const { stored, changed, last } = this.page({ ...this.read, range, limit: rows })
       const known = stored.filter(({ key }) => !this.changes.has(key))
       found.push(...(changed.length === 0 ? known : [...known, ...changed].sort(this.compare)))
       if (last === undefined) break
@@ -54,13 +57,13 @@ export class MergedScan {
     return found.slice(0, limit)
   }
 
-  private page(range: StoreRange): MergedPage {
-    const { rollUp, ...plain } = this.read
-    if (rollUp === undefined) return this.plainPage({ ...plain, range })
-    const { stored, last } = this.storedPage({ ...this.read, range })
-    const changes = this.changes.within(this.upTo(range, last))
+  private page(read: Scan): MergedPage {
+    const { rollUp, ...plain } = read
+    if (rollUp === undefined) return this.plainPage(plain)
+    const { stored, last } = this.storedPage(read)
+    const changes = this.changes.within(this.upTo(read.range, last))
     // Of a group whose first row was deleted, another has to be given: then no row of the table is skipped.
-    if (changes.some(({ row }) => row === undefined)) return this.plainPage({ ...plain, range })
+    if (changes.some(({ row }) => row === undefined)) return this.plainPage(plain)
     return { stored, changed: rowsOf(firstOfGroups(changes, rollUp)), last }
   }
 

@@ -175,6 +175,32 @@ describe('WriteBehindRows', () => {
     expect(String(rows.find(Buffer.from('k'))?.value)).to.equal('after')
   })
 
+  it('finds one row behind thousands that wait to be deleted in a few reads of the table', () => {
+    const table = new SqliteRows(database)
+    let reads = 0
+    const counted = new Proxy(table, {
+      get(target, name) {
+        if (name === 'scan') reads++
+        const member: unknown = Reflect.get(target, name)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
+    rows = new WriteBehindRows(counted, new RecentEntries(database))
+    const keys = Array.from({ length: 3_000 }, (_, at) => Buffer.from(`k/${String(at).padStart(4, '0')}`))
+    transact(keys.map((key) => (target, now) => target.put(key, Buffer.alloc(0), now, undefined)))
+    settle()
+    transact(keys.slice(1, -1).map((key) => (target) => target.delete(key)))
+    const behind = range('k/0001', '~')
+    expect(rows.findFirst(behind)?.key).to.deep.equal(keys[2_999])
+    const before = range('k/0001', 'k/2999')
+    const rollUp = { from: 0, delimiter: DELIMITER }
+    for (const reverse of [false, true]) {
+      expect(rows.scan({ kind: 'scan', range: before, limit: 1, reverse })).to.deep.equal([])
+    }
+    expect(rows.scan({ kind: 'scan', range: behind, limit: 1, rollUp }).map(textOf)).to.deep.equal(['k/2999'])
+    expect(reads).to.be.below(100)
+  })
+
   it('writes a row that changes all the time once for many entries, and forgets these', () => {
     const head = Buffer.from('head')
     for (let at = 0; at < 400; at++) {
