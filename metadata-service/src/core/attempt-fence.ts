@@ -8,6 +8,7 @@ import {
   CairnError,
   type CancelTimer,
   type Clock,
+  OP_ID_BYTES,
   type OpId,
   type SessionId,
   sameBytes,
@@ -25,15 +26,24 @@ export interface Fence {
   readonly attempt: Attempt
 }
 
-/** The fence of a request whose operations are all of one session; `undefined` if it names no attempt. */
+/**
+ * The fence of a request whose operations are all of one session; `undefined` if it names no attempt. `InvalidArgument`
+ * for operations whose ids are none: nobody would remember them.
+ */
 export function fenceOf({ attempt }: Attempted, ops: readonly OpId[]): Fence | undefined {
   const first = ops[0]
+  if (!ops.every(isOpId)) throw new CairnError('InvalidArgument', 'not an operation id')
   if (attempt === undefined || first === undefined) return undefined
   const session = sessionOf(first)
   if (!ops.every((op) => sameBytes(sessionOf(op), session))) {
     throw new CairnError('InvalidArgument', 'the operations of one request are of several sessions')
   }
   return { session, attempt }
+}
+
+/** Its length is right. */
+export function isOpId(op: Uint8Array): boolean {
+  return op.length === OP_ID_BYTES
 }
 
 /** The world as this attempt sees it; the same one for a request that names no attempt. */

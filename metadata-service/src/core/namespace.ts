@@ -110,9 +110,7 @@ export function createNamespace(options: NamespaceOptions): Namespace {
     behindFence(evidence === undefined ? world : { ...world, evidence }, sessions, fenceOf(request, ops))
   const buckets = new Buckets({ ...world, random: options.random })
   const bucketsOf = (request: Attempted & { readonly op: OpId }): Buckets =>
-    request.attempt === undefined
-      ? buckets
-      : new Buckets({ ...worldOf(request, [request.op]), random: options.random })
+    new Buckets({ ...worldOf(request, [request.op]), random: options.random })
   const put: Namespace['putObject'] = async (request, evidence) =>
     putObject(worldOf(request, [request.context.op], evidence), request)
   return {
@@ -138,6 +136,6 @@ export function createNamespace(options: NamespaceOptions): Namespace {
   }
 }
 
-function opsOf({ attempt, items }: DeleteObjectsRequest): OpId[] {
-  return attempt === undefined ? [] : items.map(({ op }) => op)
+function opsOf({ items }: DeleteObjectsRequest): OpId[] {
+  return items.map(({ op }) => op)
 }

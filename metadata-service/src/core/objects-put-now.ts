@@ -12,6 +12,7 @@ import {
   toCairnError,
 } from '@cairn/protocol'
 import type { CommitResult, Compare } from '../ports.js'
+import { isOpId } from './attempt-fence.js'
 import { currentKey } from './keys.js'
 import { checkMap } from './map-check.js'
 import type { ObjectWorld } from './objects-attempts.js'
@@ -71,7 +72,7 @@ function knownWriter({ world, sessions }: PutNowParts, request: PutObjectRequest
   const { attempt, context } = request
   const { op, session } = context
   if (attempt === undefined || attempt.firstRoute !== undefined) return undefined
-  if (!sameBytes(sessionOf(op), session)) return undefined
+  if (!isOpId(op) || !sameBytes(sessionOf(op), session)) return undefined
   const known = sessions.knownRoute(session, attempt)
   if (known === undefined || world.applied.find(op) !== undefined) return undefined
   return world.refused.find(op, known.boundSince) === undefined ? known.compare : undefined

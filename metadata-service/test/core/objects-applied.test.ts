@@ -1,3 +1,4 @@
+import type { OpId } from '@cairn/protocol'
 import { expect } from 'chai'
 import type { Namespace } from '../../src/core/namespace.js'
 import { rejection } from '../rejection.js'
@@ -24,6 +25,29 @@ describe('AppliedOperations', () => {
     await world.run(restarted.putObject(put))
     const found = await rejection(world.run(restarted.getObject({ bucket: 'b', key: 'k' })))
     expect(found.code).to.equal('NoSuchKey')
+  })
+
+  it('are refused under ids that are none: their repeats could not be told', async () => {
+    const { world, space } = await open()
+    const put = world.putRequest('b', space, 'k')
+    for (const sizeBytes of [8, 15, 17]) {
+      const op = Buffer.alloc(sizeBytes, put.context.op) as Uint8Array as OpId
+      for (const attempt of [undefined, { route: 1, sinceMicros: 0 }]) {
+        const request = { ...put, context: { ...put.context, op }, ...(attempt && { attempt }) }
+        expect(world.putNow(request)).to.equal(undefined)
+        expect((await rejection(world.run(world.namespace.putObject(request)))).code).to.equal(
+          'InvalidArgument',
+        )
+        const items = [{ op, key: 'k' }]
+        const deletion = world.namespace.deleteObjects({
+          bucket: 'b',
+          owner: 'o',
+          items,
+          ...(attempt && { attempt }),
+        })
+        expect((await rejection(world.run(deletion))).code).to.equal('InvalidArgument')
+      }
+    }
   })
 
   it('keep a delete that is repeated after a restart from removing what was put since', async () => {
