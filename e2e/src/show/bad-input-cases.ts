@@ -210,16 +210,20 @@ function ofDocuments(server: Identity, { bucket }: Prepared): BadCase[] {
   const external = '<!DOCTYPE Delete [<!ENTITY x SYSTEM "file:///etc/passwd">]><Delete>&x;</Delete>'
   const deep = `${'<Delete>'.repeat(50_000)}${'</Delete>'.repeat(50_000)}`
   const wide = `<Delete>${'<Object/>'.repeat(30_000)}</Delete>`
-  const long = `<Delete><Object><Key>${'k'.repeat(1024 * 1024)}</Key></Object></Delete>`
+  const long = `<Delete><Object><Key>${'k'.repeat(8 * 1024 * 1024)}</Key></Object></Delete>`
+  const tags = `<Tagging><TagSet><Tag><Key>${'k'.repeat(1024 * 1024)}</Key></Tag></TagSet></Tagging>`
   const many = `<Delete>${'<Object><Key>k</Key></Object>'.repeat(1001)}</Delete>`
   const remove = (body: string) => () =>
     signRequest(server, { method: 'POST', path: `/${bucket}`, query: 'delete', body })
+  const tag = (body: string) => () =>
+    signRequest(server, { method: 'PUT', path: `/${bucket}`, query: 'tagging', body })
   return [
     bad('entities within entities', 400, 'MalformedXML', remove(billion)),
     bad('an external entity', 400, 'MalformedXML', remove(external)),
     bad('50,000 elements within each other', 400, 'MalformedXML', remove(deep)),
     bad('30,000 elements', 400, 'MalformedXML', remove(wide)),
-    bad('more than 1 MiB of XML', 400, 'MaxMessageLengthExceeded', remove(long)),
+    bad('more than 8 MiB of keys to delete', 400, 'MaxMessageLengthExceeded', remove(long)),
+    bad('more than 1 MiB of other XML', 400, 'MaxMessageLengthExceeded', tag(tags)),
     bad('1,001 keys to delete', 400, 'MalformedXML', remove(many)),
     bad('a document that ends early', 400, 'MalformedXML', remove('<Delete><Object>')),
   ]
