@@ -24,7 +24,8 @@ export class RequestTurns {
   /** Begins the request now, or after those before it; never if one of them ends the connection. */
   take(socket: Duplex, response: ServerResponse, begin: () => void): void {
     const turns = this.#connections.get(socket)
-    if (turns === undefined) return
+    // The parser may still be within the packet whose first request has ended the connection.
+    if (turns === undefined || !socket.writable) return
     const start = (): void => {
       turns.busy = true
       // It comes once by itself; a listener that is taken off again costs more.

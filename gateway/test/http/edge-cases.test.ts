@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { PIPELINED_REQUESTS_MAX } from '../../src/limits.js'
+import { HEADERS_MAX, PIPELINED_REQUESTS_MAX } from '../../src/limits.js'
 import { RawConnection, type RawResponse } from './raw-connection.js'
 import {
   HOST,
@@ -247,11 +247,20 @@ describe('HTTP edge cases', () => {
   })
 
   it('does nothing after an answer that closes the connection', async () => {
-    const cut = plain('GET /bucket/key', 'Host: other')
     const after = signedHead({ method: 'PUT', path: '/bucket/after-cut', headers: { 'Content-Length': '0' } })
-    expectError(await askAlone(cut + after), 400, 'InvalidRequest')
-    expect(await connection.closed()).to.equal('')
-    expect(server.objects.has('after-cut')).to.equal(false)
+    const put = `${plain('PUT /bucket/key', 'Content-Length: 3')}abc`
+    const many = Array.from({ length: HEADERS_MAX }, (_, at) => `x-${at}: 1`)
+    const cuts: [string, string][] = [
+      [plain('GET /bucket/key', 'Host: other'), 'InvalidRequest'],
+      // The parser lets others work after each piece of a body: the answer may be over within the packet.
+      [plain('GET /bucket/key', 'Host: other') + put, 'InvalidRequest'],
+      [`${plain('PUT /bucket/key', ...many, 'Content-Length: 3')}abc`, 'RequestHeaderSectionTooLarge'],
+    ]
+    for (const [cut, code] of cuts) {
+      expectError(await askAlone(cut + after), 400, code)
+      expect(await connection.closed(), cut).to.equal('')
+      expect(server.objects.has('after-cut'), cut).to.equal(false)
+    }
   })
 
   it('answers pipelined requests one after the other', async () => {
