@@ -143,8 +143,9 @@ export class MetadataCaller {
 
   /**
    * For changes that carry an op id of the session. `requestOf` makes the request anew for each attempt, which it must
-   * carry, and is else the same. Cannot be cancelled: once sent, its outcome is waited for. `OutcomeUnknown` if an attempt may have happened and none was answered in time. Another error after an
-   * attempt without an answer carries `details.afterLostAnswer`. `SessionExpired` if the session has ended.
+   * carry, and is else the same. Cannot be cancelled: once sent, its outcome is waited for. `OutcomeUnknown` if an
+   * attempt may have happened and none was answered in time. Another error after an attempt without an answer carries
+   * `details.afterLostAnswer`. `SessionExpired` if the session has ended.
    */
   async change<Request, Response>(
     method: RpcMethod<Request, Response>,

@@ -1,6 +1,7 @@
 /**
- * The rows of the block index. Values are one blob each with a CRC32C seeded with the block id, so that a flipped bit is found:
- * segment (u48), offset (u32), size (u32), owner bytes (u16), flags (u8), order (u48), stored at (u48), hash (32).
+ * The rows of the block index. Values are one blob each with a CRC32C seeded with the block id, so that a flipped bit
+ * is found: segment (u48), offset (u32), size (u32), owner bytes (u16), flags (u8), order (u48), stored at (u48),
+ * hash (32).
  */
 import { BLOCK_ID_BYTES, type BlockId, CairnError, crc32c, crc32cOfPart } from '@cairn/protocol'
 import { PlacedBlock } from '../core/placed-block.js'
