@@ -33,7 +33,11 @@ export const BUGS: Readonly<Record<string, SeededBug>> = {
   'a network that repeats a change as a new one': { clientNetwork: repeatAsNew },
   'a garbage worker that ignores references': { store: hideReferences },
   'an orphan worker that takes every session for gone': { store: hideSessions },
-  'a service that does not fence the routes of sessions': { store: ignoreRoutes, faults: ROUTE_FAULTS },
+  'a service that does not fence the routes of sessions': {
+    store: ignoreRoutes,
+    faults: ROUTE_FAULTS,
+    seedsSkipped: 600,
+  },
   'a store that loses an acknowledged entry': { store: loseEntries },
   'a store that reads stale rows': { store: readStale },
   'a reader that does not verify units': { clientNetwork: corruptRanges },
