@@ -19,7 +19,7 @@
  * WAL and holds writers back.
  */
 import { CairnError, type CancelTimer, type Clock, hasCode } from '@cairn/protocol'
-import type { Database, Statement } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import type {
   CommitResult,
   Entry,
@@ -37,6 +37,7 @@ import { createEventLog, type EventLog } from './event-log.js'
 import { createLeaseTable, type LeaseTable } from './lease-table.js'
 import { RecentEntries } from './recent-entries.js'
 import { readRows } from './row-table.js'
+import { type EntryStatements, prepareEntryStatements } from './sqlite-entry-statements.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { type OpenDatabaseOptions, openDatabase } from './sqlite-open.js'
 import { openSpaceReserve, type SpaceReserve } from './sqlite-reserve.js'
@@ -95,7 +96,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   private readonly database: Database
   private readonly clock: Clock
   private readonly table: WriteBehindRows
-  private readonly statements: Statements
+  private readonly statements: EntryStatements
   private readonly leases: LeaseTable
   private readonly log: EventLog
   private readonly hasLease = (lease: LeaseId): boolean => this.leases.has(lease)
@@ -120,7 +121,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     this.database = database
     this.clock = clock
     this.table = new WriteBehindRows(new SqliteRows(database), new RecentEntries(database))
-    this.statements = prepareStatements(database)
+    this.statements = prepareEntryStatements(database)
     this.revision = this.statements.selectRevision.get() ?? 0
     this.log = createEventLog(this.revision)
     this.leases = createLeaseTable(clock, () => this.tryEndDueLeases())
@@ -381,32 +382,5 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     if (this.isSynced) this.checkpointSyncs += 2
     this.walStartsOver = true
     return true
-  }
-}
-
-interface Statements {
-  readonly begin: Statement<[]>
-  readonly commit: Statement<[]>
-  readonly rollback: Statement<[]>
-  readonly selectRevision: Statement<[], number>
-  readonly setRevision: Statement<[number]>
-  readonly selectLeases: Statement<[], { id: number; ttlMs: number }>
-  readonly insertLease: Statement<[number]>
-  readonly deleteLease: Statement<[number]>
-  /** Looks how far the WAL and its last checkpoint go, in pages. */
-  readonly walState: Statement<[], { log: number; checkpointed: number }>
-}
-
-function prepareStatements(database: Database): Statements {
-  return {
-    begin: database.prepare('BEGIN'),
-    commit: database.prepare('COMMIT'),
-    rollback: database.prepare('ROLLBACK'),
-    selectRevision: database.prepare<[], number>('SELECT revision FROM counters').pluck(),
-    setRevision: database.prepare('UPDATE counters SET revision = ?'),
-    selectLeases: database.prepare('SELECT id, ttl_ms AS ttlMs FROM leases'),
-    insertLease: database.prepare('INSERT INTO leases (ttl_ms) VALUES (?)'),
-    deleteLease: database.prepare('DELETE FROM leases WHERE id = ?'),
-    walState: database.prepare('PRAGMA wal_checkpoint(NOOP)'),
   }
 }
