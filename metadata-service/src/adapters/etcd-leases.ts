@@ -6,7 +6,7 @@
  * etcd counts in seconds, gives at least a few, and ends leases about a second late: a row may outlive its lease
  * by that, and by as long as etcd is without a leader.
  */
-import { CairnError, type Clock, hasCode, type Random } from '@cairn/protocol'
+import { AgingMap, CairnError, type Clock, hasCode, type Random } from '@cairn/protocol'
 import type { LeaseId } from '../ports.js'
 import { checkTtl } from './check-request.js'
 import type { EtcdConnection } from './etcd-connection.js'
@@ -28,7 +28,7 @@ interface KnownLease {
 
 export class EtcdLeases {
   private readonly options: EtcdLeasesOptions
-  private readonly known = new Map<LeaseId, KnownLease>()
+  private readonly known = new AgingMap<LeaseId, KnownLease>()
 
   constructor(options: EtcdLeasesOptions) {
     this.options = options
@@ -87,11 +87,8 @@ export class EtcdLeases {
   }
 
   private remember(lease: LeaseId, known: KnownLease): void {
-    this.known.delete(lease)
     this.known.set(lease, known)
-    if (this.known.size <= LEASES_KNOWN_MAX) return
-    const [oldest] = this.known.keys()
-    if (oldest !== undefined) this.known.delete(oldest)
+    if (this.known.size > LEASES_KNOWN_MAX) this.known.takeOldest()
   }
 
   /** Random, above 0, and exact as a number. */

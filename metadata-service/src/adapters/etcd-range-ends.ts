@@ -3,7 +3,7 @@
  * nobody else is served. So a range that turned out to be wide is cut where its next rows are expected to end, from how
  * dense its keys were in the last page. A guess that is too short costs another request, never a wrong answer.
  */
-import { mapKey } from '@cairn/protocol'
+import { AgingMap, mapKey } from '@cairn/protocol'
 import type { StoreKey, StoreRow } from '../ports.js'
 import { RANGES_KNOWN_MAX, WIDE_KEYS } from './etcd-limits.js'
 
@@ -23,7 +23,7 @@ interface Density {
 
 export class RangeEnds {
   /** By the end of the whole range, which stays while its pages are read. */
-  private readonly densities = new Map<string, Density>()
+  private readonly densities = new AgingMap<string, Density>()
 
   /** Where to cut the range for `limit` rows; `attempt` counts the cuts that gave too few. */
   cut(from: StoreKey, to: StoreKey, { limit, attempt }: { limit: number; attempt: number }): StoreKey {
@@ -43,12 +43,8 @@ export class RangeEnds {
     if (count < WIDE_KEYS || first === undefined || last === undefined || rows.length < 2) return
     const prefix = commonPrefix(first, last)
     const span = numberAt(last, prefix.length) - numberAt(first, prefix.length)
-    const name = mapKey(to)
-    this.densities.delete(name)
-    this.densities.set(name, { prefix, step: Math.max(1, span / (rows.length - 1)) })
-    if (this.densities.size <= RANGES_KNOWN_MAX) return
-    const [oldest] = this.densities.keys()
-    if (oldest !== undefined) this.densities.delete(oldest)
+    this.densities.set(mapKey(to), { prefix, step: Math.max(1, span / (rows.length - 1)) })
+    if (this.densities.size > RANGES_KNOWN_MAX) this.densities.takeOldest()
   }
 }
 
