@@ -4,9 +4,9 @@
  * back, or may not have happened, empties the cache. Absence is remembered too, until somebody writes the row.
  */
 import { mapKey } from '@cairn/protocol'
-import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { LeaseId, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { ROW_CACHE_BYTES } from './entry-store-limits.js'
-import type { RowTable, RowVersion } from './row-table.js'
+import type { RowTable, RowVersion, Scan } from './row-table.js'
 
 /** Memory of an entry beyond its key and value: the row, the key as text, the place in the map. */
 const ENTRY_BYTES = 250
@@ -49,7 +49,7 @@ export class CachedRows implements RowTable {
     return this.table.findFirst(range)
   }
 
-  scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
+  scan(read: Scan): StoreRow[] {
     return this.table.scan(read)
   }
 

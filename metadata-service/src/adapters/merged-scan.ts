@@ -1,10 +1,8 @@
 /** A scan of a table and of the changes that it does not have yet. */
 import { mapKey } from '@cairn/protocol'
-import type { Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowChange } from './recent-entries.js'
-import type { RowTable } from './row-table.js'
-
-export type Scan = Extract<Read, { kind: 'scan' }>
+import type { RowTable, Scan } from './row-table.js'
 
 /** Pages grow up to so many rows: else one row behind thousands that wait to be deleted costs a read for each of them. */
 const PAGE_ROWS_MAX = 1_000

@@ -3,8 +3,8 @@
  * moves at most one chunk however many rows there are. Keys are held as Latin-1 text: its order is byte order.
  */
 import { mapKey } from '@cairn/protocol'
-import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
-import type { RowTable, RowVersion } from './row-table.js'
+import type { LeaseId, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { RowTable, RowVersion, Scan } from './row-table.js'
 
 /** Keys per chunk before it is cut in two: small enough to shift quickly, large enough to keep chunks few. */
 const CHUNK_KEYS_MAX = 512
@@ -34,7 +34,7 @@ class OrderedRows implements RowTable {
     return this.scan({ kind: 'scan', range, limit: 1 })[0]
   }
 
-  scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
+  scan(read: Scan): StoreRow[] {
     const found: StoreRow[] = []
     const from = mapKey(read.range.from)
     const to = mapKey(read.range.to)

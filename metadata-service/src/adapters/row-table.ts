@@ -1,6 +1,8 @@
 /** Rows in key order: what the entry rules of the embedded stores stand on (see `apply-entry.ts`). */
 import type { LeaseId, Read, StoreKey, StoreRange, StoreRow } from '../ports.js'
 
+export type Scan = Extract<Read, { kind: 'scan' }>
+
 /** When a row was made and last changed. */
 export interface RowVersion {
   readonly revision: number
@@ -14,7 +16,7 @@ export interface RowTable {
   /** First row of the range. */
   findFirst(range: StoreRange): StoreRow | undefined
   /** Up to `limit` rows of the range in order, or in reverse order. */
-  scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[]
+  scan(read: Scan): StoreRow[]
   /** Sets value, revision and lease; `created` only if the row is new. */
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void
   /** Whether there was such a row. */

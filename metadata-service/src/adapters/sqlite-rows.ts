@@ -1,9 +1,9 @@
 /** The table `rows` of the embedded store: its statements, prepared once. */
 import type { Database, Statement } from 'better-sqlite3'
 import { successorOfPrefix } from '../core/keys.js'
-import type { LeaseId, Read, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import type { LeaseId, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { ChangedRows, RowChange } from './recent-entries.js'
-import type { RowTable, RowVersion } from './row-table.js'
+import type { RowTable, RowVersion, Scan } from './row-table.js'
 import {
   PACKED_ROWS_MAX,
   PACKED_ROWS_MIN,
@@ -115,7 +115,7 @@ export class SqliteRows implements RowTable, ChangedRows {
     return this.scan({ kind: 'scan', range, limit: 1 })[0]
   }
 
-  scan(read: Extract<Read, { kind: 'scan' }>): StoreRow[] {
+  scan(read: Scan): StoreRow[] {
     const { range, limit, reverse, rollUp } = read
     if (reverse !== true && limit <= PACKED_ROWS_MAX) {
       if (rollUp !== undefined) return this.scanRolledUp(read, rollUp)
@@ -125,10 +125,7 @@ export class SqliteRows implements RowTable, ChangedRows {
     return statement.all(range.from, range.to, limit).map(toRow)
   }
 
-  private scanRolledUp(
-    { range, limit }: Extract<Read, { kind: 'scan' }>,
-    { from, delimiter }: RollUp,
-  ): StoreRow[] {
+  private scanRolledUp({ range, limit }: Scan, { from, delimiter }: RollUp): StoreRow[] {
     const behind = successorOfPrefix(delimiter)
     return unpack(this.selectRolledUp.get({ ...range, place: from + 1, delimiter, behind, limit }))
   }

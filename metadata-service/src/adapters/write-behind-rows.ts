@@ -13,9 +13,9 @@ import { mapKey } from '@cairn/protocol'
 import type { LeaseId, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { CachedRows } from './cached-rows.js'
 import { BEHIND_LIMITS, type BehindLimits } from './entry-store-limits.js'
-import { type Change, type Changes, MergedScan, type Scan } from './merged-scan.js'
+import { type Change, type Changes, MergedScan } from './merged-scan.js'
 import type { RecentEntries } from './recent-entries.js'
-import type { RowTable, RowVersion } from './row-table.js'
+import type { RowTable, RowVersion, Scan } from './row-table.js'
 import { mergeNames, walkNames } from './sorted-names.js'
 import type { SqliteRows } from './sqlite-rows.js'
 
@@ -83,13 +83,13 @@ export class WriteBehindRows implements RowTable {
   put(key: StoreKey, value: Uint8Array, revision: number, lease: LeaseId | undefined): void {
     const name = mapKey(key)
     const created = this.find(key, name)?.created ?? revision
-    this.change({ name, key, row: { key, value, revision, created }, lease })
+    this.pending.set(name, { name, key, row: { key, value, revision, created }, lease })
   }
 
   delete(key: StoreKey): boolean {
     const name = mapKey(key)
     if (this.find(key, name) === undefined) return false
-    this.change({ name, key, row: undefined, lease: undefined })
+    this.pending.set(name, { name, key, row: undefined, lease: undefined })
     return true
   }
 
@@ -167,10 +167,6 @@ export class WriteBehindRows implements RowTable {
     this.youngNames = []
     this.lateNames = []
     this.youngBytes = 0
-  }
-
-  private change(change: Change): void {
-    this.pending.set(change.name, change)
   }
 
   private changeOf(name: string): Change | undefined {
