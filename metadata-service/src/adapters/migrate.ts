@@ -16,7 +16,7 @@ import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import { CLUSTER_KEY } from '../core/cluster-state-rows.js'
 import { MOVED_KEY, type MoveRow } from '../core/store-move.js'
 import type { EntryStore } from '../ports.js'
-import { type MovableStore, MoveTarget } from './move-target.js'
+import { type MovableStore, MoveTarget, type TargetState } from './move-target.js'
 import { markCopies, unmarkCopies } from './moved-copies.js'
 import { STORE_FILE } from './recover.js'
 import { openSqliteEntryStore } from './sqlite-entry-store.js'
@@ -78,10 +78,26 @@ export async function migrateStore(
 /** What stands in etcd of a move that reached its end although its command did not. */
 async function findCompleted(options: MigrateOptions, mark: MovedMark): Promise<MigrateReport | undefined> {
   const target = new MoveTarget({ ...options, store: options.target })
-  const { moved } = await target.state()
+  const state = await target.state()
+  assertSameTarget(mark, state, options)
+  const { moved } = state
   if (moved === undefined || moved.id !== mark.id) return undefined
   const { rows, hash } = moved
   return { clusterId: '', rows, hash, incarnation: undefined, unmarkedDrives: await markAll(options, mark) }
+}
+
+/**
+ * ● A marked store belongs to the etcd that its mark names. To fill another one, or to take a part back that an earlier
+ * attempt has left there, would make a second usable store. `InvalidArgument` then.
+ */
+function assertSameTarget(
+  mark: MovedMark,
+  { move, moved }: TargetState,
+  { endpoints, prefix }: MigrateOptions,
+): void {
+  if (move?.id === mark.id || moved?.id === mark.id) return
+  if (mark.prefix === prefix && mark.endpoints.some((name) => endpoints.includes(name))) return
+  throw new CairnError('InvalidArgument', `this is another etcd or prefix: ${describeMark(mark)}`)
 }
 
 /** What a marked store says to whoever wants to use it. */
@@ -194,7 +210,9 @@ async function close(
   target: MoveTarget,
   { options, facts, mark }: { options: MigrateOptions; facts: SourceFacts; mark: MovedMark | undefined },
 ): Promise<void> {
-  const { move, moved, isUntouched } = await target.state()
+  const state = await target.state()
+  if (mark !== undefined) assertSameTarget(mark, state, options)
+  const { move, moved, isUntouched } = state
   const next: MoveRow = { ...moveRow({ kind: 'migrate', random: options.random }, facts), state: 'undoing' }
   if (move !== undefined) {
     if (move.source !== facts.lineage || move.kind !== 'migrate') throw nothingToUndo()

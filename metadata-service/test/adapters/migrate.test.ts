@@ -203,6 +203,31 @@ describe('a migration to etcd', function () {
     world.target = real
   })
 
+  it('does not go to a second etcd once it has gone to one', async () => {
+    await migrateStore({ ...world.options(), resume: false })
+    const real = world.target
+    world.target = createTarget()
+    const error = await rejection(migrateStore({ ...world.options(), prefix: '/other/', resume: true }))
+    expect([error.code, await isNewUsable()]).to.deep.equal(['InvalidArgument', false])
+    await world.target.close()
+    world.target = real
+    await expectMoved()
+  })
+
+  it('keeps the old store closed when a part of it that was left in another etcd is taken back', async () => {
+    const left = world.target
+    await world.migrateUntil('verified')
+    world.target = createTarget()
+    await migrateStore({ ...world.options(), prefix: '/other/', resume: false })
+    await expectMoved()
+    const real = world.target
+    world.target = left
+    expect((await rejection(undoMigration(world.options()))).message).to.include('/other/')
+    world.target = real
+    await expectMoved()
+    await left.close()
+  })
+
   it('says in the old file where the metadata went', async () => {
     await migrateStore({ ...world.options(), resume: false })
     const { endpoints, prefix } = readMovedMark(world.path) ?? {}
