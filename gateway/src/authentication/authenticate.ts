@@ -4,7 +4,7 @@
  */
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
-import { addPresignedHeaders } from '../http/request-headers.js'
+import { withPresignedHeaders } from '../http/request-headers.js'
 import { findVirtualBucket, type RequestTarget } from '../http/request-target.js'
 import { CLOCK_SKEW_MS } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
@@ -126,8 +126,7 @@ async function authenticateVersion2(
   settings: AuthenticationSettings,
   nowMs: number,
 ): Promise<Authentication> {
-  const headers: Record<string, string | undefined> = Object.assign(Object.create(null), request.headers)
-  if (claim.kind === 'presigned') addPresignedHeaders(headers, request.query)
+  const headers = withPresignedHeaders(request.headers, request.query)
   checkTimeVersion2(claim, nowMs)
   const { method, query, target } = request
   const virtualBucket = findVirtualBucket(target.host, settings.domain)

@@ -6,7 +6,6 @@ import {
 } from '../authentication/authenticate.js'
 import { authorize } from '../authentication/authorize.js'
 import { requireOwner } from '../authentication/principal.js'
-import { isPresignedVersion2 } from '../authentication/signature-version-2.js'
 import type { GatewayConfig } from '../config.js'
 import { S3Error } from '../errors.js'
 import type { OperationName } from '../operations/table.js'
@@ -18,7 +17,7 @@ import { openFormRequest } from './form-request.js'
 import { networkOf } from './peer-address.js'
 import { parseQuery, type Query } from './query.js'
 import { RequestContext } from './request-context.js'
-import { addPresignedHeaders, checkHeaders } from './request-headers.js'
+import { checkHeaders, withPresignedHeaders } from './request-headers.js'
 import { parseRequestTarget, type RequestTarget } from './request-target.js'
 import { resolveOperation } from './resolve-operation.js'
 import type { SendDependencies } from './send-answer.js'
@@ -49,7 +48,7 @@ export function answerRequest(
   const target = parseRequestTarget(exchange.rawTarget, wireHeaders.host ?? '', config.domain)
   exchange.bucket = target.bucket
   const query = parseQuery(target.rawQuery)
-  const headers = mergeHeaders(wireHeaders, query)
+  const headers = withPresignedHeaders(wireHeaders, query)
   const resolved = resolve({ method, target, query, headers })
   if (resolved.name !== undefined) exchange.operation = resolved.name
   // These prove who sends them in their body, or need no proof: the signature of a header says nothing.
@@ -191,13 +190,6 @@ async function checkBucketOwner(context: RequestContext): Promise<void> {
   if (expected === undefined || context.bucket === '' || context.operation === 'CreateBucket') return
   const { owner } = await context.client.getBucket(context.bucket, { signal: context.signal })
   requireOwner(expected, owner)
-}
-
-function mergeHeaders(wireHeaders: Record<string, string | undefined>, query: Query): RequestHeaders {
-  if (!query.has('X-Amz-Signature') && !isPresignedVersion2(query)) return wireHeaders
-  const headers: Record<string, string | undefined> = Object.assign(Object.create(null), wireHeaders)
-  addPresignedHeaders(headers, query)
-  return headers
 }
 
 type Resolved = { readonly name: OperationName } | { readonly name: undefined; readonly error: unknown }

@@ -4,13 +4,13 @@ import type { CairnClient } from '@cairn/client'
 import type { Clock } from '@cairn/protocol'
 import type { Authentication } from '../authentication/authenticate.js'
 import type { Principal } from '../authentication/principal.js'
-import { isPresignedVersion2 } from '../authentication/signature-version-2.js'
 import type { GatewayConfig } from '../config.js'
 import type { OperationName } from '../operations/table.js'
 import type { OpenBodyOptions, OperationContext, RequestBody, RequestHeaders } from '../operations/types.js'
 import { openRequestBody } from '../payload/request-body.js'
 import type { Log } from '../ports.js'
 import type { Query } from './query.js'
+import { isPresigned } from './request-headers.js'
 
 /** Everything a context is made of. */
 export interface ContextParts {
@@ -88,7 +88,7 @@ export class RequestContext implements OperationContext {
         bytes: received,
         payloadHash: authentication.payloadHash,
         signing: authentication.signing,
-        presigned: query.has('X-Amz-Signature') || isPresignedVersion2(query),
+        presigned: isPresigned(query),
         // A form never tells the size of its file.
         strictChunkedPut: config.compatibility.strictChunkedPut && this.operation !== 'PostObject',
         strictPresignedChecksum: config.compatibility.strictPresignedChecksum,

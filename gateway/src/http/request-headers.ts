@@ -2,6 +2,7 @@
  * The header map of a request, made from the raw list in one pass. Node joins, drops or prefers the first of
  * repeated headers as it sees fit; whatever could be read in two ways is refused here instead.
  */
+import { isPresignedVersion2 } from '../authentication/signature-version-2.js'
 import { S3Error } from '../errors.js'
 import { HEADER_BYTES_MAX, HEADERS_MAX } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
@@ -96,11 +97,23 @@ export function readRequestHeaders(raw: readonly string[]): Record<string, strin
   return checkHeaders(joinHeaders(raw))
 }
 
+/** Whether the query carries a signature, of either version. */
+export function isPresigned(query: Query): boolean {
+  return query.has('X-Amz-Signature') || isPresignedVersion2(query)
+}
+
 /**
  * The `x-amz-*` parameters of a presigned URL count as headers: that is where presigners put them. A header of
- * the same name must say the same, so that neither widens the other.
+ * the same name must say the same, so that neither widens the other: else `InvalidRequest`.
  */
-export function addPresignedHeaders(headers: Record<string, string | undefined>, query: Query): void {
+export function withPresignedHeaders(wireHeaders: RequestHeaders, query: Query): RequestHeaders {
+  if (!isPresigned(query)) return wireHeaders
+  const headers: Record<string, string | undefined> = Object.assign(Object.create(null), wireHeaders)
+  addPresignedHeaders(headers, query)
+  return headers
+}
+
+function addPresignedHeaders(headers: Record<string, string | undefined>, query: Query): void {
   for (const { name, value } of query.parameters) {
     const lower = name.toLowerCase()
     if (!lower.startsWith('x-amz-') || SIGNATURE_PARAMETERS.has(lower)) continue
