@@ -9,7 +9,7 @@ import {
 } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { PART_LIST_BOUNDS } from '../limits.js'
-import { checksumHeader, digestBytes, parseChecksum, severalChecksums } from '../payload/checksum.js'
+import { checksumHeader, decodeChecksum, parseChecksum, severalChecksums } from '../payload/checksum.js'
 import { readDocument } from '../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
 import { document, element } from '../xml/writer.js'
@@ -146,9 +146,7 @@ function readPartChecksum(part: XmlElement): RequestedPart['checksum'] {
   })
   const [first] = found
   if (first === undefined) return undefined
-  const bytes = Buffer.from(first.value, 'base64')
-  const isDigest = bytes.length === digestBytes(first.algorithm) && bytes.toString('base64') === first.value
-  if (found.length === 1 && isDigest) return first
+  if (found.length === 1 && decodeChecksum(first.algorithm, first.value) !== undefined) return first
   throw new S3Error('InvalidArgument', 'Invalid Base64 or multiple checksums present in request', {
     elements: { ArgumentName: 'PartNumber', ArgumentValue: found.map(({ value }) => value).join(',') },
   })

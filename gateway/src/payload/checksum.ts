@@ -83,9 +83,15 @@ export function isChecksumTrailer(name: string): boolean {
 
 /** Raw bytes of a base64 checksum; `InvalidRequest` unless it has exactly the algorithm's size. */
 export function parseChecksum(algorithm: ChecksumAlgorithm, text: string): Uint8Array {
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.length === SIZE_BYTES[algorithm] && bytes.toString('base64') === text) return bytes
+  const bytes = decodeChecksum(algorithm, text)
+  if (bytes !== undefined) return bytes
   throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`)
+}
+
+/** The same, but `undefined` for what is no checksum of the algorithm. */
+export function decodeChecksum(algorithm: ChecksumAlgorithm, text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  return bytes.length === SIZE_BYTES[algorithm] && bytes.toString('base64') === text ? bytes : undefined
 }
 
 /** Bytes of a digest of that algorithm. */
@@ -97,8 +103,8 @@ export function digestBytes(algorithm: ChecksumAlgorithm): number {
 export function readContentMd5(headers: RequestHeaders): Uint8Array | undefined {
   const text = headers['content-md5']
   if (text === undefined) return undefined
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.length === 16 && bytes.toString('base64') === text) return bytes
+  const bytes = decodeChecksum('MD5', text)
+  if (bytes !== undefined) return bytes
   throw new S3Error('InvalidDigest', 'The Content-MD5 you specified was invalid.')
 }
 
