@@ -8,6 +8,7 @@ import {
   type CopyObjectResponse,
   copyObject,
   type DeleteOutcome,
+  type Draft,
   deleteObjects,
   ERROR_CODES,
   type ErrorCode,
@@ -54,9 +55,6 @@ import { throwIfCancelled } from './waiting.js'
 const NO_MAP: BlockMap = { pool: 0, slices: [], pages: [] }
 const NO_SEAL: WriteSeal = {}
 const NO_ATTRIBUTES: ObjectAttributes = {}
-
-/** Something whose optional properties are still to be added. */
-type Draft<Type> = { -readonly [Name in keyof Type]: Type[Name] }
 
 type ObjectMethods = Pick<
   CairnClient,

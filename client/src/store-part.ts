@@ -2,6 +2,7 @@
 import {
   type Attempt,
   CairnError,
+  type Draft,
   type GetUploadResponse,
   type ObjectChecksum,
   type ObjectSource,
@@ -114,7 +115,7 @@ function partRequest(
 ): PutPartRequest {
   const { bucket, key, uploadId } = upload
   const { etag, checksum, source } = facts
-  const request: { -readonly [Name in keyof PutPartRequest]: PutPartRequest[Name] } = {
+  const request: Draft<PutPartRequest> = {
     context,
     bucket,
     key,

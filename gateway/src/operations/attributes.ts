@@ -1,5 +1,5 @@
 /** Request headers to what is kept with an object, and back to response headers. */
-import type { ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
+import type { Draft, ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import type { Query } from '../http/query.js'
 import { checksumHeader } from '../payload/checksum.js'
@@ -47,7 +47,7 @@ const HEADER_LIST: readonly { readonly name: Attribute; readonly header: string;
 /** Reads everything S3 keeps with an object. Throws for what is not built, so that nothing is silently ignored. */
 export function readAttributes(headers: RequestHeaders): ObjectAttributes {
   refuseUnbuilt(headers)
-  const attributes: { -readonly [Name in keyof ObjectAttributes]: ObjectAttributes[Name] } = {}
+  const attributes: Draft<ObjectAttributes> = {}
   for (const { name, lower } of HEADER_LIST) {
     const value = name === 'contentEncoding' ? withoutFraming(headers[lower]) : headers[lower]
     if (value !== undefined && value !== '') attributes[name] = value

@@ -1,4 +1,5 @@
 import type { PutObjectOptions } from '@cairn/client'
+import type { Draft } from '@cairn/protocol'
 import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { addChecksumHeaders, readAttributes } from './attributes.js'
@@ -14,7 +15,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const attributes = readAttributes(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const { body, sizeBytes, digests, seal } = context.openBody()
-  const options: { -readonly [Name in keyof PutObjectOptions]: PutObjectOptions[Name] } = {
+  const options: Draft<PutObjectOptions> = {
     digests,
     seal,
     attributes,

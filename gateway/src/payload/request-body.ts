@@ -3,7 +3,7 @@
  * them, and a seal that compares everything the sender declared before anything is committed.
  */
 import type { DigestAlgorithm, Digests, ReleasableBody, WriteSeal } from '@cairn/client'
-import type { ChecksumAlgorithm, ObjectChecksum } from '@cairn/protocol'
+import type { ChecksumAlgorithm, Draft, ObjectChecksum } from '@cairn/protocol'
 import type { ChunkSigning } from '../authentication/authenticate.js'
 import { S3Error } from '../errors.js'
 import { PUT_BYTES_MAX } from '../limits.js'
@@ -52,7 +52,7 @@ interface BodyPlan {
 }
 
 /** A body that is still to be fitted to its reader. */
-export type OpenedBody = { -readonly [Name in keyof RequestBody]: RequestBody[Name] }
+export type OpenedBody = Draft<RequestBody>
 
 /** Throws `S3Error` for headers that are contradictory, missing or not usable. */
 export function openRequestBody(source: BodySource, options: OpenBodyOptions = {}): OpenedBody {

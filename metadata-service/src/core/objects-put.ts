@@ -1,5 +1,11 @@
 /** Puts an object whose blocks are stored already, in one commit. */
-import { CairnError, type PutObjectRequest, type PutObjectResponse, sameBytes } from '@cairn/protocol'
+import {
+  CairnError,
+  type Draft,
+  type PutObjectRequest,
+  type PutObjectResponse,
+  sameBytes,
+} from '@cairn/protocol'
 import { currentKey } from './keys.js'
 import { checkMap } from './map-check.js'
 import { type ObjectWorld, stateOfRefusal, type WriteAttempts, writeKey } from './objects-attempts.js'
@@ -72,7 +78,7 @@ export function claimOf({ context, map }: PutObjectRequest, isFenced = false): W
 /** The version that a put makes. */
 export function contentOf(request: PutObjectRequest): VersionContent {
   const { sizeBytes, etag, owner, attributes, checksum, map, context } = request
-  const content: { -readonly [Name in keyof VersionContent]: VersionContent[Name] } = {
+  const content: Draft<VersionContent> = {
     deleteMarker: false,
     sizeBytes,
     etag,
