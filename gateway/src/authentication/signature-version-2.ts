@@ -5,6 +5,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { S3Error } from '../errors.js'
+import { PLAIN_PARAMETERS } from '../http/plain-parameters.js'
 import type { Query } from '../http/query.js'
 import type { RequestHeaders } from '../operations/types.js'
 
@@ -71,32 +72,8 @@ const SIGNED_PARAMETERS: ReadonlySet<string> = new Set([
   'website',
 ])
 
-/** Parameters that nobody signs, and that only say which page of a listing is wanted, or carry the signature. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  'AWSAccessKeyId',
-  'Expires',
-  'Signature',
-  'bucket-region',
-  'content-md5',
-  'content-type',
-  'continuation-token',
-  'delimiter',
-  'encoding-type',
-  'fetch-owner',
-  'key-marker',
-  'list-type',
-  'marker',
-  'max-buckets',
-  'max-keys',
-  'max-parts',
-  'max-uploads',
-  'part-number-marker',
-  'prefix',
-  'start-after',
-  'upload-id-marker',
-  'version-id-marker',
-  'x-id',
-])
+/** Parameters that nobody signs: they may be changed, but never turn a request into one for something else. */
+const UNSIGNED_PARAMETERS: ReadonlySet<string> = new Set([...PLAIN_PARAMETERS, 'list-type'])
 
 /** Whether the query carries a signature of this version. */
 export function isPresignedVersion2(query: Query): boolean {
@@ -193,7 +170,7 @@ function canonicalResource({ rawPath, virtualBucket, query }: Version2Request): 
   for (const { name, value } of query.parameters) {
     // Signed are the bytes, as of a header: cut to one each, other characters would pass for those that were signed.
     if (SIGNED_PARAMETERS.has(name)) signed.push(value === '' ? name : `${name}=${latin1(value)}`)
-    else if (!HARMLESS.has(name) && !name.startsWith('x-amz-')) throw uncovered(name)
+    else if (!UNSIGNED_PARAMETERS.has(name) && !name.startsWith('x-amz-')) throw uncovered(name)
   }
   const path = virtualBucket === undefined ? rawPath : `/${virtualBucket}${rawPath}`
   return signed.length === 0 ? path : `${path}?${signed.sort().join('&')}`

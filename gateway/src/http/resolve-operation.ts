@@ -2,6 +2,7 @@
 import { S3Error } from '../errors.js'
 import { OPERATION_FORMS, type OperationForm, type OperationName } from '../operations/table.js'
 import type { RequestHeaders } from '../operations/types.js'
+import { PLAIN_PARAMETERS } from './plain-parameters.js'
 import type { Query } from './query.js'
 
 export interface OperationFacts {
@@ -15,39 +16,18 @@ export interface OperationFacts {
 type Level = OperationForm['on']
 
 /** Parameters that refine an operation but never choose one. */
-const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
-  'AWSAccessKeyId',
-  'Expires',
-  'Signature',
+const REFINING_PARAMETERS: ReadonlySet<string> = new Set([
+  ...PLAIN_PARAMETERS,
   'annotationName',
-  'bucket-region',
-  'content-md5',
-  'content-type',
-  'continuation-token',
-  'delimiter',
-  'encoding-type',
-  'fetch-owner',
   'id',
-  'key-marker',
-  'marker',
-  'max-buckets',
   'max-directory-buckets',
-  'max-keys',
-  'max-parts',
-  'max-uploads',
-  'part-number-marker',
   'partNumber',
-  'prefix',
   'select-type',
-  'start-after',
-  'upload-id-marker',
-  'version-id-marker',
   'versionId',
-  'x-id',
 ])
 
 /** Families of such parameters: overrides of response headers, and what a presigned URL carries. */
-const PLAIN_FAMILY = /^(?:response-|x-amz-)/i
+const REFINING_FAMILY = /^(?:response-|x-amz-)/i
 
 interface NamedForm extends OperationForm {
   readonly name: OperationName
@@ -81,7 +61,7 @@ function findSubResource(facts: OperationFacts, level: Level): string | undefine
     if (FORMS[level].has(name)) {
       if (found !== undefined && found !== name) throw conflict(found, name)
       found = name
-    } else if (!isPlain(name)) {
+    } else if (!isRefining(name)) {
       refuseUnknown(name, value, facts.method)
     }
   }
@@ -97,8 +77,8 @@ function refuseUnknown(name: string, value: string, method: string): void {
   })
 }
 
-function isPlain(name: string): boolean {
-  return PLAIN_PARAMETERS.has(name) || PLAIN_FAMILY.test(name)
+function isRefining(name: string): boolean {
+  return REFINING_PARAMETERS.has(name) || REFINING_FAMILY.test(name)
 }
 
 function matches(form: NamedForm, facts: OperationFacts): boolean {
