@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Clock, DriveId, Random } from '@cairn/protocol'
-import type { DriveSource, OpenedFolder } from '../core/drive.js'
+import type { DriveSource, OpenedFolder } from '../core/drive-source.js'
 import { openSegmentBlockStore, type SegmentBlockStore } from '../core/segment-block-store.js'
 import type { DamageEvent } from '../ports.js'
 import { type DriveFolder, lookAt, openDriveFolder } from './drive-folder.js'

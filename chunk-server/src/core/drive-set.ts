@@ -5,14 +5,9 @@ import {
   type DriveRegistration,
   type DriveReport,
 } from '@cairn/protocol'
-import {
-  type DriveSource,
-  type DriveStatus,
-  type OpenDriveOptions,
-  openDrive,
-  type ServedDrive,
-} from './drive.js'
+import { type DriveStatus, type OpenDriveOptions, openDrive, type ServedDrive } from './drive.js'
 import { DriveSlot } from './drive-slot.js'
+import type { DriveSource } from './drive-source.js'
 import { staleMap } from './pool-epochs.js'
 
 /** Time between two looks at the folders. */

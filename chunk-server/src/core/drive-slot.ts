@@ -12,14 +12,8 @@
  * A drive that never opened is tried again, less and less often. One that failed while it was there stays suspect.
  */
 import { type Clock, type DriveId, hasCode } from '@cairn/protocol'
-import {
-  type DriveGround,
-  type DrivePlace,
-  type DriveSource,
-  type OpenDriveOptions,
-  openDrive,
-  type ServedDrive,
-} from './drive.js'
+import { type OpenDriveOptions, openDrive, type ServedDrive } from './drive.js'
+import type { DriveGround, DrivePlace, DriveSource } from './drive-source.js'
 
 /** First pause before a drive that did not open is tried again; doubles up to RETRY_MS_MAX. */
 const RETRY_MS = 2_000

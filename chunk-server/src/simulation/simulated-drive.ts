@@ -1,6 +1,6 @@
 import type { Clock, DriveId, Random } from '@cairn/protocol'
 import { MemoryBlockIndex } from '../adapters/memory-block-index.js'
-import type { DriveSource, UpkeptBlockStore } from '../core/drive.js'
+import type { DriveSource, UpkeptBlockStore } from '../core/drive-source.js'
 import { openSegmentBlockStore } from '../core/segment-block-store.js'
 import type { SegmentLimits } from '../core/segment-limits.js'
 import type { DamageEvent, Disk } from '../ports.js'

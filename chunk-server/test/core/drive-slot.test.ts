@@ -1,8 +1,9 @@
 import { CairnError } from '@cairn/protocol'
 import { createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { type DriveSource, openDrive } from '../../src/core/drive.js'
+import { openDrive } from '../../src/core/drive.js'
 import { DriveSlot } from '../../src/core/drive-slot.js'
+import type { DriveSource } from '../../src/core/drive-source.js'
 
 describe('DriveSlot', () => {
   it('opens nothing where segments still go, and what is left once they stay', async () => {
