@@ -10,9 +10,10 @@ import {
   oneOf,
   optional,
   required,
+  sameBytes,
   text,
 } from '@cairn/protocol'
-import type { StoreKey, StoreRange } from '../ports.js'
+import type { StoreKey, StoreRange, StoreRow } from '../ports.js'
 
 /** Every change of the map rewrites this row, so changes of all services follow one another. */
 export interface ClusterRow {
@@ -93,4 +94,9 @@ export function clusterRowKind(key: StoreKey): 'cluster' | 'member' | 'drive' | 
   if (name.startsWith(MEMBER_PREFIX)) return 'member'
   if (name.startsWith(DRIVE_PREFIX)) return 'drive'
   return name.startsWith(POOL_PREFIX) ? 'pool' : 'other'
+}
+
+/** Whether the row, which is `m/cluster` if there is one, was written by the change of these random bytes. */
+export function carriesChange(row: StoreRow | undefined, change: Uint8Array): boolean {
+  return row !== undefined && sameBytes(ClusterRow.decode(row.value).change, change)
 }

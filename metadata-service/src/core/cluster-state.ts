@@ -10,7 +10,6 @@ import {
   CairnError,
   type Clock,
   type ClusterMap,
-  formatId,
   type HeartbeatRequest,
   hasCode,
   levelToJoin,
@@ -19,14 +18,13 @@ import {
   Pool,
   type Random,
   type RegisterServerRequest,
-  sameBytes,
 } from '@cairn/protocol'
-import type { Compare, KeyValueStore, Put, StoreRow } from '../ports.js'
+import type { Compare, KeyValueStore, Put } from '../ports.js'
+import { type ClusterSnapshot, createCluster, readClusterSnapshot } from './cluster-snapshot.js'
 import {
   CLUSTER_KEY,
-  CLUSTER_RANGE,
   ClusterRow,
-  clusterRowKind,
+  carriesChange,
   DriveRow,
   driveKey,
   memberKey,
@@ -43,7 +41,6 @@ import { requireLevel } from './feature-level-check.js'
 import { Heartbeats } from './heartbeats.js'
 import { dirtyKey, EVERY_GROUP } from './keys.js'
 import { DirtyRow } from './rows.js'
-import { MOVE_KEY } from './store-move.js'
 
 export interface ClusterStateOptions extends FirstPoolOptions {
   readonly store: KeyValueStore
@@ -55,34 +52,19 @@ export interface ClusterStateOptions extends FirstPoolOptions {
   readonly featureLevel?: number
 }
 
-/** One reading of the map: all rows at one revision. */
-interface Snapshot {
-  readonly clusterRow: ClusterRow
-  /** Revision of `m/cluster`: the copy stands as long as it stays. */
-  readonly revision: number
-  readonly map: ClusterMap
-  readonly drives: ReadonlyMap<string, DriveRow>
-  /** What writers to a pool compare: the same object until the map is read again. */
-  readonly poolCompares: ReadonlyMap<number, Compare>
-  readonly rebalancing: boolean
-}
-
 /** Attempts of one change against others; then `Busy`. */
 const CHANGE_ATTEMPTS_MAX = 16
 
 /** A server that was not heard for so long, four beats, may have lost its drives to another. */
 const OWNER_SILENT_MS = 12_000
 
-/** Rows of the map in one reading: members, drives and pools of a large cluster. */
-const CLUSTER_ROWS_MAX = 10_000
-
 export class ClusterState {
   readonly heartbeats: Heartbeats
   private readonly options: ClusterStateOptions
   private readonly openedAtMs: number
-  private snapshot: Snapshot
+  private snapshot: ClusterSnapshot
 
-  private constructor(options: ClusterStateOptions, snapshot: Snapshot) {
+  private constructor(options: ClusterStateOptions, snapshot: ClusterSnapshot) {
     this.options = options
     this.snapshot = snapshot
     this.heartbeats = new Heartbeats(options.clock)
@@ -91,7 +73,9 @@ export class ClusterState {
 
   /** Reads the map, or makes the cluster if the store is empty. `FormatTooNew` if it demands a higher feature level. */
   static async open(options: ClusterStateOptions): Promise<ClusterState> {
-    const snapshot = (await readSnapshot(options.store)) ?? (await createCluster(options))
+    const snapshot =
+      (await readClusterSnapshot(options.store)) ??
+      (await createCluster({ ...options, featureLevel: supportedBy(options) }))
     if (options.clusterId !== undefined && options.clusterId !== snapshot.clusterRow.clusterId) {
       throw new CairnError('PeerRejected', `the store belongs to cluster ${snapshot.clusterRow.clusterId}`)
     }
@@ -234,7 +218,7 @@ export class ClusterState {
   }
 
   private async reload(): Promise<ClusterMap> {
-    const snapshot = await readSnapshot(this.options.store)
+    const snapshot = await readClusterSnapshot(this.options.store)
     if (snapshot === undefined) throw new CairnError('Internal', 'the store has lost its cluster row')
     // Not to be used: what stands in its rows may mean something else.
     const { featureLevel } = snapshot.clusterRow
@@ -341,63 +325,4 @@ function leftBehind(supported: number, needed: number): CairnError {
 /** A target of 0 is none. */
 function levelOf({ feature }: ClusterChange): { featureLevel?: number; featureLevelTarget?: number } {
   return feature === undefined ? {} : { featureLevel: feature.level, featureLevelTarget: feature.target }
-}
-
-function carriesChange(row: StoreRow | undefined, change: Uint8Array): boolean {
-  return row !== undefined && sameBytes(ClusterRow.decode(row.value).change, change)
-}
-
-async function createCluster(options: ClusterStateOptions): Promise<Snapshot> {
-  const { store, random, clock } = options
-  const row: ClusterRow = {
-    clusterId: options.clusterId ?? formatId(random.bytes(16)),
-    incarnation: formatId(random.bytes(8)),
-    featureLevel: supportedBy(options),
-    epoch: 1,
-    createdMs: Math.floor(clock.wallMicros() / 1000),
-    change: random.bytes(16),
-  }
-  await store.commit({
-    compares: [
-      { kind: 'absent', key: CLUSTER_KEY },
-      { kind: 'absent', key: MOVE_KEY },
-    ],
-    puts: [{ key: CLUSTER_KEY, value: ClusterRow.encode(row) }],
-    proof: { keys: [CLUSTER_KEY], carries: (rows) => carriesChange(rows[0], row.change) },
-  })
-  const snapshot = await readSnapshot(store)
-  if (snapshot === undefined) throw new CairnError('Busy', 'the store is being filled from another one')
-  return snapshot
-}
-
-async function readSnapshot(store: KeyValueStore): Promise<Snapshot | undefined> {
-  const { results } = await store.read([{ kind: 'scan', range: CLUSTER_RANGE, limit: CLUSTER_ROWS_MAX }])
-  const rows = results[0] ?? []
-  const cluster = rows.find((row) => clusterRowKind(row.key) === 'cluster')
-  if (cluster === undefined) return undefined
-  const clusterRow = ClusterRow.decode(cluster.value)
-  const ofKind = (kind: string): StoreRow[] => rows.filter((row) => clusterRowKind(row.key) === kind)
-  const driveRows = ofKind('drive').map((row) => DriveRow.decode(row.value))
-  const pools = ofKind('pool').map((row) => ({ pool: Pool.decode(row.value), revision: row.revision }))
-  const { clusterId, incarnation, featureLevel, epoch, defaultPool, featureLevelTarget = 0 } = clusterRow
-  return {
-    clusterRow,
-    revision: cluster.revision,
-    drives: new Map(driveRows.map((row) => [row.drive.id, row])),
-    poolCompares: new Map(
-      pools.map(({ pool, revision }) => [pool.id, { kind: 'revision', key: poolKey(pool.id), revision }]),
-    ),
-    rebalancing: clusterRow.rebalancing === true,
-    map: {
-      clusterId,
-      incarnation,
-      featureLevel,
-      epoch,
-      members: ofKind('member').map((row) => Member.decode(row.value)),
-      drives: driveRows.map((row) => row.drive),
-      pools: pools.map(({ pool }) => pool),
-      ...(defaultPool === undefined ? {} : { defaultPool }),
-      ...(featureLevelTarget === 0 ? {} : { featureLevelTarget }),
-    },
-  }
 }
