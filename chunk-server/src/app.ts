@@ -79,7 +79,9 @@ export interface ChunkServerStatus {
 export interface ChunkServer {
   /** Listens and begins to register; resolves with the real address once calls are answered. */
   start(): Promise<string>
-  /** Resolves once the metadata service knows this server; rejects with `FormatTooNew` if its feature level is too low. */
+  /**
+   * Resolves once the metadata service knows this server; rejects with `FormatTooNew` if its feature level is too low.
+   */
   registered(): Promise<void>
   /** Drains, then closes all drives. Idempotent. */
   close(): Promise<void>

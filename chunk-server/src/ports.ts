@@ -38,7 +38,10 @@ export type OpenMode = 'read' | 'write' | 'create' | 'createDirect'
  * `Busy` when the process is out of descriptors or memory; `DriveFailed`, with its cause, for all others.
  */
 export interface Disk {
-  /** Creates exclusively (`Internal` if it exists) or opens an existing file; `NoSuchBlock` is never thrown here: a missing file is `undefined`. */
+  /**
+   * Creates exclusively (`Internal` if it exists) or opens an existing file; `NoSuchBlock` is never thrown here: a
+   * missing file is `undefined`.
+   */
   open(path: string, mode: OpenMode): Promise<DiskFile | undefined>
   /** Replaces or makes a small file durably: temp file, sync, rename, folder sync. */
   replace(path: string, content: Uint8Array): Promise<void>
@@ -96,7 +99,10 @@ export interface BlockStore {
     unit: Unit,
     settle: (outcome: StoredBlock | CairnError) => void,
   ): boolean
-  /** A range beyond the end is `InvalidArgument`. `NoSuchBlock`, or `BlockCorrupt` before or while the units flow: never a clean end after too few. */
+  /**
+   * A range beyond the end is `InvalidArgument`. `NoSuchBlock`, or `BlockCorrupt` before or while the units flow: never
+   * a clean end after too few.
+   */
   get(
     block: BlockId,
     range: { offset: number; length: number },

@@ -1,4 +1,6 @@
-/** Values of settings, as they stand in variables, flags and the file: the value, or an Error that completes "NAME: …". */
+/**
+ * Values of settings, as they stand in variables, flags and the file: the value, or an Error that completes "NAME: …".
+ */
 import { isIP } from 'node:net'
 
 /** Either a number of local drives or their folders. */

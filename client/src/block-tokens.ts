@@ -1,4 +1,6 @@
-/** The tokens by which this client reads blocks: made with the cluster's keys, or asked for by a program without keys. */
+/**
+ * The tokens by which this client reads blocks: made with the cluster's keys, or asked for by a program without keys.
+ */
 import {
   type Clock,
   GROUPS_PER_POOL,

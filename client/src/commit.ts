@@ -131,8 +131,8 @@ async function fitAll(
 }
 
 /**
- * Receipts may be too old after a day, and there are none of a drive that was told no key yet or was of a former version:
- * the drives are sent what they have, and give new ones.
+ * Receipts may be too old after a day, and there are none of a drive that was told no key yet or was of a former
+ * version: the drives are sent what they have, and give new ones.
  */
 async function renewReceipts(
   parts: ClientParts,

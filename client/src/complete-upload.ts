@@ -6,7 +6,8 @@
  * 3. The parts are read again, checked, and their slices put into one map, inline or as pages.
  * 4. One commit by the op of the freeze makes the version; its cost does not depend on the number of parts.
  *
- * A refusal after 2 thaws the upload at once; a crash leaves that to the next Complete or Abort. A repeat with the same list gets the stored result.
+ * A refusal after 2 thaws the upload at once; a crash leaves that to the next Complete or Abort. A repeat with the same
+ * list gets the stored result.
  */
 import {
   CairnError,

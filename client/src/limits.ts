@@ -1,8 +1,8 @@
 /** Every limit of the client library, with its unit and its reason. */
 
 /**
- * Units of one block held for replicas that have not taken them yet: all of a block (8 MiB), since its frames stay until
- * it is stored anyway. A drive that is slow for a moment then holds neither the sender nor the other drives up.
+ * Units of one block held for replicas that have not taken them yet: all of a block (8 MiB), since its frames stay
+ * until it is stored anyway. A drive that is slow for a moment then holds neither the sender nor the other drives up.
  */
 export const WINDOW_UNITS: number = 128
 

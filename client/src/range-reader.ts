@@ -17,8 +17,8 @@ export interface VersionRange {
 }
 
 /**
- * The bytes of a range. `InvalidArgument` if the version does not have it. Ends cleanly only after exactly `range.length` bytes; any shortage is an error. Leaving
- * the loop early cancels what is under way.
+ * The bytes of a range. `InvalidArgument` if the version does not have it. Ends cleanly only after exactly
+ * `range.length` bytes; any shortage is an error. Leaving the loop early cancels what is under way.
  */
 export async function* readRange(
   parts: ReadParts,

@@ -23,7 +23,10 @@ const ASIDE_PENALTY = 1e5
 /** Costs within this factor of the best count as equal: latencies of equal drives differ by chance. */
 const NEAR_FACTOR = 2
 
-/** Costs within this factor of the best do not outweigh a page cache: a read of a cold drive takes several times as long. */
+/**
+ * Costs within this factor of the best do not outweigh a page cache: a read of a cold drive takes several times as
+ * long.
+ */
 const AFFINE_FACTOR = 4
 
 /**

@@ -131,7 +131,9 @@ export interface MetadataService {
   findTrouble(): Promise<string | undefined>
 }
 
-/** `PeerRejected` if the store belongs to another cluster, `FormatTooNew` if its feature level is too high for this one. */
+/**
+ * `PeerRejected` if the store belongs to another cluster, `FormatTooNew` if its feature level is too high for this one.
+ */
 export async function createMetadataService(options: MetadataServiceOptions): Promise<MetadataService> {
   const tally = { entries: 0, commits: 0 }
   const store = createKeyValueStore({

@@ -5,9 +5,10 @@
  *     version u8 · key u32 · epoch u48 · HMAC-SHA256 · id of the drive
  *
  * The HMAC is over all of that and over pool, block, length, hash and owner of the block, which the commit names
- * anyway. So a receipt says nothing of any other block, bytes, object, pool or drive. The keys are those of block tokens,
- * which no program is told; the context keeps the two apart. A receipt does not end by itself: it names a block of one
- * session, and is worth something only to a commit of that session, as long as the metadata services keep its key.
+ * anyway. So a receipt says nothing of any other block, bytes, object, pool or drive. The keys are those of block
+ * tokens, which no program is told; the context keeps the two apart. A receipt does not end by itself: it names a block
+ * of one session, and is worth something only to a commit of that session, as long as the metadata services keep its
+ * key.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { BlockOwner } from './block-map.js'

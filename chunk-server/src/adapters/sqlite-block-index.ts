@@ -37,7 +37,9 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
-/** Byte 17 of a value holds the flags. Not part of the schema's version: whoever does not know it keeps it up to date. */
+/**
+ * Byte 17 of a value holds the flags. Not part of the schema's version: whoever does not know it keeps it up to date.
+ */
 const IS_DAMAGED = "substr(value, 17, 1) <> x'00'"
 const DAMAGED_INDEX = `CREATE INDEX IF NOT EXISTS damaged ON block (id) WHERE ${IS_DAMAGED}`
 

@@ -48,7 +48,10 @@ export interface Registration {
   isRegistered(): boolean
   /** Registers anew, soon: there are other drives. */
   renew(): void
-  /** Resolves after the first registration; rejects with `ShuttingDown` if closed before, with `FormatTooNew` if refused so. */
+  /**
+   * Resolves after the first registration; rejects with `ShuttingDown` if closed before, with `FormatTooNew` if refused
+   * so.
+   */
   readonly first: Promise<void>
   /** Ends the exchange; a beat that is under way is cancelled. */
   close(): Promise<void>

@@ -17,7 +17,8 @@
  *   POST   feature-level           raises it as far as any member supports it
  *
  * What would lose data, or could never be done, is refused with 409 and the reason. A request that was received before
- * is refused with 403 and the code `RequestReplayed`: who means it twice in a second signs a header `x-cairn-nonce` too.
+ * is refused with 403 and the code `RequestReplayed`: who means it twice in a second signs a header `x-cairn-nonce`
+ * too.
  */
 import type { AdminClient } from '@cairn/client'
 import type { AccountGuard } from '@cairn/gateway'

@@ -36,8 +36,9 @@ import { addMirrorMetrics } from './mirror-metrics.js'
 const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024
 
 /**
- * Entries that a service has under way at once: one on SQLite, which takes them one by one; on etcd two, since it writes
- * the next to disk while the last one travels (measured: 1.0 to 1.3 times the commits of one, and more gain nothing).
+ * Entries that a service has under way at once: one on SQLite, which takes them one by one; on etcd two, since it
+ * writes the next to disk while the last one travels (measured: 1.0 to 1.3 times the commits of one, and more gain
+ * nothing).
  */
 export function entriesInFlight({ etcd }: Config): number {
   return etcd === undefined ? 1 : 2

@@ -1,4 +1,6 @@
-/** A whole cluster in one process: one metadata service or two, three chunk servers, two clients, each of the real code. */
+/**
+ * A whole cluster in one process: one metadata service or two, three chunk servers, two clients, each of the real code.
+ */
 import { type ChunkServer, createChunkServer } from '@cairn/chunk-server'
 import {
   type CrashChoice,

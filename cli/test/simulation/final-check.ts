@@ -140,7 +140,8 @@ interface Stored {
 /**
  * The blocks left on the drives are those that visible versions refer to, each in all its copies. Two things may
  * stay for some time: what is entangled by part copies, and one copy of a part that was replaced or aborted, if repair
- * or its writer put it on a drive that had been looked through before. Once everything is deleted and the orphan worker starts afresh, nothing is left at all.
+ * or its writer put it on a drive that had been looked through before. Once everything is deleted and the orphan worker
+ * starts afresh, nothing is left at all.
  */
 export async function checkBlocks({ cluster, ledger, worker }: CheckOptions): Promise<void> {
   const { client } = worker

@@ -1,4 +1,7 @@
-/** All that S3 shows of a bucket, in one map: versions with their bytes and tags, delete markers, uploads with their parts. */
+/**
+ * All that S3 shows of a bucket, in one map: versions with their bytes and tags, delete markers, uploads with their
+ * parts.
+ */
 import {
   GetObjectCommand,
   GetObjectTaggingCommand,

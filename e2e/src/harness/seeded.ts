@@ -1,4 +1,7 @@
-/** Reproducible choices and contents for random runs. The seed is printed, and can be given by CAIRN_TEST_SEED; 1 otherwise. */
+/**
+ * Reproducible choices and contents for random runs. The seed is printed, and can be given by CAIRN_TEST_SEED; 1
+ * otherwise.
+ */
 import { createHash } from 'node:crypto'
 
 export interface Seeded {

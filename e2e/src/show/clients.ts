@@ -216,7 +216,9 @@ async function checkSpace(world: World, emptyBytes: number): Promise<void> {
   report.atMost('on disk after rm --recursive', (left - emptyBytes) / 1e6, allowed / 1e6, ' MB')
 }
 
-/** What the blocks take. The copies of the metadata beside them are bounded by their own limits, not by what is kept. */
+/**
+ * What the blocks take. The copies of the metadata beside them are bounded by their own limits, not by what is kept.
+ */
 async function blockBytes(drives: string): Promise<number> {
   const folders = await readdir(drives)
   const sizes = await Promise.all(folders.map((drive) => diskBytes(join(drives, drive, 'segments'))))

@@ -1,4 +1,6 @@
-/** One replica's segments with 1,000 flipped bytes, and one drive's folder gone: every read right, the damage counted. */
+/**
+ * One replica's segments with 1,000 flipped bytes, and one drive's folder gone: every read right, the damage counted.
+ */
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'

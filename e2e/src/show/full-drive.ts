@@ -1,8 +1,8 @@
 /**
  * A small real file system as data folder, filled to the last byte under writes, with deletes, compaction and a
- * restart while it is full, and again by repair: writes get 507 InsufficientStorage, reads and deletes go on, nothing is
- * lost or wrong; once space is freed writes and repair go on without a hand. Blocks and metadata share the disk, so that
- * both run out.
+ * restart while it is full, and again by repair: writes get 507 InsufficientStorage, reads and deletes go on, nothing
+ * is lost or wrong; once space is freed writes and repair go on without a hand. Blocks and metadata share the disk, so
+ * that both run out.
  */
 import { open, rm, statfs, truncate } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,7 +1,8 @@
 /**
- * From one process on SQLite to roles apart on etcd: a server that was killed is moved, by a command that is killed again
- * and again, and the cluster that starts on the same drives shows every version, tag, marker, part and byte as before.
- * The old store starts no more, and its journals bring nothing back. Then a backup under load, restored elsewhere.
+ * From one process on SQLite to roles apart on etcd: a server that was killed is moved, by a command that is killed
+ * again and again, and the cluster that starts on the same drives shows every version, tag, marker, part and byte as
+ * before. The old store starts no more, and its journals bring nothing back. Then a backup under load, restored
+ * elsewhere.
  */
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'

@@ -71,7 +71,9 @@ export function evaluate(conditions: ReadConditions, object: ObjectVersion, nowM
   return modified <= since ? 'not-modified' : 'proceed'
 }
 
-/** Whether `If-Range` lets the range stand: only for the very version it names. Weak ETags never do (RFC 9110, 13.1.5). */
+/**
+ * Whether `If-Range` lets the range stand: only for the very version it names. Weak ETags never do (RFC 9110, 13.1.5).
+ */
 export function holdsIfRange(header: string | undefined, object: ObjectVersion): boolean {
   if (header === undefined || header === `"${object.etag}"` || header === object.etag) return true
   return parseTime(header) === Math.floor(object.modifiedMs / 1000)

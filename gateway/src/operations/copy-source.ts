@@ -9,7 +9,10 @@ export interface CopySourceHeader {
   readonly versionId?: string
 }
 
-/** `/bucket/key` or `bucket/key`, key percent-encoded, with an optional `?versionId=`. Throws `InvalidArgument`; `InvalidRequest` for a body. */
+/**
+ * `/bucket/key` or `bucket/key`, key percent-encoded, with an optional `?versionId=`. Throws `InvalidArgument`;
+ * `InvalidRequest` for a body.
+ */
 export function readCopySource(headers: RequestHeaders): CopySourceHeader {
   refuseBody(headers)
   const raw = headers['x-amz-copy-source'] ?? ''

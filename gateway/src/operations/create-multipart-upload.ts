@@ -31,7 +31,9 @@ interface ChecksumKind {
   readonly checksumType?: ChecksumType
 }
 
-/** Algorithm and type. CRC64NVME is always of the full object; of the others only CRCs, which can be combined, if asked. */
+/**
+ * Algorithm and type. CRC64NVME is always of the full object; of the others only CRCs, which can be combined, if asked.
+ */
 function readChecksumKind(headers: RequestHeaders): ChecksumKind {
   const wantedType = headers['x-amz-checksum-type']?.toUpperCase()
   const algorithm = readChecksumAlgorithm(headers)

@@ -1,4 +1,7 @@
-/** Who has signed a form: SigV4 over its policy, or SigV2 where a switch allows it. The fields say who claims to be it; nothing else counts. */
+/**
+ * Who has signed a form: SigV4 over its policy, or SigV2 where a switch allows it. The fields say who claims to be it;
+ * nothing else counts.
+ */
 import { timingSafeEqual } from 'node:crypto'
 import { type AuthenticationSettings, checkSession } from '../authentication/authenticate.js'
 import { ANONYMOUS, type Principal } from '../authentication/principal.js'

@@ -21,7 +21,9 @@ import { pagesAt } from './store-pages.js'
 /** Between two pages, in times of what the page took. */
 const PAUSE_FACTOR = 1
 
-/** Backs up a store in use. The file must not exist. `InvalidArgument` if it holds no cluster, or not yet a whole one. */
+/**
+ * Backs up a store in use. The file must not exist. `InvalidArgument` if it holds no cluster, or not yet a whole one.
+ */
 export async function backupCluster(options: {
   readonly store: MovableStore
   readonly file: string

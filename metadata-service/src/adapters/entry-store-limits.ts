@@ -32,8 +32,8 @@ export interface BehindLimits {
 }
 
 /**
- * While some are written, half as many more come at most. The next start writes what waits, in some 100 ms. With half as
- * many, a put of 64 at once costs 35 instead of 28 pages of the WAL for each entry.
+ * While some are written, half as many more come at most. The next start writes what waits, in some 100 ms. With half
+ * as many, a put of 64 at once costs 35 instead of 28 pages of the WAL for each entry.
  */
 export const BEHIND_LIMITS: BehindLimits = { rows: 4_096, bytes: 2 * 1024 * 1024, sliceRows: 128 }
 

@@ -1,8 +1,8 @@
 /**
  * The way to etcd: calls with deadlines of our own to one member, and to the next one when it does not answer.
  *
- * ● What may have reached etcd is sent again only if the caller says that a second time does no harm; what has certainly
- *   not been decided on is, within the total deadline.
+ * ● What may have reached etcd is sent again only if the caller says that a second time does no harm; what has
+ *   certainly not been decided on is, within the total deadline.
  */
 import { CairnError, type Clock, hasCode, type Random, toCairnError } from '@cairn/protocol'
 import type { Metadata } from '@grpc/grpc-js'
@@ -63,7 +63,9 @@ export class EtcdConnection {
     return this.call(method, this.encode(method, request), true)
   }
 
-  /** A call that is made once, encoded by `encode`. `OutcomeUnknown` when its answer is lost, `Busy` if it was not sent. */
+  /**
+   * A call that is made once, encoded by `encode`. `OutcomeUnknown` when its answer is lost, `Busy` if it was not sent.
+   */
   send<M extends EtcdMethod>(method: M, request: Buffer): Promise<EtcdResponse<M>> {
     return this.call(method, request, false)
   }

@@ -2,8 +2,9 @@
  * What etcd and gRPC answer, as ours. etcd tells its errors apart by their text alone (its own clients do the same), so
  * this is the one place that looks at texts.
  *
- * `OutcomeUnknown`: the call may or may not have happened, now or later. `ConnectionLost`: it has not happened and never
- * will, since it was not sent, or was refused by a member without a leader before it was proposed. All others: refused.
+ * `OutcomeUnknown`: the call may or may not have happened, now or later. `ConnectionLost`: it has not happened and
+ * never will, since it was not sent, or was refused by a member without a leader before it was proposed. All others:
+ * refused.
  */
 import { CairnError, type ErrorCode } from '@cairn/protocol'
 import type { ServiceError } from '@grpc/grpc-js'

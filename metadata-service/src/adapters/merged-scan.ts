@@ -4,7 +4,9 @@ import type { RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowChange } from './recent-entries.js'
 import type { RowTable, Scan } from './row-table.js'
 
-/** Pages grow up to so many rows: else one row behind thousands that wait to be deleted costs a read for each of them. */
+/**
+ * Pages grow up to so many rows: else one row behind thousands that wait to be deleted costs a read for each of them.
+ */
 const PAGE_ROWS_MAX = 1_000
 
 /** A row as it is now, or that it is gone; `name` is its key as `mapKey` gives it. */

@@ -66,7 +66,9 @@ export function openMirrorFile(path: string): MirrorFile | undefined {
   return undefined
 }
 
-/** An empty file in place of whatever is there, to be filled from this place on. Rejects with SQLite's errors as ours. */
+/**
+ * An empty file in place of whatever is there, to be filled from this place on. Rejects with SQLite's errors as ours.
+ */
 export function createMirrorFile(path: string, place: MirrorPlace): MirrorFile {
   try {
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${path}${suffix}`, { force: true })

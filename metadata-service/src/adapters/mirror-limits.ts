@@ -38,7 +38,10 @@ export const AUDIT_PASS_MS: number = 300_000
 /** WAL pages of 4 KiB after which SQLite checkpoints within a commit: some 4 ms. */
 export const MIRROR_WAL_PAGES: number = 1_000
 
-/** Rows below a prefix from which its unknown part is approached in small steps: the store walks this many in a millisecond. */
+/**
+ * Rows below a prefix from which its unknown part is approached in small steps: the store walks this many in a
+ * millisecond.
+ */
 export const LARGE_SUBTREE_ROWS: number = 20_000
 
 /** Progress of a fill is logged so often, in rows. */

@@ -50,7 +50,10 @@ export class PageEnds {
   private emptyPages = 0
   private emptySiblings = 0
 
-  /** `prefixes`: how keys of the range may begin; what is not among them costs more to find. A small store needs no care. */
+  /**
+   * `prefixes`: how keys of the range may begin; what is not among them costs more to find. A small store needs no
+   * care.
+   */
   constructor(range: StoreRange, prefixes: readonly StoreKey[], isSmall = false) {
     this.range = range
     this.isSmall = isSmall
@@ -129,7 +132,9 @@ export class PageEnds {
     return shared
   }
 
-  /** The least depth at which the page, told by the bytes that each row shares with the one before, has a whole subtree. */
+  /**
+   * The least depth at which the page, told by the bytes that each row shares with the one before, has a whole subtree.
+   */
   private aim(shared: readonly number[]): void {
     const inner = shared.slice(1)
     for (const place of [...new Set(inner)].sort((a, b) => a - b)) {

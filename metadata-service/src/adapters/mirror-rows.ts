@@ -12,8 +12,9 @@ export const ROW_PREFIXES: readonly StoreKey[] = [
 ].map((prefix) => Buffer.from(prefix))
 
 /**
- * Where rows under leases lie: sessions, services, the coordinator. The end of a lease deletes them without an entry, so `head` does not tell of it, and
- * only the store can say whether they are there. Everything else changes by entries alone.
+ * Where rows under leases lie: sessions, services, the coordinator. The end of a lease deletes them without an entry,
+ * so `head` does not tell of it, and only the store can say whether they are there. Everything else changes by entries
+ * alone.
  */
 export const LEASED_RANGES: readonly StoreRange[] = [
   rangeOfPrefix(Buffer.from('s/')),

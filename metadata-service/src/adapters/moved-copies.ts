@@ -1,7 +1,7 @@
 /**
- * Marks the copies of the metadata on drives as the past: once a store was moved to etcd, recovery must not make the old
- * one anew from its journals. `<drive folder>/metadata/moved-<lineage>.json` stands for all copies of that lineage, also
- * for those on drives that were absent.
+ * Marks the copies of the metadata on drives as the past: once a store was moved to etcd, recovery must not make the
+ * old one anew from its journals. `<drive folder>/metadata/moved-<lineage>.json` stands for all copies of that lineage,
+ * also for those on drives that were absent.
  */
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -5,7 +5,9 @@ interface Head {
   at: number
 }
 
-/** Shows the names of sorted lists from `from` to before `to`, in order and each once, until one is not to be passed. */
+/**
+ * Shows the names of sorted lists from `from` to before `to`, in order and each once, until one is not to be passed.
+ */
 export function walkNames(
   lists: readonly (readonly string[])[],
   from: string,

@@ -23,7 +23,10 @@ export type Durability = 'fsync' | 'none'
  * no recent entries (`recent-entries.ts`).
  */
 const FORMAT = 3
-/** Added to the format of a store whose content was moved elsewhere (`sqlite-moved.ts`): no version takes it for its own. */
+/**
+ * Added to the format of a store whose content was moved elsewhere (`sqlite-moved.ts`): no version takes it for its
+ * own.
+ */
 export const MOVED_FORMAT: number = 0x10000
 const VERSION_MIN = [3, 51, 3]
 

@@ -1,5 +1,6 @@
 /**
- * Copies all rows of a store that nobody writes to into an empty one, verifies them, and lets the copy begin a new life:
+ * Copies all rows of a store that nobody writes to into an empty one, verifies them, and lets the copy begin a new
+ * life:
  *
  * 1. `m/move` is put into the empty store: no service uses it from now on.
  * 2. The rows are copied in the order of their keys, in full entries; each entry says in `m/move` how far it is.

@@ -9,7 +9,9 @@ import { FILL_ROWS, SMALL_ENTRIES } from './mirror-limits.js'
 import { PageEnds } from './mirror-page-ends.js'
 import { isWithin, LEASED_RANGES, MIRROR_RANGE, ROW_PREFIXES } from './mirror-rows.js'
 
-/** Rows that belong to one store and its running services: the end of a lease deletes some, every entry writes `head`. */
+/**
+ * Rows that belong to one store and its running services: the end of a lease deletes some, every entry writes `head`.
+ */
 export function staysBehind(key: StoreKey): boolean {
   if (LEASED_RANGES.some((range) => isWithin(key, range))) return true
   return [HEAD_KEY, MOVE_KEY, MOVED_KEY].some((own) => Buffer.compare(own, key) === 0)

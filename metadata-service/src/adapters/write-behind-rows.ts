@@ -5,8 +5,8 @@
  * transactions write these, sorted by key, a slice each: neighbours share a page, and a row that was changed again is
  * written once. So a change is durable with its own transaction, and costs a part of a page instead of several.
  *
- * Changes are in one of three places, the newest first: `pending`, those of the transaction that is open; `young`, those
- * that wait; `settling`, those that are being written. A generation stays in memory, and its entries in `recent`,
+ * Changes are in one of three places, the newest first: `pending`, those of the transaction that is open; `young`,
+ * those that wait; `settling`, those that are being written. A generation stays in memory, and its entries in `recent`,
  * until all of it is written: a crash in between leaves rows that replaying makes again as they are.
  */
 import { mapKey } from '@cairn/protocol'

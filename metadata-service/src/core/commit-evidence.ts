@@ -2,11 +2,11 @@
  * What a writer must show that is not believed what it has stored: a program with the client library.
  *
  * ● Each block that its commit names is either new, and then there are receipts of it, or it is taken, in order, from a
- * map that the commit may take from: that of the source of a part copy, or those of the parts of an upload. So nobody can
- * name blocks that are not stored, or that are somebody else's.
+ * map that the commit may take from: that of the source of a part copy, or those of the parts of an upload. So nobody
+ * can name blocks that are not stored, or that are somebody else's.
  *
- * Asked when it is clear that the operation has not happened yet, and before anything is planned. Pages of a map are read
- * from the drives, after their own receipts were found good.
+ * Asked when it is clear that the operation has not happened yet, and before anything is planned. Pages of a map are
+ * read from the drives, after their own receipts were found good.
  */
 import {
   type BlockMap,

@@ -15,8 +15,8 @@ export interface TextRange {
 }
 
 /**
- * Rows and ranges that one commit compares (`reads`) and changes (`writes`). What it writes anyway need not be among its
- * reads: whoever may not touch a row that is read may not touch one that is written.
+ * Rows and ranges that one commit compares (`reads`) and changes (`writes`). What it writes anyway need not be among
+ * its reads: whoever may not touch a row that is read may not touch one that is written.
  */
 export interface Footprint {
   readonly reads: readonly string[]

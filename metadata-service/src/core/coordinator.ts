@@ -87,7 +87,9 @@ export class Coordinator {
     return this.leading.compare
   }
 
-  /** Longest deadline of a destructive call that ends while the lease surely runs. `SessionExpired` if there is none. */
+  /**
+   * Longest deadline of a destructive call that ends while the lease surely runs. `SessionExpired` if there is none.
+   */
   destructionMs(): number {
     const leftMs = this.isCoordinator() ? this.options.lease.leftMs() - MARGIN_MS : 0
     if (leftMs < CALL_MS_MIN) throw notCoordinator()

@@ -1,9 +1,9 @@
 /**
  * Operations that the rows of a key may no longer remember: the key has no row any more, or many writers. Their
  * repeats get the first result. ● All that this service has done stand here too: another service may drop a row that
- * names them, and this one is not told. The `g/` rows of what was dropped prove them to the batcher, and tell a service that starts what the
- * one before it had done: else a put whose answer was lost in a crash would undo a later delete when it is
- * repeated, and a delete a later put.
+ * names them, and this one is not told. The `g/` rows of what was dropped prove them to the batcher, and tell a service
+ * that starts what the one before it had done: else a put whose answer was lost in a crash would undo a later delete
+ * when it is repeated, and a delete a later put.
  */
 import type { OpId, Random } from '@cairn/protocol'
 import type { KeyValueStore, StoreKey, StoreRow } from '../ports.js'

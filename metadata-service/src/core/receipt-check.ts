@@ -1,6 +1,7 @@
 /**
- * Whether a commit shows that its new blocks are stored: see `block-receipt.ts`. A block counts as stored where its group
- * is, at the epoch that the commit compares, and where a drive has said so by a receipt of that epoch or an earlier one.
+ * Whether a commit shows that its new blocks are stored: see `block-receipt.ts`. A block counts as stored where its
+ * group is, at the epoch that the commit compares, and where a drive has said so by a receipt of that epoch or an
+ * earlier one.
  * ● A quorum of the members as they are, and of the members as they will be, must have stored each block.
  */
 import {

@@ -5,7 +5,8 @@
  * wrote with a sequence number not below the time S that it carried. So if it has happened,
  * - the key's row still names it, or
  * - a row in `g/` above S names it: it dropped something itself, or its version was dropped, or
- * - others wrote the key after it: the row's memory is full, or somebody removed the row and left a row in `g/` above S.
+ * - others wrote the key after it: the row's memory is full, or somebody removed the row and left a row in `g/` above
+ *   S.
  * ● It acts only when none of these is so. What cannot be told is `OutcomeUnknown`, and nothing is done.
  */
 import { CairnError, formatId, type OpId, type SpaceId, sameBytes } from '@cairn/protocol'

@@ -61,8 +61,8 @@ export class TokenKeyRing {
   }
 
   /**
-   * The keys that are valid, oldest first, as of a minute ago. The first look is waited for; later ones go on beside, so
-   * that nobody's beat waits for a store that does not answer.
+   * The keys that are valid, oldest first, as of a minute ago. The first look is waited for; later ones go on beside,
+   * so that nobody's beat waits for a store that does not answer.
    */
   async current(): Promise<readonly TokenKey[]> {
     const { clock } = this.options
@@ -126,7 +126,9 @@ type KnownKeys = Pick<TokenKeysRow, 'keys' | 'former'>
 
 const NO_KEYS: KnownKeys = { keys: [], former: [] }
 
-/** A key is kept until what was made with it has ended: another has followed it that was in use at this time already. */
+/**
+ * A key is kept until what was made with it has ended: another has followed it that was in use at this time already.
+ */
 function isOfUse(keys: readonly TokenKey[], followedMs: number): (key: TokenKey, at: number) => boolean {
   return (_key, at) => {
     const next = keys[at + 1]

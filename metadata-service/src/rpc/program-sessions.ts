@@ -1,7 +1,7 @@
 /**
- * Programs act under sessions that programs have opened. ● Ids of sessions stand in the ids of blocks, which every reader
- * sees, and the ids of operations are counted: whoever could act under the session of a gateway could end it, or use up
- * the ids of its next operations.
+ * Programs act under sessions that programs have opened. ● Ids of sessions stand in the ids of blocks, which every
+ * reader sees, and the ids of operations are counted: whoever could act under the session of a gateway could end it, or
+ * use up the ids of its next operations.
  */
 import { CairnError, formatId, type OpId, type RpcRouter, type SessionId, sessionOf } from '@cairn/protocol'
 import type { Sessions } from '../core/sessions.js'

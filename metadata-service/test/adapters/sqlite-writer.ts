@@ -1,6 +1,7 @@
 /**
  * A process of its own that opens a store and applies entries one after the other:
- * `node sqlite-writer.js PATH COUNT VALUE_BYTES [DURABILITY]`. Prints one line per entry: its number, or the code of its error.
+ * `node sqlite-writer.js PATH COUNT VALUE_BYTES [DURABILITY]`. Prints one line per entry: its number, or the code of
+ * its error.
  */
 import { writeSync } from 'node:fs'
 import { CairnError, systemClock } from '@cairn/protocol'

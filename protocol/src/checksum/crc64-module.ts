@@ -2,9 +2,9 @@
  * A WebAssembly module that steps a reflected 64-bit CRC, written out here because no library at hand does it faster
  * than 2 GB/s: one chain of table look-ups waits for memory most of the time, four side by side do not.
  *
- * `lanes(size)` takes so many bytes at DATA_AT, a multiple of LANES_BYTES: of each such run a quarter in each chain, and
- * joins them. `tail(size, start)` takes those from `start` on in one chain. Both step the state at STATE_AT. The tables
- * are filled in by whoever makes the instance.
+ * `lanes(size)` takes so many bytes at DATA_AT, a multiple of LANES_BYTES: of each such run a quarter in each chain,
+ * and joins them. `tail(size, start)` takes those from `start` on in one chain. Both step the state at STATE_AT. The
+ * tables are filled in by whoever makes the instance.
  */
 
 /** Where eight look-up tables of 256 × 8 bytes lie: byte k of a word is looked up in table 7 - k. */

@@ -4,8 +4,9 @@
  * check is hashed by itself.
  *
  * ● A drive stores a hash only if this process has computed it from that memory. Bytes that came over a connection lie
- * in memory of their own: they share nothing. Writers must not change bytes before the puts they gave them to have ended (see
- * `UnitSource`); what a broken one changes in between is found by the next reader, like any damage after the check.
+ * in memory of their own: they share nothing. Writers must not change bytes before the puts they gave them to have
+ * ended (see `UnitSource`); what a broken one changes in between is found by the next reader, like any damage after the
+ * check.
  */
 import { CairnError } from '../errors.js'
 import { type BlockId, formatId } from '../ids.js'

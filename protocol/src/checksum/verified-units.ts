@@ -1,6 +1,7 @@
 /**
- * Units whose check this process has verified or computed over this very memory. A reader beside the drive that verified
- * a unit as it read it need not do it again, nor a drive beside the writer that made it. Units that came over a connection are objects of their own, which are not marked.
+ * Units whose check this process has verified or computed over this very memory. A reader beside the drive that
+ * verified a unit as it read it need not do it again, nor a drive beside the writer that made it. Units that came over
+ * a connection are objects of their own, which are not marked.
  */
 import { type BlockId, sameBytes } from '../ids.js'
 import type { Unit } from '../rpc/types.js'
@@ -24,7 +25,9 @@ class VerifiedUnit implements Unit {
   }
 }
 
-/** The unit with a mark: its bytes match its check as unit `index` of the block, and nobody changes them from now on. */
+/**
+ * The unit with a mark: its bytes match its check as unit `index` of the block, and nobody changes them from now on.
+ */
 export function markVerified({ bytes, check }: Unit, block: BlockId, index: number): Unit {
   return new VerifiedUnit({ bytes, check }, block, index)
 }

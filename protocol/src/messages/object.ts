@@ -170,7 +170,10 @@ export interface WritePreconditions {
   readonly ifSizeBytes?: number
   /** Deletes only: the time of the last change, in whole seconds since 1970, must be this. */
   readonly ifModifiedSeconds?: number
-  /** Deletes only: a missing key fails no condition and a marker is `PreconditionFailed`, as in Ceph's suite; else `NoSuchKey`. */
+  /**
+   * Deletes only: a missing key fails no condition and a marker is `PreconditionFailed`, as in Ceph's suite; else
+   * `NoSuchKey`.
+   */
   readonly missingIsFine?: boolean
 }
 export const WritePreconditions: Message<WritePreconditions> = message<WritePreconditions>(

@@ -14,7 +14,9 @@ import {
 import { ObjectSource, WriteContext } from './object-write.js'
 
 export interface UploadInfo {
-  /** 48 hex digits: initiation in µs since 1970 ‖ op id of CreateUpload. The op id is the map id of the object to be. */
+  /**
+   * 48 hex digits: initiation in µs since 1970 ‖ op id of CreateUpload. The op id is the map id of the object to be.
+   */
   readonly uploadId: string
   readonly key: string
   readonly initiatedMs: number

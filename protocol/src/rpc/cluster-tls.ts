@@ -71,7 +71,9 @@ export function tlsRefusal(other: string, error: Error): Error {
   return new CairnError('PeerRejected', `no TLS with ${other}: ${error.message}`, { cause: error })
 }
 
-/** Why a peer hung up that had shown a good certificate but said nothing: nobody tells a caller that it is not trusted. */
+/**
+ * Why a peer hung up that had shown a good certificate but said nothing: nobody tells a caller that it is not trusted.
+ */
 export function tlsSilence(other: string, cause: Error | undefined): CairnError {
   const words = `${other} hung up after the TLS handshake: it may not have trusted our certificate`
   return new CairnError('ConnectionLost', words, { cause })

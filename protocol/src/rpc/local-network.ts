@@ -1,6 +1,7 @@
 /**
  * The RPC inside one process, for addresses `local:<name>`: the same connections and frames as over TCP, with
- * buffers passed by reference; calls whose bodies are at hand take the short way of `direct-call.ts`. Names belong to one network: two networks in a process do not see each other.
+ * buffers passed by reference; calls whose bodies are at hand take the short way of `direct-call.ts`. Names belong to
+ * one network: two networks in a process do not see each other.
  */
 import { CairnError } from '../errors.js'
 import type { ConnectionContext } from './connection.js'
