@@ -82,6 +82,7 @@ export class JournalCheckpoints {
 
   private async make(drives: readonly JournalDrive[], signal: AbortSignal): Promise<void> {
     const { store, clock, log, queue, last } = this.options
+    await Promise.all(drives.map((drive) => drive.reopen()))
     const { number: after, lineage, clusterId } = last()
     this.tap = []
     const outcome = await runCheckpoint({

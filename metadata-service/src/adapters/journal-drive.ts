@@ -6,7 +6,15 @@
 import { constants, type FileHandle, open, readFile, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '@cairn/protocol'
-import { copiesFolder, encodeFileHeader, journalPath, listCopies, syncFolder } from './journal-files.js'
+import {
+  copiesFolder,
+  encodeFileHeader,
+  isAbsent,
+  journalPath,
+  listCopies,
+  removeClean,
+  syncFolder,
+} from './journal-files.js'
 import {
   CHECKPOINTS_KEPT,
   RETRY_MS,
@@ -81,6 +89,20 @@ export class JournalDrive {
     if (this.state !== 'follows') return nowMs - this.lostAtMs
     const oldest = this.options.queue.at(this.place)
     return oldest === undefined ? 0 : nowMs - oldest.atMs
+  }
+
+  /**
+   * Takes back, durably, what an earlier store noted at its end: it would pass for the end of what comes now, of a drive
+   * that was away when the store was opened. An error ends the following.
+   */
+  async reopen(): Promise<void> {
+    if (this.state !== 'waits') return
+    try {
+      await removeClean(this.copies)
+    } catch (error) {
+      // A new drive has no folder of copies yet.
+      if (!isAbsent(error)) this.lose('failed', error)
+    }
   }
 
   /** Everything before `place` is in its files, or will be once the checkpoint under way is durable (`joins`). */

@@ -1,4 +1,13 @@
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '@cairn/protocol'
 import { expect } from 'chai'
@@ -144,6 +153,29 @@ describe('JournaledEntryStore', () => {
     await first.close()
     for (const [name, content] of copy) writeFileSync(name, content)
     expect(await codeOf(world.open())).to.equal('DriveFailed')
+  })
+
+  it('refuses it also by drives that came after the store was opened', async () => {
+    const first = await open()
+    await world.write(first, makeCluster, set('a', '1'))
+    await first.settle()
+    await first.close()
+    const database = join(world.folder, 'metadata', 'store.sqlite')
+    const former = readFileSync(database)
+    for (const drive of world.drives) renameSync(drive, `${drive}-away`)
+    const second = await open()
+    for (const drive of world.drives) renameSync(`${drive}-away`, drive)
+    await second.settle()
+    await world.write(second, set('b', '1'))
+    await second.settle()
+    // As after a kill: nothing is noted at the end.
+    const ends = world.drives.map((drive) => join(drive, 'metadata', 'clean.json'))
+    const notes = ends.map((path) => existsSync(path))
+    await second.close()
+    for (const [at, path] of ends.entries()) if (notes[at] === false) rmSync(path)
+    expect(notes).to.deep.equal([false, false, false])
+    writeFileSync(database, former)
+    expect(await codeOf(open())).to.equal('DriveFailed')
   })
 
   it('takes each frame from any drive that has it whole', async () => {
