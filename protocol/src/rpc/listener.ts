@@ -46,7 +46,7 @@ class ServedConnections {
   }
 
   accept(transport: Transport): TransportEvents {
-    if (this.closing !== undefined || this.open.size >= CONNECTIONS_PER_LISTENER_MAX) {
+    if (this.closing !== undefined || !this.makeRoom()) {
       transport.destroy()
       return DEAF
     }
@@ -62,6 +62,17 @@ class ServedConnections {
     )
     if (served !== undefined) this.open.add(served)
     return connection
+  }
+
+  /** ● Strangers, who prove nothing, keep nobody out: of too many the one that has been silent longest gives way. */
+  private makeRoom(): boolean {
+    if (this.open.size < CONNECTIONS_PER_LISTENER_MAX) return true
+    for (const { connection } of this.open) {
+      if (connection.ready) continue
+      connection.destroy('it gave way to another before it had proved itself')
+      return true
+    }
+    return false
   }
 
   close(listener: TransportListener, drainMs: number): Promise<void> {

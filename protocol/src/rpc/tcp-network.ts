@@ -55,8 +55,10 @@ function tlsServer(
   const server = createTlsServer({ ...used, ...TLS_RULES, ...limits }, (socket) =>
     acceptTransport(socket, accept),
   )
-  server.maxConnections = CONNECTIONS_PER_LISTENER_MAX
-  server.prependListener('connection', () => {
+  const strangers = new Strangers()
+  server.on('secureConnection', (socket) => strangers.leave(socket))
+  server.prependListener('connection', (socket: Socket) => {
+    strangers.enter(socket)
     const current = source.current()
     if (current !== used) server.setSecureContext({ ...current, ...TLS_RULES })
     used = current
@@ -65,6 +67,29 @@ function tlsServer(
     onError?.(callerRefused(socket, error), 'handshake')
   })
   return server
+}
+
+/** Connections without a certificate so far. They have a bound of their own, and the oldest gives way to the newest. */
+class Strangers {
+  private readonly sockets = new Map<string, Socket>()
+
+  enter(socket: Socket): void {
+    const name = peerOf(socket)
+    socket.once('close', () => {
+      if (this.sockets.get(name) === socket) this.sockets.delete(name)
+    })
+    this.sockets.set(name, socket)
+    const [oldest] = this.sockets.values()
+    if (this.sockets.size > CONNECTIONS_PER_LISTENER_MAX) oldest?.destroy()
+  }
+
+  leave(socket: TLSSocket): void {
+    this.sockets.delete(peerOf(socket))
+  }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 async function listenAt(
