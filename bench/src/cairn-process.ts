@@ -10,10 +10,10 @@ export interface CairnProcess {
   stop(): Promise<void>
 }
 
-/** Those of `npm start`. */
-const NODE_FLAGS = ['--max-semi-space-size=64', '--single-threaded-gc']
-
 const COMMAND = fileURLToPath(new URL('../../../cli/bin/cairn.js', import.meta.url))
+
+/** Those of the command's first line, for the Node.js that runs us. */
+const NODE_FLAGS = /^#!.* node (.*)$/m.exec(readFileSync(COMMAND, 'utf8'))?.[1]?.split(' ') ?? []
 
 /** Starts `cairn start` in a new folder and resolves once it is ready. */
 export async function startCairn(dataDir: string): Promise<CairnProcess> {

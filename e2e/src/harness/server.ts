@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 /** The command as it stands in the checkout. */
 export const CAIRN: string = fileURLToPath(new URL('../../../../cli/bin/cairn.js', import.meta.url))
 
-/** The flags of `npm start` and of the command's first line. */
-const NODE_FLAGS = ['--max-semi-space-size=64', '--single-threaded-gc']
+/** Those of the command's first line, for the Node.js that runs us. */
+const NODE_FLAGS = /^#!.* node (.*)$/m.exec(readFileSync(CAIRN, 'utf8'))?.[1]?.split(' ') ?? []
 
 const READY_TIMEOUT_MS = 60_000
 
