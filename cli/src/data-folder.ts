@@ -25,7 +25,7 @@ import { CairnError, encodeCheckedJson, hasCode, isCheckGood, type Random } from
 import { ConfigError } from './config.js'
 
 /** Format of the data folder as a whole; a folder of a newer format is refused. */
-export const DATA_FOLDER_FORMAT = 1
+const DATA_FOLDER_FORMAT = 1
 
 const ACCESS_KEY_BYTES = 10
 const SECRET_KEY_BYTES = 30

@@ -21,7 +21,7 @@ import { MAP_REFRESH_MS } from './limits.js'
 import type { MetadataCaller } from './metadata-caller.js'
 
 /** A chunk server as this client knows it. */
-export class MemberPeer {
+class MemberPeer {
   readonly address: string
   readonly rpc: RpcPeer
   /** In this process or on this host. */

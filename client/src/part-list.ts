@@ -25,7 +25,7 @@ export function assertOrder(requested: readonly RequestedPart[]): void {
 }
 
 /** An ETag as it is stored: without the quotes of HTTP. */
-export function bareEtag(etag: string): string {
+function bareEtag(etag: string): string {
   return etag.replace(/^"(.*)"$/, '$1')
 }
 

@@ -42,7 +42,7 @@ export function assertPartNumber(partNumber: number): void {
 }
 
 /** The map id of the object to be: the op id in the upload id, behind 16 hex digits of time. */
-export function mapIdOf(uploadId: string): OpId {
+function mapIdOf(uploadId: string): OpId {
   return parseId<OpId>(uploadId.slice(16), OP_ID_BYTES)
 }
 

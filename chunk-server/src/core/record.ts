@@ -39,7 +39,7 @@ export const RECORD_MAGIC: Buffer = Buffer.from('CAIRNREC')
 /** First bytes of a block record's footer. */
 export const FOOTER_MAGIC: Buffer = Buffer.from('CAIRNFTR')
 /** Version of the record format. */
-export const RECORD_FORMAT = 1
+const RECORD_FORMAT = 1
 /** Records start at multiples of this. */
 export const RECORD_ALIGN = 8
 export const HEADER_BYTES = 72

@@ -18,7 +18,7 @@ export interface ScrubState {
   readonly lastPassEndedMs: number
 }
 
-export const FRESH_SCRUB: ScrubState = {
+const FRESH_SCRUB: ScrubState = {
   position: { segment: 0, suspects: [] },
   startedAtMs: 0,
   passDoneBytes: 0,

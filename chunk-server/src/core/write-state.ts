@@ -26,7 +26,7 @@ export interface StoreCounters {
 }
 
 /** Counters at zero. */
-export function createStoreCounters(): StoreCounters {
+function createStoreCounters(): StoreCounters {
   return {
     fsyncs: 0,
     writes: 0,

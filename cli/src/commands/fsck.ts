@@ -46,7 +46,7 @@ export async function fsck(config: Config, options: FsckOptions): Promise<FsckRe
 }
 
 /** All counts of trouble are 0, and the check has come to its end. */
-export function isClean(report: CheckReport): boolean {
+function isClean(report: CheckReport): boolean {
   const { underReplicated, corrupt, orphaned, dangling, state } = report
   return state === 'done' && underReplicated + corrupt + orphaned + dangling === 0
 }
@@ -110,7 +110,7 @@ function formatJson(report: CheckReport): string {
 }
 
 /** The counts in a few lines, and the first findings. */
-export function describeCheck(report: CheckReport): string {
+function describeCheck(report: CheckReport): string {
   const { blocks, underReplicated, corrupt, orphaned, dangling, pending, findings, state, error } = report
   const rest = findings.length - FINDINGS_SHOWN
   return [

@@ -96,7 +96,7 @@ function describeRecovery(report: RecoverReport): string[] {
   ]
 }
 
-export function newLifeLines(rows: number, incarnation: string): string[] {
+function newLifeLines(rows: number, incarnation: string): string[] {
   return [
     `${rows} rows are in place, incarnation ${incarnation}; start the server now`,
     'nothing is deleted from the drives until "cairn fsck --accept"',

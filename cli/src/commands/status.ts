@@ -10,7 +10,7 @@ export async function status(config: Config, { json }: { readonly json: boolean 
 }
 
 /** A screen of it. */
-export function describeStatus(status: ClusterStatus): string {
+function describeStatus(status: ClusterStatus): string {
   const { repair } = status
   const notes = [
     ...(status.safeMode ? ['safe mode: nothing is deleted or repaired yet'] : []),

@@ -49,7 +49,7 @@ export function openClusterTls(config: Config, clock: Clock, log: Logger): Clust
 }
 
 /** Reads the three files; `ConfigError` with every mistake. */
-export function readClusterTls(config: Config): ClusterTls {
+function readClusterTls(config: Config): ClusterTls {
   const mistakes: string[] = []
   const found = { ca: '', cert: '', key: '' }
   for (const [part, setting, variable] of FILES) {

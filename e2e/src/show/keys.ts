@@ -24,7 +24,7 @@ function controlBytes(): string {
 }
 
 /** Names that file systems, URL classes or XML would bend. */
-export const AWKWARD_KEYS: readonly string[] = [
+const AWKWARD_KEYS: readonly string[] = [
   '..',
   '../x',
   './x',

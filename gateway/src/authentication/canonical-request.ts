@@ -42,7 +42,7 @@ export function stringToSign(
 }
 
 /** Decodes and encodes again, for clients differ in what they escape on the wire. */
-export function canonicalPath(rawPath: string): string {
+function canonicalPath(rawPath: string): string {
   if (UNRESERVED_PATH.test(rawPath)) return rawPath
   try {
     return encode(decodeURIComponent(rawPath)).replaceAll('%2F', '/')

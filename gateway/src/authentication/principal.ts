@@ -28,7 +28,7 @@ export function canonicalIdOf(principal: Principal): string {
 }
 
 /** 12 digits that follow from the canonical id, as AWS shows accounts outside of ACLs. */
-export function accountIdOf(canonicalId: string): string {
+function accountIdOf(canonicalId: string): string {
   const digest = BigInt(`0x${hash('sha256', canonicalId)}`)
   return String(digest % 1_000_000_000_000n).padStart(12, '0')
 }

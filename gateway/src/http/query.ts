@@ -38,7 +38,7 @@ class ParsedQuery implements Query {
 }
 
 /** The query of a target without `?`. */
-export const EMPTY_QUERY: Query = new ParsedQuery([])
+const EMPTY_QUERY: Query = new ParsedQuery([])
 
 /** Parses what stands after the first `?`. Throws `InvalidURI` for broken escapes and bytes that are not UTF-8. */
 export function parseQuery(raw: string): Query {

@@ -5,7 +5,7 @@ import { element, escapeXml, formatTime, parent } from '../xml/writer.js'
 import { checksumKindXml } from './checksum-xml.js'
 import type { KeyEncoding } from './parameters.js'
 
-export function ownerXml(canonicalId: string): string {
+function ownerXml(canonicalId: string): string {
   return `<Owner><ID>${escapeXml(canonicalId)}</ID></Owner>`
 }
 

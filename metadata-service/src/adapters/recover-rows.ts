@@ -27,11 +27,11 @@ import {
 import type { StoreKey } from '../ports.js'
 
 /** What stands behind `m/restored`: who holds the garbage collection, and since when. */
-export interface RestoredRow {
+interface RestoredRow {
   readonly incarnation: string
   readonly atMs: number
 }
-export const RestoredRow: Message<RestoredRow> = message<RestoredRow>('RestoredRow', 1, {
+const RestoredRow: Message<RestoredRow> = message<RestoredRow>('RestoredRow', 1, {
   incarnation: required(1, text),
   atMs: required(2, integer),
 })

@@ -6,7 +6,7 @@ import type { KeyValueStore, StoreRange } from '../ports.js'
 export const CHANGES_KEPT_SECONDS = 86_400
 
 /** The change records older than that. */
-export function oldChanges(nowMicros: number): StoreRange {
+function oldChanges(nowMicros: number): StoreRange {
   const to = Buffer.alloc(2 + 8)
   to.write('c/', 'latin1')
   to.writeBigUInt64BE(BigInt(Math.max(0, nowMicros - CHANGES_KEPT_SECONDS * 1e6)), 2)

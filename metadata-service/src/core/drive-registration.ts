@@ -62,7 +62,7 @@ export interface FirstPoolOptions {
 }
 
 /** Id of the pool that is made first. */
-export const FIRST_POOL = 1
+const FIRST_POOL = 1
 
 /** The rows that registering this server changes: none when it is known as it is. `PeerRejected` for an earlier run. */
 export function planRegistration(

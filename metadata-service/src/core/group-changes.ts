@@ -16,7 +16,7 @@ import {
 } from '@cairn/protocol'
 
 /** Groups under way at once when nothing is in danger: writers send their blocks once more than usual. */
-export const GROUPS_MOVING_MAX = 256
+const GROUPS_MOVING_MAX = 256
 
 /** What a step starts from. */
 export interface GroupStep {

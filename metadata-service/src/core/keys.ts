@@ -107,7 +107,7 @@ export function olderRangeOfSpace(space: SpaceId, prefix = ''): StoreRange {
   return rangeOfPrefix(scopedKey(OLDER, space, prefix, 0))
 }
 /** The length of `<2><space><key>` in a `v/` or `u/` key: without NUL, stamp and op id. */
-export function nameBytesOfStamped(key: StoreKey): number {
+function nameBytesOfStamped(key: StoreKey): number {
   return key.length - VERSION_ID_BYTES - 1
 }
 /** What an older row's key says. The op id is a view of the key. */

@@ -12,7 +12,7 @@ import { type ListedRow, readListedObject, showListedObject } from './listing-ro
 import type { Resolver } from './resolve.js'
 
 /** Rows that one call looks at: some 0.2 s. Behind so many delete markers a page ends early, truncated. */
-export const ROWS_PER_LISTING_MAX = 100_000
+const ROWS_PER_LISTING_MAX = 100_000
 
 /** Rows of the smallest scan behind a marker at the head of a group: the next row may be an object. */
 const SCAN_ROWS_MIN = 16

@@ -17,7 +17,7 @@ import { findApplied, type KeyState, type PlannedCommit, storedVersion } from '.
 import type { WriterGuard } from './writer-guard.js'
 
 /** Attempts of one write. Writers of one key queue up in the service, so more than two are rare. */
-export const WRITE_ATTEMPTS_MAX = 16
+const WRITE_ATTEMPTS_MAX = 16
 
 /** What all operations on objects share. */
 export interface ObjectWorld {

@@ -7,7 +7,7 @@
 import { AgingMap, CairnError, type ErrorCode, hasCode, mapKey, type OpId } from '@cairn/protocol'
 
 /** At some 250 bytes each about 16 MB; at 5,000 refusals a second, 13 s: beyond the deadline of a call. */
-export const REFUSED_OPERATIONS_MAX = 65_536
+const REFUSED_OPERATIONS_MAX = 65_536
 
 /** Answers that end an operation; after all others the caller may send it again. */
 const FINAL: readonly ErrorCode[] = ['PreconditionFailed', 'NoSuchKey', 'NoSuchVersion']

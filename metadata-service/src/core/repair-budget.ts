@@ -7,7 +7,7 @@ import type { CancelTimer, Clock } from '@cairn/protocol'
 
 /** Slowest and fastest rate, and the first one. */
 export const REPAIR_RATE_MIN: number = 8 * 1024 * 1024
-export const REPAIR_RATE_MAX: number = 1024 * 1024 * 1024
+const REPAIR_RATE_MAX: number = 1024 * 1024 * 1024
 const RATE_FIRST = 64 * 1024 * 1024
 
 /** A block costs this much at least: small ones cost calls and syncs rather than bytes. */

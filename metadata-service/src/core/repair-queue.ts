@@ -24,7 +24,7 @@ export interface SuspectBlock {
 }
 
 /** Blocks waiting: at about 200 bytes each. */
-export const REPAIR_QUEUE_MAX = 20_000
+const REPAIR_QUEUE_MAX = 20_000
 
 /** Levels by copies; more copies share the last one. */
 const LEVELS = 8

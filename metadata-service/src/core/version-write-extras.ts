@@ -6,7 +6,7 @@ import { DirtyRow, GarbageRow } from './rows.js'
 import type { WriteStep } from './version-write-state.js'
 
 /** Debts that a commit names one by one; above it it names EVERY_GROUP of the pool. */
-export const DIRTY_GROUPS_PER_COMMIT_MAX = 32
+const DIRTY_GROUPS_PER_COMMIT_MAX = 32
 
 /** The debts of a write: groups of which a block is stored on fewer drives than the pool wants. */
 export function dirtyPuts(

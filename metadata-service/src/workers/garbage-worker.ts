@@ -29,7 +29,7 @@ import { cleanUpUpload } from './upload-clean-up.js'
 import { removeUploadRow } from './upload-row-removal.js'
 
 /** A row proves its operation for this long: longer than any retry of a client. */
-export const PROOF_KEPT_SECONDS = 600
+const PROOF_KEPT_SECONDS = 600
 
 /** Rows of one step. */
 const ROWS_PER_STEP = 100
