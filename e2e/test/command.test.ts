@@ -67,7 +67,7 @@ describe('the cairn command', function () {
   })
 
   it('removes no data without --yes, nor under a running server', async () => {
-    expect((await cairn(['reset', '--data-dir', dataDir])).status).to.not.equal(0)
+    expect((await cairn(['reset', '--data-dir', dataDir])).status).to.equal(1)
     expect((await cairn(['reset', '--yes', '--data-dir', dataDir])).status).to.equal(2)
     expect(existsSync(join(dataDir, 'root.json'))).to.equal(true)
   })

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type FolderLock, lockFolder } from '@cairn/chunk-server'
-import { CairnError } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
 import { clusterOf } from '../data-folder.js'
 import { driveFolders } from '../roles/drive-folders.js'
@@ -75,7 +74,7 @@ function removeDrive(folder: string): void {
   }
 }
 
-/** Refuses to go on without the word that means it. */
+/** `ConfigError` without the word that means it. */
 export function requireYes(confirmed: boolean): void {
-  if (!confirmed) throw new CairnError('InvalidArgument', 'this removes all data: say so with --yes')
+  if (!confirmed) throw new ConfigError(['this removes all data: say so with --yes'])
 }

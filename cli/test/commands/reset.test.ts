@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { lockFolder } from '@cairn/chunk-server'
 import { hasCode } from '@cairn/protocol'
 import { expect } from 'chai'
-import { reset } from '../../src/commands/reset.js'
+import { requireYes, reset } from '../../src/commands/reset.js'
 import { ConfigError, readConfig } from '../../src/config.js'
 import { startCairn } from '../../src/index.js'
 
@@ -25,6 +25,11 @@ describe('cairn reset', () => {
     await (await startCairn({ dataDir, port: 0, drives: { count: 1 } })).close()
     return dataDir
   }
+
+  it('takes a missing --yes for a mistake of its caller, not for a failure', () => {
+    expect(() => requireYes(false)).to.throw(ConfigError, '--yes')
+    expect(() => requireYes(true)).to.not.throw()
+  })
 
   it('leaves the store alone while a metadata service of its own holds it', async () => {
     const dataDir = await makeCluster('data')
