@@ -4,7 +4,7 @@
  *   root.json      access key and secret key of the root account (0600), unless given by variable
  *   cluster.json   cluster id and cluster secret, made at the first start of all roles in one process (0600);
  *                  made anew from what the drives say when it is lost or damaged
- *   server.json    id of a chunk server that runs apart
+ *   server.json    id of a chunk server that runs apart; server-lock.sqlite is locked while it runs
  *   run/           one pid file per process
  *   metadata/      the SQLite store
  *   drives/<n>/    one folder per local drive
@@ -26,6 +26,9 @@ import { ConfigError } from './config.js'
 
 /** Format of the data folder as a whole; a folder of a newer format is refused. */
 const DATA_FOLDER_FORMAT = 1
+
+/** Locked by a chunk server that runs apart, whose id lies beside it. Other roles may share the data folder. */
+export const SERVER_LOCK_FILE = 'server-lock.sqlite'
 
 const ACCESS_KEY_BYTES = 10
 const SECRET_KEY_BYTES = 30

@@ -19,27 +19,30 @@ export interface FolderLock {
   release(): void
 }
 
-/** Locks an existing folder at once, or throws `DataFolderInUse`; `DriveFailed` if the folder cannot be written. */
-export function lockFolder(folder: string): FolderLock {
+/**
+ * Locks an existing folder at once, or throws `DataFolderInUse`; `DriveFailed` if the folder cannot be written. Under
+ * another name it keeps out only those who lock by that name.
+ */
+export function lockFolder(folder: string, name: string = LOCK_FILE): FolderLock {
   try {
-    return lockFile(folder)
+    return lockFile(folder, name)
   } catch (error) {
     if (!isDamage(error)) throw error
     // Nobody holds it: of a held lock SQLite says so before it looks at the content. The file stays the same one.
-    truncateSync(join(folder, LOCK_FILE), 0)
-    return lockFile(folder)
+    truncateSync(join(folder, name), 0)
+    return lockFile(folder, name)
   }
 }
 
-function lockFile(folder: string): FolderLock {
+function lockFile(folder: string, name: string): FolderLock {
   let database: Database.Database | undefined
   try {
-    database = new Sqlite(join(folder, LOCK_FILE), { timeout: 0 })
+    database = new Sqlite(join(folder, name), { timeout: 0 })
     database.pragma('journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     database?.close()
-    throw lockError(folder, error)
+    throw lockError(folder, name, error)
   }
   const held = database
   return { release: () => held.close() }
@@ -51,11 +54,11 @@ function isDamage(error: unknown): boolean {
   return code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT'
 }
 
-function lockError(folder: string, error: unknown): CairnError {
+function lockError(folder: string, name: string, error: unknown): CairnError {
   const code = (error as { code?: unknown }).code
   if (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) {
     return new CairnError('DataFolderInUse', `folder ${folder} is used by another process`, { cause: error })
   }
   const reason = error instanceof Error ? error.message : String(error)
-  return new CairnError('DriveFailed', `cannot lock ${join(folder, LOCK_FILE)}: ${reason}`, { cause: error })
+  return new CairnError('DriveFailed', `cannot lock ${join(folder, name)}: ${reason}`, { cause: error })
 }

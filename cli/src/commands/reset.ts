@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type FolderLock, lockFolder } from '@cairn/chunk-server'
 import { type Config, ConfigError } from '../config.js'
-import { clusterOf } from '../data-folder.js'
+import { clusterOf, SERVER_LOCK_FILE } from '../data-folder.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { metadataFolder } from '../roles/metadata-store.js'
 import { clusterIdOf } from './metadata-lock.js'
@@ -13,6 +13,7 @@ const OWN = [
   'root.json',
   'cluster.json',
   'server.json',
+  SERVER_LOCK_FILE,
   'metadata',
   'drives',
   'run',
@@ -24,7 +25,7 @@ const OWN = [
 const OF_DRIVE = ['drive.', 'epochs.', 'scrub.', 'segments', 'metadata', 'index', 'lock.sqlite', 'lost+found']
 
 /**
- * Throws `DataFolderInUse` if a server or a metadata service runs on it, and `ConfigError` if a folder of the list is
+ * Throws `DataFolderInUse` if a server or one of its services runs on it, and `ConfigError` if a folder of the list is
  * no drive, or one of another cluster: nothing is removed then. Returns the folders that were emptied.
  */
 export function reset(config: Config): readonly string[] {
@@ -35,6 +36,7 @@ export function reset(config: Config): readonly string[] {
   if (strange.length > 0) throw new ConfigError(strange)
   const metadata = [metadataFolder(dataDir)].filter((folder) => existsSync(folder))
   whileLocked([dataDir, ...metadata, ...drives], () => {
+    lockFolder(dataDir, SERVER_LOCK_FILE).release()
     for (const folder of drives) removeDrive(folder)
     for (const name of OWN) rmSync(join(dataDir, name), { recursive: true, force: true })
   })

@@ -1,7 +1,7 @@
 /** `cairn start --role chunk`: one chunk server with its drives, over TCP. */
 import { hostname } from 'node:os'
-import { createChunkServer, segmentDrive } from '@cairn/chunk-server'
-import { loadServerId, makeFolder, writePidFile } from '../data-folder.js'
+import { createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
+import { loadServerId, makeFolder, SERVER_LOCK_FILE, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import { addChunkMetrics } from './chunk-metrics.js'
 import { logDriveDamage } from './damage-log.js'
@@ -27,6 +27,9 @@ export async function startChunkRole(environment: RoleEnvironment): Promise<Runn
 async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
   const { config, clock, random, log, metrics } = environment
   makeFolder(config.dataDir)
+  // Two servers of one id would take each other's address: half of the drives could not be reached, whoever is asked.
+  const lock = lockFolder(config.dataDir, SERVER_LOCK_FILE)
+  closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'chunk'))
   const id = loadServerId(config.dataDir, random)
   const directory = await openServiceDirectory(environment)

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { lockFolder } from '@cairn/chunk-server'
 import { expect } from 'chai'
+import { SERVER_LOCK_FILE } from '../../src/data-folder.js'
 
 const BIN = fileURLToPath(new URL('../../../bin/cairn.js', import.meta.url))
 
@@ -37,5 +39,27 @@ describe('cairn start', () => {
     expect(open.map((file) => file.name)).to.deep.equal([])
     child.kill('SIGTERM')
     expect(await once(child, 'exit')).to.deep.equal([0, null])
+  }).timeout(30_000)
+  it('starts no second chunk server in a data folder: both would go by the id that lies there', async () => {
+    const lock = lockFolder(folder, SERVER_LOCK_FILE)
+    const started = spawn(process.execPath, [BIN, 'start', '--role', 'chunk'], {
+      env: {
+        PATH: process.env.PATH,
+        CAIRN_DATA_DIR: folder,
+        CAIRN_DRIVES: join(folder, 'another'),
+        CAIRN_METADATA: '127.0.0.1:1',
+        CAIRN_CLUSTER_SECRET: 'only for this test, of 32 bytes, or more',
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    child = started
+    let told = ''
+    started.stderr.on('data', (text) => {
+      told += text
+    })
+    expect(await once(started, 'close')).to.deep.equal([2, null])
+    lock.release()
+    expect(told).to.include(folder)
+    expect(existsSync(join(folder, 'another'))).to.equal(false)
   }).timeout(30_000)
 })
