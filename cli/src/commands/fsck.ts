@@ -38,7 +38,8 @@ export async function fsck(config: Config, options: FsckOptions): Promise<FsckRe
     if (options.repairWait) await waitForRepair(config, options.waitSeconds, progress)
     const report = await runCheck(config, options.deep, progress)
     progress.end()
-    if (options.accept) await acceptRestore(config)
+    // ● A check that has not come to its end is no evidence on which anything may be deleted.
+    if (options.accept && report.state === 'done') await acceptRestore(config)
     return { text: options.json ? formatJson(report) : describeCheck(report), clean: isClean(report) }
   } finally {
     progress.end()
