@@ -39,6 +39,7 @@ export type ChunkServerEvent =
   | { readonly kind: 'drive'; readonly status: DriveStatus }
   | { readonly kind: 'upkeep failed'; readonly drive: string; readonly error: unknown }
 
+/** What a chunk server stands on. */
 export interface ChunkServerOptions {
   /** Stable over restarts: the member's id in the cluster map. */
   readonly id: string

@@ -58,11 +58,13 @@ export interface Disk {
   space(): Promise<{ readonly capacityBytes: number; readonly freeBytes: number }>
 }
 
+/** What is known of a block that is stored whole; `hash` is its BLAKE3-256. */
 export interface StoredBlock {
   readonly sizeBytes: number
   readonly hash: Uint8Array
 }
 
+/** A range of a block that was opened; `firstUnit` is the index of its first unit. */
 export interface OpenBlock extends StoredBlock {
   readonly firstUnit: number
   /** Whole units with their checks; verified on the way out. */

@@ -17,6 +17,7 @@ import {
 } from './settings.js'
 import { readTlsFiles } from './tls-files.js'
 
+/** What a process was told to be, complete and checked. */
 export interface Config extends Settings {
   readonly role: Role
   /** `CAIRN_COMPAT` with the switches that were set alone. */
@@ -34,6 +35,7 @@ export class ConfigError extends Error {
   }
 }
 
+/** Where settings come from. */
 export interface ConfigInput {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
@@ -41,6 +43,7 @@ export interface ConfigInput {
   readonly checkFiles?: boolean
 }
 
+/** The settings, and what is worth telling about them. */
 export interface ReadConfig {
   readonly config: Config
   /** For example a `CAIRN_` variable that this version does not know. */

@@ -35,11 +35,13 @@ const SECRET_KEY_BYTES = 30
 const CLUSTER_SECRET_BYTES = 32
 const CLUSTER_ID_BYTES = 8
 
+/** The content of `root.json`. */
 export interface RootCredentials {
   readonly accessKey: string
   readonly secretKey: string
 }
 
+/** The content of `cluster.json`. */
 export interface ClusterFile {
   readonly format: number
   readonly clusterId: string

@@ -32,14 +32,17 @@ export interface Setting<T> {
 
 /** `suites` sets every switch of `Compatibility` the other way. */
 export type CompatMode = 'aws' | 'suites'
+/** Whether writes wait for the disk. */
 export type Durability = 'fsync' | 'none'
 /** How closely the copies of the metadata on the drives follow. */
 export type JournalMode = 'async' | 'sync' | 'off'
 /** Whether a metadata service reads from its own copy of etcd, or from etcd. */
 export type MetadataReads = 'mirror' | 'etcd'
+/** What a process is; `all` is every one of them in one process. */
 export type Role = 'all' | 'metadata' | 'chunk' | 'gateway'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+/** As pino names them. */
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const REPLICAS_MAX = 8
@@ -322,6 +325,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
   ),
 }
 
+/** The name of a setting in the code. */
 export type SettingName = keyof Settings
 
 /** `CAIRN_DATA_DIR` → `data-dir`. */

@@ -14,6 +14,7 @@ import {
 import type { CallControl } from './api.js'
 import type { MetadataCaller } from './metadata-caller.js'
 
+/** What an operator asks of a cluster. */
 export interface AdminClient {
   /** Drives, repair and garbage as the metadata service sees them. */
   status(control?: CallControl): Promise<ClusterStatus>
@@ -31,6 +32,7 @@ export interface AdminClient {
   acceptRestore(incarnation: string): Promise<void>
 }
 
+/** Calls of the metadata services; errors pass as they come. */
 export function createAdminClient(metadata: MetadataCaller): AdminClient {
   return {
     status: (control) => metadata.read(getStatus, { withMap: false }, control?.signal),

@@ -47,7 +47,9 @@ export type DigestAlgorithm = ChecksumAlgorithm
 /** Digests of a whole body, raw bytes. */
 export type Digests = Partial<Record<DigestAlgorithm, Uint8Array>>
 
+/** What every call takes. */
 export interface CallControl {
+  /** Aborting it ends the call with `Cancelled`; of a write nothing has happened then, and nothing will. */
   readonly signal?: AbortSignal
 }
 
@@ -56,6 +58,7 @@ export interface WriteSeal {
   readonly checksum?: ObjectChecksum
 }
 
+/** How a body is stored. */
 export interface WriteOptions extends CallControl {
   /** `LengthMismatch` unless the body has exactly so many bytes. */
   readonly sizeBytes?: number
@@ -65,31 +68,45 @@ export interface WriteOptions extends CallControl {
   readonly seal?: (digests: Digests, sizeBytes: number) => WriteSeal
 }
 
+/** How an object is put. */
 export interface PutObjectOptions extends WriteOptions {
+  /** What is kept with the object and told with it; none unless given. */
   readonly attributes?: ObjectAttributes
+  /** `PreconditionFailed`, or `NoSuchKey` for an ETag of a missing key, unless the current version meets them. */
   readonly preconditions?: WritePreconditions
+  /** Whoever owns the version, as its listings name him; nobody unless given. */
   readonly owner?: string
 }
 
+/** What was put. */
 export interface PutObjectResult {
+  /** Hex, without quotes. */
   readonly etag: string
   readonly sizeBytes: number
+  /** Since 1970. */
   readonly modifiedMs: number
+  /** Absent in a bucket that was never versioned. */
   readonly versionId?: string
+  /** The one that the seal gave. */
   readonly checksum?: ObjectChecksum
 }
 
+/** `length` bytes from `offset` on; `InvalidArgument` if the version does not have them. */
 export interface ReadRange {
   readonly offset: number
   readonly length: number
 }
 
+/** Which version is meant. */
 export interface GetObjectOptions extends CallControl {
+  /** The current one unless given. `NoSuchVersion` if there is none of it, `VersionIsDeleteMarker` if it is one. */
   readonly versionId?: string
 }
 
+/** A version that was looked up: what is kept with it, and its bytes to read. */
 export interface OpenedObject {
   readonly object: ObjectVersion
+  /** That of its bucket. */
   readonly versioning: VersioningState
   /**
    * The bytes of the range, or of all. Every byte was verified. Ends early only by rejecting. May be called
@@ -103,13 +120,18 @@ export interface OpenedObject {
   readAtOnce?(range?: ReadRange, control?: CallControl): Uint8Array | Promise<Uint8Array> | undefined
 }
 
+/** One page of the keys of a bucket, in byte order. */
 export interface ListObjectsOptions extends CallControl {
   readonly prefix?: string
+  /** Keys that have it behind the prefix are rolled up to it: one common prefix for all of them. */
   readonly delimiter?: string
+  /** Only what comes after this key or common prefix: `next` of the page before. */
   readonly after?: string
+  /** Keys and common prefixes together: 0 to LIST_PAGE_MAX, which it is unless given. */
   readonly limit?: number
 }
 
+/** The same of versions and delete markers, newest first within a key. `afterVersionId` needs `afterKey`. */
 export interface ListVersionsOptions extends CallControl {
   readonly prefix?: string
   readonly delimiter?: string
@@ -118,6 +140,7 @@ export interface ListVersionsOptions extends CallControl {
   readonly limit?: number
 }
 
+/** The same of uploads that are neither completed nor aborted. `afterUploadId` needs `afterKey`. */
 export interface ListUploadsOptions extends CallControl {
   readonly prefix?: string
   readonly delimiter?: string
@@ -126,12 +149,15 @@ export interface ListUploadsOptions extends CallControl {
   readonly limit?: number
 }
 
+/** What is to be deleted. */
 export interface DeleteTarget {
   readonly key: string
+  /** Deletes this version for good; without it the key is deleted, which in a versioned bucket makes a marker. */
   readonly versionId?: string
   readonly preconditions?: WritePreconditions
 }
 
+/** A version to copy from: the current one unless one is named. */
 export interface CopySource {
   readonly bucket: string
   readonly key: string
@@ -140,15 +166,19 @@ export interface CopySource {
   readonly etag: string
 }
 
+/** How a copy is put. */
 export interface CopyObjectOptions extends CallControl {
+  /** In place of the source's. */
   readonly attributes?: ObjectAttributes
   /** MD5 of the bytes as hex: replaces the ETag of a multipart source, and the copy then has no parts. */
   readonly etag?: string
+  /** In place of the source's. */
   readonly checksum?: ObjectChecksum
   readonly preconditions?: WritePreconditions
   readonly owner?: string
 }
 
+/** How the object of an upload will be put. */
 export interface CreateUploadOptions extends CallControl {
   readonly attributes?: ObjectAttributes
   readonly owner?: string
@@ -156,12 +186,14 @@ export interface CreateUploadOptions extends CallControl {
   readonly checksumType?: ChecksumType
 }
 
+/** Names an upload. */
 export interface UploadRef {
   readonly bucket: string
   readonly key: string
   readonly uploadId: string
 }
 
+/** A part as the caller who completes an upload knows it. */
 export interface RequestedPart {
   readonly partNumber: number
   readonly etag: string
@@ -169,6 +201,7 @@ export interface RequestedPart {
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly value: string }
 }
 
+/** What must hold when an upload is completed. */
 export interface CompleteUploadOptions extends CallControl {
   readonly preconditions?: WritePreconditions
   /** Smallest part but the last; 5 MiB as in S3 unless given. */
@@ -179,22 +212,29 @@ export interface CompleteUploadOptions extends CallControl {
   readonly sizeBytes?: number
 }
 
+/** One page of the parts of an upload, by number. */
 export interface PartPage {
   readonly upload: UploadInfo
   readonly parts: readonly PartInfo[]
   readonly truncated: boolean
 }
 
+/** One writer's way to a cluster. Keys are compared byte by byte as UTF-8. */
 export interface CairnClient {
+  /** `BucketAlreadyExists` (details.owner, details.region), also if the owner is the same. */
   createBucket(
     bucket: string,
     options?: CallControl & { owner?: string; region?: string },
   ): Promise<BucketInfo>
+  /** `NoSuchBucket`. */
   getBucket(bucket: string, control?: CallControl): Promise<BucketInfo>
+  /** `NoSuchBucket`; `BucketNotEmpty` while it has any version. Open uploads do not keep a bucket. */
   deleteBucket(bucket: string, control?: CallControl): Promise<void>
+  /** One page, by name in byte order; `after` is exclusive. */
   listBuckets(
     options?: CallControl & { prefix?: string; after?: string; limit?: number },
   ): Promise<ListBucketsResponse>
+  /** `NoSuchBucket`; `InvalidArgument` for `unset`, to which there is no way back. */
   setBucketVersioning(bucket: string, versioning: VersioningState, control?: CallControl): Promise<BucketInfo>
   /** As it was set last; `undefined` if it is not set. `NoSuchBucket`. */
   getBucketConfiguration(
@@ -210,13 +250,17 @@ export interface CairnClient {
     control?: CallControl,
   ): Promise<void>
 
+  /** Stores the body as the current version: durable when it resolves. `NoSuchBucket`, and see the options. */
   putObject(bucket: string, key: string, body: ByteBody, options?: PutObjectOptions): Promise<PutObjectResult>
-  /** Looks the version up; no block is read before `read` is iterated. */
+  /** Looks the version up. `NoSuchBucket`, `NoSuchKey`; no block is read before `read` is iterated. */
   openObject(bucket: string, key: string, options?: GetObjectOptions): Promise<OpenedObject>
   /** What `openObject` would resolve with, if it is at hand; `undefined` in every other case, errors among them. */
   openObjectNow?(bucket: string, key: string): OpenedObject | undefined
+  /** What is kept with a version. Errors as of `openObject`. */
   headObject(bucket: string, key: string, options?: GetObjectOptions): Promise<ObjectVersion>
+  /** `NoSuchBucket`. */
   listObjects(bucket: string, options?: ListObjectsOptions): Promise<ListObjectsResponse>
+  /** `NoSuchBucket`. */
   listVersions(bucket: string, options?: ListVersionsOptions): Promise<ListVersionsResponse>
   /** One outcome for each target, in order. `owner` will own the delete markers. */
   deleteObjects(
@@ -245,8 +289,11 @@ export interface CairnClient {
     options?: CopyObjectOptions,
   ): Promise<CopyObjectResponse>
 
+  /** Opens a multipart upload. `NoSuchBucket`. */
   createUpload(bucket: string, key: string, options?: CreateUploadOptions): Promise<UploadInfo>
+  /** `NoSuchUpload` once it is completed or aborted. */
   getUpload(upload: UploadRef, control?: CallControl): Promise<UploadInfo>
+  /** Stores a part, 1 to PART_NUMBER_MAX, in place of one of the same number. `NoSuchUpload`. */
   uploadPart(upload: UploadRef, partNumber: number, body: ByteBody, options?: WriteOptions): Promise<PartInfo>
   /** Refers to the source's bytes; reads them once for the part's ETag, and writes none. */
   copyPart(
@@ -256,16 +303,23 @@ export interface CairnClient {
     range: ReadRange | undefined,
     control?: CallControl,
   ): Promise<PartInfo & { readonly sourceVersionId?: string }>
+  /** One page, from the part after `afterPart` on. `NoSuchUpload`. */
   listParts(
     upload: UploadRef,
     options?: CallControl & { afterPart?: number; limit?: number },
   ): Promise<PartPage>
+  /** `NoSuchBucket`. */
   listUploads(bucket: string, options?: ListUploadsOptions): Promise<ListUploadsResponse>
+  /**
+   * Makes the object of the listed parts, in order. `InvalidPartOrder`, `InvalidPart`, `PartTooSmall` for the list,
+   * `NoSuchUpload` for an upload that was aborted, or completed with another list.
+   */
   completeUpload(
     upload: UploadRef,
     parts: readonly RequestedPart[],
     options?: CompleteUploadOptions,
   ): Promise<CompletedUpload & { readonly sizeBytes: number }>
+  /** Its parts are removed in the background. `NoSuchUpload`. */
   abortUpload(upload: UploadRef, control?: CallControl): Promise<void>
 
   /** Ends the session cleanly; running calls are cancelled. */

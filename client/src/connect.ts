@@ -35,6 +35,7 @@ import { SessionKeeper } from './session.js'
 import type { UploadFacts } from './store-part.js'
 import { createUploadMethods } from './uploads.js'
 
+/** What a client stands on: all that is not pure comes from here. */
 export interface ConnectOptions {
   readonly network: Network
   /** Addresses of metadata services, at least one, or a directory of them. */

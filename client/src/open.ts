@@ -3,6 +3,7 @@ import { createDigestThreads } from './adapters/digest-threads.js'
 import { type ConnectedClient, connectCairn } from './connect.js'
 import type { BlockDamage } from './parts.js'
 
+/** What a program has to know of its cluster. */
 export interface OpenOptions {
   /** `host:port` of the metadata services, at least one. */
   readonly metadata: readonly string[]

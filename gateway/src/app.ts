@@ -36,6 +36,7 @@ import type { OperationName } from './operations/table.js'
 import type { Operation } from './operations/types.js'
 import type { CredentialStore, Log, RequestObserver } from './ports.js'
 
+/** What a gateway stands on. */
 export interface GatewayOptions {
   readonly client: CairnClient
   readonly config: GatewayConfig
@@ -55,6 +56,7 @@ export interface GatewayOptions {
   readonly tls?: TlsIdentity
 }
 
+/** Where a gateway listens; port 0 picks a free one. */
 export interface ListenAddress {
   readonly host: string
   readonly port: number
@@ -76,6 +78,7 @@ export interface GatewayLoad {
   readonly connections: number
 }
 
+/** An S3 endpoint and its other paths on the same port. */
 export interface Gateway {
   readonly app: FastifyInstance
   /** Resolves once connections are taken. */
@@ -106,6 +109,7 @@ const OWN_PREFIX = '/-/'
 /** Stands for every form in Fastify's router, which must not see or judge a key; its part has a parser for them. */
 const FORM_ROUTE = '/s3-form'
 
+/** Reads no environment and opens no port: `listen` does. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, clock } = options
   const limits = { ...GATEWAY_LIMITS, ...options.limits }

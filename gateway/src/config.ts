@@ -1,6 +1,7 @@
 /** Settings of the gateway, as values: the environment is read by the command alone. */
 import { AWS_COMPATIBILITY, type Compatibility } from './compatibility.js'
 
+/** What an operator may set. */
 export interface GatewayConfig {
   readonly region: string
   /** Base domain of virtual-host style, without a leading dot; path style only if absent. */

@@ -47,6 +47,7 @@ export const DRAIN_BYTES_MAX: number = 64 * 1024
 
 /** An early answer reads on at most so long and so much before it cuts, so that the client sees the answer. */
 export const LINGER_MS: number = 2_000
+/** The bytes of that. */
 export const LINGER_BYTES_MAX: number = 16 * 1024 * 1024
 
 /** Time for the whole header section; longer is an attack. */
@@ -137,6 +138,7 @@ export interface GatewayLimits {
   readonly rateWindowMs: number
 }
 
+/** What a gateway takes on unless told otherwise. */
 export const GATEWAY_LIMITS: GatewayLimits = {
   requestsRunningMax: 256,
   requestsWaitingMax: 1024,

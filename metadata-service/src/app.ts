@@ -57,6 +57,7 @@ export interface ServiceLog {
   error(fields: object, message: string): void
 }
 
+/** What a metadata service stands on. */
 export interface MetadataServiceOptions {
   /** Closed by `close`. */
   readonly store: EntryStore

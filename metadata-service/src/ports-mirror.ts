@@ -28,6 +28,7 @@ export interface SourceChange {
   readonly headVersion?: number
 }
 
+/** Some rows of a range, in order. */
 export interface SourcePage {
   /** At which the rows were read. */
   readonly revision: number
@@ -36,6 +37,7 @@ export interface SourcePage {
   readonly hasMore: boolean
 }
 
+/** The store that a mirror copies. */
 export interface MirrorSource {
   /** Linearizable. */
   head(): Promise<Head>

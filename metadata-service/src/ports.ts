@@ -32,6 +32,7 @@ export type Compare =
   | { readonly kind: 'creation'; readonly key: StoreKey; readonly created: number }
   | { readonly kind: 'empty'; readonly range: StoreRange }
 
+/** A row to write, in place of one with the same key. */
 export interface Put {
   readonly key: StoreKey
   readonly value: Uint8Array
@@ -52,6 +53,7 @@ export interface Commit {
   readonly changes?: readonly Uint8Array[]
 }
 
+/** How a commit ended, and the revision of the store then. */
 export type CommitResult =
   | { readonly committed: true; readonly revision: number }
   /** Nothing was written. `rows` has the row (or `undefined`) of each compare with a key, in order; the one read
@@ -67,6 +69,7 @@ export interface RollUp {
   readonly delimiter: Uint8Array
 }
 
+/** One row, or the rows of a range. */
 export type Read =
   | { readonly kind: 'get'; readonly key: StoreKey }
   | {
@@ -79,6 +82,7 @@ export type Read =
       readonly rollUp?: RollUp
     }
 
+/** Answers to several reads. */
 export interface ReadResult {
   /** All results are of this one revision. */
   readonly revision: number
@@ -86,8 +90,10 @@ export interface ReadResult {
   readonly results: readonly (readonly StoreRow[])[]
 }
 
+/** Names a lease of the store. */
 export type LeaseId = string
 
+/** One change of one row. */
 export interface StoreEvent {
   readonly revision: number
   readonly key: StoreKey

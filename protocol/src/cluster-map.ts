@@ -8,11 +8,13 @@ import { bytes, integer, list, type Message, message, oneOf, optional, required,
 /** 8 random bytes, as hex: made once, kept in `drive.json`. */
 export type DriveId = string
 
+/** Whether a drive answers, and whether it has or will have groups. */
 export type DriveState = 'up' | 'suspect' | 'dead' | 'draining' | 'out'
 
 /** Which property of a drive must differ between the replicas of a block, from narrow to wide. */
 export type FailureDomain = 'drive' | 'host' | 'rack' | 'zone'
 
+/** One folder on one disk, as the cluster sees it. */
 export interface Drive {
   readonly id: DriveId
   /** The chunk server that owns it. */
@@ -86,6 +88,7 @@ export const Pool: Message<Pool> = message<Pool>('Pool', 1, {
   next: optional(8, bytes()),
 })
 
+/** Members, drives and pools as of one epoch. */
 export interface ClusterMap {
   readonly clusterId: string
   readonly incarnation: string

@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   DataFolderInUse: 91,
 } as const
 
+/** What a caller can act on; API, also over the wire. */
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /**

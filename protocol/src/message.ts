@@ -140,14 +140,17 @@ export const textMap: FieldCodec<Record<string, string>> = {
   },
 }
 
+/** A field that every message has; `MessageCorrupt` without it. */
 export function required<T>(number: number, codec: FieldCodec<T>): Field<T> {
   return { number, presence: 'required', codec: codec as FieldCodec<unknown> }
 }
 
+/** A field that may be absent. */
 export function optional<T>(number: number, codec: FieldCodec<T>): Field<T | undefined> {
   return { number, presence: 'optional', codec: codec as FieldCodec<unknown> }
 }
 
+/** A field that may come any number of times: none is an empty array. */
 export function list<T>(number: number, codec: FieldCodec<T>): Field<readonly T[]> {
   return { number, presence: 'list', codec: codec as FieldCodec<unknown> }
 }

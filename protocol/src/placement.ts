@@ -30,6 +30,7 @@ export interface PlacementDrive {
   readonly domain: string
 }
 
+/** What a placement is computed from. */
 export interface PlacementRequest {
   readonly drives: readonly PlacementDrive[]
   readonly replicas: number

@@ -6,6 +6,7 @@
 /** Cancels a timer; calling it again, or after the timer has fired, does nothing. */
 export type CancelTimer = () => void
 
+/** Time and timers: real, or of a simulation. */
 export interface Clock {
   /** Wall time in microseconds since 1970. May jump; never decides correctness. */
   wallMicros(): number
@@ -17,6 +18,7 @@ export interface Clock {
   defer(task: () => void): void
 }
 
+/** Randomness: of the system, or seeded. */
 export interface Random {
   /** `size` unpredictable bytes. */
   bytes(size: number): Uint8Array

@@ -20,6 +20,7 @@ import {
 } from './signature-version-2.js'
 import type { SigningKey, SigningKeys } from './signing-keys.js'
 
+/** A request as it came, before anything of it is believed. */
 export interface RawRequest {
   readonly method: string
   readonly target: RequestTarget
@@ -30,6 +31,7 @@ export interface RawRequest {
   readonly remoteAddress: string
 }
 
+/** What decides whether a signature counts. */
 export interface AuthenticationSettings {
   readonly region: string
   /** Base domain of virtual-host style. */
@@ -50,6 +52,7 @@ export interface ChunkSigning {
   readonly seedSignature: string
 }
 
+/** Who has sent a request, and what was signed of its body. */
 export interface Authentication {
   readonly principal: Principal
   /** Absent for anonymous requests. */

@@ -4,12 +4,14 @@
  */
 import { S3Error } from '../errors.js'
 
+/** One parameter, decoded. */
 export interface QueryParameter {
   readonly name: string
   /** Empty if there was no `=`. */
   readonly value: string
 }
 
+/** All parameters, in the order in which they were sent. */
 export interface Query {
   readonly parameters: readonly QueryParameter[]
   has(name: string): boolean

@@ -47,6 +47,7 @@ export interface RequestBody {
   readonly seal: (digests: Digests, sizeBytes: number) => WriteSeal
 }
 
+/** What an operation wants of its body. */
 export interface OpenBodyOptions {
   /** Computed and sealed if the client declares no checksum. `CRC64NVME` unless given; `none` for documents. */
   readonly checksumDefault?: ChecksumAlgorithm | 'none'
@@ -58,6 +59,7 @@ export interface OpenBodyOptions {
   readonly emptyWithoutLength?: boolean
 }
 
+/** One request as its operation sees it. */
 export interface OperationContext {
   readonly operation: OperationName
   readonly method: string
@@ -88,6 +90,7 @@ export interface OperationContext {
   openBody(options?: OpenBodyOptions): RequestBody
 }
 
+/** One operation of S3. */
 export interface Operation {
   readonly name: OperationName
   /** The answer itself where nothing has to be waited for; throws or rejects with what is told as an error. */

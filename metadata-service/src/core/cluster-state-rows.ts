@@ -66,6 +66,7 @@ export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
   drain: optional(20, oneOf<'asked' | 'forced'>('asked', 'forced')),
 })
 
+/** The row that every change of the map rewrites. */
 export const CLUSTER_KEY: StoreKey = Buffer.from('m/cluster')
 
 /** All rows of the cluster map. */
@@ -75,14 +76,17 @@ const MEMBER_PREFIX = 'm/member/'
 const DRIVE_PREFIX = 'm/drive/'
 const POOL_PREFIX = 'm/pool/'
 
+/** `m/member/<id>`: a chunk server. */
 export function memberKey(id: string): StoreKey {
   return Buffer.from(MEMBER_PREFIX + id)
 }
 
+/** `m/drive/<id>`: a drive and its place. */
 export function driveKey(id: DriveId): StoreKey {
   return Buffer.from(DRIVE_PREFIX + id)
 }
 
+/** `m/pool/<id>`: a pool and its groups. */
 export function poolKey(id: number): StoreKey {
   return Buffer.from(POOL_PREFIX + id)
 }

@@ -42,6 +42,7 @@ import { Heartbeats } from './heartbeats.js'
 import { dirtyKey, EVERY_GROUP } from './keys.js'
 import { DirtyRow } from './rows.js'
 
+/** What the state stands on, and what it makes a new cluster with. */
 export interface ClusterStateOptions extends FirstPoolOptions {
   readonly store: KeyValueStore
   readonly clock: Clock
@@ -58,6 +59,7 @@ const CHANGE_ATTEMPTS_MAX = 16
 /** A server that was not heard for so long, four beats, may have lost its drives to another. */
 const OWNER_SILENT_MS = 12_000
 
+/** The map as this service knows it, and the only way to change it. */
 export class ClusterState {
   readonly heartbeats: Heartbeats
   private readonly options: ClusterStateOptions

@@ -63,6 +63,7 @@ export function bucketKey(bucket: string): StoreKey {
   bucketLast = { bucket, row }
   return row
 }
+/** All `b/` rows of names that begin so. */
 export function bucketRange(prefix = ''): StoreRange {
   return rangeOfPrefix(bucketKey(prefix))
 }
@@ -205,6 +206,7 @@ export function dirtyKey(pool: number, group: number): StoreKey {
   key.writeUInt16BE(group, 10)
   return key
 }
+/** All `dirty/` rows. */
 export function dirtyRange(): StoreRange {
   return rangeOfPrefix(Buffer.from('dirty/', 'latin1'))
 }

@@ -61,6 +61,7 @@ export class CallGroup {
   }
 }
 
+/** How a call is made. */
 export interface CallOptions {
   /** Aborting cancels the call at the peer; the promise then rejects with `Cancelled`. */
   readonly signal?: AbortSignal
@@ -71,6 +72,7 @@ export interface CallOptions {
   readonly body?: UnitSource
 }
 
+/** What a call was answered with. */
 export interface RpcReply<Response> {
   readonly response: Response
   /** Empty when the method sends no body. Must be read or left; an unread body holds its credit only. */
@@ -151,16 +153,19 @@ export interface IncomingCall {
   readonly peer: PeerIdentity
 }
 
+/** What a peer has proved to be. */
 export interface PeerIdentity {
   readonly role: string
   readonly name: string
 }
 
+/** What a handler answers with. */
 export interface RpcAnswer<Response> {
   readonly response: Response
   readonly body?: UnitSource
 }
 
+/** Serves one method; a rejection is told to the caller by its code. */
 export type RpcHandler<Request, Response> = (
   request: Request,
   call: IncomingCall,
@@ -197,6 +202,7 @@ export interface Network {
   connect(address: string, identity: HandshakeIdentity, role: Role): RpcPeer
 }
 
+/** A service that takes connections. */
 export interface RpcListener {
   /** The address with its real port. */
   readonly address: string
