@@ -50,6 +50,39 @@ const ON_A_KEY: readonly Refused[] = [
     body: 'x',
     expected: [400, 'InvalidRequest'],
   },
+  {
+    what: 'the name of an algorithm without a checksum',
+    headers: { 'x-amz-sdk-checksum-algorithm': 'CRC32' },
+    body: 'x',
+    expected: [400, 'InvalidRequest'],
+  },
+  ...['public-read', 'bucket-owner-read'].map(
+    (acl): Refused => ({
+      what: `the ACL ${acl}`,
+      headers: { 'x-amz-acl': acl },
+      body: 'x',
+      expected: [400, 'AccessControlListNotSupported'],
+    }),
+  ),
+  {
+    what: 'an ACL that S3 does not have',
+    headers: { 'x-amz-acl': 'nobody' },
+    body: 'x',
+    expected: [400, 'InvalidArgument'],
+  },
+  {
+    what: 'a canned ACL beside grants',
+    headers: { 'x-amz-acl': 'private', 'x-amz-grant-read': 'id="a"' },
+    body: 'x',
+    expected: [400, 'InvalidRequest'],
+  },
+  ...['192.0.2.1/key', 'Bucket/key', 'a..b/key', 'bucket/%zz'].map(
+    (source): Refused => ({
+      what: `the copy source ${source}`,
+      headers: { 'x-amz-copy-source': source },
+      expected: [400, 'InvalidArgument'],
+    }),
+  ),
   ...['a=1&a=2', '=b', 'a%'].map(
     (tags): Refused => ({
       what: `the tags ${tags}`,
@@ -110,6 +143,45 @@ describe('refused requests', () => {
       expectError(response, 400, 'InvalidRequest')
       expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
     }
+  })
+
+  it('are frames whose decoded length is no number', async () => {
+    for (const length of ['seven', '7x', '']) {
+      const path = suite.freshPath()
+      const response = await send(suite.server, {
+        method: 'PUT',
+        path,
+        headers: { 'x-amz-decoded-content-length': length },
+        payload: 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+        body: unsignedFrames([Buffer.from(CONTENT)], {}),
+      })
+      expectError(response, 411, 'MissingContentLength')
+      expectError(await send(suite.server, { path }), 404, 'NoSuchKey')
+    }
+  })
+
+  it('are Completes with a part number that none can have', async () => {
+    const path = suite.freshPath()
+    const id = await createUpload(suite.server, path)
+    const put = await putPart(suite.server, { path, id, number: 1, content: Buffer.from(CONTENT) })
+    for (const number of [-4, 0, 10_001]) {
+      expectError(await complete(path, id, [{ ...put, number }]), 400, 'InvalidArgument')
+    }
+  })
+
+  it('are buckets with an ownership that S3 does not have, or with an ACL that grants', async () => {
+    const path = `/${freshName()}`
+    const cases = [
+      [{ 'x-amz-object-ownership': 'Nobody' }, 400, 'InvalidArgument'],
+      [{ 'x-amz-object-ownership': 'ObjectWriter' }, 501, 'NotImplemented'],
+      [{ 'x-amz-acl': 'public-read' }, 400, 'InvalidBucketAclWithObjectOwnership'],
+      [{ 'x-amz-grant-read': 'id="a"' }, 400, 'InvalidBucketAclWithObjectOwnership'],
+      [{ 'x-amz-acl': 'nobody' }, 400, 'InvalidArgument'],
+    ] as const
+    for (const [headers, status, code] of cases) {
+      expectError(await send(suite.server, { method: 'PUT', path, headers }), status, code)
+    }
+    expectError(await send(suite.server, { path }), 404, 'NoSuchBucket')
   })
 
   it('are parts without a number: an upload itself cannot be put', async () => {

@@ -54,7 +54,9 @@ function readHeader(headers: RequestHeaders, authorization: string): SignatureCl
   if (authorization === '') throw new S3Error('AccessDenied', 'The Authorization header is empty.')
   if (authorization.startsWith('AWS ')) throw version2Refused()
   if (!authorization.startsWith(ALGORITHM)) {
-    throw new S3Error('InvalidArgument', 'Unsupported Authorization Type')
+    throw new S3Error('InvalidArgument', 'Unsupported Authorization Type', {
+      elements: { ArgumentName: 'Authorization', ArgumentValue: authorization.slice(0, 128) },
+    })
   }
   const payloadHash = headers['x-amz-content-sha256']
   if (payloadHash === undefined) {

@@ -72,7 +72,7 @@ export async function answerPreflight(
     throw new S3Error('BadRequest', 'Insufficient information. Origin request header needed.')
   }
   if (method === undefined || !/^[A-Z]{1,16}$/.test(method)) {
-    throw new S3Error('BadRequest', 'Invalid Access-Control-Request-Method: null')
+    throw new S3Error('BadRequest', `Invalid Access-Control-Request-Method: ${method?.slice(0, 128) ?? null}`)
   }
   const names = readHeaderNames(headers['access-control-request-headers'])
   const rules = await findRules(bucket, dependencies)

@@ -4,7 +4,7 @@
  */
 import { S3Error } from '../errors.js'
 import { document, element, escapeXml, parent } from '../xml/writer.js'
-import { NEUTRAL_ACLS } from './attributes.js'
+import { grantsAccess } from './attributes.js'
 import { versionHeader } from './object-headers.js'
 import { readVersionId } from './parameters.js'
 import { xmlResponse } from './response.js'
@@ -58,8 +58,8 @@ async function describe(
 
 /** A document is refused unread: whatever it grants, it is not ours to give. */
 function requireNeutral({ headers }: OperationContext): void {
-  const canned = headers['x-amz-acl']
-  if (canned === undefined || !NEUTRAL_ACLS.has(canned)) throw new S3Error('AccessControlListNotSupported')
+  const asksNothing = headers['x-amz-acl'] !== undefined && !grantsAccess(headers)
+  if (!asksNothing) throw new S3Error('AccessControlListNotSupported')
 }
 
 function aclXml(owner: string): string {

@@ -111,7 +111,37 @@ const UNBUILT = /^x-amz-((copy-source-)?server-side-encryption.*|object-lock-.*|
 const OF_SIGNATURES: ReadonlySet<string> = new Set(['x-amz-date', 'x-amz-content-sha256'])
 
 /** Canned ACLs that ask for nothing beyond what a bucket with enforced ownership gives. */
-export const NEUTRAL_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
+const NEUTRAL_ACLS: ReadonlySet<string> = new Set(['private', 'bucket-owner-full-control'])
+
+/** The others that S3 has. */
+const GRANTING_ACLS: ReadonlySet<string> = new Set([
+  'public-read',
+  'public-read-write',
+  'authenticated-read',
+  'aws-exec-read',
+  'bucket-owner-read',
+  'log-delivery-write',
+])
+
+/**
+ * Whether headers ask for an ACL beyond what enforced ownership gives. Throws `InvalidArgument` for a canned ACL that
+ * S3 does not have, `InvalidRequest` for one beside grants.
+ */
+export function grantsAccess(headers: RequestHeaders): boolean {
+  const canned = headers['x-amz-acl']
+  let grants = false
+  for (const header in headers) if (header.startsWith('x-amz-grant-')) grants = true
+  if (canned === undefined) return grants
+  if (!NEUTRAL_ACLS.has(canned) && !GRANTING_ACLS.has(canned)) {
+    throw new S3Error('InvalidArgument', undefined, {
+      elements: { ArgumentName: 'x-amz-acl', ArgumentValue: canned },
+    })
+  }
+  if (grants) {
+    throw new S3Error('InvalidRequest', 'Specifying both Canned ACLs and Header Grants is not allowed')
+  }
+  return !NEUTRAL_ACLS.has(canned)
+}
 
 /** Throws `NotImplemented` for headers that name a feature which is not built, and for ACLs as S3 does without them. */
 export function refuseUnbuilt(headers: RequestHeaders): void {
@@ -127,9 +157,8 @@ export function refuseUnbuilt(headers: RequestHeaders): void {
         },
       )
     }
-    if (header.startsWith('x-amz-grant-') || (header === 'x-amz-acl' && !NEUTRAL_ACLS.has(value))) {
-      throw new S3Error('AccessControlListNotSupported')
-    }
+    const acl = header === 'x-amz-acl' || header.startsWith('x-amz-grant-')
+    if (acl && grantsAccess(headers)) throw new S3Error('AccessControlListNotSupported')
   }
 }
 

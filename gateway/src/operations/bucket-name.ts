@@ -8,8 +8,13 @@ const BROKEN_LABEL = /\.\.|\.-|-\./
 /** Kept for names that are no buckets: SDKs speak another protocol to some of them. */
 const RESERVED = /^(?:xn--|sthree-)|(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/
 
+/** Whether S3 would make a bucket of that name. */
+export function isBucketName(name: string): boolean {
+  return NAME.test(name) && !BROKEN_LABEL.test(name) && !isIPv4(name) && !RESERVED.test(name)
+}
+
 /** Throws `InvalidBucketName` unless S3 would make a bucket of that name. */
 export function checkBucketName(name: string): void {
-  if (NAME.test(name) && !BROKEN_LABEL.test(name) && !isIPv4(name) && !RESERVED.test(name)) return
+  if (isBucketName(name)) return
   throw new S3Error('InvalidBucketName', undefined, { elements: { BucketName: name } })
 }

@@ -129,7 +129,7 @@ function readParts(list: XmlElement): RequestedPart[] {
 function readPart(part: XmlElement): RequestedPart {
   const number = getText(part, 'PartNumber').trim()
   const [etag] = parseEtags(getText(part, 'ETag').trim())
-  if (!/^\d{1,9}$/.test(number) || etag === undefined) throw new S3Error('MalformedXML')
+  if (!/^-?\d{1,9}$/.test(number) || etag === undefined) throw new S3Error('MalformedXML')
   if (Number(number) < 1 || Number(number) > PART_NUMBER_MAX) {
     throw new S3Error('InvalidArgument', `PartNumber must be between 1 and ${PART_NUMBER_MAX}, inclusive`)
   }

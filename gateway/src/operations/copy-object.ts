@@ -129,8 +129,8 @@ interface AskedChange {
 /** Throws `InvalidRequest` for a copy of an object onto itself that would change nothing. */
 function readChange(context: OperationContext, source: CopySourceHeader): AskedChange {
   const { headers } = context
-  const directive = readDirective(headers, 'x-amz-metadata-directive')
-  const tagging = readDirective(headers, 'x-amz-tagging-directive')
+  const directive = readDirective(headers, 'metadata')
+  const tagging = readDirective(headers, 'tagging')
   // Read in both cases: what is not built is refused even where its value would not be used.
   const attributes = readAttributes(headers)
   const ontoItself =
@@ -148,10 +148,11 @@ function readChange(context: OperationContext, source: CopySourceHeader): AskedC
   return { directive, tagging, attributes }
 }
 
-function readDirective(headers: RequestHeaders, name: string): Directive {
+function readDirective(headers: RequestHeaders, of: 'metadata' | 'tagging'): Directive {
+  const name = `x-amz-${of}-directive`
   const directive = headers[name] ?? 'COPY'
   if (directive === 'COPY' || directive === 'REPLACE') return directive
-  throw new S3Error('InvalidArgument', 'Unknown metadata directive.', {
+  throw new S3Error('InvalidArgument', `Unknown ${of} directive.`, {
     elements: { ArgumentName: name, ArgumentValue: directive },
   })
 }

@@ -1,7 +1,10 @@
 /** `x-amz-copy-source`: parsed once, decoded once, and checked like any other key. */
 import { KEY_BYTES_MAX } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
+import { isBucketName } from './bucket-name.js'
 import type { RequestHeaders } from './types.js'
+
+const INCOMPLETE = 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey'
 
 export interface CopySourceHeader {
   readonly bucket: string
@@ -24,6 +27,7 @@ export function readCopySource(headers: RequestHeaders): CopySourceHeader {
   const bucket = decoded.slice(0, slash)
   const key = decoded.slice(slash + 1)
   if (slash < 1 || key === '' || key.includes('\0')) throw malformed()
+  if (!isBucketName(bucket)) throw malformed('Invalid copy source bucket name')
   if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError')
   return versionId === undefined ? { bucket, key } : { bucket, key, versionId }
 }
@@ -44,17 +48,13 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(utf8)
   } catch (cause) {
-    throw malformed({ cause })
+    throw malformed('Invalid copy source encoding', { cause })
   }
 }
 
-function malformed(options?: ErrorOptions): S3Error {
-  return new S3Error(
-    'InvalidArgument',
-    'Copy Source must mention the source bucket and key: sourcebucket/sourcekey',
-    {
-      elements: { ArgumentName: 'x-amz-copy-source' },
-      ...options,
-    },
-  )
+function malformed(message = INCOMPLETE, options?: ErrorOptions): S3Error {
+  return new S3Error('InvalidArgument', message, {
+    elements: { ArgumentName: 'x-amz-copy-source' },
+    ...options,
+  })
 }

@@ -3,6 +3,7 @@ import { canonicalIdOf } from '../authentication/principal.js'
 import { S3Error } from '../errors.js'
 import { readDocument } from '../payload/read-document.js'
 import { findChild, findText, parseXml } from '../xml/reader.js'
+import { grantsAccess } from './attributes.js'
 import { checkBucketName } from './bucket-name.js'
 import { BUCKET_TAGS_MAX, readTagSet, taggingXml } from './tag-set.js'
 import type { Operation, OperationContext, S3Response } from './types.js'
@@ -10,14 +11,11 @@ import type { Operation, OperationContext, S3Response } from './types.js'
 /** `PUT /B`: makes a bucket. Again by its owner is a no-op in us-east-1 and a conflict elsewhere, as in S3. */
 export const createBucket: Operation = { name: 'CreateBucket', handle }
 
-const UNBUILT = [
-  'x-amz-bucket-object-lock-enabled',
-  'x-amz-object-ownership',
-  'x-amz-acl',
-  'x-amz-bucket-namespace',
-]
+const UNBUILT = ['x-amz-bucket-object-lock-enabled', 'x-amz-object-ownership', 'x-amz-bucket-namespace']
 /** Values of these headers that ask for nothing beyond the default. */
-const NEUTRAL = new Set(['false', 'BucketOwnerEnforced', 'private', 'global'])
+const NEUTRAL = new Set(['false', 'BucketOwnerEnforced', 'global'])
+/** The ownerships that S3 has. */
+const OWNERSHIPS = new Set(['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'])
 
 async function handle(context: OperationContext): Promise<S3Response> {
   checkBucketName(context.bucket)
@@ -34,13 +32,16 @@ async function handle(context: OperationContext): Promise<S3Response> {
   return { status: 200, headers: { Location: `/${context.bucket}` } }
 }
 
-function refuseUnbuilt(context: OperationContext): void {
-  const grant = Object.keys(context.headers).some((name) => name.startsWith('x-amz-grant-'))
-  if (grant) throw new S3Error('AccessControlListNotSupported')
+function refuseUnbuilt({ headers }: OperationContext): void {
+  const ownership = headers['x-amz-object-ownership']
+  if (ownership !== undefined && !OWNERSHIPS.has(ownership)) {
+    throw new S3Error('InvalidArgument', `Invalid x-amz-object-ownership header: ${ownership}`, {
+      elements: { ArgumentName: 'x-amz-object-ownership', ArgumentValue: ownership },
+    })
+  }
   for (const header of UNBUILT) {
-    const value = context.headers[header]
+    const value = headers[header]
     if (value === undefined || NEUTRAL.has(value)) continue
-    if (header === 'x-amz-acl') throw new S3Error('AccessControlListNotSupported')
     throw new S3Error(
       'NotImplemented',
       `The header ${header} implies functionality that is not implemented.`,
@@ -49,6 +50,7 @@ function refuseUnbuilt(context: OperationContext): void {
       },
     )
   }
+  if (grantsAccess(headers)) throw new S3Error('InvalidBucketAclWithObjectOwnership')
 }
 
 interface Configuration {

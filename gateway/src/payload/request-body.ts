@@ -123,7 +123,10 @@ function readSize(source: BodySource, payload: PayloadKind, options: OpenBodyOpt
   }
   const text = framed ? decoded : headers['content-length']
   if (text === undefined) return sizeWithoutLength(source, { framed, options })
-  if (!/^\d{1,15}$/.test(text)) throw new S3Error('InvalidArgument', 'The content length is not valid.')
+  if (!/^\d{1,15}$/.test(text)) {
+    if (framed) throw new S3Error('MissingContentLength')
+    throw new S3Error('InvalidArgument', 'The content length is not valid.')
+  }
   const sizeBytes = Number(text)
   const sizeBytesMax = options.sizeBytesMax ?? PUT_BYTES_MAX
   if (sizeBytes > sizeBytesMax) throw tooLarge(sizeBytes, sizeBytesMax)
@@ -150,9 +153,21 @@ function chooseChecksum(
 ): DeclaredChecksum | undefined {
   if (options.checksumOfObject) return undefined
   const declared = readDeclaredChecksum(source.headers, trailerNames)
-  if (declared !== undefined) return declared
+  if (declared !== undefined) {
+    requireChecksum(declared, source)
+    return declared
+  }
   const fallback: ChecksumAlgorithm | 'none' = options.checksumDefault ?? 'CRC64NVME'
   return fallback === 'none' ? undefined : { algorithm: fallback, inTrailer: false }
+}
+
+/** As in S3, an algorithm named in a signed header must come with its checksum; presigners and forms may only name it. */
+function requireChecksum({ value, inTrailer }: DeclaredChecksum, source: BodySource): void {
+  if (value !== undefined || inTrailer || source.presigned || source.payloadHash === undefined) return
+  throw new S3Error(
+    'InvalidRequest',
+    'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+  )
 }
 
 function expectedChecksum(

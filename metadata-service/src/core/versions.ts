@@ -110,7 +110,7 @@ export function showVersion(version: VersionRow, place: KeyPlace, isLatest: bool
 function namedPlace(versionId: string): OlderPlace | undefined {
   const named = parseVersionId(versionId)
   if (named === undefined && versionId !== NULL_VERSION_ID) {
-    throw new CairnError('InvalidArgument', `not a version id: ${versionId.slice(0, 80)}`)
+    throw new CairnError('InvalidArgument', `Invalid version id specified: ${versionId.slice(0, 80)}`)
   }
   return named
 }
