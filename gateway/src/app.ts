@@ -233,7 +233,9 @@ function routeForms(app: FastifyInstance, serve: Serve): void {
   void app.register(async (forms) => {
     await forms.register(multipart, {
       throwFileSizeLimit: false,
-      isPartAFile: (name, _type, fileName) => fileName !== undefined || name?.toLowerCase() === 'file',
+      // Its name decides, as in S3: some clients give every field a file name.
+      isPartAFile: (name, _type, fileName) =>
+        name === undefined ? fileName !== undefined : name.toLowerCase() === 'file',
       limits: FORM_LIMITS,
     })
     forms.post(FORM_ROUTE, (request, reply) => {

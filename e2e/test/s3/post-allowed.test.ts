@@ -1,8 +1,8 @@
 /** Forms that a policy allows, also those that another signer made. */
-import { CreateBucketCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import { expect } from 'chai'
 import { runOk } from '../../src/harness/run.js'
-import { type FormFile, type FormOptions, postForm, signForm } from './support/form.js'
+import { encodeForm, type FormFile, type FormOptions, postBody, postForm, signForm } from './support/form.js'
 import { freshName, START_TIMEOUT_MS, startWorld, type World } from './support/world.js'
 
 const TEN: FormFile = { content: '0123456789' }
@@ -37,6 +37,17 @@ describe('forms that a policy allows', () => {
       uncovered: ['Content-Type'],
       conditions: [['starts-with', '$content-type', 'image/']],
     })
+  })
+
+  it('whichever fields have a file name: only the one that is called so is the file', async () => {
+    const named = signForm(world.server, { bucket: Bucket, key: 'named' }).map(
+      ([field, content]): FormFile => ({ field, content, name: field }),
+    )
+    const after: FormFile = { field: 'upload', content: 'ignored', name: 'after' }
+    const response = await postBody(world.server, Bucket, encodeForm([], ...named, TEN, after))
+    expect(response.status, response.text).to.equal(204)
+    const { Body } = await world.s3.send(new GetObjectCommand({ Bucket, Key: 'named' }))
+    expect(await Body?.transformToString()).to.equal(TEN.content)
   })
 
   it('by an empty prefix', async () => {

@@ -121,11 +121,6 @@ describe('forms that are refused', () => {
       400,
       'InvalidArgument',
     ],
-    'with a second file under another name': (fields) => [
-      encodeForm(fields, ten, { ...ten, name: 'a', field: 'upload' }),
-      400,
-      'InvalidArgument',
-    ],
     'with a field twice': (fields) => [
       encodeForm([...fields, ['KEY', 'other']], ten),
       400,
