@@ -2,6 +2,7 @@
 import { open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CairnError, hasCode, type Random } from '@cairn/protocol'
+import { Sqlite } from '@cairn/protocol/sqlite'
 import type { Database } from 'better-sqlite3'
 import type { StoreKey } from '../ports.js'
 import { type CheckpointFacts, readCheckpoint } from './checkpoint-file.js'
@@ -12,6 +13,7 @@ import { REVISION_JUMP } from './journal-limits.js'
 import { checkRow, type NewLife, newLife } from './recover-rows.js'
 import { type KnownFrame, readFrames } from './recover-sources.js'
 import type { RowTable } from './row-table.js'
+import { fromSqlite } from './sqlite-errors.js'
 import { openDatabase } from './sqlite-open.js'
 import { openValue } from './sqlite-row-check.js'
 import { SqliteRows } from './sqlite-rows.js'
@@ -37,19 +39,32 @@ export interface BuiltStore {
   readonly life: NewLife | undefined
 }
 
-/** Builds and checks; the file is durable when it resolves. `FormatTooNew` if a row is of a newer version. */
+/**
+ * Builds and checks; the file is durable when it resolves. `FormatTooNew` if a row is of a newer version, `DriveFull`
+ * if there is no room for it. A file that was not finished is removed: it may have filled the disk.
+ */
 export async function buildStore(options: BuildOptions): Promise<BuiltStore> {
-  await removeDatabase(options.path)
-  const database = openDatabase({ path: options.path, durability: 'none' })
-  let built: BuiltStore
+  const { path } = options
+  await removeDatabase(path)
   try {
-    built = await new StoreBuilder(database, options).run()
+    const built = await build(options)
+    await syncDatabase(path)
+    return built
+  } catch (error) {
+    await removeDatabase(path)
+    throw error instanceof Sqlite.SqliteError ? fromSqlite(error) : error
+  }
+}
+
+async function build(options: BuildOptions): Promise<BuiltStore> {
+  const database = openDatabase({ path: options.path, durability: 'none' })
+  try {
+    const built = await new StoreBuilder(database, options).run()
     database.pragma('wal_checkpoint(TRUNCATE)')
+    return built
   } finally {
     database.close()
   }
-  await syncDatabase(options.path)
-  return built
 }
 
 /** Removes a database with its log. */

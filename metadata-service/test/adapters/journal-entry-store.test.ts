@@ -305,6 +305,8 @@ describe('JournaledEntryStore', () => {
     opened.splice(0)
     expect(await codeOf(world.open())).to.equal('FormatTooNew')
     expect(await codeOf(world.recover())).to.equal('FormatTooNew')
+    const left = readdirSync(world.options.folder).filter((name) => name.includes('.new'))
+    expect(left, 'of the attempt').to.deep.equal([])
   })
 
   it('brings back a store with a row that nobody can decode', async () => {
