@@ -147,6 +147,8 @@ async function runMove(
 }
 
 const [command = 'help', ...argv] = process.argv.slice(2)
+// Databases, locks and segments are nobody else's, also in folders that others made, and whichever command made them.
+process.umask(0o077)
 try {
   process.exitCode = await run(command, argv)
 } catch (error) {

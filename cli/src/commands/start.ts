@@ -31,8 +31,6 @@ export async function start(
   warnings: readonly string[],
   say: (line: string) => void,
 ): Promise<void> {
-  // Databases, locks and segments are nobody else's, also in folders that others made.
-  process.umask(0o077)
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
   const log = openLog(config.logLevel)
   for (const warning of warnings) log.warn(warning)

@@ -39,7 +39,11 @@ describe('cairn start', () => {
     expect(open.map((file) => file.name)).to.deep.equal([])
     child.kill('SIGTERM')
     expect(await once(child, 'exit')).to.deep.equal([0, null])
-  }).timeout(30_000)
+    const env = { PATH: process.env.PATH, CAIRN_DATA_DIR: folder, CAIRN_DRIVES: drive }
+    child = spawn(process.execPath, [BIN, 'metadata', 'recover'], { env, stdio: 'ignore' })
+    expect(await once(child, 'exit')).to.deep.equal([0, null])
+    expect(statSync(join(folder, 'metadata', 'store.sqlite')).mode & 0o077, 'made anew').to.equal(0)
+  }).timeout(60_000)
   it('starts no second chunk server in a data folder: both would go by the id that lies there', async () => {
     const lock = lockFolder(folder, SERVER_LOCK_FILE)
     const started = spawn(process.execPath, [BIN, 'start', '--role', 'chunk'], {
