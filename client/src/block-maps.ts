@@ -19,6 +19,7 @@ import {
 } from '@cairn/protocol'
 import type { ReadRange } from './api.js'
 import { BlockReader } from './block-reader.js'
+import { newBlock } from './new-block.js'
 import type { ClientParts, ReadParts } from './parts.js'
 import { type StoredBlock, storeUnits, type WriteScope, wholeSlice } from './stored-block.js'
 
@@ -98,7 +99,7 @@ function isInline(map: BlockMap): boolean {
 
 /** Stores bytes that are at hand (at most BLOCK_BYTES_MAX) as one block. */
 export function storeBytes(parts: ClientParts, scope: WriteScope, bytes: Uint8Array): Promise<StoredBlock> {
-  const block = scope.session.nextBlock()
+  const block = newBlock(parts.view, scope)
   const hash = hashBlock(bytes)
   const units =
     bytes.length <= UNIT_BYTES

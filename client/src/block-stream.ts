@@ -16,6 +16,7 @@ import type { GroupView, Target } from './cluster-view.js'
 import type { CutUnit } from './cut.js'
 import type { Frame } from './frames.js'
 import { SHORT_WINDOW_UNITS, STALE_ATTEMPTS_MAX, WINDOW_UNITS } from './limits.js'
+import { newBlock } from './new-block.js'
 import type { ClientParts } from './parts.js'
 import { ReplicaWrite } from './replica-write.js'
 import {
@@ -49,7 +50,7 @@ export class BlockStream {
   constructor(parts: ClientParts, scope: WriteScope) {
     this.parts = parts
     this.scope = scope
-    this.block = scope.session.nextBlock()
+    this.block = newBlock(parts.view, scope)
     this.content = new ContentSource(this.block, { isKept: parts.recent !== undefined })
     this.window = new UnitWindow(
       parts.frames.isShort ? SHORT_WINDOW_UNITS : WINDOW_UNITS,

@@ -1,5 +1,6 @@
 /** The cached cluster map, and one peer for each member of it. */
 import {
+  type BlockId,
   CairnError,
   type CancelTimer,
   type Clock,
@@ -9,6 +10,7 @@ import {
   drivesOfGroup,
   GROUPS_PER_POOL,
   getClusterMap,
+  groupOf,
   type HandshakeIdentity,
   joinersOfGroup,
   type Network,
@@ -21,7 +23,7 @@ import { MAP_REFRESH_MS } from './limits.js'
 import type { MetadataCaller } from './metadata-caller.js'
 
 /** A chunk server as this client knows it. */
-class MemberPeer {
+export class MemberPeer {
   readonly address: string
   readonly rpc: RpcPeer
   /** In this process or on this host. */
@@ -41,6 +43,13 @@ class MemberPeer {
     this.address = address
     this.rpc = rpc
     this.local = /^(local:|127\.|localhost:|\[::1\])/.test(address)
+  }
+
+  /** Judges it anew. */
+  forget(): void {
+    this.reads.clear()
+    this.writes.clear()
+    this.overtaken = 0
   }
 }
 
@@ -97,6 +106,7 @@ export class ClusterView {
   private readonly peers = new Map<string, MemberPeer>()
   private readonly groups = new Map<number, GroupView>()
   private targets = new Map<DriveId, Target>()
+  private isAnySuspect = false
   private pools = new Map<number, Pool>()
   private map: ClusterMap | undefined
   private running: Promise<void> | undefined
@@ -186,6 +196,17 @@ export class ClusterView {
     return this.pools.has(poolId) ? this.group(poolId, group) : undefined
   }
 
+  /** Whether this block would have a copy on a drive that is suspect by the map. */
+  isDoubtful(poolId: number, block: BlockId): boolean {
+    if (!this.isAnySuspect) return false
+    return this.group(poolId, groupOf(block)).recipients.some((target) => target?.state === 'suspect')
+  }
+
+  /** One peer for each member of the map, by member id. */
+  get members(): ReadonlyMap<string, MemberPeer> {
+    return this.peers
+  }
+
   /** The target of a drive, whichever groups it holds. */
   find(drive: DriveId): Target | undefined {
     return this.targets.get(drive)
@@ -222,11 +243,16 @@ export class ClusterView {
     const known = this.map
     if (known !== undefined && known.incarnation === map.incarnation && map.epoch < known.epoch) return
     const members = new Map(map.members.map((member) => [member.id, this.peerOf(member.id, member.address)]))
+    const before = this.targets
     this.targets = new Map()
     for (const { id, server, state } of map.drives) {
       const peer = members.get(server)
-      if (peer !== undefined) this.targets.set(id, { drive: id, state, peer })
+      if (peer === undefined) continue
+      // What was measured of a drive that was asked last says nothing of it now.
+      if (state === 'up' && before.get(id)?.state === 'suspect') peer.forget()
+      this.targets.set(id, { drive: id, state, peer })
     }
+    this.isAnySuspect = map.drives.some(({ state }) => state === 'suspect')
     this.pools = new Map(map.pools.map((pool) => [pool.id, withOwnTables(pool)]))
     this.groups.clear()
     this.map = map

@@ -32,6 +32,7 @@ import {
 import { ReadReports } from './read-reports.js'
 import { RecentBlocks } from './recent-blocks.js'
 import { SessionKeeper } from './session.js'
+import { SpeedReports } from './speed-reports.js'
 import type { UploadFacts } from './store-part.js'
 import { createUploadMethods } from './uploads.js'
 
@@ -91,12 +92,14 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   const shared = { clock, random, view, counters, hedges, known, onDamage, metadata, sessions }
   const { lanes } = options
   const late = new LateWrites(clock)
+  const speeds = new SpeedReports({ metadata, view, clock, random, tells: identity.role === 'gateway' })
   const keptFrames = Math.floor((options.recentBytes ?? 0) / FRAME_BYTES)
   const framesMax = FRAMES_MAX + keptFrames
   const recent = keptFrames === 0 ? undefined : new RecentBlocks(framesMax)
   const parts = {
     ...shared,
     late,
+    speeds,
     frames: new FramePool(recent, framesMax),
     ...(recent === undefined ? {} : { recent }),
     ...(lanes === undefined ? {} : { lanes }),
@@ -104,6 +107,7 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   try {
     await view.refresh()
     sessions.release(await sessions.acquire())
+    speeds.start()
   } catch (error) {
     await closeParts(parts)
     throw error
@@ -111,7 +115,11 @@ export async function connectCairn(options: ConnectOptions): Promise<ConnectedCl
   return createClient(parts)
 }
 
-function createClient(parts: ClientParts): ConnectedClient {
+interface ConnectedParts extends ClientParts {
+  readonly speeds: SpeedReports
+}
+
+function createClient(parts: ConnectedParts): ConnectedClient {
   const buckets = new FactCache<BucketInfo>(parts.clock)
   const uploads = new FactCache<UploadFacts>(parts.clock)
   return {
@@ -127,7 +135,8 @@ function createClient(parts: ClientParts): ConnectedClient {
   }
 }
 
-async function closeParts({ sessions, view, metadata, lanes, late }: ClientParts): Promise<void> {
+async function closeParts({ sessions, view, metadata, lanes, late, speeds }: ConnectedParts): Promise<void> {
+  speeds.close()
   late.close()
   await sessions.close()
   await view.close()

@@ -12,11 +12,40 @@ export class LatencyWindow {
   private count = 0
   private sinceSort = 0
 
+  /** Samples so far, also those that are remembered no more. */
+  get total(): number {
+    return this.count
+  }
+
   add(durationMs: number): void {
     this.samples[this.count % LATENCY_SAMPLES] = durationMs
     this.count++
     this.sinceSort++
     if (durationMs > this.longestMs) this.sinceSort = SAMPLES_PER_SORT
+  }
+
+  /** The last of the samples, up to `count`, in rising order. */
+  latest(count: number): Float64Array {
+    const taken = Math.min(count, this.count, LATENCY_SAMPLES)
+    const latest = new Float64Array(taken)
+    for (let at = 0; at < taken; at++) {
+      latest[at] = this.samples[(this.count - 1 - at) % LATENCY_SAMPLES] ?? 0
+    }
+    return latest.sort()
+  }
+
+  /** Takes every sample for half as long as it was: old news. */
+  fade(): void {
+    for (let at = 0; at < LATENCY_SAMPLES; at++) this.samples[at] = (this.samples[at] ?? 0) / 2
+    this.sinceSort = SAMPLES_PER_SORT
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.count = 0
+    this.sorted = new Float64Array(0)
+    this.longestMs = 0
+    this.sinceSort = 0
   }
 
   /** The value that `share` (0 to 1) of the samples do not exceed; `undefined` before the first sample. */

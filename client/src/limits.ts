@@ -81,10 +81,21 @@ export const HEDGE_TOKENS_MAX: number = 20
 
 /**
  * A peer that said nothing to so many reads in a row, each of which another replica then served, is asked last for so
- * long: one that is paused would otherwise hold up a share of all reads, and use up the hedges, until it is suspect.
+ * long, and twice as long after each further one: one that is paused, or far slower than the others, would otherwise
+ * hold up a share of all reads, and use up the hedges, until it is suspect.
  */
 export const OVERTAKEN_MAX: number = 3
 export const ASIDE_MS: number = 2_000
+export const ASIDE_MS_MAX: number = 16_000
+
+/** Pause between two looks at how fast peers answered, each of which is told to the metadata service. */
+export const SPEED_REPORT_MS: number = 5_000
+
+/**
+ * Block ids drawn until one's group has no suspect drive. With one of five drives suspect two groups of five have none,
+ * so all but 1 in 3,000 blocks find one; where there are too few drives for that it costs some microseconds.
+ */
+export const BLOCK_IDS_DRAWN_MAX: number = 16
 
 /** Blocks whose check words are remembered: 512 bytes each for 8 MiB, so 2 MiB for 32 GiB. */
 export const KNOWN_BLOCKS_MAX: number = 4096

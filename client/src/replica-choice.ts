@@ -1,7 +1,7 @@
 /** Which replica to read from next. Pure but for the peers' own counters. */
 import type { Clock } from '@cairn/protocol'
 import type { Target } from './cluster-view.js'
-import { ASIDE_MS, HEDGE_MS_MIN, HEDGE_MS_UNKNOWN, OVERTAKEN_MAX } from './limits.js'
+import { ASIDE_MS, ASIDE_MS_MAX, HEDGE_MS_MIN, HEDGE_MS_UNKNOWN, OVERTAKEN_MAX } from './limits.js'
 
 /** Latency assumed of a peer that was never read from: between a good one and a bad one. */
 const UNKNOWN_LATENCY_MS = 5
@@ -68,8 +68,13 @@ function noteCosts(targets: readonly (Target | undefined)[], clock: Clock): numb
 function costOf({ peer, state }: Target, clock: Clock): number {
   const latencyMs = peer.reads.quantile(0.5) ?? UNKNOWN_LATENCY_MS
   const load = (latencyMs + 0.1) * (peer.inFlight + 1) * (peer.local ? LOCAL_FACTOR : 1)
-  const isAside = peer.overtaken >= OVERTAKEN_MAX && clock.monotonicMs() - peer.overtakenAtMs < ASIDE_MS
+  const isAside = peer.overtaken >= OVERTAKEN_MAX && clock.monotonicMs() - peer.overtakenAtMs < asideMs(peer)
   return load + STATE_PENALTY[state] + (isAside ? ASIDE_PENALTY : 0)
+}
+
+/** Twice as long for each further read. */
+function asideMs({ overtaken }: Target['peer']): number {
+  return Math.min(ASIDE_MS_MAX, ASIDE_MS * 2 ** (overtaken - OVERTAKEN_MAX))
 }
 
 /** How long to wait for this target before another one is asked as well. */

@@ -41,6 +41,7 @@ export class ReplicaRead {
   private body: UnitStream | undefined
   private iterator: AsyncIterator<Unit> | undefined
   private left = false
+  private startedMs = 0
   private heard = false
   private counted = true
   private readonly bell: Bell
@@ -96,6 +97,8 @@ export class ReplicaRead {
     if (!this.heard) {
       peer.overtaken++
       peer.overtakenAtMs = this.nowMs()
+      // Its answer may come late, or never: so long it took at least.
+      if (this.startedMs > 0) peer.reads.add(peer.overtakenAtMs - this.startedMs)
     }
     this.leave()
   }
@@ -112,6 +115,7 @@ export class ReplicaRead {
     { signal, tokens }: ReplicaReadOptions,
   ): Promise<void> {
     const startedMs = this.nowMs()
+    this.startedMs = startedMs
     const offset = firstUnit * UNIT_BYTES
     const place = { drive: this.target.drive, block: read.block, offset, length: read.to - offset }
     const known = tokens.tokenOf(groupOf(read.block))
@@ -121,7 +125,8 @@ export class ReplicaRead {
     const options = signal === undefined ? { deadlineMs } : { deadlineMs, signal }
     const reply = await this.target.peer.rpc.call(getBlock, request, options)
     this.heard = true
-    this.target.peer.overtaken = 0
+    // What comes late, when another has served the read, is no sign that it is well.
+    if (!this.left) this.target.peer.overtaken = 0
     this.body = reply.body
     this.iterator = reply.body[Symbol.asyncIterator]()
     const { blockBytes, hash } = reply.response

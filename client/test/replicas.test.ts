@@ -1,7 +1,7 @@
 import { BLOCK_BYTES_MAX, BLOCK_DEADLINE_MS, UNIT_BYTES, unitCheck } from '@cairn/protocol'
 import { expect } from 'chai'
 import { toBytes } from '../src/index.js'
-import { ASIDE_MS, OVERTAKEN_MAX, WINDOW_UNITS } from '../src/limits.js'
+import { ASIDE_MS, ASIDE_MS_MAX, OVERTAKEN_MAX, WINDOW_UNITS } from '../src/limits.js'
 import type { FakeChunkServer } from './world/fake-chunk-server.js'
 import { codeOf, createWorld, patternBytes, type World } from './world/world.js'
 
@@ -151,7 +151,7 @@ for (const [name, bytes] of [
       expect(world.client.counters().hedgedReads).to.be.within(1, 2 * OVERTAKEN_MAX)
       expect(world.clock.monotonicMs() - startMs).to.be.below(ASIDE_MS)
       silent.hangs = false
-      await world.run(new Promise<void>((resolve) => world.clock.setTimer(ASIDE_MS, resolve)))
+      await world.run(new Promise<void>((resolve) => world.clock.setTimer(ASIDE_MS_MAX, resolve)))
       const asked = silent.gets
       await readTimes(20)
       expect(silent.gets).to.be.above(asked)

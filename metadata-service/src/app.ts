@@ -184,7 +184,7 @@ class Service implements MetadataService {
   private closing: Promise<void> | undefined
 
   constructor(options: MetadataServiceOptions, store: KeyValueStore, cluster: ClusterState, tally: Tally) {
-    const { clock, gcGraceSeconds } = options
+    const { clock, gcGraceSeconds, random } = options
     this.options = options
     this.store = store
     this.cluster = cluster
@@ -196,7 +196,6 @@ class Service implements MetadataService {
       suspectSeconds: options.suspectSeconds ?? SUSPECT_SECONDS,
       deadSeconds: options.deadSeconds ?? DEAD_SECONDS,
     })
-    const { states } = this
     this.standing = this.createStanding()
     this.ring = new TokenKeyRing({ store, clock, random: options.random })
     this.drives = this.createDrives()
@@ -206,7 +205,6 @@ class Service implements MetadataService {
       delaySeconds: Math.min(SAFE_MODE_SECONDS, gcGraceSeconds),
     })
     this.upkeep = this.createUpkeep()
-    const { random } = options
     const sessions = this.createSessions()
     const guard = createWriterGuard(sessions, cluster, () => options.store.isShort === true)
     const watched = watchCommits(store, clock, this.upkeep.repair.budget)
@@ -216,7 +214,7 @@ class Service implements MetadataService {
       clock,
       random,
       cluster,
-      states,
+      states: this.states,
       drives: this.drives,
       reclaimer: this.drives,
       orphans: this.upkeep.orphans,
@@ -242,6 +240,7 @@ class Service implements MetadataService {
       safeMode,
       isCoordinator: () => coordinator.isCoordinator(),
       onMembership: () => this.logMap(),
+      onSlow: (held) => log?.info(held, 'a chunk server is much slower than the others: it is asked last'),
       onError: (work, err) => log?.error({ work, err }, 'background work failed'),
     })
   }

@@ -23,6 +23,7 @@ import { DriveStates } from '../src/core/drive-states.js'
 import { holdersOf } from '../src/core/group-holders.js'
 import { createNamespace, type Namespace } from '../src/core/namespace.js'
 import { Sessions } from '../src/core/sessions.js'
+import { SlowServers } from '../src/core/slow-servers.js'
 import { createWriterGuard } from '../src/core/writer-guard.js'
 import type { KeyValueStore } from '../src/ports.js'
 import type { CopyOrder, DriveMender, ListedBlocks, ListScope } from '../src/ports-blocks.js'
@@ -181,6 +182,7 @@ export class RepairWorld {
       clock,
       cluster,
       states,
+      slow: new SlowServers({ clock }),
       joinSeconds: 30,
       onLeave: (pool, drive, groups) => strays.note(pool, drive, groups),
     })

@@ -142,6 +142,7 @@ const WITHOUT_FENCE: Readonly<Record<string, string>> = {
   FeatureLevel: 'raises to what all support; never down',
   Heartbeat: 'kept in memory only',
   ReportBlocks: 'only has blocks looked at',
+  ReportSpeeds: 'kept in memory only',
   StartCheck: 'reads only',
   GetCheck: 'reads only',
   AcceptRestore: 'names the incarnation that it accepts',

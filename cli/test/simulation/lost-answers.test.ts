@@ -111,7 +111,7 @@ class Dropper {
 }
 
 /** What is not asked for by an operation itself. */
-const UPKEEP = ['RenewSession', 'GetClusterMap', 'ReportBlocks']
+const UPKEEP = ['RenewSession', 'GetClusterMap', 'ReportBlocks', 'ReportSpeeds']
 
 /** An outcome, and what was to be seen before and after. */
 interface Found {

@@ -30,9 +30,11 @@ import {
   type PutPartRequest,
   putObject,
   putPart,
+  type ReportSpeedsRequest,
   type RpcMethod,
   type RpcRouterTable,
   renewSession,
+  reportSpeeds,
   type SessionId,
   type SpaceId,
   type UploadInfo,
@@ -60,6 +62,7 @@ export class FakeMetadata {
   readonly ops: string[] = []
   readonly contexts: WriteContext[] = []
   readonly partRequests: PutPartRequest[] = []
+  readonly speeds: ReportSpeedsRequest[] = []
   /** So many changes happen, but their answer is lost. */
   answersToLose = 0
   busy = 0
@@ -99,6 +102,10 @@ export class FakeMetadata {
   }
 
   private serveSessions(handle: Handle): void {
+    handle(reportSpeeds, (request) => {
+      this.speeds.push(request)
+      return { epoch: this.map.epoch }
+    })
     handle(getClusterMap, ({ knownEpoch }) => (knownEpoch === this.map.epoch ? {} : { map: this.map }))
     handle(openSession, () => {
       const session = this.nextId(8) as SessionId

@@ -55,6 +55,11 @@ export class DriveStates {
     return heard?.healthyAtMs === undefined || silentMs >= suspectSeconds * 1000 ? 'suspect' : 'up'
   }
 
+  /** By its last report it takes no writes. */
+  refusesWrites(drive: DriveId): boolean {
+    return this.options.heartbeats.ofDrive(drive)?.report.healthy === false
+  }
+
   /** It has been heard, is healthy by its last report, and not silent for long. */
   answers(drive: DriveId): boolean {
     return this.of(drive) === 'up' && this.options.heartbeats.ofDrive(drive)?.report.healthy === true

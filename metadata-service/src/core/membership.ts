@@ -1,11 +1,11 @@
 /**
  * What the states of drives, and the wishes of operators, change in the cluster map. Pure.
  *
- * Only what matters is written: a drive that is dead, and one that is back. A dead drive whose groups an unused drive
- * can take gives them away at once: nothing can be read from it. Else its groups are spread over the other drives, and
- * so are those of a drive that is to be emptied, in the two phases of `group-changes.ts`. Who has given all away is
- * `out`, and stays so when it returns: a spare. While the others are too few, or too few failure domains are left, a
- * drive keeps its groups, so that its return makes everything whole again.
+ * Only what matters is written: a drive that is dead, one that is doubtful (`suspect`), and one that is back. A dead
+ * drive whose groups an unused drive can take gives them away at once: nothing can be read from it. Else its groups are
+ * spread over the other drives, and so are those of a drive that is to be emptied, in the two phases of
+ * `group-changes.ts`. Who has given all away is `out`, and stays so when it returns: a spare. While the others are too
+ * few, or too few failure domains are left, a drive keeps its groups, so that its return makes everything whole again.
  */
 import {
   type DriveId,
@@ -35,6 +35,8 @@ export interface MembershipOptions {
   /** Unused drives that have been up for long enough to be used without a word. */
   readonly joins?: (drive: DriveId) => boolean
   readonly groupsMax?: number
+  /** Drives that answer, and are not to be relied on: others come first in reads and for new blocks. */
+  readonly isDoubtful?: (drive: DriveId) => boolean
 }
 
 /** A change, and what it leaves to be done. */
@@ -81,7 +83,10 @@ class MembershipPlan {
   }
 
   noteConditions(): void {
-    for (const [id, row] of this.state.drives) this.drives.set(id, withState(row, this.conditionOf(id)))
+    const { isDoubtful = () => false } = this.options
+    for (const [id, row] of this.state.drives) {
+      this.drives.set(id, withState(row, this.conditionOf(id), isDoubtful(id)))
+    }
   }
 
   /** Unused drives take the groups of dead ones, whole. */
@@ -226,12 +231,18 @@ class MembershipPlan {
     const { joins } = this.options
     if (joins === undefined) return []
     const used = this.pools.flatMap(({ drives }) => drives)
-    if (used.length === 0 || !used.every((id) => this.mayHold(id))) return []
+    if (used.length === 0 || !used.every((id) => this.serves(id))) return []
     return [...this.drives.keys()].filter((id) => this.isFree(id) && this.mayHold(id) && joins(id))
   }
 
   private mayHold(id: DriveId): boolean {
     return this.drives.get(id)?.drive.state === 'up' && this.conditionOf(id) === 'up'
+  }
+
+  /** As `mayHold`, or doubtful: what it holds is there. */
+  private serves(id: DriveId): boolean {
+    const state = this.drives.get(id)?.drive.state
+    return (state === 'up' || state === 'suspect') && this.conditionOf(id) === 'up'
   }
 
   private isFree(id: DriveId): boolean {
@@ -270,12 +281,13 @@ class MembershipPlan {
   }
 }
 
-function withState(row: DriveRow, condition: DriveCondition): DriveRow {
+function withState(row: DriveRow, condition: DriveCondition, isDoubtful: boolean): DriveRow {
   const { state } = row.drive
   if (condition === 'dead' && state !== 'dead' && state !== 'out') {
     return { ...row, drive: { ...row.drive, state: 'dead' } }
   }
-  if (condition === 'up' && (state === 'dead' || state === 'suspect')) {
+  if (state === 'up' && isDoubtful) return { ...row, drive: { ...row.drive, state: 'suspect' } }
+  if (condition === 'up' && (state === 'dead' || (state === 'suspect' && !isDoubtful))) {
     return { ...row, drive: { ...row.drive, state: stateInService(row) } }
   }
   return row

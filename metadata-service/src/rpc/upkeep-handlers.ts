@@ -1,4 +1,4 @@
-/** Methods 50 to 54, 60 and 61: what is wrong, what is done about it, the check of everything, the feature level. */
+/** Methods 50 to 55, 60 and 61: what is wrong, what is done about it, the check of everything, the feature level. */
 import {
   acceptRestore,
   CairnError,
@@ -16,6 +16,7 @@ import {
   type RpcMethod,
   type RpcRouter,
   reportBlocks,
+  reportSpeeds,
   startCheck,
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster-state.js'
@@ -63,6 +64,14 @@ export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandler
     }
     if ((await askCoordinator(options, reportBlocks, request)) === undefined) upkeep.repair.suspect(request)
     return { response: {} }
+  })
+  router.handle(reportSpeeds, async (request) => {
+    if (request.speeds.length > LIST_PAGE_MAX) {
+      throw new CairnError('InvalidArgument', `at most ${LIST_PAGE_MAX} speeds at once`)
+    }
+    const answer = await askCoordinator(options, reportSpeeds, request)
+    if (answer === undefined) upkeep.slow.note(request)
+    return { response: answer ?? { epoch: cluster.known.epoch } }
   })
   router.handle(getStatus, async (request) => {
     const answer = await askCoordinator(options, getStatus, request)

@@ -8,12 +8,14 @@ import type { RegisteredDrives } from '../core/drive-registration.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { countMoving } from '../core/drive-summaries.js'
 import { type MembershipStep, planMembership, type WholeGroups } from '../core/membership.js'
+import type { SlowServers } from '../core/slow-servers.js'
 import type { KeyValueStore } from '../ports.js'
 
 export interface MembershipWorkerOptions {
   readonly clock: Clock
   readonly cluster: ClusterState
   readonly states: DriveStates
+  readonly slow: SlowServers
   /** Fences each change of the map; the map's own unless given. */
   readonly store?: Pick<KeyValueStore, 'commit'>
   /** Unused drives are used once they have been up for so long; only by command if absent. */
@@ -70,8 +72,10 @@ export class MembershipWorker {
   }
 
   private plan(state: RegisteredDrives, whole: WholeGroups | undefined): MembershipStep {
-    const { states, groupsMax } = this.options
+    const { states, slow, groupsMax } = this.options
+    const serverOf = (drive: DriveId): string => state.drives.get(drive)?.drive.server ?? ''
     return planMembership(state, (drive) => states.of(drive), {
+      isDoubtful: (drive) => states.refusesWrites(drive) || slow.isSlow(serverOf(drive)),
       joins: (drive) => this.mayJoin(drive),
       ...(whole === undefined ? {} : { whole }),
       ...(groupsMax === undefined ? {} : { groupsMax }),

@@ -5,6 +5,7 @@ import type { ClusterState } from '../core/cluster-state.js'
 import type { DriveStates } from '../core/drive-states.js'
 import { isGarbageHeld } from '../core/restore-hold.js'
 import type { SafeMode } from '../core/safe-mode.js'
+import { type HeldServer, SlowServers } from '../core/slow-servers.js'
 import type { KeyValueStore } from '../ports.js'
 import type { BlockReclaimer, DriveInspector, DriveMender } from '../ports-blocks.js'
 import { type GarbageCounts, GarbageWorker } from './garbage-worker.js'
@@ -46,6 +47,8 @@ export interface UpkeepOptions {
   isCoordinator?(): boolean
   /** A drive was found dead, replaced, or back: the map has changed. */
   onMembership?(): void
+  /** A chunk server is held for slow. */
+  onSlow?(held: HeldServer): void
   /** Background work that failed; it is tried again. */
   onError(work: string, error: unknown): void
 }
@@ -69,6 +72,7 @@ export class Upkeep {
   private readonly garbage: GarbageWorker
   readonly orphans: OrphanWorker
   readonly repair: RepairCoordinator
+  readonly slow: SlowServers
   private readonly strays: StrayWorker
   private readonly membership: MembershipWorker
   private readonly workers: readonly PeriodicWorker[]
@@ -92,6 +96,7 @@ export class Upkeep {
     })
     const { cluster, states, joinSeconds, onMembership } = options
     const answers = (drive: DriveId): boolean => states.answers(drive)
+    this.slow = new SlowServers({ clock, onHeld: (held) => options.onSlow?.(held) })
     this.strays = new StrayWorker({
       clock,
       cluster,
@@ -104,6 +109,7 @@ export class Upkeep {
       clock,
       cluster,
       states,
+      slow: this.slow,
       ...(joinSeconds === undefined ? {} : { joinSeconds }),
       onChange: () => onMembership?.(),
       onLeave: (pool, drive, groups) => this.strays.note(pool, drive, groups),
@@ -195,7 +201,9 @@ export class Upkeep {
   private async lookAtDrives(): Promise<void> {
     const { cluster, states, safeMode, isCoordinator } = this.options
     states.look(cluster.known)
-    if (safeMode.isOver() && isCoordinator?.() !== false) await this.membership.look()
+    if (!safeMode.isOver() || isCoordinator?.() === false) return
+    this.slow.look(cluster.known, (drive) => states.answers(drive))
+    await this.membership.look()
   }
 
   private async asCoordinator(run: () => Promise<unknown>): Promise<void> {

@@ -99,6 +99,24 @@ describe('membership', () => {
     expect(world.cluster.known.pools[0]?.drives).to.include(idOf(2))
   })
 
+  it('writes that a drive is doubtful, and moves no group for it, until it is well again', async () => {
+    await pass(world, 4)
+    const look = (isDoubtful: boolean): Promise<boolean> =>
+      world.run(
+        world.cluster.change((state) => {
+          const options = { isDoubtful: (id: string) => isDoubtful && id === idOf(2) }
+          return planMembership(state, (id) => world.states.of(id), options).change
+        }),
+      )
+    const before = world.cluster.known
+    expect(await look(true)).to.equal(true)
+    expect(await look(true)).to.equal(false)
+    expect([1, 2, 3].map((at) => stateOf(world, at))).to.deep.equal(['up', 'suspect', 'up'])
+    expect(world.cluster.known.pools).to.deep.equal(before.pools)
+    expect(await look(false)).to.equal(true)
+    expect(stateOf(world, 2)).to.equal('up')
+  })
+
   it('does not take the others for dead when it stood still itself', async () => {
     await world.clock.advance(3_600_000)
     world.states.look(world.cluster.known)

@@ -47,6 +47,8 @@ const CALLERS: Readonly<Record<string, readonly Role[]>> = {
   ThawUpload: WRITERS,
   // One metadata service passes these on to another.
   ReportBlocks: ['gateway', 'client', 'metadata'],
+  // A program could have any server taken for slow.
+  ReportSpeeds: ['gateway', 'metadata'],
   GetStatus: ['gateway', 'client', 'metadata'],
   StartCheck: ['gateway', 'metadata'],
   GetCheck: ['gateway', 'metadata'],

@@ -51,6 +51,7 @@ import {
   OpenSessionResponse,
   SessionRequest,
 } from './session.js'
+import { ReportSpeedsRequest, ReportSpeedsResponse } from './speeds.js'
 import {
   AcceptRestoreRequest,
   ChangeDrivesRequest,
@@ -286,6 +287,12 @@ export const acceptRestore: RpcMethod<AcceptRestoreRequest, Done> = method(
   'AcceptRestore',
   AcceptRestoreRequest,
   Done,
+)
+export const reportSpeeds: RpcMethod<ReportSpeedsRequest, ReportSpeedsResponse> = method(
+  55,
+  'ReportSpeeds',
+  ReportSpeedsRequest,
+  ReportSpeedsResponse,
 )
 /** `InvalidArgument` for what is not known; `PreconditionFailed` for what would lose data, or can never be done. */
 export const changeDrives: RpcMethod<ChangeDrivesRequest, Done> = method(
