@@ -7,6 +7,7 @@
  * SHIM_FAULT  class:n:action, where class is sync, write, rename, unlink or truncate, n counts its calls over all
  *             threads from 1 on, and action is kill, torn (half of the write, then kill), short (half of it) or an
  *             error number.
+ * SHIM_SLOW   a file: while it is there, each sync takes as many milliseconds longer as it says.
  *
  * A record: u32 bytes in all, u8 kind, u8 0, u16 length of path, u16 length of second path, i32 descriptor,
  * i32 error (0 for success), u32 number in its class, u64 CLOCK_MONOTONIC in ns, u64 offset, paths, bytes.
@@ -36,7 +37,7 @@ static const char *names[CLASSES] = {"sync", "write", "rename", "unlink", "trunc
 /* Files by descriptor. libuv closes behind libc's back, so device and inode tell a stale entry. */
 static char *paths[FDS];
 static struct stat files[FDS];
-static const char *root;
+static const char *root, *slow;
 static size_t root_length;
 static int log_fd = -1, with_data, fault_class = -1;
 static unsigned long fault_n, counts[CLASSES];
@@ -64,6 +65,7 @@ __attribute__((constructor)) static void start(void) {
       for (int at = 0; at < CLASSES; at++) if (strcmp(name, names[at]) == 0) fault_class = at;
   }
   root = getenv("SHIM_ROOT");
+  slow = getenv("SHIM_SLOW");
   root_length = root == NULL ? 0 : strlen(root);
 }
 
@@ -137,6 +139,16 @@ static int failure(int class, const char *path, int fd) {
   int number = atoi(action);
   if (number == 0) die(class, path, fd);
   return number;
+}
+
+/* A disk that takes its time. */
+static void dawdle(void) {
+  char text[16] = "";
+  int fd = slow == NULL ? -1 : real_open(slow, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t got = read(fd, text, sizeof text - 1);
+  real_close(fd);
+  if (got > 0) usleep(1000 * (useconds_t)atoi(text));
 }
 
 static int opened(int fd, const char *path, int flags) {
@@ -242,6 +254,7 @@ PWRITEV(pwritev64)
     struct note note = {.kind = 'S', .fd = fd, .path = paths[fd]}; \
     int hit = strike(SYNC, &note.number); \
     put_log(&note); \
+    dawdle(); \
     int error = hit ? failure(SYNC, paths[fd], fd) : 0; \
     int result = hit ? -1 : REAL(name)(fd); \
     if (result < 0 && !hit) error = errno; \

@@ -25,9 +25,12 @@ export interface ShimOptions {
   readonly shim: string
   /** The folder whose files count. */
   readonly root: string
-  readonly log: string
+  /** None is written unless given. */
+  readonly log?: string
   /** The log also takes the bytes written. */
   readonly withData?: boolean
+  /** While this file is there, each sync takes as many milliseconds longer as it says. */
+  readonly slow?: string
   readonly fault?: Fault
 }
 
@@ -39,11 +42,12 @@ export async function buildShim(folder: string): Promise<string> {
 }
 
 /** Variables under which a process runs with the shim. */
-export function shimEnv({ shim, root, log, withData, fault }: ShimOptions): Record<string, string> {
+export function shimEnv({ shim, root, log, withData, slow, fault }: ShimOptions): Record<string, string> {
   return {
     LD_PRELOAD: shim,
     SHIM_ROOT: root,
-    SHIM_LOG: log,
+    ...(log === undefined ? {} : { SHIM_LOG: log }),
+    ...(slow === undefined ? {} : { SHIM_SLOW: slow }),
     ...(withData === true ? { SHIM_DATA: '1' } : {}),
     ...(fault === undefined ? {} : { SHIM_FAULT: faultText(fault) }),
   }
