@@ -17,6 +17,30 @@ function deployFiles(): string[] {
   return [...files.map((file) => file.slice(ROOT.pathname.length)), 'compose.yaml', 'Dockerfile']
 }
 
+interface Probe {
+  readonly httpGet: { readonly path: string }
+}
+
+/** What the test looks at in a StatefulSet or Deployment. */
+interface Workload {
+  readonly kind: string
+  readonly metadata: { readonly name: string }
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly securityContext: { readonly runAsNonRoot: boolean }
+        readonly automountServiceAccountToken?: boolean
+        readonly enableServiceLinks?: boolean
+        readonly containers: readonly {
+          readonly securityContext: object
+          readonly livenessProbe: Probe
+          readonly readinessProbe: Probe
+        }[]
+      }
+    }
+  }
+}
+
 describe('deployment files', () => {
   it('name only settings that there are', () => {
     const known = new Set<string>()
@@ -39,6 +63,28 @@ describe('deployment files', () => {
       for (const document of parseAllDocuments(read(file), { merge: true })) {
         expect(document.errors, file).to.deep.equal([])
       }
+    }
+  })
+
+  it('give no pod a way up, and etcd no probe that a full quota fails', () => {
+    const workloads = ['cairn', 'etcd']
+      .flatMap((name) => parseAllDocuments(read(`deploy/kubernetes/${name}.yaml`)))
+      .map((document) => document.toJS() as Workload)
+      .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')
+    expect(workloads).to.have.length(4)
+    for (const { metadata, spec } of workloads) {
+      const pod = spec.template.spec
+      const [container] = pod.containers
+      expect(pod.securityContext.runAsNonRoot, metadata.name).to.equal(true)
+      expect(pod.automountServiceAccountToken, metadata.name).to.equal(false)
+      expect(pod.enableServiceLinks, metadata.name).to.equal(false)
+      expect(container?.securityContext, metadata.name).to.deep.equal({
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'] },
+      })
+      expect(container?.livenessProbe.httpGet.path, metadata.name).to.match(/live/)
+      expect(container?.readinessProbe.httpGet.path, metadata.name).to.match(/ready/)
     }
   })
 
