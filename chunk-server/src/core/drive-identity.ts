@@ -16,6 +16,7 @@ import {
   type Random,
 } from '@cairn/protocol'
 import type { Disk } from '../ports.js'
+import { parseFields } from './json-fields.js'
 import {
   decodeSegmentHeader,
   parseSegmentName,
@@ -113,7 +114,7 @@ export async function findDriveIdentity(disk: Disk): Promise<DriveIdentity | und
 }
 
 function parseIdentity(content: Uint8Array): DriveIdentity {
-  const fields = parseJson(content)
+  const fields = parseFields(content, damaged)
   // Before the format: a flipped bit in its number is damage of one drive, not a newer version, which ends the start.
   if (!isCheckGood(fields)) throw damaged()
   const { format, clusterId, driveId, createdAt } = fields
@@ -123,16 +124,6 @@ function parseIdentity(content: Uint8Array): DriveIdentity {
   const whole = format === FORMAT && typeof clusterId === 'string' && typeof createdAt === 'string'
   if (!whole || typeof driveId !== 'string' || !DRIVE_ID.test(driveId) || clusterId === '') throw damaged()
   return { clusterId, driveId, createdAt }
-}
-
-function parseJson(content: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(content).toString('utf8'))
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
-  } catch (error) {
-    throw damaged(error)
-  }
-  throw damaged()
 }
 
 function damaged(cause?: unknown): CairnError {

@@ -4,6 +4,7 @@
  */
 import { CairnError, encodeCheckedJson, hasCode, isCheckGood } from '@cairn/protocol'
 import type { Disk } from '../ports.js'
+import { parseFields } from './json-fields.js'
 
 const EPOCHS_FILE = 'epochs.json'
 const FORMAT = 1
@@ -100,7 +101,7 @@ export function staleMap(facts: { pool: number; epoch: number; highest: number }
 }
 
 function parseEpochs(content: Uint8Array): Map<number, number> {
-  const fields = parseFile(content)
+  const fields = parseFields(content, damaged)
   if (!isCheckGood(fields)) throw damaged()
   const { format, pools } = fields
   if (typeof format === 'number' && format > FORMAT) {
@@ -110,16 +111,6 @@ function parseEpochs(content: Uint8Array): Map<number, number> {
   return new Map(
     Object.entries(pools).map(([pool, epoch]) => [safeInteger(Number(pool)), safeInteger(epoch)]),
   )
-}
-
-function parseFile(content: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(content).toString('utf8'))
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
-  } catch (error) {
-    throw damaged(error)
-  }
-  throw damaged()
 }
 
 function safeInteger(value: unknown): number {
