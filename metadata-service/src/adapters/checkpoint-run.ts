@@ -6,6 +6,7 @@
 import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '@cairn/protocol'
+import { successorOfKey } from '../core/keys.js'
 import type { EntryStore, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { CheckpointEncoder, type CheckpointHead } from './checkpoint-file.js'
 import { writeFully } from './journal-drive.js'
@@ -120,7 +121,7 @@ class CheckpointRun {
       await this.write([...page, ...this.options.takeFrames().map((frame) => this.encoder.frame(frame))])
       const last = rows.at(-1)
       if (last === undefined || rows.length < limit) return
-      from = successor(last.key)
+      from = successorOfKey(last.key)
       limit = nextLimit(rows)
       await this.pause(tookMs)
     }
@@ -165,12 +166,6 @@ class CheckpointRun {
     if (this.options.isHurried) return Promise.resolve()
     return new Promise((resolve) => this.options.clock.setTimer(1 + tookMs * PAGE_PAUSE_FACTOR, resolve))
   }
-}
-
-function successor(key: StoreKey): StoreKey {
-  const next = Buffer.alloc(key.length + 1)
-  next.set(key)
-  return next
 }
 
 /** Rows are about as large as those before them. */

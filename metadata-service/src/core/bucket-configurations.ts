@@ -8,9 +8,7 @@ import {
   CairnError,
   type GetBucketConfigurationRequest,
   type GetBucketConfigurationResponse,
-  type OpId,
   type SetBucketConfigurationRequest,
-  sameBytes,
 } from '@cairn/protocol'
 import type { RowStore, StoreRow } from '../ports.js'
 import type { KnownAttempt } from './attempt-fence.js'
@@ -18,7 +16,7 @@ import { BUCKET_ATTEMPTS_MAX } from './buckets.js'
 import { bucketConfigurationKey, bucketKey } from './keys.js'
 import { outcomeUnknown } from './repeat-proofs.js'
 import type { Resolver } from './resolve.js'
-import { APPLIED_MAX, BucketConfigurationRow } from './rows.js'
+import { APPLIED_MAX, BucketConfigurationRow, isChangedBy } from './rows.js'
 
 /** What configurations are read from and written to. */
 export interface ConfigurationWorld {
@@ -96,8 +94,4 @@ async function change(
     },
   })
   return result.committed
-}
-
-function isChangedBy(row: BucketConfigurationRow, op: OpId): boolean {
-  return row.changedBy.some((changed) => sameBytes(changed, op))
 }

@@ -34,7 +34,7 @@ import {
 import type { AppliedOperations } from './objects-applied.js'
 import { outcomeUnknown, type RepeatProofs, requireProofs } from './repeat-proofs.js'
 import { checkBucketName, type Resolver, requireBucket } from './resolve.js'
-import { APPLIED_MAX, BucketRow } from './rows.js'
+import { APPLIED_MAX, BucketRow, isChangedBy } from './rows.js'
 import { proofRow } from './version-write-extras.js'
 import type { StoredBucket } from './version-write-state.js'
 
@@ -216,10 +216,6 @@ function deletion({ name, row, revision }: StoredBucket, op: OpId, nowMicros: nu
 
 function isMadeBy(row: StoreRow | undefined, op: OpId): boolean {
   return row !== undefined && sameBytes(BucketRow.decode(row.value).op, op)
-}
-
-function isChangedBy(row: BucketRow, op: OpId): boolean {
-  return row.changedBy.some((changed) => sameBytes(changed, op))
 }
 
 function infoOf(name: string, row: BucketRow): BucketInfo {

@@ -23,6 +23,7 @@ import {
   PartRun,
   required,
   type SpaceId,
+  sameBytes,
   text,
   type VersioningState,
 } from '@cairn/protocol'
@@ -63,6 +64,11 @@ export const BucketConfigurationRow: Message<BucketConfigurationRow> = message<B
     document: optional(2, bytes()),
   },
 )
+
+/** Whether the row was changed by the operation, as far as it remembers. */
+export function isChangedBy({ changedBy }: Pick<BucketRow, 'changedBy'>, op: OpId): boolean {
+  return changedBy.some((changed) => sameBytes(changed, op))
+}
 
 /** One `r/` row that a version, part or garbage row holds, with the birthplace of the map it keeps alive. */
 export interface MapReference {
