@@ -61,17 +61,17 @@ export {
 } from './adapters/sqlite-entry-store.js'
 export { type MovedMark, readMovedMark } from './adapters/sqlite-moved.js'
 export { SPACE_RESERVE_BYTES } from './adapters/sqlite-reserve.js'
-export {
-  createMetadataService,
-  type MetadataService,
-  type MetadataServiceOptions,
-  type MetadataServiceStatus,
-  type ServiceLog,
-} from './app.js'
+export { createMetadataService } from './app.js'
 export type { ServerHeartbeat } from './core/heartbeats.js'
 export { readServiceAddresses } from './core/service-lease.js'
 export { MOVE_KEY } from './core/store-move.js'
 export type { EntryStore } from './ports.js'
+export type {
+  MetadataService,
+  MetadataServiceOptions,
+  MetadataServiceStatus,
+  ServiceLog,
+} from './service.js'
 export type { GarbageCounts } from './workers/garbage-worker.js'
 export type { OrphanCounts } from './workers/orphan-worker.js'
 export type { UpkeepCounts, UpkeepStatus } from './workers/upkeep.js'
