@@ -21,6 +21,7 @@ export interface ServiceProcess extends Server {
   /** Where health and metrics are. */
   readonly httpEndpoint: string
   readonly rpcAddress: string
+  again(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
 }
 
 export interface Cluster {
@@ -32,13 +33,15 @@ export interface Cluster {
   readonly gateways: readonly Server[]
   /** Starts one more chunk server with one drive. */
   addChunkServer(): Promise<ServiceProcess>
+  /** Ends all processes with this signal at once and starts them again, where they were; etcd stays. */
+  restart(signal: NodeJS.Signals): Promise<void>
   stop(): Promise<void>
 }
 
 const READY = /^Health: .*$/m
 
 /** Starts all at once; if one fails the others are ended. */
-async function startAll<S extends Server>(starts: readonly Promise<S>[]): Promise<readonly S[]> {
+async function startAll<S extends Server>(starts: readonly Promise<S>[]): Promise<S[]> {
   const settled = await Promise.allSettled(starts)
   const failed = settled.find((one) => one.status === 'rejected')
   const started = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
@@ -53,20 +56,35 @@ async function startService(
   options: ClusterOptions,
   env: Record<string, string>,
 ): Promise<ServiceProcess> {
+  // Ports below the ephemeral ones are free again when it comes back to them.
   const server = await startServer({
     dataDir: join(options.folder, name),
     args: ['--role', role],
     readyLine: READY,
-    env: { ...options.env, CAIRN_RPC_PORT: '0', CAIRN_HTTP_PORT: '0', ...env },
+    env: { ...options.env, CAIRN_RPC_PORT: String(await freeLowPort()), CAIRN_HTTP_PORT: '0', ...env },
   })
+  return describeService(server)
+}
+
+function describeService(server: Server): ServiceProcess {
   const httpEndpoint = /^Health: (.*?)\/-\/health/m.exec(server.output())?.[1] ?? ''
   const rpcAddress = /^RPC: (.*)$/m.exec(server.output())?.[1] ?? ''
-  return { ...server, httpEndpoint, rpcAddress }
+  const { port } = new URL(`tcp://${rpcAddress}`)
+  return {
+    ...server,
+    httpEndpoint,
+    rpcAddress,
+    again: async (env = {}) => describeService(await server.again({ CAIRN_RPC_PORT: port, ...env })),
+  }
+}
+
+async function restartAll<S extends Server>(servers: S[], again: (server: S) => Promise<S>): Promise<void> {
+  servers.splice(0, servers.length, ...(await startAll(servers.map(again))))
 }
 
 /** What everybody is told, and how the services are found. */
 interface Meeting {
-  readonly metadata: readonly ServiceProcess[]
+  readonly metadata: ServiceProcess[]
   readonly shared: Readonly<Record<string, string>>
 }
 
@@ -78,29 +96,24 @@ async function startMetadata(options: ClusterOptions, secret: Record<string, str
   const prefix = `/e2e/${randomBytes(6).toString('hex')}/`
   const shared = { ...secret, CAIRN_ETCD: options.etcd.endpoints.join(','), CAIRN_ETCD_PREFIX: prefix }
   const metadata = await startAll(
-    Array.from({ length: options.metadataServices ?? 1 }, async (_, at) => {
-      // Services on one etcd are told apart by their ports.
-      const env = { ...shared, CAIRN_RPC_PORT: String(await freeLowPort()) }
-      return startService('metadata', `metadata-${at + 1}`, options, env)
-    }),
+    Array.from({ length: options.metadataServices ?? 1 }, (_, at) =>
+      startService('metadata', `metadata-${at + 1}`, options, shared),
+    ),
   )
   return { metadata, shared }
 }
 
-function startGateways(
-  options: ClusterOptions,
-  shared: Readonly<Record<string, string>>,
-): Promise<readonly Server[]> {
+function startGateways(options: ClusterOptions, shared: Readonly<Record<string, string>>): Promise<Server[]> {
   const root = {
     CAIRN_ROOT_ACCESS_KEY: 'cluster-root',
     CAIRN_ROOT_SECRET_KEY: randomBytes(20).toString('hex'),
   }
   return startAll(
-    Array.from({ length: options.gateways }, (_, at) =>
+    Array.from({ length: options.gateways }, async (_, at) =>
       startServer({
         dataDir: join(options.folder, `gateway-${at + 1}`),
         args: ['--role', 'gateway'],
-        env: { ...options.env, ...shared, ...root },
+        env: { CAIRN_PORT: String(await freeLowPort()), ...options.env, ...shared, ...root },
       }),
     ),
   )
@@ -110,30 +123,45 @@ function startGateways(
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const secret = { CAIRN_CLUSTER_SECRET: randomBytes(32).toString('hex') }
   const { metadata, shared } = await startMetadata(options, secret)
-  const [first] = metadata
-  if (first === undefined) throw new Error('a cluster needs a metadata service')
   const chunkServers: ServiceProcess[] = []
+  const gateways: Server[] = []
   const startChunkServer = (at: number): Promise<ServiceProcess> =>
     startService('chunk', `chunk-${at}`, options, { ...shared, CAIRN_DRIVES: '1' })
-  const addChunkServer = async (): Promise<ServiceProcess> => {
-    const server = await startChunkServer(chunkServers.length + 1)
-    chunkServers.push(server)
-    return server
-  }
-  const ats = Array.from({ length: options.chunkServers }, (_, at) => at + 1)
-  chunkServers.push(...(await startAll(ats.map(startChunkServer))))
-  const gateways = await startGateways(options, shared)
-  return {
+  const cluster: Cluster = {
     clusterSecret: secret.CAIRN_CLUSTER_SECRET,
-    metadata: first,
+    get metadata() {
+      const [first] = metadata
+      if (first === undefined) throw new Error('a cluster needs a metadata service')
+      return first
+    },
     metadataServices: metadata,
     chunkServers,
     gateways,
-    addChunkServer,
+    async addChunkServer() {
+      const server = await startChunkServer(chunkServers.length + 1)
+      chunkServers.push(server)
+      return server
+    },
+    async restart(signal) {
+      const all = [...gateways, ...chunkServers, ...metadata]
+      for (const server of all) server.signal(signal)
+      await Promise.all(all.map((server) => server.exited))
+      for (const servers of [metadata, chunkServers]) await restartAll(servers, (server) => server.again())
+      await restartAll(gateways, (server) => server.again())
+    },
     async stop() {
       for (const servers of [gateways, chunkServers, metadata]) {
         await Promise.all(servers.map((server) => server.stop()))
       }
     },
+  }
+  const ats = Array.from({ length: options.chunkServers }, (_, at) => at + 1)
+  try {
+    chunkServers.push(...(await startAll(ats.map(startChunkServer))))
+    gateways.push(...(await startGateways(options, shared)))
+    return cluster
+  } catch (error) {
+    await cluster.stop()
+    throw error
   }
 }

@@ -11,7 +11,8 @@ export const CAIRN: string = fileURLToPath(new URL('../../../../cli/bin/cairn.js
 /** Those of the command's first line, for the Node.js that runs us. */
 const NODE_FLAGS = /^#!.* node (.*)$/m.exec(readFileSync(CAIRN, 'utf8'))?.[1]?.split(' ') ?? []
 
-const READY_TIMEOUT_MS = 60_000
+/** Far more than a start takes, since others may share the machine. */
+const READY_TIMEOUT_MS = 180_000
 
 export interface StartOptions {
   readonly dataDir: string
@@ -42,6 +43,8 @@ export interface Server {
   stop(): Promise<number | null>
   /** SIGKILL, then waits for the end. */
   kill(): Promise<void>
+  /** Starts one that has ended again as it was started, at the same endpoint; `env` is added to its settings. */
+  again(env?: Readonly<Record<string, string>>): Promise<Server>
   log(): string
   /** What it printed on stdout so far. */
   output(): string
@@ -135,9 +138,15 @@ function describeServer(
     signal: (name) => void child.kill(name),
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
+    again: (more = {}) => startServer({ ...facts.options, env: { ...env, ...portOf(endpoint), ...more } }),
     log: () => output.stderr,
     output: () => output.stdout,
   }
+}
+
+/** The setting that brings a server back to its endpoint; none for roles without one. */
+function portOf(endpoint: string): Record<string, string> {
+  return endpoint === '' ? {} : { CAIRN_PORT: new URL(endpoint).port }
 }
 
 function readSecret(dataDir: string): string {
@@ -167,7 +176,7 @@ export async function cpuSeconds(pid: number): Promise<number> {
 }
 
 /** All samples of the metrics page: `name{labels}` to value. */
-export async function readMetrics(server: Server): Promise<Map<string, number>> {
+export async function readMetrics(server: Pick<Server, 'endpoint'>): Promise<Map<string, number>> {
   const response = await fetch(`${server.endpoint}/-/metrics`)
   const samples = new Map<string, number>()
   for (const line of (await response.text()).split('\n')) {

@@ -1,15 +1,9 @@
-/**
- * One running system for a suite: all roles in one process; with CAIRN_E2E_ROLES=apart one process for each role over
- * TCP; with CAIRN_E2E_ROLES=cluster the same with two metadata services on etcd. Wire behaviour is what is examined, so
- * nothing waits for the disk.
- */
-import { join } from 'node:path'
+/** One running system for a suite, of the layout asked for. The wire is examined, so nothing waits for the disk. */
 import type { S3Client } from '@aws-sdk/client-s3'
-import { startCluster } from '../../../src/harness/cluster.js'
-import { startEtcd } from '../../../src/harness/etcd.js'
 import { removeFolder, temporaryFolder } from '../../../src/harness/folders.js'
+import { type RunningRoles, rolesLayout, startRoles } from '../../../src/harness/roles.js'
 import { connectS3 } from '../../../src/harness/s3.js'
-import { type Server, startServer } from '../../../src/harness/server.js'
+import type { Server } from '../../../src/harness/server.js'
 
 export interface World {
   readonly server: Server
@@ -24,7 +18,7 @@ export const START_TIMEOUT_MS = 120_000
 
 export async function startWorld(label: string, env: Readonly<Record<string, string>> = {}): Promise<World> {
   const folder = await temporaryFolder(label)
-  const { server, stop } = await startRoles(folder, { CAIRN_DURABILITY: 'none', ...env })
+  const { server, stop } = await startLayout(folder, { CAIRN_DURABILITY: 'none', ...env })
   const s3 = connectS3(server)
   return {
     server,
@@ -40,41 +34,27 @@ export async function startWorld(label: string, env: Readonly<Record<string, str
 
 type Env = Readonly<Record<string, string>>
 
-interface Roles {
-  readonly server: Server
-  stop(): Promise<unknown>
+async function startLayout(folder: string, env: Env): Promise<RunningRoles> {
+  return rolesLayout() === 'all' ? startRoles({ folder, env }) : shareRoles(env)
 }
 
-async function startRoles(folder: string, env: Env): Promise<Roles> {
-  const roles = process.env.CAIRN_E2E_ROLES
-  if (roles === 'apart' || roles === 'cluster') return shareCluster(env, roles)
-  const server = await startServer({ dataDir: join(folder, 'data'), env })
-  return { server, stop: () => server.stop() }
-}
-
-const clusters = new Map<string, Promise<Roles>>()
+const shared = new Map<string, Promise<RunningRoles>>()
 
 /** One cluster for all worlds of the same settings, until the end of the run: it has many processes. */
-async function shareCluster(env: Env, roles: 'apart' | 'cluster'): Promise<Roles> {
+async function shareRoles(env: Env): Promise<RunningRoles> {
   const key = JSON.stringify(env)
-  const running = clusters.get(key) ?? openCluster(env, roles)
-  clusters.set(key, running)
-  return { server: (await running).server, stop: async () => undefined }
+  const running = shared.get(key) ?? openRoles(env)
+  shared.set(key, running)
+  return { ...(await running), stop: async () => undefined }
 }
 
-async function openCluster(env: Env, roles: 'apart' | 'cluster'): Promise<Roles> {
+async function openRoles(env: Env): Promise<RunningRoles> {
   const folder = await temporaryFolder('cluster')
-  // What it holds need not last.
-  const etcd = roles === 'cluster' ? await startEtcd() : undefined
-  const onEtcd = etcd === undefined ? {} : { etcd, metadataServices: 2 }
-  const cluster = await startCluster({ folder, env, chunkServers: 3, gateways: 1, ...onEtcd })
-  const server = cluster.gateways[0]
-  if (server === undefined) throw new Error('the cluster has no gateway')
+  const roles = await startRoles({ folder, env })
   return {
-    server,
+    ...roles,
     async stop() {
-      await cluster.stop()
-      await etcd?.stop()
+      await roles.stop()
       await removeFolder(folder)
     },
   }
@@ -82,7 +62,7 @@ async function openCluster(env: Env, roles: 'apart' | 'cluster'): Promise<Roles>
 
 after(async function () {
   this.timeout(START_TIMEOUT_MS)
-  for (const running of clusters.values()) await (await running).stop()
+  for (const running of shared.values()) await (await running).stop()
 })
 
 let made = 0
