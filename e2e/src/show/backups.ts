@@ -5,8 +5,9 @@ import { makeAuthority } from '../harness/certificates.js'
 import { compareTrees, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
 import { rcloneEnv } from '../harness/rclone.js'
 import { makeTree } from '../harness/real-tree.js'
+import { startRoles } from '../harness/roles.js'
 import { run, runOk } from '../harness/run.js'
-import { type Server, startServer } from '../harness/server.js'
+import type { Server } from '../harness/server.js'
 import type { Report } from './report.js'
 
 const FILES = 3000
@@ -40,15 +41,16 @@ export async function showBackups(
   try {
     for (const scheme of schemes) {
       const env = scheme === 'https' ? tls : {}
-      const dataDir = join(folder, `data-${scheme}`)
-      const server = await startServer({ dataDir, env: { CAIRN_GC_GRACE_SECONDS: '1', ...env } })
+      const settings = { CAIRN_GC_GRACE_SECONDS: '1', ...env }
+      const roles = await startRoles({ folder: join(folder, `data-${scheme}`), env: settings })
+      const { server } = roles
       report.holds(`the endpoint is ${scheme}`, server.endpoint.startsWith(`${scheme}://`), server.endpoint)
       const world: World = { report, folder, server, scheme, caFile }
       try {
         await restic(world, files)
         await rcloneVersions(world, files)
       } finally {
-        await server.stop()
+        await roles.stop()
       }
     }
   } finally {

@@ -8,7 +8,8 @@ import { type Identity, signedFrames, signRequest, unsignedFrames } from '../../
 import { WireConnection, type WireResponse } from '../../test/s3/support/wire.js'
 import { text } from '../../test/s3/support/xml.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
-import { readMetrics, type Server, startServer } from '../harness/server.js'
+import { type RunningRoles, startRoles } from '../harness/roles.js'
+import type { Server } from '../harness/server.js'
 import { type BadCase, badCases, type Prepared } from './bad-input-cases.js'
 import type { Report } from './report.js'
 
@@ -25,23 +26,23 @@ const COLLECTED_MS = 120_000
 
 /** `npm run show -- bad-input`. `cutStepBytes` spreads the cuts out for a sample. */
 export async function showBadInput(report: Report, cutStepBytes: number = CUT_STEP_BYTES): Promise<void> {
-  const dataDir = await temporaryFolder('bad-input')
-  let server = await startServer({ dataDir, env: ENV })
+  const folder = await temporaryFolder('bad-input')
+  const roles = await startRoles({ folder, env: ENV })
   try {
+    const { server } = roles
     const prepared = await prepare(server)
-    const blocks = await countBlocks(server)
+    const blocks = await roles.countBlocks()
     await askAll(report, server, prepared)
     await cutAll(report, server, cutStepBytes)
     await checkListings(report, server, prepared)
     // The blocks of writes that failed are kept while the session that wrote them lives.
-    await server.stop()
-    server = await startServer({ dataDir, env: ENV })
-    const left = await waitForBlocks(server, blocks)
+    await roles.restart('SIGTERM')
+    const left = await waitForBlocks(roles, blocks)
     report.atMost('blocks on the drives after the garbage was collected', left, blocks)
-    await checkListings(report, server, prepared)
+    await checkListings(report, roles.server, prepared)
   } finally {
-    await server.stop()
-    await removeFolder(dataDir)
+    await roles.stop()
+    await removeFolder(folder)
   }
 }
 
@@ -162,18 +163,10 @@ async function checkListings(report: Report, server: Server, { uploadId }: Prepa
   report.holds('the open upload has its two parts', sizes.join() === '6,6', sizes.join())
 }
 
-async function countBlocks(server: Server): Promise<number> {
-  let blocks = 0
-  for (const [name, value] of await readMetrics(server)) {
-    if (name.startsWith('cairn_drive_blocks{')) blocks += value
-  }
-  return blocks
-}
-
-async function waitForBlocks(server: Server, blocksMax: number): Promise<number> {
+async function waitForBlocks(roles: RunningRoles, blocksMax: number): Promise<number> {
   const until = performance.now() + COLLECTED_MS
   for (;;) {
-    const blocks = await countBlocks(server)
+    const blocks = await roles.countBlocks()
     if (blocks <= blocksMax || performance.now() > until) return blocks
     await delay(250)
   }

@@ -2,7 +2,7 @@
  * A real tree of at least 10,000 files, up and down, byte-identical, by aws-cli, s3cmd, rclone and the AWS SDK for
  * JavaScript; ranges and a presigned GET on the way; then everything removed, and the disk space back.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   CreateBucketCommand,
@@ -10,12 +10,13 @@ import {
   PutObjectCommand,
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3'
-import { compareTrees, diskBytes, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
+import { compareTrees, hashTree, removeFolder, temporaryFolder } from '../harness/folders.js'
 import { rcloneEnv } from '../harness/rclone.js'
 import { makeTree } from '../harness/real-tree.js'
+import { type RunningRoles, startRoles } from '../harness/roles.js'
 import { run, runOk } from '../harness/run.js'
 import { connectS3 } from '../harness/s3.js'
-import { type Server, startServer } from '../harness/server.js'
+import type { Server } from '../harness/server.js'
 import type { Report } from './report.js'
 
 const FILES_MIN = 10_000
@@ -30,6 +31,7 @@ interface World {
   readonly folder: string
   readonly tree: string
   readonly expected: ReadonlyMap<string, string>
+  readonly roles: RunningRoles
   readonly server: Server
 }
 
@@ -46,15 +48,15 @@ export async function showClients(report: Report, filesMin: number = FILES_MIN):
   const expected = await hashTree(tree)
   if (filesMin === FILES_MIN) report.atLeast('files in the tree', expected.size, filesMin)
   const env = { CAIRN_GC_GRACE_SECONDS: '1' }
-  const server = await startServer({ dataDir: join(folder, 'data'), env })
-  const world: World = { report, folder, tree, expected, server }
+  const roles = await startRoles({ folder, env })
+  const world: World = { report, folder, tree, expected, roles, server: roles.server }
   try {
-    const empty = await blockBytes(join(folder, 'data', 'drives'))
+    const { blockBytes: empty } = await roles.measureDrives()
     for (const [name, client] of Object.entries(CLIENTS)) await roundTrip(world, name, client)
     await checkRanges(world)
     await checkSpace(world, empty)
   } finally {
-    await server.stop()
+    await roles.stop()
     await removeFolder(folder)
   }
 }
@@ -194,9 +196,8 @@ async function presignedByAws({ server, folder }: World): Promise<string> {
 
 /** After everything is removed, and the grace has passed, the drives are as small as before. */
 async function checkSpace(world: World, emptyBytes: number): Promise<void> {
-  const { server, report, folder } = world
-  const drives = join(folder, 'data', 'drives')
-  const full = await blockBytes(drives)
+  const { roles, server, report } = world
+  const { blockBytes: full } = await roles.measureDrives()
   for (const bucket of Object.keys(CLIENTS)) {
     const target = `s3://${bucket}`
     await runOk('aws', [...awsArguments(server), 's3', 'rm', '--only-show-errors', '--recursive', target], {
@@ -206,21 +207,13 @@ async function checkSpace(world: World, emptyBytes: number): Promise<void> {
   }
   const allowed = Math.max(LEFT_SHARE_MAX * full, LEFT_BYTES_MAX)
   const until = performance.now() + SPACE_BACK_MS
-  let left = await blockBytes(drives)
-  while (left - emptyBytes > allowed && performance.now() < until) {
+  let left = await roles.measureDrives()
+  while (left.blockBytes - emptyBytes > allowed && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 1000))
-    left = await blockBytes(drives)
+    left = await roles.measureDrives()
   }
-  report.figure('copies of the metadata on the drives', ((await diskBytes(drives)) - left) / 1e6, ' MB')
+  // Copies of the metadata, where it is embedded: bounded by their own limits, not by what is kept.
+  report.figure('what the drives hold beside blocks', (left.allBytes - left.blockBytes) / 1e6, ' MB')
   report.figure('on disk when full', full / 1e6, ' MB')
-  report.atMost('on disk after rm --recursive', (left - emptyBytes) / 1e6, allowed / 1e6, ' MB')
-}
-
-/**
- * What the blocks take. The copies of the metadata beside them are bounded by their own limits, not by what is kept.
- */
-async function blockBytes(drives: string): Promise<number> {
-  const folders = await readdir(drives)
-  const sizes = await Promise.all(folders.map((drive) => diskBytes(join(drives, drive, 'segments'))))
-  return sizes.reduce((sum, size) => sum + size, 0)
+  report.atMost('on disk after rm --recursive', (left.blockBytes - emptyBytes) / 1e6, allowed / 1e6, ' MB')
 }

@@ -9,8 +9,8 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
+import { startRoles } from '../harness/roles.js'
 import { connectS3 } from '../harness/s3.js'
-import { startServer } from '../harness/server.js'
 import type { Report } from './report.js'
 
 const BUCKET = 'keys'
@@ -89,8 +89,8 @@ const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.
 /** `npm run show -- keys`. */
 export async function showKeys(report: Report): Promise<void> {
   const folder = await temporaryFolder('keys')
-  const server = await startServer({ dataDir: folder })
-  const s3 = connectS3(server)
+  const roles = await startRoles({ folder })
+  const s3 = connectS3(roles.server)
   try {
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }))
     for (const key of AWKWARD_KEYS)
@@ -109,7 +109,7 @@ export async function showKeys(report: Report): Promise<void> {
     report.atMost('keys left after deleting each by its listed name', (await listAll(s3)).length, 0)
   } finally {
     s3.destroy()
-    await server.stop()
+    await roles.stop()
     await removeFolder(folder)
   }
 }

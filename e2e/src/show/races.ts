@@ -17,10 +17,9 @@ import {
 } from '@aws-sdk/client-s3'
 import { type CuttingProxy, openCuttingProxy } from '../harness/cutting-proxy.js'
 import { removeFolder, temporaryFolder } from '../harness/folders.js'
-import { freePort } from '../harness/free-port.js'
+import { type RunningRoles, startRoles } from '../harness/roles.js'
 import { connectS3 } from '../harness/s3.js'
 import { createSeeded, type Seeded } from '../harness/seeded.js'
-import { type Server, startServer } from '../harness/server.js'
 import type { Report } from './report.js'
 
 const BUCKET = 'races'
@@ -28,7 +27,7 @@ const RACERS = 64
 /** One round of each, as `npm test` samples it. */
 export const RACES_SAMPLE: RaceOptions = { rounds: 1, racers: 24 }
 /** A racer whose answers get lost asks so often; a killed server is back long before. */
-const ATTEMPTS_MAX = 200
+const ATTEMPTS_MAX = 2400
 const RETRY_MS = 25
 const LINKS = 64
 const CHAIN_WRITERS = 8
@@ -49,9 +48,8 @@ interface World {
   readonly report: Report
   readonly seeded: Seeded
   readonly racers: number
-  readonly dataDir: string
-  readonly port: number
-  server: Server
+  readonly folder: string
+  readonly roles: RunningRoles
   readonly proxy: CuttingProxy
   /** Through the proxy, one attempt for each request. */
   readonly racing: S3Client
@@ -78,17 +76,16 @@ export async function showRaces(
 }
 
 async function openWorld(report: Report, seeded: Seeded, racers: number): Promise<World> {
-  const dataDir = await temporaryFolder('races')
-  const port = await freePort()
-  const server = await start(dataDir, port)
+  const folder = await temporaryFolder('races')
+  const roles = await startRoles({ folder })
   const state: { trouble: Trouble } = { trouble: 'nothing' }
+  const { endpoint, accessKey, secretKey } = roles.server
   const proxy = await openCuttingProxy({
-    port,
+    port: Number(new URL(endpoint).port),
     nameOf: (head) =>
       /x-amz-meta-racer: (\S+)|uploadId=([0-9a-f]+)/i.exec(head)?.slice(1).find(Boolean) ?? '',
     cuts: () => state.trouble !== 'nothing' && seeded.fraction() < 0.5,
   })
-  const { accessKey, secretKey } = server
   const racing = new S3Client({
     endpoint: proxy.endpoint,
     region: 'us-east-1',
@@ -97,7 +94,7 @@ async function openWorld(report: Report, seeded: Seeded, racers: number): Promis
     credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
     requestHandler: { httpAgent: { maxSockets: racers } },
   })
-  const world: World = Object.assign(state, { report, seeded, racers, dataDir, port, server, proxy, racing })
+  const world: World = Object.assign(state, { report, seeded, racers, folder, roles, proxy, racing })
   await onServer(world, async (s3) => {
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }))
     const VersioningConfiguration = { Status: 'Enabled' } as const
@@ -107,20 +104,16 @@ async function openWorld(report: Report, seeded: Seeded, racers: number): Promis
   return world
 }
 
-async function closeWorld({ racing, proxy, server, dataDir }: World): Promise<void> {
+async function closeWorld({ racing, proxy, roles, folder }: World): Promise<void> {
   racing.destroy()
   await proxy.close()
-  await server.stop()
-  await removeFolder(dataDir)
-}
-
-function start(dataDir: string, port: number): Promise<Server> {
-  return startServer({ dataDir, env: { CAIRN_PORT: String(port) } })
+  await roles.stop()
+  await removeFolder(folder)
 }
 
 /** Straight to the server, where nothing gets lost. */
-async function onServer<T>({ server }: World, work: (s3: S3Client) => Promise<T>): Promise<T> {
-  const s3 = connectS3(server, { maxAttempts: 5 })
+async function onServer<T>({ roles }: World, work: (s3: S3Client) => Promise<T>): Promise<T> {
+  const s3 = connectS3(roles.server, { maxAttempts: 5 })
   try {
     return await work(s3)
   } finally {
@@ -214,8 +207,7 @@ async function race(world: World, racers: readonly Racer[]): Promise<Result[]> {
   const running = racers.map((racer) => insist(racer))
   if (world.trouble === 'kill -9') {
     await delay(world.seeded.below(120))
-    await world.server.kill()
-    world.server = await start(world.dataDir, world.port)
+    await world.roles.restart('SIGKILL')
   }
   return Promise.all(running)
 }
@@ -284,8 +276,7 @@ async function chain(world: World): Promise<void> {
   const writers = Array.from({ length: CHAIN_WRITERS }, (_, at) => append(world, key, String(at)))
   if (world.trouble === 'kill -9') {
     await delay(50 + world.seeded.below(300))
-    await world.server.kill()
-    world.server = await start(world.dataDir, world.port)
+    await world.roles.restart('SIGKILL')
   }
   await Promise.all(writers)
   const bodies = await onServer(world, (s3) => bodiesOf(s3, key))
