@@ -4,7 +4,8 @@
  * skip visibly. Arguments narrow the run to files whose path contains one of them. Files run side by side, each in a
  * process that runs others before and after it: none may rely on a fixed port, folder or order.
  *
- * The S3 suites run again with roles apart, and on a cluster with etcd: a sample of them here, all in `test:full`.
+ * Suites that speak S3 or use the client library run again with roles apart, and on a cluster with etcd: a sample of
+ * them here, all in `test:full`. The others start processes, drives or metadata of one layout by their nature.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -24,11 +25,21 @@ const JOBS_MAX = 2
 /** In the order of the layers: what others stand on comes first. */
 const PACKAGES = ['protocol', 'client', 'metadata-service', 'chunk-server', 'gateway', 'cli', 'bench', 'e2e']
 
-const S3_SUITES = join('e2e', 'dist', 'test', 's3')
+const E2E_SUITES = join('e2e', 'dist', 'test')
 
-/** Suites that run with the roles apart too: much on the wire, little time. */
+/** Paths of the suites that run with the roles apart too. */
+const OF_ALL_LAYOUTS: readonly string[] = [
+  's3/',
+  'acceptance/clients.',
+  'browser.',
+  'client-library.',
+  'secrets.',
+  'tls.',
+].map((path) => join(E2E_SUITES, path))
+
+/** Some of them: much on the wire, little time. */
 const SAMPLE: readonly string[] = ['presigned', 'multipart', 'objects', 'listing'].map((name) =>
-  join(S3_SUITES, `${name}.test.js`),
+  join(E2E_SUITES, 's3', `${name}.test.js`),
 )
 
 interface Counts {
@@ -65,9 +76,9 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-/** Runs S3 suites in a process of its own, since each file is loaded once; what the last line says. */
+/** Runs suites of all layouts in a process of its own, since each file is loaded once; what the last line says. */
 async function runApart(roles: 'apart' | 'cluster'): Promise<Counts> {
-  const suites = process.env.CAIRN_TEST_SEEDS === undefined ? SAMPLE : [S3_SUITES]
+  const suites = process.env.CAIRN_TEST_SEEDS === undefined ? SAMPLE : OF_ALL_LAYOUTS
   say(`\n  roles: ${roles}`)
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...suites], {
     env: { ...process.env, CAIRN_E2E_ROLES: roles },

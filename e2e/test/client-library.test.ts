@@ -3,29 +3,28 @@ import { Readable } from 'node:stream'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { type ConnectedClient, openCairn, toBytes } from '@cairn/client'
 import { expect } from 'chai'
-import { type Cluster, startCluster } from '../src/harness/cluster.js'
 import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
+import { type RolesCluster, startRolesCluster } from '../src/harness/roles.js'
 import { connectS3 } from '../src/harness/s3.js'
 
 /** A program of its own on a cluster of processes, through nothing but the library's entry. */
 describe('the client library over TCP', function () {
   this.timeout(120_000)
   let folder: string
-  let cluster: Cluster
+  let roles: RolesCluster
   let client: ConnectedClient
 
   before(async () => {
     folder = await temporaryFolder('client')
-    cluster = await startCluster({ folder, chunkServers: 3, gateways: 1 })
-    client = await openCairn({
-      metadata: [cluster.metadata.rpcAddress],
-      clusterSecret: cluster.clusterSecret,
-    })
+    roles = await startRolesCluster({ folder })
+    const { metadataServices, clusterSecret } = roles.cluster
+    const metadata = metadataServices.map(({ rpcAddress }) => rpcAddress)
+    client = await openCairn({ metadata, clusterSecret })
   })
 
   after(async () => {
     await client.close()
-    await cluster.stop()
+    await roles.stop()
     await removeFolder(folder)
   })
 
@@ -59,7 +58,7 @@ describe('the client library over TCP', function () {
 
   it('shares its objects with the gateway', async () => {
     await client.putObject('library', 'shared', Buffer.from('from the library'))
-    const [gateway] = cluster.gateways
+    const [gateway] = roles.cluster.gateways
     if (gateway === undefined) throw new Error('the cluster has no gateway')
     const s3 = connectS3(gateway)
     const found = await s3.send(new GetObjectCommand({ Bucket: 'library', Key: 'shared' }))
@@ -70,13 +69,14 @@ describe('the client library over TCP', function () {
   it('names its errors', async () => {
     const missing = await client.openObject('library', 'missing').catch((error: unknown) => error)
     expect(missing).to.have.property('code', 'NoSuchKey')
-    const stranger = { metadata: [cluster.metadata.rpcAddress], clusterSecret: 'x'.repeat(32) }
+    const { rpcAddress } = roles.cluster.metadata
+    const stranger = { metadata: [rpcAddress], clusterSecret: 'x'.repeat(32) }
     const refused = await openCairn(stranger).catch((error: unknown) => error)
     expect(refused).to.have.property('code', 'PeerRejected')
   })
 
   it('reads on when one of the chunk servers is killed', async () => {
-    await cluster.chunkServers[0]?.kill()
+    await roles.cluster.chunkServers[0]?.kill()
     const opened = await client.openObject('library', 'stream')
     expect((await toBytes(opened.read())).length).to.equal(20_000_001)
     await client.putObject('library', 'after', Buffer.from('two copies are enough'))

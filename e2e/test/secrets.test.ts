@@ -8,8 +8,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { makeAuthority } from '../src/harness/certificates.js'
-import { startCluster } from '../src/harness/cluster.js'
+import type { EtcdCluster } from '../src/harness/etcd.js'
 import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
+import { startRolesCluster } from '../src/harness/roles.js'
 import { run } from '../src/harness/run.js'
 import {
   filesBelow,
@@ -129,6 +130,18 @@ async function sendGarbage(identity: Identity, bytes: string): Promise<Place> {
   }
 }
 
+/** What lies in etcd. */
+async function rowsOf(etcd: EtcdCluster): Promise<Place[]> {
+  const said = await etcd.control('get', '', '--prefix', '--write-out=json')
+  const { kvs } = JSON.parse(said) as {
+    readonly kvs: readonly { readonly key: string; readonly value?: string }[]
+  }
+  return kvs.map(({ key, value = '' }) => ({
+    name: `the row ${Buffer.from(key, 'base64')}`,
+    content: Buffer.from(value, 'base64'),
+  }))
+}
+
 describe('secrets', function () {
   this.timeout(TIMEOUT_MS)
   let folder: string
@@ -242,11 +255,11 @@ describe('secrets', function () {
     expect(findSecrets(secrets, places)).to.deep.equal([])
   })
 
-  it('that roles share are in no log, metric or file of any of them', async () => {
+  it('that roles share are in no log, metric, file or row of any of them', async () => {
     const env = { CAIRN_LOG_LEVEL: 'debug', CAIRN_METRICS_TOKEN: canary() }
-    const cluster = await startCluster({ folder, env, chunkServers: 3, gateways: 1 })
+    const { cluster, etcd, stop } = await startRolesCluster({ folder, env })
     const [gateway] = cluster.gateways as [Server]
-    const services = [cluster.metadata, ...cluster.chunkServers]
+    const services = [...cluster.metadataServices, ...cluster.chunkServers]
     const places: Place[] = []
     try {
       places.push(...(await driveRight(gateway)), ...(await driveWrong(gateway, env.CAIRN_METRICS_TOKEN)))
@@ -262,8 +275,9 @@ describe('secrets', function () {
         const address = { ...gateway, endpoint: `http://${rpcAddress}` }
         places.push(await sendGarbage(address, `${cluster.clusterSecret}\r\n\r\n`))
       }
+      if (etcd !== undefined) places.push(...(await rowsOf(etcd)))
     } finally {
-      await cluster.stop()
+      await stop()
     }
     for (const server of [gateway, ...services]) places.push(...outputOf(server.dataDir, server))
     places.push(...(await filesBelow(folder, ['root.json'])))

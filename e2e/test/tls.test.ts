@@ -18,8 +18,9 @@ import { expect } from 'chai'
 import { type Authority, makeAuthority } from '../src/harness/certificates.js'
 import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
 import { rcloneEnv } from '../src/harness/rclone.js'
+import { type RunningRoles, startRoles } from '../src/harness/roles.js'
 import { type RunResult, run, runOk } from '../src/harness/run.js'
-import { CAIRN, type Server, startServer } from '../src/harness/server.js'
+import { CAIRN, type Server } from '../src/harness/server.js'
 import { hasTool } from '../src/harness/tools.js'
 import { BOUNDARY, encodeForm, signForm } from './s3/support/form.js'
 
@@ -31,6 +32,7 @@ describe('HTTPS', function () {
   this.timeout(CLIENT_TIMEOUT_MS)
   let folder: string
   let authority: Authority
+  let roles: RunningRoles
   let server: Server
   let plainEndpoint: string
   let env: Record<string, string>
@@ -50,13 +52,14 @@ describe('HTTPS', function () {
       CAIRN_PLAIN_PORT: '0',
       CAIRN_LOG_LEVEL: 'info',
     }
-    server = await startServer({ dataDir: join(folder, 'data'), env })
+    roles = await startRoles({ folder, env })
+    server = roles.server
     plainEndpoint = /^S3 endpoint: (http:.*)$/m.exec(server.output())?.[1] ?? ''
   })
 
   after(async function () {
     this.timeout(START_TIMEOUT_MS)
-    await server?.stop()
+    await roles?.stop()
     if (folder !== undefined) await removeFolder(folder)
   })
 
@@ -243,7 +246,8 @@ describe('HTTPS', function () {
 
   it('is found by the commands: env, wait and health', async () => {
     const { port } = new URL(server.endpoint)
-    const settings = { ...env, CAIRN_DATA_DIR: server.dataDir, CAIRN_PORT: port }
+    const root = { CAIRN_ROOT_ACCESS_KEY: server.accessKey, CAIRN_ROOT_SECRET_KEY: server.secretKey }
+    const settings = { ...env, ...root, CAIRN_DATA_DIR: server.dataDir, CAIRN_PORT: port }
     const cairn = (...args: string[]): Promise<RunResult> =>
       run(process.execPath, [CAIRN, ...args], { env: settings })
     expect((await cairn('health')).status).to.equal(0)
