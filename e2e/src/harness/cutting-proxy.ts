@@ -7,6 +7,7 @@ import { connect, createServer, type Server as NetServer, type Socket } from 'no
 
 /** One answer as the server sent it. */
 export interface SeenAnswer {
+  /** 500 for an error that came as a document after an early 200. */
   readonly status: number
   /** What the request said of itself: see `ProxyOptions.nameOf`. */
   readonly name: string
@@ -31,6 +32,8 @@ export interface CuttingProxy {
 
 /** Bytes of a request or answer that are looked at for its head. */
 const HEAD_BYTES_MAX = 16 * 1024
+
+const LATE_ERROR_STATUS = 500
 
 /** Listens on a free port of this machine and carries every connection to `port`. */
 export async function openCuttingProxy(options: ProxyOptions): Promise<CuttingProxy> {
@@ -78,13 +81,30 @@ function carry(client: Socket, { port, nameOf, cuts }: ProxyOptions, { answers, 
     if (request.length < HEAD_BYTES_MAX) request += bytes.toString('latin1')
     server.write(bytes)
   })
+  let answer: { text: string; readonly cut: boolean } | undefined
   server.on('data', (bytes) => {
-    const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(bytes.toString('latin1', 0, 16))?.[1] ?? 0)
-    if (status < 200) return void client.write(bytes)
-    const cut = cuts()
-    answers.push({ status, name: nameOf(request), cut })
+    const text = bytes.toString('latin1')
+    // Of an answer that is judged already, or one that says to continue.
+    if (answer === undefined && statusOf(text) < 200) return void client.write(bytes)
+    answer ??= { text: '', cut: cuts() }
+    answer.text += text
+    const { cut } = answer
+    if (!cut) client.write(bytes)
+    if (!isDecided(answer.text)) return
+    answers.push({ status: statusOf(answer.text), name: nameOf(request), cut })
+    answer = undefined
     request = ''
     if (cut) end()
-    else client.write(bytes)
   })
+}
+
+/** An answer in chunks has begun before its outcome was known. */
+function isDecided(text: string): boolean {
+  return !/^transfer-encoding: chunked/im.test(text) || text.endsWith('0\r\n\r\n')
+}
+
+/** 0 if it is not the head of an answer. */
+function statusOf(text: string): number {
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0)
+  return status === 200 && text.includes('<Error>') ? LATE_ERROR_STATUS : status
 }
