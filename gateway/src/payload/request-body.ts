@@ -161,7 +161,9 @@ function chooseChecksum(
   return fallback === 'none' ? undefined : { algorithm: fallback, inTrailer: false }
 }
 
-/** As in S3, an algorithm named in a signed header must come with its checksum; presigners and forms may only name it. */
+/**
+ * As in S3, an algorithm named in a signed header must come with its checksum; presigners and forms may only name it.
+ */
 function requireChecksum({ value, inTrailer }: DeclaredChecksum, source: BodySource): void {
   if (value !== undefined || inTrailer || source.presigned || source.payloadHash === undefined) return
   throw new S3Error(

@@ -92,8 +92,8 @@ export class JournalDrive {
   }
 
   /**
-   * Takes back, durably, what an earlier store noted at its end: it would pass for the end of what comes now, of a drive
-   * that was away when the store was opened. An error ends the following.
+   * Takes back, durably, what an earlier store noted at its end: it would pass for the end of what comes now, of a
+   * drive that was away when the store was opened. An error ends the following.
    */
   async reopen(): Promise<void> {
     if (this.state !== 'waits') return
