@@ -17,10 +17,14 @@ COPY gateway/package.json gateway/
 COPY cli/package.json cli/
 COPY e2e/package.json e2e/
 COPY bench/package.json bench/
-RUN npm ci --no-audit --no-fund
+# better-sqlite3 13 comes compiled; 12, which takes minutes, is only for Node 20.
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+ && npm rebuild blake3 @c4312/blake3-native \
+ && if [ "$(node -p 'process.versions.node < "22"')" = true ]; then npm rebuild better-sqlite3; fi
 COPY . .
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund \
- && rm -rf e2e bench docs deploy ./*/test ./*/dist/test ./*/src
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
+ && rm -rf node_modules/better-sqlite3*/deps node_modules/better-sqlite3*/build/Release/obj \
+ && rm -rf e2e bench ./*/test ./*/dist/test ./*/src
 
 FROM ${NODE_IMAGE}
 RUN groupadd --gid 10001 cairn \
