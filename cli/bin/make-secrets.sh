@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the secrets of a cluster in a folder, for user 10001 alone. What is there already stays as it is.
+# Makes the secrets of a cluster in a folder, for user 10001 alone; the token for metrics also for its group, which
+# Prometheus is in. What is there already stays as it is.
 set -eu
 folder=$1
 umask 077
@@ -17,4 +18,6 @@ make cluster-secret 32 ''
 make metrics-token 24 ''
 make root-access-key 8 CAIRN
 make root-secret-key 20 ''
+chmod 640 "$folder/metrics-token"
 chown 10001:10001 "$folder"
+sync "$folder"
