@@ -1,15 +1,17 @@
 /**
  * A container engine of our own for one run, and stand-ins for the base images where none can be pulled: Debian from
- * this machine's package sources, this machine's own Node on top of it, Debian's etcd under the name that compose.yaml
- * uses. Root on Debian, with docker.io, iptables, mmdebstrap and docker-compose.
+ * this machine's package sources, Node from the npm registry on top of it, Debian's etcd and Prometheus under the
+ * names that compose.yaml uses. Root on Debian, with docker.io, iptables, mmdebstrap and docker-compose.
  */
 import { spawn } from 'node:child_process'
 import { chmod, cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { NPM_FOLDER, nodeOfMajor } from './node-release.js'
 import { run, runOk } from './run.js'
 
 /** What must be installed. */
-export const CONTAINER_PACKAGES = 'docker.io iptables mmdebstrap docker-compose etcd-server etcd-client'
+export const CONTAINER_PACKAGES =
+  'docker.io iptables mmdebstrap docker-compose etcd-server etcd-client prometheus'
 
 const START_MS = 30_000
 const BASE_IMAGE = 'debian:bookworm-slim'
@@ -51,19 +53,20 @@ export async function startContainerEngine(folder: string): Promise<ContainerEng
   }
 }
 
-/** Makes the images that the build and compose.yaml start from; the name of the one with Node. */
+/** Makes the images, under the names that they have in the Dockerfile (`node:<major>…`) and in compose.yaml. */
 export async function makeBaseImages(
   engine: ContainerEngine,
   folder: string,
-  etcdImage: string,
-): Promise<string> {
+  names: { readonly node: string; readonly etcd: string; readonly prometheus: string },
+): Promise<void> {
   const archive = join(folder, 'base.tar')
   await makeDebian(archive)
   await engine.docker('import', archive, BASE_IMAGE)
-  const nodeImage = `node:${process.versions.node.split('.')[0]}-bookworm-slim`
-  await engine.docker('build', '--tag', nodeImage, await nodeContext(join(folder, 'node')))
-  await engine.docker('build', '--tag', etcdImage, await etcdContext(join(folder, 'etcd')))
-  return nodeImage
+  const major = /:(\d+)/.exec(names.node)?.[1] ?? ''
+  const node = await nodeOfMajor(major, join(folder, 'node-release'))
+  await engine.docker('build', '--tag', names.node, await nodeContext(node, join(folder, 'node')))
+  await engine.docker('build', '--tag', names.etcd, await etcdContext(join(folder, 'etcd')))
+  await engine.docker('build', '--tag', names.prometheus, await prometheusContext(join(folder, 'prometheus')))
 }
 
 /** By the package sources and rules of this machine. */
@@ -82,16 +85,13 @@ async function aptSources(): Promise<string[]> {
 }
 
 /** Node with npm and headers where the official image has them, and who this machine trusts. */
-async function nodeContext(folder: string): Promise<string> {
-  const prefix = dirname(dirname(process.execPath))
+async function nodeContext(release: string, folder: string): Promise<string> {
   const root = join(folder, 'usr', 'local')
   await mkdir(join(root, 'bin'), { recursive: true })
   await mkdir(join(root, 'lib', 'node_modules'), { recursive: true })
-  await cp(process.execPath, join(root, 'bin', 'node'), { dereference: true })
-  await cp(join(prefix, 'include', 'node'), join(root, 'include', 'node'), { recursive: true })
-  await cp(join(prefix, 'lib', 'node_modules', 'npm'), join(root, 'lib', 'node_modules', 'npm'), {
-    recursive: true,
-  })
+  await cp(join(release, 'bin', 'node'), join(root, 'bin', 'node'), { dereference: true })
+  await cp(join(release, 'include', 'node'), join(root, 'include', 'node'), { recursive: true })
+  await cp(NPM_FOLDER, join(root, 'lib', 'node_modules', 'npm'), { recursive: true })
   await symlink('../lib/node_modules/npm/bin/npm-cli.js', join(root, 'bin', 'npm'))
   await mkdir(join(folder, 'certificates'), { recursive: true })
   await cp(CA_BUNDLE, join(folder, 'certificates', 'ca-certificates.crt'), { dereference: true })
@@ -105,13 +105,33 @@ async function nodeContext(folder: string): Promise<string> {
   return folder
 }
 
-async function etcdContext(folder: string): Promise<string> {
+function etcdContext(folder: string): Promise<string> {
+  return binariesContext(folder, ['etcd', 'etcdctl'], ['CMD ["etcd"]'])
+}
+
+/** With the user, the folder and the entry of the image that it stands for. */
+function prometheusContext(folder: string): Promise<string> {
+  const lines = [
+    'RUN mkdir /prometheus && chown nobody:nogroup /prometheus && chmod 775 /prometheus',
+    'USER nobody',
+    'VOLUME /prometheus',
+    'ENTRYPOINT ["prometheus"]',
+  ]
+  return binariesContext(folder, ['prometheus', 'promtool'], lines)
+}
+
+/** Debian's binaries of these names on the base image, and what follows. */
+async function binariesContext(
+  folder: string,
+  names: readonly string[],
+  lines: readonly string[],
+): Promise<string> {
   await mkdir(folder, { recursive: true })
-  for (const name of ['etcd', 'etcdctl']) {
+  for (const name of names) {
     await cp(join('/usr/bin', name), join(folder, name), { dereference: true })
     await chmod(join(folder, name), 0o755)
   }
-  const lines = [`FROM ${BASE_IMAGE}`, 'COPY etcd etcdctl /usr/local/bin/', 'CMD ["etcd"]']
-  await writeFile(join(folder, 'Dockerfile'), `${lines.join('\n')}\n`)
+  const all = [`FROM ${BASE_IMAGE}`, `COPY ${names.join(' ')} /usr/local/bin/`, ...lines]
+  await writeFile(join(folder, 'Dockerfile'), `${all.join('\n')}\n`)
   return folder
 }

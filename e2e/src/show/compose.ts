@@ -13,6 +13,7 @@ import { freePort } from '../harness/free-port.js'
 import { makeTree } from '../harness/real-tree.js'
 import { type RunResult, run, runOk } from '../harness/run.js'
 import { hasTool } from '../harness/tools.js'
+import { checkDashboard } from './compose-dashboard.js'
 import type { Report } from './report.js'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
@@ -48,7 +49,9 @@ export async function showCompose(report: Report): Promise<void> {
 }
 
 async function ensurePackages(report: Report): Promise<void> {
-  const present = await Promise.all(['dockerd', 'mmdebstrap', 'docker-compose', 'etcd'].map(hasTool))
+  const present = await Promise.all(
+    ['dockerd', 'mmdebstrap', 'docker-compose', 'etcd', 'prometheus'].map(hasTool),
+  )
   if (present.every(Boolean)) return
   report.step(`installing ${CONTAINER_PACKAGES}`)
   await runOk(
@@ -61,14 +64,18 @@ async function ensurePackages(report: Report): Promise<void> {
 }
 
 async function prepare(report: Report, engine: ContainerEngine, folder: string): Promise<Stack> {
-  const etcdImage = /ETCD_IMAGE:-([^}]+)\}/.exec(readFileSync(join(ROOT, 'compose.yaml'), 'utf8'))?.[1] ?? ''
-  const nodeImage = await makeBaseImages(engine, folder, etcdImage)
+  const images = {
+    node: nameIn('Dockerfile', /ARG NODE_IMAGE=(\S+)/),
+    etcd: nameIn('compose.yaml', /ETCD_IMAGE:-([^}]+)\}/),
+    prometheus: nameIn('compose.yaml', /PROMETHEUS_IMAGE:-([^}]+)\}/),
+  }
+  await makeBaseImages(engine, folder, images)
   const ports = [await freePort(), await freePort()] as const
   const env = {
     ...engine.env,
-    NODE_IMAGE: nodeImage,
     CAIRN_PORT_1: String(ports[0]),
     CAIRN_PORT_2: String(ports[1]),
+    PROMETHEUS_PORT: String(await freePort()),
     COMPOSE_PROJECT_NAME: 'cairn-show',
   }
   const compose = (...args: string[]): Promise<RunResult> =>
@@ -80,6 +87,11 @@ async function prepare(report: Report, engine: ContainerEngine, folder: string):
   report.step('building the image')
   await compose('build', 'secrets')
   return { report, engine, folder, ports, compose }
+}
+
+/** What a shipped file names by default. */
+function nameIn(file: string, pattern: RegExp): string {
+  return pattern.exec(readFileSync(join(ROOT, file), 'utf8'))?.[1] ?? ''
 }
 
 async function exercise(stack: Stack): Promise<void> {
@@ -103,6 +115,7 @@ async function exercise(stack: Stack): Promise<void> {
   const status = await compose('exec', '-T', 'gateway-1', 'cairn', 'status')
   report.step(status.stdout.toString().trim())
   await checkHardening(stack)
+  await checkDashboard(report, compose)
 }
 
 type Aws = (gateway: 0 | 1, ...args: string[]) => Promise<RunResult>
