@@ -19,6 +19,7 @@ import { SafeMode } from './core/safe-mode.js'
 import { Sessions } from './core/sessions.js'
 import { TokenKeyRing } from './core/token-keys.js'
 import { createWriterGuard } from './core/writer-guard.js'
+import { logFailedWork } from './failed-work.js'
 import type { KeyValueStore, StoreSpace } from './ports.js'
 import { registerClusterHandlers } from './rpc/cluster-handlers.js'
 import { registerNamespaceHandlers } from './rpc/object-handlers.js'
@@ -155,7 +156,7 @@ class Service implements MetadataService {
       isCoordinator: () => coordinator.isCoordinator(),
       onMembership: () => this.logMap(),
       onSlow: (held) => log?.info(held, 'a chunk server is much slower than the others: it is asked last'),
-      onError: (work, err) => log?.error({ work, err }, 'background work failed'),
+      onError: logFailedWork(log),
     })
   }
 
@@ -271,7 +272,7 @@ class Service implements MetadataService {
         const message = isTaken ? 'this service coordinates now' : 'this service coordinates no more'
         log?.info({ epoch }, message)
       },
-      onError: (work, err) => log?.error({ work, err }, 'background work failed'),
+      onError: logFailedWork(log),
     })
   }
 

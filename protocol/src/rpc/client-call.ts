@@ -164,7 +164,12 @@ export class ClientCall implements Timed, DirectCall {
 
   expire(): void {
     const { name } = this.place.method
-    this.cancel(new CairnError('DeadlineExceeded', `${name}: ${this.task.options.deadlineMs} ms have passed`))
+    this.cancel(
+      new CairnError(
+        'DeadlineExceeded',
+        `${name}: ${Math.round(this.task.options.deadlineMs)} ms have passed`,
+      ),
+    )
   }
 
   private readonly abort = (): void => {

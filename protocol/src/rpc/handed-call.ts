@@ -41,6 +41,8 @@ export class HandedCall implements Timed, Rostered {
 
   expire(): void {
     const { name, handover } = this
-    this.settle(new CairnError('DeadlineExceeded', `${name}: ${handover.deadlineMs} ms have passed`))
+    this.settle(
+      new CairnError('DeadlineExceeded', `${name}: ${Math.round(handover.deadlineMs)} ms have passed`),
+    )
   }
 }
