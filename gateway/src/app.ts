@@ -128,6 +128,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     frameworkErrors: (error, _request, reply) => {
       sendOwnError(reply.raw, error, requestIds)
     },
+    // The listeners' own answer to these is the only one.
+    clientErrorHandler: () => undefined,
     serverFactory: (handler) => listeners.open(splitRequests(handler as DirectListener, serve, config)),
   })
   routeOwnPaths(app, requestIds)

@@ -150,9 +150,11 @@ function addHandlers(server: Server, { handler, requestIds, turns }: HttpServerO
       socket.destroy()
       return
     }
-    const code = CODES[error.code ?? ''] ?? 'BadRequest'
+    const answer = new S3Error(CODES[error.code ?? ''] ?? 'BadRequest')
+    const isBusy = turns.isBusy(socket)
+    if (isBusy && socket.writable && turns.endAfter(socket, () => refuse(socket, answer, requestIds))) return
     // Within another answer, anything written would pass for a part of it.
-    refuse(socket, turns.isBusy(socket) ? undefined : new S3Error(code), requestIds)
+    refuse(socket, isBusy ? undefined : answer, requestIds)
   })
   server.on('connect', (_request, socket: Duplex) => {
     refuse(socket, turns.isBusy(socket) ? undefined : new S3Error('MethodNotAllowed'), requestIds)

@@ -275,6 +275,30 @@ describe('HTTP edge cases', () => {
     expect((await ask(read)).status).to.equal(200)
   })
 
+  it('answers the requests before bytes that are none, then says so once and closes', async () => {
+    for (const [number, extra] of ['r', 'rrrr\r\n\r\n', `${plain('GET /bucket')}\0`].entries()) {
+      const path = `/bucket/longer-${number}`
+      const write = `${signedHead({ method: 'PUT', path, headers: { 'Content-Length': '2' } })}ab`
+      expect((await askAlone(write + write + extra)).status).to.equal(200)
+      expect((await connection.read()).status).to.equal(200)
+      if (number === 2) expectError(await connection.read(), 403, 'AccessDenied')
+      expectError(await connection.read(), 400, 'BadRequest')
+      expect(await connection.closed()).to.equal('')
+      expect(server.objects.has(`longer-${number}`)).to.equal(true)
+    }
+  })
+
+  it('says nothing of broken framing within a body', async () => {
+    const head = signedHead({
+      method: 'PUT',
+      path: '/bucket/broken',
+      headers: { 'Transfer-Encoding': 'chunked' },
+    })
+    connection.send(`${head}zz\r\n`)
+    expect(await connection.closed()).to.equal('')
+    expect(server.objects.has('broken')).to.equal(false)
+  })
+
   it('cuts off a client that sends too many requests at once', async () => {
     connection.send(signedHead({ method: 'GET', path: '/bucket/none' }).repeat(PIPELINED_REQUESTS_MAX * 4))
     await connection.closed()
