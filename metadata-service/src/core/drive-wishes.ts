@@ -38,12 +38,12 @@ function refuse(reason: string): CairnError {
 function rowsOf(state: RegisteredDrives, { drives, servers }: ChangeDrivesRequest): DriveRow[] {
   const rows = drives.map((id) => {
     const row = state.drives.get(id)
-    if (row === undefined) throw new CairnError('InvalidArgument', `there is no drive ${id}`)
+    if (row === undefined) throw new CairnError('InvalidArgument', `there is no drive ${id} (see "cairn drive list")`)
     return row
   })
   for (const server of servers) {
     if (!state.map.members.some(({ id }) => id === server)) {
-      throw new CairnError('InvalidArgument', `there is no node ${server}`)
+      throw new CairnError('InvalidArgument', `there is no node ${server} (see "cairn node list")`)
     }
     rows.push(...[...state.drives.values()].filter(({ drive }) => drive.server === server))
   }
