@@ -38,7 +38,8 @@ function refuse(reason: string): CairnError {
 function rowsOf(state: RegisteredDrives, { drives, servers }: ChangeDrivesRequest): DriveRow[] {
   const rows = drives.map((id) => {
     const row = state.drives.get(id)
-    if (row === undefined) throw new CairnError('InvalidArgument', `there is no drive ${id} (see "cairn drive list")`)
+    if (row === undefined)
+      throw new CairnError('InvalidArgument', `there is no drive ${id} (see "cairn drive list")`)
     return row
   })
   for (const server of servers) {
