@@ -36,8 +36,7 @@ export class Nemesis {
     const all = Object.entries(FAULTS)
     const share = world.pick([0.2, 0.5, 1])
     const some = all.filter(() => world.chance(share))
-    const wanted = all.filter(([name]) => world.bug.faults?.includes(name))
-    this.faults = [wanted, some, all].find((faults) => faults.length > 0) ?? all
+    this.faults = some.length > 0 ? some : all
     this.meanPauseMs = world.pick([300, 1_000, 3_000])
     world.trace.note(`faults: ${this.faults.map(([name]) => name).join(', ')}`)
   }

@@ -9,12 +9,11 @@ describe('The oracle of the simulated cluster', () => {
   for (const [name, bug] of Object.entries(BUGS)) {
     it(`finds ${name}`, async () => {
       let found: readonly string[] = []
-      const first = FIRST_SEED + (bug.seedsSkipped ?? 0)
-      let seed = first
-      for (; seed < first + SEEDS_MAX && found.length === 0; seed++) {
+      let seed = FIRST_SEED
+      for (; seed < FIRST_SEED + SEEDS_MAX && found.length === 0; seed++) {
         found = (await runSeed(seed, { bug })).violations
       }
-      expect(found.length, `seeds ${first} to ${seed - 1}`).to.be.greaterThan(0)
+      expect(found.length, `seeds ${FIRST_SEED} to ${seed - 1}`).to.be.greaterThan(0)
     }).timeout(120_000)
   }
 })

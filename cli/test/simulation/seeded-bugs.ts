@@ -14,15 +14,6 @@ import { wrapCalls } from './late-repeats.js'
 import { pause, type SimulatedProcess } from './process.js'
 import type { SeededBug, World } from './world.js'
 
-/** What moves sessions from one service to another. */
-const ROUTE_FAULTS = [
-  'paused process',
-  'partition',
-  'one way held',
-  'slow way',
-  'crash at a store step',
-] as const
-
 /** Each by what is wrong. */
 export const BUGS: Readonly<Record<string, SeededBug>> = {
   'a disk whose sync does nothing': { disk: (disk) => withSync(disk, async () => undefined) },
@@ -33,11 +24,6 @@ export const BUGS: Readonly<Record<string, SeededBug>> = {
   'a network that repeats a change as a new one': { clientNetwork: repeatAsNew },
   'a garbage worker that ignores references': { store: hideReferences },
   'an orphan worker that takes every session for gone': { store: hideSessions },
-  'a service that does not fence the routes of sessions': {
-    store: ignoreRoutes,
-    faults: ROUTE_FAULTS,
-    seedsSkipped: 600,
-  },
   'a store that loses an acknowledged entry': { store: loseEntries },
   'a store that reads stale rows': { store: readStale },
   'a reader that does not verify units': { clientNetwork: corruptRanges },
@@ -46,7 +32,6 @@ export const BUGS: Readonly<Record<string, SeededBug>> = {
   'a repair that takes every group for whole': { metadataNetwork: pretendWhole },
 }
 
-type Compare = Parameters<EntryStore['apply']>[0]['commits'][number]['compares'][number]
 type Reads = Parameters<EntryStore['read']>[0]
 
 function wrapDisk(disk: Disk, changes: Partial<Disk>): Disk {
@@ -149,21 +134,6 @@ function hideRows(store: EntryStore, isHidden: (read: Reads[number]) => boolean)
 }
 
 /** Whatever is compared with the row of a session holds. */
-function ignoreRoutes(store: EntryStore): EntryStore {
-  const always = { kind: 'absent', key: Buffer.from('zz') } as const
-  const isRoute = (compare: Compare): boolean => compare.kind === 'revision' && startsWith(compare.key, 's/')
-  return wrapStore(store, {
-    apply: ({ commits, ...entry }) =>
-      store.apply({
-        ...entry,
-        commits: commits.map((commit) => ({
-          ...commit,
-          compares: commit.compares.map((compare) => (isRoute(compare) ? always : compare)),
-        })),
-      }),
-  })
-}
-
 /** One entry in twenty is acknowledged and forgotten. */
 function loseEntries(store: EntryStore, world: World): EntryStore {
   return wrapStore(store, {

@@ -15,10 +15,6 @@ import { Trace } from './trace.js'
 
 /** A bug put into the cluster from outside, by wrapping what a process gets of the world. */
 export interface SeededBug {
-  /** Where the search begins: at a seed behind which a bug is met that hardly one in a hundred meets. */
-  readonly seedsSkipped?: number
-  /** The faults that bring it out, by name; otherwise the seed chooses. */
-  readonly faults?: readonly string[]
   disk?(disk: Disk, world: World, process: SimulatedProcess): Disk
   store?(store: EntryStore, world: World): EntryStore
   clientNetwork?(network: Network, world: World): Network
