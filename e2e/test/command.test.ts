@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { startCluster } from '../src/harness/cluster.js'
 import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
 import { type RunResult, run } from '../src/harness/run.js'
 import { CAIRN, type Server, startServer } from '../src/harness/server.js'
@@ -70,6 +71,17 @@ describe('the cairn command', function () {
     expect((await cairn(['reset', '--data-dir', dataDir])).status).to.equal(1)
     expect((await cairn(['reset', '--yes', '--data-dir', dataDir])).status).to.equal(2)
     expect(existsSync(join(dataDir, 'root.json'))).to.equal(true)
+  })
+
+  it('ends with 0 on SIGTERM, each role, also when no metadata service is left', async () => {
+    const cluster = await startCluster({ folder: join(folder, 'apart'), chunkServers: 3, gateways: 1 })
+    try {
+      await cluster.metadata.kill()
+      const others = [...cluster.gateways, ...cluster.chunkServers]
+      expect(await Promise.all(others.map((other) => other.stop()))).to.deep.equal(others.map(() => 0))
+    } finally {
+      await cluster.stop()
+    }
   })
 
   it('ends with 0 on SIGTERM, and reset then leaves nothing', async () => {
