@@ -1,5 +1,4 @@
 /** A scan of a table and of the changes that it does not have yet. */
-import { mapKey } from '@cairn/protocol'
 import type { RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { RowChange } from './recent-entries.js'
 import type { RowTable, Scan } from './row-table.js'
@@ -19,10 +18,13 @@ export interface Changes {
   has(key: StoreKey): boolean
   /** Those of a range, sorted; of those that leave a row the first `rowsMax`. */
   within(range: StoreRange, rowsMax?: number): readonly Change[]
+  /** The first of each group of a range, sorted; `undefined` if a row of the range is gone. */
+  firstOfGroups(range: StoreRange, rollUp: RollUp): readonly Change[] | undefined
 }
 
 /** One page of the table, and the changes as far as it goes. */
 interface MergedPage {
+  /** Those that have not changed. */
   readonly stored: readonly StoreRow[]
   readonly changed: readonly StoreRow[]
   /** `undefined` once the table has ended. */
@@ -49,8 +51,7 @@ export class MergedScan {
     let { range } = this.read
     for (let rows = limit; found.length < limit; rows = Math.max(rows, Math.min(2 * rows, PAGE_ROWS_MAX))) {
       const { stored, changed, last } = this.page({ ...this.read, range, limit: rows })
-      const known = stored.filter(({ key }) => !this.changes.has(key))
-      found.push(...(changed.length === 0 ? known : [...known, ...changed].sort(this.compare)))
+      found.push(...(changed.length === 0 ? stored : [...stored, ...changed].sort(this.compare)))
       if (last === undefined) break
       range = this.behind(range, last)
     }
@@ -61,17 +62,26 @@ export class MergedScan {
     const { rollUp, ...plain } = read
     if (rollUp === undefined) return this.plainPage(plain)
     const { stored, last } = this.storedPage(read)
-    const changes = this.changes.within(this.upTo(read.range, last))
+    const changes = this.changes.firstOfGroups(this.upTo(read.range, last), rollUp)
     // Of a group whose first row was deleted, another has to be given: then no row of the table is skipped.
-    if (changes.some(({ row }) => row === undefined)) return this.plainPage(plain)
-    return { stored, changed: rowsOf(firstOfGroups(changes, rollUp)), last }
+    return changes === undefined ? this.plainPage(plain) : this.merge(stored, changes, last)
   }
 
   private plainPage(read: Scan): MergedPage {
     const { stored, last } = this.storedPage(read)
     const rowsMax = this.sign > 0 ? read.limit : undefined
-    const rows = rowsOf(this.changes.within(this.upTo(read.range, last), rowsMax))
-    return { stored, changed: this.sign > 0 ? rows : rows.reverse(), last }
+    return this.merge(stored, this.changes.within(this.upTo(read.range, last), rowsMax), last)
+  }
+
+  private merge(
+    stored: readonly StoreRow[],
+    changes: readonly Change[],
+    last: StoreKey | undefined,
+  ): MergedPage {
+    if (changes.length === 0) return { stored, changed: [], last }
+    const rows = rowsOf(changes)
+    const changed = this.sign > 0 ? rows : rows.reverse()
+    return { stored: stored.filter(({ key }) => !this.changes.has(key)), changed, last }
   }
 
   private storedPage(read: Scan): Pick<MergedPage, 'stored' | 'last'> {
@@ -96,18 +106,6 @@ function rowsOf(changes: readonly Change[]): StoreRow[] {
   const rows: StoreRow[] = []
   for (const { row } of changes) if (row !== undefined) rows.push(row)
   return rows
-}
-
-/** Without those whose group a change before them begins. */
-function firstOfGroups(changes: readonly Change[], { from, delimiter }: RollUp): readonly Change[] {
-  const end = mapKey(delimiter)
-  let group: string | undefined
-  return changes.filter(({ name }) => {
-    if (group !== undefined && name.startsWith(group)) return false
-    const at = name.indexOf(end, from)
-    group = at < 0 ? undefined : name.slice(0, at + end.length)
-    return true
-  })
 }
 
 /** The first key behind this one. */

@@ -34,6 +34,20 @@ function lowestOf(heads: readonly Head[], to: string): string {
   return lowest
 }
 
+/** The lowest name of sorted lists from `from` to before `to`. */
+export function findName(
+  lists: readonly (readonly string[])[],
+  from: string,
+  to: string,
+): string | undefined {
+  let lowest = to
+  for (const names of lists) {
+    const name = names[firstFrom(names, from)]
+    if (name !== undefined && name < lowest) lowest = name
+  }
+  return lowest < to ? lowest : undefined
+}
+
 /** All names of two sorted lists, each once. */
 export function mergeNames(first: readonly string[], second: readonly string[]): readonly string[] {
   if (first.length === 0) return second

@@ -10,13 +10,14 @@
  * until all of it is written: a crash in between leaves rows that replaying makes again as they are.
  */
 import { mapKey } from '@cairn/protocol'
-import type { LeaseId, StoreKey, StoreRange, StoreRow } from '../ports.js'
+import { successorOfPrefix } from '../core/keys.js'
+import type { LeaseId, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import { CachedRows } from './cached-rows.js'
 import { BEHIND_LIMITS, type BehindLimits } from './entry-store-limits.js'
 import { type Change, type Changes, MergedScan } from './merged-scan.js'
 import type { RecentEntries } from './recent-entries.js'
 import type { RowTable, RowVersion, Scan } from './row-table.js'
-import { mergeNames, walkNames } from './sorted-names.js'
+import { findName, mergeNames, walkNames } from './sorted-names.js'
 import type { SqliteRows } from './sqlite-rows.js'
 
 interface Generation {
@@ -180,6 +181,7 @@ export class WriteBehindRows implements RowTable {
   private readonly changes: Changes = {
     has: (key) => this.changeOf(mapKey(key)) !== undefined,
     within: (range, rowsMax) => this.changesIn(range, rowsMax),
+    firstOfGroups: (range, rollUp) => this.firstOfGroups(range, rollUp),
   }
 
   private get isSettled(): boolean {
@@ -190,8 +192,7 @@ export class WriteBehindRows implements RowTable {
   private changesIn({ from, to }: StoreRange, rowsMax: number = Number.POSITIVE_INFINITY): readonly Change[] {
     const changes: Change[] = []
     let rows = 0
-    const lists = [this.settling?.names ?? [], this.sortYoung(), [...this.pending.keys()].sort()]
-    walkNames(lists, mapKey(from), mapKey(to), (name) => {
+    walkNames(this.sortedNames(), mapKey(from), mapKey(to), (name) => {
       const change = this.changeOf(name)
       if (change === undefined) return true
       changes.push(change)
@@ -199,6 +200,36 @@ export class WriteBehindRows implements RowTable {
       return rows < rowsMax
     })
     return changes
+  }
+
+  /** Seeks from group to group, as the table does: a group may hold all the changes there are. */
+  private firstOfGroups({ from, to }: StoreRange, rollUp: RollUp): readonly Change[] | undefined {
+    const [low, high] = [mapKey(from), mapKey(to)]
+    if (this.isAnyGone(low, high)) return undefined
+    const lists = this.sortedNames()
+    const changes: Change[] = []
+    let name = findName(lists, low, high)
+    while (name !== undefined) {
+      const change = this.changeOf(name)
+      if (change !== undefined) changes.push(change)
+      name = findName(lists, change === undefined ? `${name}\0` : behindGroup(name, rollUp), high)
+    }
+    return changes
+  }
+
+  /** Whether a row from `low` to before `high` is there no more. */
+  private isAnyGone(low: string, high: string): boolean {
+    for (const changes of [this.pending, this.young, this.settling?.changes ?? []]) {
+      for (const [name, { row }] of changes) {
+        if (row === undefined && name >= low && name < high && this.changeOf(name)?.row === undefined)
+          return true
+      }
+    }
+    return false
+  }
+
+  private sortedNames(): readonly (readonly string[])[] {
+    return [this.settling?.names ?? [], this.sortYoung(), [...this.pending.keys()].sort()]
   }
 
   private changesOf(names: readonly string[]): readonly Change[] {
@@ -262,4 +293,10 @@ export class WriteBehindRows implements RowTable {
     this.pending = new Map()
     this.wrote = NOTHING
   }
+}
+
+/** The lowest name that is behind the group of this one, or behind the name itself if it has no delimiter. */
+function behindGroup(name: string, { from, delimiter }: RollUp): string {
+  const at = name.indexOf(mapKey(delimiter), from)
+  return at < 0 ? `${name}\0` : name.slice(0, at) + mapKey(successorOfPrefix(delimiter))
 }
