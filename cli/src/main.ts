@@ -15,6 +15,14 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+/** Resolves once all that was written has gone out, or nobody reads it: an exit waits for nothing in a pipe. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('error', () => resolve())
+    stream.write('', () => resolve())
+  })
+}
+
 /** Takes a switch out of the arguments; true if it was there. */
 function takeSwitch(argv: string[], name: string): boolean {
   const at = argv.indexOf(name)
@@ -167,4 +175,5 @@ try {
       : String(error)
   process.stderr.write(`${text}\n`)
 }
+await Promise.all([process.stdout, process.stderr].map(flush))
 process.exit()

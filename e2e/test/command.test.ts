@@ -58,6 +58,14 @@ describe('the cairn command', function () {
     expect(wrong.stderr).to.match(/CAIRN_PORT.*\n.*CAIRN_DRIVES/)
   })
 
+  it('says all it has to say into a pipe', async () => {
+    // More than a pipe of the shell holds (64 KiB), so that some of it waits when the command ends.
+    const name = `no-such-${'x'.repeat(120_000)}`
+    const script = '"$0" "$1" start "--$2" 2>&1 | cat'
+    const { stdout } = await run('sh', ['-c', script, process.execPath, CAIRN, name])
+    expect(stdout.toString()).to.include(name)
+  })
+
   it('exits 2 for a data folder in use, and 3 for a port in use', async () => {
     const used = await cairn(['start', '--data-dir', dataDir, '--port', '0'])
     expect([used.status, used.stderr]).to.satisfy(
