@@ -10,6 +10,15 @@ import { SERVER_LOCK_FILE } from '../../src/data-folder.js'
 
 const BIN = fileURLToPath(new URL('../../../bin/cairn.js', import.meta.url))
 
+/** Resolves once the log has this. */
+async function said({ stderr }: ChildProcess, text: string): Promise<void> {
+  let log = ''
+  for await (const bytes of stderr ?? []) {
+    log += bytes
+    if (log.includes(text)) break
+  }
+}
+
 describe('cairn start', () => {
   let folder: string
   let child: ChildProcess | undefined
@@ -28,9 +37,10 @@ describe('cairn start', () => {
     mkdirSync(drive, { mode: 0o755 })
     child = spawn(process.execPath, [BIN, 'start'], {
       env: { PATH: process.env.PATH, CAIRN_DATA_DIR: folder, CAIRN_DRIVES: drive, CAIRN_PORT: '0' },
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'ignore', 'pipe'],
     })
-    await once(child.stdout ?? child, 'data')
+    // What the drives have then is enough for `metadata recover`.
+    await said(child, 'metadata checkpoint made')
     const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),
     )
