@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { CairnError } from '../errors.js'
+import { AgingMap } from '../turnover.js'
 import { formatAddress, parseAddress } from './address.js'
 import { type ClusterTlsSource, callerRefused, TLS_RULES, TlsContexts } from './cluster-tls.js'
 import type { ConnectionContext } from './connection.js'
@@ -71,7 +72,7 @@ function tlsServer(
 
 /** Connections without a certificate so far. They have a bound of their own, and the oldest gives way to the newest. */
 class Strangers {
-  private readonly sockets = new Map<string, Socket>()
+  private readonly sockets = new AgingMap<string, Socket>()
 
   enter(socket: Socket): void {
     const name = peerOf(socket)
@@ -79,8 +80,7 @@ class Strangers {
       if (this.sockets.get(name) === socket) this.sockets.delete(name)
     })
     this.sockets.set(name, socket)
-    const [oldest] = this.sockets.values()
-    if (this.sockets.size > CONNECTIONS_PER_LISTENER_MAX) oldest?.destroy()
+    if (this.sockets.size > CONNECTIONS_PER_LISTENER_MAX) this.sockets.takeOldest()?.destroy()
   }
 
   leave(socket: TLSSocket): void {
