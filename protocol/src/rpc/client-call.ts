@@ -1,6 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { Connection } from './connection.js'
-import type { Timed } from './deadlines.js'
+import { deadlineExceeded, type Timed } from './deadlines.js'
 import { type DirectCall, isAtHand, ReadyBody } from './direct-call.js'
 import { FRAME, HAS_BODY, NO_CONTENT } from './frame.js'
 import { IncomingBody, NO_BODY } from './incoming-body.js'
@@ -163,13 +163,7 @@ export class ClientCall implements Timed, DirectCall {
   }
 
   expire(): void {
-    const { name } = this.place.method
-    this.cancel(
-      new CairnError(
-        'DeadlineExceeded',
-        `${name}: ${Math.round(this.task.options.deadlineMs)} ms have passed`,
-      ),
-    )
+    this.cancel(deadlineExceeded(this.place.method.name, this.task.options.deadlineMs))
   }
 
   private readonly abort = (): void => {

@@ -1,4 +1,5 @@
 /** One timer for the deadlines of a whole connection: starting and finishing a call costs no timer of its own. */
+import { CairnError } from '../errors.js'
 import type { CancelTimer, Clock } from '../ports.js'
 
 /** Something with a deadline, which may move further away meanwhile. */
@@ -6,6 +7,11 @@ export interface Timed {
   readonly deadlineAtMs: number
   /** Called once the deadline has passed; must make the entry disappear from the list. */
   expire(): void
+}
+
+/** What a call ends with whose deadline has passed. */
+export function deadlineExceeded(method: string, deadlineMs: number): CairnError {
+  return new CairnError('DeadlineExceeded', `${method}: ${Math.round(deadlineMs)} ms have passed`)
 }
 
 /** Watches a list of entries; see the head of this file. */

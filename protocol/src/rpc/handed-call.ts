@@ -1,6 +1,5 @@
-import { CairnError } from '../errors.js'
 import type { Roster, Rostered } from '../turnover.js'
-import type { Timed } from './deadlines.js'
+import { deadlineExceeded, type Timed } from './deadlines.js'
 import type { Handover, RpcMethod } from './types.js'
 
 /** One call that was handed over, as its caller's side sees it: the first outcome is told, and only that. */
@@ -41,8 +40,6 @@ export class HandedCall implements Timed, Rostered {
 
   expire(): void {
     const { name, handover } = this
-    this.settle(
-      new CairnError('DeadlineExceeded', `${name}: ${Math.round(handover.deadlineMs)} ms have passed`),
-    )
+    this.settle(deadlineExceeded(name, handover.deadlineMs))
   }
 }
