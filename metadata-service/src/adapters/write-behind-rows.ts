@@ -207,12 +207,15 @@ export class WriteBehindRows implements RowTable {
     const [low, high] = [mapKey(from), mapKey(to)]
     if (this.isAnyGone(low, high)) return undefined
     const lists = this.sortedNames()
+    const [delimiter, behind] = [mapKey(rollUp.delimiter), mapKey(successorOfPrefix(rollUp.delimiter))]
     const changes: Change[] = []
     let name = findName(lists, low, high)
     while (name !== undefined) {
       const change = this.changeOf(name)
       if (change !== undefined) changes.push(change)
-      name = findName(lists, change === undefined ? `${name}\0` : behindGroup(name, rollUp), high)
+      // Behind the group, or behind the name itself if it has no delimiter.
+      const at = change === undefined ? -1 : name.indexOf(delimiter, rollUp.from)
+      name = findName(lists, at < 0 ? `${name}\0` : name.slice(0, at) + behind, high)
     }
     return changes
   }
@@ -293,10 +296,4 @@ export class WriteBehindRows implements RowTable {
     this.pending = new Map()
     this.wrote = NOTHING
   }
-}
-
-/** The lowest name that is behind the group of this one, or behind the name itself if it has no delimiter. */
-function behindGroup(name: string, { from, delimiter }: RollUp): string {
-  const at = name.indexOf(mapKey(delimiter), from)
-  return at < 0 ? `${name}\0` : name.slice(0, at) + mapKey(successorOfPrefix(delimiter))
 }
