@@ -27,7 +27,13 @@ export interface ListedRow {
 }
 
 const FORMAT = 1
-const LAST_FIELD = VERSION_FIELDS.checksum
+/** The last field to read, and the last one that has to be there. */
+interface FieldsRead {
+  readonly last: number
+  readonly required: number
+}
+const SHOWN: FieldsRead = { last: VERSION_FIELDS.checksum, required: VERSION_FIELDS.attributes }
+const ROLLED_UP: FieldsRead = { last: VERSION_FIELDS.deleteMarker, required: VERSION_FIELDS.deleteMarker }
 /** Field 8 of `ObjectAttributes`, length-delimited. */
 const STORAGE_CLASS_TAG = 8 * 8 + 2
 /** Fields 1 to 3 of `ObjectChecksum`. */
@@ -37,16 +43,25 @@ const CHECKSUM_TYPES: readonly ChecksumType[] = ['FULL_OBJECT', 'COMPOSITE']
 
 /** Reads a row with all that tells a version from the others of its key. */
 export function readListedVersion(value: Uint8Array): ListedRow {
-  return readRow(value, readVersionField)
+  return readRow(value, readVersionField, SHOWN)
 }
 
 /** Reads a row for a listing of objects, which shows no version ids: without `seq`, `op` and `isNull`. */
 export function readListedObject(value: Uint8Array): ListedRow {
-  return readRow(value, readField)
+  return readRow(value, readField, SHOWN)
 }
 
-/** Reads up to the last field shown: the codec writes fields in the order of their numbers. */
-function readRow(value: Uint8Array, read: (cursor: Cursor, row: ListedRow, tag: number) => void): ListedRow {
+/** Reads no more of a row than whether it is a delete marker: an object that is rolled up shows nothing of itself. */
+export function readRolledUp(value: Uint8Array): ListedRow {
+  return readRow(value, readField, ROLLED_UP)
+}
+
+/** The codec writes fields in the order of their numbers. */
+function readRow(
+  value: Uint8Array,
+  read: (cursor: Cursor, row: ListedRow, tag: number) => void,
+  { last, required }: FieldsRead,
+): ListedRow {
   const cursor = new Cursor(value)
   cursor.format(FORMAT, 'VersionRow')
   const row: ListedRow = {
@@ -65,10 +80,10 @@ function readRow(value: Uint8Array, read: (cursor: Cursor, row: ListedRow, tag: 
   while (!cursor.done) {
     const tag = cursor.varint()
     field = tag >>> 3
-    if (field > LAST_FIELD) break
+    if (field > last) break
     read(cursor, row, tag)
   }
-  if (field < VERSION_FIELDS.attributes) throw new CairnError('MessageCorrupt', 'a VersionRow ends early')
+  if (field < required) throw new CairnError('MessageCorrupt', 'a VersionRow ends early')
   return row
 }
 

@@ -8,7 +8,7 @@ import type { ListedObject, ListObjectsRequest, ListObjectsResponse, SpaceId } f
 import type { KeyValueStore, Read, StoreRow } from '../ports.js'
 import { orderedBytes } from './keys-version-id.js'
 import { afterName, checkListing, keyOfName, ListingNames, viewOf } from './listing-names.js'
-import { type ListedRow, readListedObject, showListedObject } from './listing-row.js'
+import { type ListedRow, readListedObject, readRolledUp, showListedObject } from './listing-row.js'
 import type { Resolver } from './resolve.js'
 
 /** Rows that one call looks at: some 0.2 s. Behind so many delete markers a page ends early, truncated. */
@@ -95,9 +95,10 @@ class ObjectPage {
     for (const row of rows) {
       const name = viewOf(row.key, 2)
       if (Buffer.compare(name, this.from) < 0) continue
-      const listed = readListedObject(row.value)
+      const end = this.names.groupEnd(name)
+      const listed = readEntry(row.value, end)
       if (listed.deleteMarker) {
-        this.enterGroup(name)
+        this.enterGroup(name, end)
         if (this.isInGroup && mayLackRows) return 'group'
         continue
       }
@@ -106,22 +107,21 @@ class ObjectPage {
         return 'full'
       }
       this.isInGroup = false
-      this.addEntry(name, listed)
+      this.addEntry(name, end, listed)
     }
-    const end = endOf(rows)
-    this.hasJumped = Buffer.compare(this.from, end) > 0
-    this.moveTo(end)
+    const behind = endOf(rows)
+    this.hasJumped = Buffer.compare(this.from, behind) > 0
+    this.moveTo(behind)
     return 'all'
   }
 
   /** A marker says nothing about the keys behind it in its group. */
-  private enterGroup(name: Buffer): void {
-    this.isInGroup = this.names.groupEnd(name) >= 0
+  private enterGroup(name: Buffer, end: number): void {
+    this.isInGroup = end >= 0
     if (this.isInGroup) this.moveTo(afterName(name))
   }
 
-  private addEntry(name: Buffer, listed: ListedRow): void {
-    const end = this.names.groupEnd(name)
+  private addEntry(name: Buffer, end: number, listed: ListedRow): void {
     if (end < 0) {
       this.next = keyOfName(name)
       this.objects.push(showListedObject(listed, this.next))
@@ -142,6 +142,11 @@ class ObjectPage {
     this.isTruncated = true
     return false
   }
+}
+
+/** An object, or as much of it as a group needs, which has an end. */
+function readEntry(value: Uint8Array, groupEnd: number): ListedRow {
+  return groupEnd < 0 ? readListedObject(value) : readRolledUp(value)
 }
 
 /** The place behind the last row of a scan. */
