@@ -57,10 +57,10 @@ export {
   type EmbeddedEntryStore,
   openSqliteEntryStore,
   type SqliteEntryStoreOptions,
-  type StoreSyncs,
 } from './adapters/sqlite-entry-store.js'
 export { type MovedMark, readMovedMark } from './adapters/sqlite-moved.js'
 export { SPACE_RESERVE_BYTES } from './adapters/sqlite-reserve.js'
+export type { StoreSyncs } from './adapters/sync-count.js'
 export { createMetadataService } from './app.js'
 export type { ServerHeartbeat } from './core/heartbeats.js'
 export { readServiceAddresses } from './core/service-lease.js'

@@ -35,6 +35,7 @@ import { checkReads, checkTtl } from './check-request.js'
 import { WAL_PAGES_SOFT } from './entry-store-limits.js'
 import { createEventLog, type EventLog } from './event-log.js'
 import { createLeaseTable, type LeaseTable } from './lease-table.js'
+import { QuietSettling, type QuietStore } from './quiet-settling.js'
 import { RecentEntries } from './recent-entries.js'
 import { readRows } from './row-table.js'
 import { type EntryStatements, prepareEntryStatements } from './sqlite-entry-statements.js'
@@ -42,6 +43,7 @@ import { fromSqlite } from './sqlite-errors.js'
 import { type OpenDatabaseOptions, openDatabase } from './sqlite-open.js'
 import { openSpaceReserve, type SpaceReserve } from './sqlite-reserve.js'
 import { SqliteRows } from './sqlite-rows.js'
+import { type StoreSyncs, SyncCount } from './sync-count.js'
 import { WriteBehindRows } from './write-behind-rows.js'
 
 export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
@@ -49,14 +51,6 @@ export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
   readonly clock: Clock
   /** Space kept back for deletes on a full disk; see `sqlite-reserve.ts`. None unless given. */
   readonly reserveBytes?: number
-}
-
-/** Syncs that a store has made since it was opened; none with durability `none`. */
-export interface StoreSyncs {
-  /** One per entry, and per lease that begins or ends. */
-  readonly entries: number
-  /** Three per checkpoint: the WAL, the database, and the head of the WAL that the next entry begins anew. */
-  readonly checkpoints: number
 }
 
 /** An entry store in one file, which knows what it cost. */
@@ -92,7 +86,7 @@ interface Change<T> {
   readonly isDirty?: boolean
 }
 
-class SqliteEntryStore implements EmbeddedEntryStore {
+class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
   private readonly database: Database
   private readonly clock: Clock
   private readonly table: WriteBehindRows
@@ -102,12 +96,9 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   private readonly hasLease = (lease: LeaseId): boolean => this.leases.has(lease)
   private revision: number
   private checkpointDue = false
-  private readonly isSynced: boolean
-  private entrySyncs = 0
-  private checkpointSyncs = 0
-  /** The next entry begins the WAL anew. */
-  private walStartsOver = false
+  private readonly syncCount: SyncCount
   private failure: CairnError | undefined
+  private readonly quiet: QuietSettling
   private readonly reserve: SpaceReserve | undefined
   private cancelReserve: CancelTimer | undefined
 
@@ -117,7 +108,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     reserve: SpaceReserve | undefined,
   ) {
     this.reserve = reserve
-    this.isSynced = durability === 'fsync'
+    this.syncCount = new SyncCount(durability === 'fsync')
     this.database = database
     this.clock = clock
     this.table = new WriteBehindRows(new SqliteRows(database), new RecentEntries(database))
@@ -126,7 +117,12 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     this.log = createEventLog(this.revision)
     this.leases = createLeaseTable(clock, () => this.tryEndDueLeases())
     for (const { id, ttlMs } of this.statements.selectLeases.all()) this.leases.start(String(id), ttlMs)
+    this.quiet = new QuietSettling(clock, this)
     if (this.isShort) this.holdLater()
+  }
+
+  get hasWaiting(): boolean {
+    return this.failure === undefined && !this.table.isSettled
   }
 
   get isShort(): boolean {
@@ -134,7 +130,8 @@ class SqliteEntryStore implements EmbeddedEntryStore {
   }
 
   syncs(): StoreSyncs {
-    return { entries: this.entrySyncs, checkpoints: this.checkpointSyncs }
+    const { entries, checkpoints } = this.syncCount
+    return { entries, checkpoints }
   }
 
   async apply(entry: Entry): Promise<readonly CommitResult[]> {
@@ -189,6 +186,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
 
   async close(): Promise<void> {
     this.cancelReserve?.()
+    this.quiet.stop()
     this.leases.close()
     this.log.close()
     if (!this.isClosed()) this.trySettle()
@@ -247,15 +245,31 @@ class SqliteEntryStore implements EmbeddedEntryStore {
 
   /** Writes the rows that wait to their table, some in each transaction. What is left stays durable in `recent`. */
   private trySettle(): void {
-    if (this.failure !== undefined) return
+    this.tryUnlessFailed(() => this.table.settle((write) => this.settleBy(write)))
+  }
+
+  /** See `QuietStore`. On a full disk rows wait on. */
+  settleSome(): boolean {
+    const write = (): boolean => {
+      this.table.writeWaiting(this.revision)
+      return true
+    }
+    return this.hasWaiting && this.tryUnlessFailed(() => this.settleBy(write)) && this.table.isSettling
+  }
+
+  /** Whether it was done: it may as well be done later. */
+  private tryUnlessFailed(action: () => void): boolean {
+    if (this.failure !== undefined) return false
     try {
-      this.table.settle((write) => this.settleSome(write))
+      action()
+      return true
     } catch (error) {
       if (!hasCode(error, 'DriveFull', 'DriveFailed', 'OutcomeUnknown')) throw error
+      return false
     }
   }
 
-  private settleSome(write: () => boolean): boolean {
+  private settleBy(write: () => boolean): boolean {
     const { value } = this.transact(() => {
       const isDirty = write()
       return { value: isDirty, events: [], isDirty }
@@ -296,6 +310,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     if (events.length > 0) {
       this.revision++
       this.log.append(events)
+      this.quiet.noteEntry()
       this.checkpointLater()
     }
     return value
@@ -305,15 +320,8 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     const changed = this.prepareWrite(change)
     this.commit()
     this.table.committed()
-    if (changed.isDirty ?? changed.events.length > 0) this.noteSync()
+    if (changed.isDirty ?? changed.events.length > 0) this.syncCount.noteTransaction()
     return changed
-  }
-
-  private noteSync(): void {
-    if (!this.isSynced) return
-    this.entrySyncs++
-    if (this.walStartsOver) this.checkpointSyncs++
-    this.walStartsOver = false
   }
 
   private prepareWrite<T>(change: () => Change<T>): Change<T> {
@@ -379,8 +387,7 @@ class SqliteEntryStore implements EmbeddedEntryStore {
     } catch (error) {
       return this.noteFailure(fromSqlite(error)).code !== 'DriveFull'
     }
-    if (this.isSynced) this.checkpointSyncs += 2
-    this.walStartsOver = true
+    this.syncCount.noteCheckpoint()
     return true
   }
 }

@@ -3,7 +3,8 @@
  *
  * A transaction writes what it changed to `recent` (see `recent-entries.ts`) and leaves the rows in memory; later
  * transactions write these, sorted by key, a slice each: neighbours share a page, and a row that was changed again is
- * written once. So a change is durable with its own transaction, and costs a part of a page instead of several.
+ * written once. So a change is durable with its own transaction, and costs a part of a page instead of several. When
+ * the store falls quiet, what waits is written without more entries (`quiet-settling.ts`).
  *
  * Changes are in one of three places, the newest first: `pending`, those of the transaction that is open; `young`,
  * those that wait; `settling`, those that are being written. A generation stays in memory, and its entries in `recent`,
@@ -63,6 +64,16 @@ export class WriteBehindRows implements RowTable {
     this.recent = recent
   }
 
+  /** Whether no row waits. */
+  get isSettled(): boolean {
+    return this.pending.size === 0 && this.young.size === 0 && this.settling === undefined
+  }
+
+  /** Whether a generation is being written. */
+  get isSettling(): boolean {
+    return this.settling !== undefined
+  }
+
   find(key: StoreKey, name: string = mapKey(key)): StoreRow | undefined {
     const change = this.changeOf(name)
     return change === undefined ? this.cache.find(key, name) : change.row
@@ -110,6 +121,12 @@ export class WriteBehindRows implements RowTable {
     if (this.pending.size === 0) return
     const bytes = this.recent.add(revision, [...this.pending.values()])
     this.wrote = { entry: { revision, bytes }, settled: this.writeSlice(), isAll: false }
+  }
+
+  /** In a transaction of its own: writes some of what waits. A generation that is begun is written to its end. */
+  writeWaiting(revision: number): void {
+    if (this.settling === undefined) this.beginSettling(revision)
+    this.wrote = { ...NOTHING, settled: this.writeSlice() }
   }
 
   /** The same on a full disk: all rows that wait go to the table with it, in the space of their entries. */
@@ -182,10 +199,6 @@ export class WriteBehindRows implements RowTable {
     has: (key) => this.changeOf(mapKey(key)) !== undefined,
     within: (range, rowsMax) => this.changesIn(range, rowsMax),
     firstOfGroups: (range, rollUp) => this.firstOfGroups(range, rollUp),
-  }
-
-  private get isSettled(): boolean {
-    return this.pending.size === 0 && this.young.size === 0 && this.settling === undefined
   }
 
   /** Sorted; of those that leave a row the first `rowsMax`, and whatever comes before the last of them. */
@@ -285,10 +298,13 @@ export class WriteBehindRows implements RowTable {
     }
     this.youngBytes += bytes
     const isFull = young.size >= this.limits.rows || this.youngBytes >= this.limits.bytes
-    if (!isFull || this.settling !== undefined) return
+    if (isFull && this.settling === undefined) this.beginSettling(revision)
+  }
+
+  private beginSettling(throughRevision: number): void {
     const names = this.sortYoung()
     const order = this.changesOf(names)
-    this.settling = { changes: young, names, order, throughRevision: revision, written: 0 }
+    this.settling = { changes: this.young, names, order, throughRevision, written: 0 }
     this.renewYoung()
   }
 

@@ -104,6 +104,15 @@ describe('WriteBehindRows', () => {
     else if (dice < 0.06) expect(() => settle(0)).to.throw('no room')
     else if (dice < 0.1) tryToSettle()
     else if (dice < 0.12) restart()
+    else if (dice < 0.2) writeWaiting(dice < 0.14)
+  }
+
+  function writeWaiting(isUndone: boolean): void {
+    database.exec('BEGIN')
+    rows.writeWaiting(revision)
+    database.exec(isUndone ? 'ROLLBACK' : 'COMMIT')
+    if (isUndone) rows.undone()
+    else rows.committed()
   }
 
   /** Ends early unless one transaction is enough. */
