@@ -33,7 +33,7 @@ import { addStoreMetrics } from './metadata-metrics.js'
 import { addMirrorMetrics } from './mirror-metrics.js'
 
 /** Largest store whose tree is checked at every start: some 30 ms. */
-const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024
+const CHECKED_BYTES_MAX = 16 * 1024 * 1024
 
 /**
  * Entries that a service has under way at once: one on SQLite, which takes them one by one; on etcd two, since it
@@ -116,13 +116,13 @@ async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore>
   makeFolder(folder)
   let store: EntryStore | undefined
   try {
-    const quickCheck = needsCheck(path)
+    const integrityCheck = needsCheck(path)
     const embedded = openSqliteEntryStore({
       path,
       clock,
       durability: config.durability,
       mustExist,
-      quickCheck,
+      integrityCheck,
       reserveBytes: SPACE_RESERVE_BYTES,
     })
     store = embedded
@@ -169,7 +169,7 @@ function holdsFiles(folder: string): boolean {
 
 /** Rows carry checks of their own; the tree that finds them has none. */
 function needsCheck(path: string): boolean {
-  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= QUICK_CHECK_BYTES_MAX
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= CHECKED_BYTES_MAX
 }
 
 function lost(what: string, cause?: unknown): MetadataError {

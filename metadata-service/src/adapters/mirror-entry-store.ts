@@ -14,12 +14,13 @@
 
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
 import { authorityOf } from '../core/commit-reads.js'
+import { isWithin } from '../core/keys.js'
 import { PassingStore } from '../core/passing-store.js'
 import type { CommitResult, Entry, EntryStore, Read, ReadResult, StoreRange, StoreSpace } from '../ports.js'
 import type { MirrorSource } from '../ports-mirror.js'
 import { checkReads } from './check-request.js'
 import { MirrorKeeper } from './mirror-keeper.js'
-import { isWithin, LEASED_RANGES, touches } from './mirror-rows.js'
+import { LEASED_RANGES, touches } from './mirror-rows.js'
 import type { MirrorLog, MirrorStatus } from './mirror-status.js'
 
 export interface MirroredEntryStoreOptions {

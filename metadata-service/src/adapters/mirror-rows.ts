@@ -1,5 +1,5 @@
 /** Which rows a mirror copies, and which of them it does not answer for. */
-import { rangeOfPrefix } from '../core/keys.js'
+import { isWithin, rangeOfPrefix } from '../core/keys.js'
 import type { Read, StoreKey, StoreRange } from '../ports.js'
 
 /** Every row: no key begins with 0xff. */
@@ -29,9 +29,4 @@ export function touches(read: Read, ranges: readonly StoreRange[]): boolean {
       ? isWithin(read.key, range)
       : Buffer.compare(read.range.from, range.to) < 0 && Buffer.compare(range.from, read.range.to) < 0,
   )
-}
-
-/** Whether a key lies in a range. */
-export function isWithin(key: StoreKey, { from, to }: StoreRange): boolean {
-  return Buffer.compare(from, key) <= 0 && Buffer.compare(key, to) < 0
 }

@@ -165,7 +165,7 @@ class StoreBuilder {
       rows++
       if (!isDecodable(key, openValue(key, value))) strangeRows++
     }
-    const verdict = this.database.pragma('quick_check', { simple: true })
+    const verdict = this.database.pragma('integrity_check(1)', { simple: true })
     if (verdict !== 'ok') throw new CairnError('DriveFailed', `the new store is damaged: ${String(verdict)}`)
     return { rows, strangeRows }
   }

@@ -5,7 +5,8 @@
 import { existsSync } from 'node:fs'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import type Database from 'better-sqlite3'
-import { MOVED_FORMAT, openDatabase } from './sqlite-open.js'
+import { openDatabase } from './sqlite-open.js'
+import { MOVED_FORMAT } from './sqlite-tables.js'
 
 /** Where the content went. */
 export interface MovedMark {

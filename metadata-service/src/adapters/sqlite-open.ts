@@ -10,37 +10,15 @@ import { CairnError } from '@cairn/protocol'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import type Database from 'better-sqlite3'
 import { BEHIND_LIMITS, PAGE_CACHE_KIB, WAL_PAGES_HARD, WAL_PAGES_SOFT } from './entry-store-limits.js'
-import { RECENT_TABLE, RecentEntries } from './recent-entries.js'
+import { RecentEntries } from './recent-entries.js'
 import { fromSqlite } from './sqlite-errors.js'
-import { sealValue } from './sqlite-row-check.js'
 import { SqliteRows } from './sqlite-rows.js'
+import { prepareTables } from './sqlite-tables.js'
 
 /** `fsync` makes every entry durable before its answer; `none` is for throw-away servers. */
 export type Durability = 'fsync' | 'none'
 
-/**
- * Version of the tables below, kept in `user_version`. Format 1 had no checks of rows (`sqlite-row-check.ts`), format 2
- * no recent entries (`recent-entries.ts`).
- */
-const FORMAT = 3
-/**
- * Added to the format of a store whose content was moved elsewhere (`sqlite-moved.ts`): no version takes it for its
- * own.
- */
-export const MOVED_FORMAT: number = 0x10000
 const VERSION_MIN = [3, 51, 3]
-
-const TABLES = `
-CREATE TABLE rows (
-  key BLOB PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, created INTEGER NOT NULL, lease INTEGER
-) STRICT, WITHOUT ROWID;
-CREATE INDEX rows_by_lease ON rows (lease) WHERE lease IS NOT NULL;
-CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl_ms REAL NOT NULL) STRICT;
-CREATE TABLE counters (revision INTEGER NOT NULL) STRICT;
-INSERT INTO counters VALUES (0);
-${RECENT_TABLE}
-PRAGMA user_version = ${FORMAT};
-`
 
 export interface OpenDatabaseOptions {
   readonly path: string
@@ -49,8 +27,8 @@ export interface OpenDatabaseOptions {
   readonly pagesMax?: number
   /** Refuses, with `DriveFailed`, to begin an empty store: there must be one. */
   readonly mustExist?: boolean
-  /** Runs SQLite's `quick_check` over the whole file; `DriveFailed` if it finds anything. */
-  readonly quickCheck?: boolean
+  /** Runs SQLite's `integrity_check` over the whole file; `DriveFailed` if it finds anything. */
+  readonly integrityCheck?: boolean
   /** Opens it even if its content was moved elsewhere; `FormatTooNew` unless given. */
   readonly evenIfMoved?: boolean
 }
@@ -78,14 +56,15 @@ function prepare(database: Database.Database, options: OpenDatabaseOptions): voi
   database.pragma('mmap_size = 0')
   database.pragma('temp_store = MEMORY')
   if (options.pagesMax !== undefined) database.pragma(`max_page_count = ${options.pagesMax}`)
+  database.pragma(`wal_autocheckpoint = ${WAL_PAGES_SOFT}`)
   prepareTables(database, options)
   settleRecent(database)
   database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
-  if (options.quickCheck === true) assertSound(database)
+  if (options.integrityCheck === true) assertSound(database)
 }
 
 function assertSound(database: Database.Database): void {
-  const verdict = String(database.pragma('quick_check(1)', { simple: true }))
+  const verdict = String(database.pragma('integrity_check(1)', { simple: true }))
   if (verdict !== 'ok') throw new CairnError('DriveFailed', `the metadata store is damaged: ${verdict}`)
 }
 
@@ -106,40 +85,10 @@ function set(database: Database.Database, pragma: string, value: { to: string; r
   }
 }
 
-function prepareTables(database: Database.Database, options: OpenDatabaseOptions): void {
-  const version = Number(database.pragma('user_version', { simple: true }))
-  const format = options.evenIfMoved === true && version > MOVED_FORMAT ? version - MOVED_FORMAT : version
-  if (format > FORMAT) {
-    throw new CairnError(
-      'FormatTooNew',
-      `the metadata store has format ${format}; this version knows ${FORMAT}`,
-    )
-  }
-  if (format === 0 && options.mustExist === true) {
-    throw new CairnError('DriveFailed', 'the metadata store is empty')
-  }
-  // The write takes the exclusive lock for good, even when there is nothing to create.
-  database.exec('BEGIN IMMEDIATE')
-  if (format === 0) database.exec(TABLES)
-  if (format === 1) addRowChecks(database)
-  if (format === 1 || format === 2) {
-    database.exec(`${RECENT_TABLE} PRAGMA user_version = ${version - format + FORMAT}`)
-  }
-  database.exec('COMMIT')
-}
-
 /** Writes the rows of the entries that a process has left behind; a little at a time, for the space that it takes. */
 function settleRecent(database: Database.Database): void {
   const recent = new RecentEntries(database)
   const rows = new SqliteRows(database)
-  database.pragma(`wal_autocheckpoint = ${WAL_PAGES_SOFT}`)
   const writeSome = database.transaction(() => recent.replay(rows, BEHIND_LIMITS.sliceRows))
   while (writeSome());
-}
-
-function addRowChecks(database: Database.Database): void {
-  database.function('seal_value', { deterministic: true }, (key, value) =>
-    sealValue(key as Buffer, value as Buffer),
-  )
-  database.exec(`UPDATE rows SET value = seal_value(key, value)`)
 }

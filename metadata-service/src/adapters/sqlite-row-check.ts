@@ -21,17 +21,18 @@ export function openValue(key: StoreKey, sealed: Buffer): Buffer {
   const size = sealed.length - CHECK_BYTES
   const value = sealed.subarray(0, Math.max(0, size))
   if (size >= 0 && crc32c(value, crc32c(key)) === sealed.readUInt32LE(size)) return value
-  throw damaged()
+  throw damagedRow()
 }
 
 /** `MessageCorrupt` unless these bytes are a key with the value stored under it. */
 export function assertSealed(keyAndSealed: Buffer): void {
   const size = keyAndSealed.length - CHECK_BYTES
   const sound = size >= 0 && crc32c(keyAndSealed.subarray(0, size)) === keyAndSealed.readUInt32LE(size)
-  if (!sound) throw damaged()
+  if (!sound) throw damagedRow()
 }
 
-function damaged(): CairnError {
+/** `MessageCorrupt`, and what helps. */
+export function damagedRow(): CairnError {
   return new CairnError(
     'MessageCorrupt',
     'a row of the metadata store is damaged: stop the server and run "cairn metadata recover"',

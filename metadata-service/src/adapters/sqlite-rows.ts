@@ -1,6 +1,6 @@
 /** The table `rows` of the embedded store: its statements, prepared once. */
 import type { Database, Statement } from 'better-sqlite3'
-import { successorOfPrefix } from '../core/keys.js'
+import { isWithin, successorOfPrefix } from '../core/keys.js'
 import type { LeaseId, RollUp, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { ChangedRows, RowChange } from './recent-entries.js'
 import type { RowTable, RowVersion, Scan } from './row-table.js'
@@ -11,7 +11,7 @@ import {
   packedRows,
   unpackRows,
 } from './sqlite-packed-rows.js'
-import { openValue, sealValue } from './sqlite-row-check.js'
+import { damagedRow, openValue, sealValue } from './sqlite-row-check.js'
 
 /** What a rolled-up scan is told. */
 interface RolledUpScan {
@@ -104,7 +104,9 @@ export class SqliteRows implements RowTable, ChangedRows {
 
   find(key: StoreKey): StoreRow | undefined {
     const tuple = this.selectOne.get(key)
-    return tuple === undefined ? undefined : toRow(tuple)
+    if (tuple === undefined) return undefined
+    const [, value, revision, created] = tuple
+    return { key, value: openValue(key, value), revision, created }
   }
 
   findVersion(key: StoreKey): RowVersion | undefined {
@@ -116,6 +118,12 @@ export class SqliteRows implements RowTable, ChangedRows {
   }
 
   scan(read: Scan): StoreRow[] {
+    const rows = this.select(read)
+    assertOrder(rows, read)
+    return rows
+  }
+
+  private select(read: Scan): StoreRow[] {
     const { range, limit, reverse, rollUp } = read
     if (reverse !== true && limit <= PACKED_ROWS_MAX) {
       if (rollUp !== undefined) return this.scanRolledUp(read, rollUp)
@@ -197,6 +205,17 @@ function columnsOf(rows: readonly StoredRow[]): RowColumn[] {
 
 function unpack(rows: PackedRows | undefined): StoreRow[] {
   return rows === undefined ? [] : unpackRows(rows)
+}
+
+/** The index by key has no checks: where it leads to a wrong row, the order breaks. `MessageCorrupt`. */
+function assertOrder(rows: readonly StoreRow[], { range, reverse }: Scan): void {
+  const sign = reverse === true ? -1 : 1
+  for (let at = 1; at < rows.length; at++) {
+    const [before, row] = [rows[at - 1], rows[at]]
+    if (before && row && sign * Buffer.compare(before.key, row.key) >= 0) throw damagedRow()
+  }
+  for (const row of [rows[0], rows.at(-1)])
+    if (row !== undefined && !isWithin(row.key, range)) throw damagedRow()
 }
 
 function toRow([key, value, revision, created]: RowTuple): StoreRow {

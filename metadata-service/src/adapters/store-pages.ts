@@ -1,13 +1,13 @@
 /** All rows of a store, page by page in the order of their keys: as they are copied, compared and backed up. */
 import { type BlockHasher, type Clock, createBlockHasher, hasCode, sameBytes } from '@cairn/protocol'
 import { HEAD_KEY } from '../core/commit-rows.js'
-import { successorOfKey } from '../core/keys.js'
+import { isWithin, successorOfKey } from '../core/keys.js'
 import { MOVE_KEY, MOVED_KEY } from '../core/store-move.js'
 import type { EntryStore, StoreKey, StoreRow } from '../ports.js'
 import type { MirrorSource } from '../ports-mirror.js'
 import { FILL_ROWS, SMALL_ENTRIES } from './mirror-limits.js'
 import { PageEnds } from './mirror-page-ends.js'
-import { isWithin, LEASED_RANGES, MIRROR_RANGE, ROW_PREFIXES } from './mirror-rows.js'
+import { LEASED_RANGES, MIRROR_RANGE, ROW_PREFIXES } from './mirror-rows.js'
 
 /**
  * Rows that belong to one store and its running services: the end of a lease deletes some, every entry writes `head`.

@@ -37,6 +37,11 @@ export function rangeOfPrefix(prefix: Uint8Array): StoreRange {
   return { from: prefix, to: successorOfPrefix(prefix) }
 }
 
+/** Whether a key lies in a range. */
+export function isWithin(key: StoreKey, { from, to }: StoreRange): boolean {
+  return Buffer.compare(from, key) <= 0 && Buffer.compare(key, to) < 0
+}
+
 /** The smallest byte string above every string that begins with `prefix`. There is none for 0xff alone. */
 export function successorOfPrefix(prefix: Uint8Array): Uint8Array {
   let end = prefix.length

@@ -203,27 +203,90 @@ describe('SqliteEntryStore', () => {
   it('refuses a database of a newer format', async () => {
     await open().close()
     const database = new Sqlite(path)
-    database.pragma('user_version = 4')
+    database.pragma('user_version = 5')
     database.close()
     expect(await codeOf(() => open())).to.equal('FormatTooNew')
   })
 
+  /** As formats up to 3 had them. */
+  const OLD_ROWS = `
+    CREATE TABLE old (
+      key BLOB PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, created INTEGER NOT NULL, lease INTEGER
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO old SELECT key, value, revision, created, lease FROM rows;
+    DROP TABLE rows;
+    ALTER TABLE old RENAME TO rows;
+    CREATE INDEX rows_by_lease ON rows (lease) WHERE lease IS NOT NULL;`
   const olderFormats = [
-    { format: 1, lack: 'checks', undo: 'UPDATE rows SET value = substr(value, 1, length(value) - 4);' },
-    { format: 2, lack: 'recent entries', undo: '' },
+    {
+      format: 1,
+      lack: 'checks',
+      undo: 'DROP TABLE recent; UPDATE rows SET value = substr(value, 1, length(value) - 4);',
+    },
+    { format: 2, lack: 'recent entries', undo: 'DROP TABLE recent;' },
+    { format: 3, lack: 'index of keys', undo: '' },
   ]
   for (const { format, lack, undo } of olderFormats) {
     it(`takes over a database of format ${format}, which had no ${lack}`, async () => {
       const before = open()
-      await before.apply({ commits: [], always: [put('row/1', 'one'), put('row/2', '')] })
+      const lease = await before.grantLease(60_000)
+      const leased = { key: bytes('row/2'), value: Buffer.alloc(0), lease }
+      await before.apply({ commits: [], always: [put('row/1', 'one'), leased] })
       await before.close()
       const database = new Sqlite(path)
-      database.exec(`${undo} DROP TABLE recent; PRAGMA user_version = ${format}`)
+      database.exec(`${OLD_ROWS} ${undo} PRAGMA user_version = ${format}`)
       database.close()
-      const { results } = await open().read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10 }])
+      const store = open({ integrityCheck: true })
+      const { results } = await store.read([{ kind: 'scan', range: range('row/', 'row0'), limit: 10 }])
       expect(results[0]?.map(({ value }) => String(value))).to.deep.equal(['one', ''])
+      await store.revokeLease(lease)
+      expect(await countRows(store)).to.equal(1)
     })
   }
+
+  it('goes on with a store of format 3 that was being taken over when its process died', async () => {
+    const before = open()
+    const rows = Array.from({ length: 2_500 }, (_, at) => put(`row/${at}`, `${at}`))
+    await before.apply({ commits: [], always: rows })
+    await before.close()
+    const database = new Sqlite(path)
+    database.exec(`
+      CREATE TABLE rows_of_format_3 (
+        key BLOB PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, created INTEGER NOT NULL, lease INTEGER
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO rows_of_format_3 SELECT key, value, revision, created, lease FROM rows WHERE id > 1000;
+      DELETE FROM rows WHERE id > 1000`)
+    database.close()
+    const store = open({ integrityCheck: true })
+    expect(await countRows(store)).to.equal(2_500)
+    await store.close()
+    const taken = new Sqlite(path)
+    expect(taken.prepare("SELECT count(*) FROM sqlite_schema WHERE name LIKE '%3'").pluck().get()).to.equal(0)
+    taken.close()
+  })
+
+  it('gives no row of another key where the index has come to lead to it', async () => {
+    const before = open()
+    await before.apply({
+      commits: [],
+      always: [put('row/1', 'one'), put('row/2', 'two'), put('row/3', 'six')],
+    })
+    await before.close()
+    const content = readFileSync(path)
+    // In the index a key stands before the number of its row.
+    const at = content.indexOf('row/2\x02') + 'row/2'.length
+    content[at] = 3
+    writeFileSync(path, content)
+    const store = open()
+    expect(await codeOf(() => store.read([{ kind: 'get', key: bytes('row/2') }]))).to.equal('MessageCorrupt')
+    for (const limit of [10, 1000]) {
+      const scan = { kind: 'scan', range: range('row/', 'row0'), limit } as const
+      expect(await codeOf(() => store.read([scan]))).to.equal('MessageCorrupt')
+      expect(await codeOf(() => store.read([{ ...scan, reverse: true }]))).to.equal('MessageCorrupt')
+    }
+    await store.close()
+    expect(await codeOf(() => open({ integrityCheck: true }))).to.equal('DriveFailed')
+  })
 
   it('names a row whose bytes have changed on disk, and goes on with the others', async () => {
     const before = open()
@@ -259,7 +322,7 @@ describe('SqliteEntryStore', () => {
       if (content.subarray(page, page + 4096).includes('x'.repeat(90))) content.fill(0, page, page + 4096)
     }
     writeFileSync(path, content)
-    expect(await codeOf(() => open({ quickCheck: true }))).to.equal('DriveFailed')
+    expect(await codeOf(() => open({ integrityCheck: true }))).to.equal('DriveFailed')
   })
 
   it('refuses a database that is open already', async () => {
