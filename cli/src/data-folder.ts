@@ -142,7 +142,10 @@ export function loadClusterFile(
     if (found !== undefined) return parseCluster(path, found)
   } catch (error) {
     if (!hasCode(error, 'InvalidArgument')) throw error
-    if (clusterOf(drives) === undefined) throw error
+    if (clusterOf(drives) === undefined) {
+      const help = `no drive tells its cluster: restore it, or delete ${path} if nothing is stored here`
+      throw new ConfigError([`${error.message}; ${help}`])
+    }
     renameSync(path, `${path}.damaged`)
   }
   const made: ClusterFile = {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
+import { ConfigError } from '../src/config.js'
 import { loadClusterFile, loadRootCredentials, makeFolder, writePidFile } from '../src/data-folder.js'
 
 const random = createSeededRandom(1)
@@ -34,7 +35,7 @@ describe('data folder', () => {
       .to.throw()
       .with.property('code', 'FormatTooNew')
     writeFileSync(join(folder, 'cluster.json'), '{')
-    expect(() => loadClusterFile(folder, random)).to.throw('is damaged')
+    expect(() => loadClusterFile(folder, random)).to.throw(ConfigError, 'is damaged')
   })
 
   it('makes a lost or damaged cluster file anew from what the drives say', () => {
@@ -50,7 +51,10 @@ describe('data folder', () => {
     rmSync(path)
     expect(loadClusterFile(folder, random, drives).clusterId).to.equal(clusterId)
     writeFileSync(path, '{')
-    expect(() => loadClusterFile(folder, random, drives.slice(2))).to.throw('is damaged')
+    expect(() => loadClusterFile(folder, random, drives.slice(2))).to.throw(
+      ConfigError,
+      `delete ${path} if nothing is stored here`,
+    )
   })
 
   it('says how to go on without the root keys', () => {
