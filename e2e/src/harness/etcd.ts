@@ -130,6 +130,12 @@ function flagsOf(place: Place, { certificates, flags = [] }: EtcdOptions, initia
   return [...plain, ...secure, '--client-cert-auth', ...flags]
 }
 
+/** A run that fails does not leave its members behind. */
+const RUNNING = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const member of RUNNING) member.kill('SIGKILL')
+})
+
 interface RunningMember extends EtcdMember {
   isHealthy(): Promise<boolean>
   said(): string
@@ -144,11 +150,18 @@ function startMember(place: Place, options: EtcdOptions, initialCluster: string)
     const env = { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch }
     const flags = flagsOf(place, options, initialCluster)
     const [command = BINARY, ...args] = [...place.wrapper, BINARY, ...flags]
-    child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const started = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    RUNNING.add(started)
+    child = started
     child.stderr?.on('data', (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(-20_000)
     })
-    ended = new Promise((resolve) => child.on('close', () => resolve()))
+    ended = new Promise((resolve) => {
+      started.on('close', () => {
+        RUNNING.delete(started)
+        resolve()
+      })
+    })
   }
 
   async function page(path: string): Promise<string> {
@@ -157,8 +170,6 @@ function startMember(place: Place, options: EtcdOptions, initialCluster: string)
   }
 
   restart()
-  // A run that fails does not leave its members behind.
-  process.on('exit', () => child.kill('SIGKILL'))
   return {
     endpoint: place.endpoint,
     get pid() {
