@@ -35,7 +35,6 @@ CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl_ms REAL NOT NULL)
 CREATE TABLE counters (revision INTEGER NOT NULL) STRICT;
 INSERT INTO counters VALUES (0);
 ${RECENT_TABLE}
-PRAGMA user_version = ${FORMAT};
 `
 
 /** The rows of format 3 that have not been moved yet. */
