@@ -12,6 +12,7 @@ const TOOL = fileURLToPath(
   new URL('../../../../metadata-service/dist/test/support/scale-tool.js', import.meta.url),
 )
 const OBJECTS = 2_000_000
+const MEMBERS = 3
 const BYTES_PER_OBJECT_MAX = 700
 const KEYS_PER_SECOND_MIN = 100_000
 const TIMEOUT_MS = 3_600_000
@@ -55,10 +56,10 @@ interface Measured {
   readonly withoutMirror: Reads
 }
 
-/** `npm run show -- etcd-scale`; CAIRN_SHOW_OBJECTS makes it smaller. */
+/** `npm run show -- etcd-scale`; CAIRN_SHOW_OBJECTS makes it smaller or larger, CAIRN_SHOW_MEMBERS too. */
 export async function showEtcdScale(report: Report, options: EtcdScaleOptions = {}): Promise<void> {
   const objects = options.objects ?? Number(process.env.CAIRN_SHOW_OBJECTS ?? OBJECTS)
-  for (const members of options.members ?? [3]) {
+  for (const members of options.members ?? [Number(process.env.CAIRN_SHOW_MEMBERS ?? MEMBERS)]) {
     const etcd = await startEtcd({ members, flags: ['--quota-backend-bytes=8589934592'] })
     const folder = await temporaryFolder('scale')
     try {
