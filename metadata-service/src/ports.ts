@@ -159,7 +159,7 @@ export interface EntryStore {
 }
 
 /**
- * What `core` sees: commits of many requests share entries behind it (see `core/batcher.ts`). A commit is durable
+ * What `core` sees: commits of many requests share entries behind it (`core/commit/batcher.ts`). A commit is durable
  * when it resolves; an ambiguous answer of the adapter is settled before it resolves, so the result is the truth.
  * `OutcomeUnknown` only when that was not possible in time; `MessageTooLarge` for a commit that would not fit an
  * entry of its own; `InvalidArgument` for one that writes a key twice or touches the rows `head`, `l/…` or coming

@@ -9,7 +9,7 @@ import type {
   RpcRouter,
   RpcRouterTable,
 } from '@cairn/protocol'
-import type { ServerHeartbeat } from './core/heartbeats.js'
+import type { ServerHeartbeat } from './core/cluster/heartbeats.js'
 import type { EntryStore } from './ports.js'
 import type { UpkeepCounts, UpkeepStatus } from './workers/upkeep.js'
 

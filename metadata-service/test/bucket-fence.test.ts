@@ -1,8 +1,8 @@
 /** ● What is changed of a bucket holds for every write that commits after it, through whichever service. */
 import { deleteBucket, type PutObjectRequest, putObject, setBucketVersioning } from '@cairn/protocol'
 import { expect } from 'chai'
-import { bucketKey, currentRange } from '../src/core/keys.js'
-import { VersionRow } from '../src/core/rows.js'
+import { bucketKey, currentRange } from '../src/core/rows/keys.js'
+import { VersionRow } from '../src/core/rows/rows.js'
 import type { StoreRow } from '../src/ports.js'
 import { type PausableService, SeveralServices } from './several-services.js'
 

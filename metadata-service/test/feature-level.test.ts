@@ -9,7 +9,7 @@ import {
   type SessionId,
 } from '@cairn/protocol'
 import { expect } from 'chai'
-import { CLUSTER_KEY, ClusterRow } from '../src/core/cluster-state-rows.js'
+import { CLUSTER_KEY, ClusterRow } from '../src/core/rows/cluster-state-rows.js'
 import { rejection } from './rejection.js'
 import { identityOf, type PausableService, SeveralServices } from './several-services.js'
 

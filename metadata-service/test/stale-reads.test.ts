@@ -16,7 +16,7 @@ import {
 } from '@cairn/protocol'
 import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { type MirroredEntryStore, openMirroredEntryStore } from '../src/adapters/mirror-entry-store.js'
+import { type MirroredEntryStore, openMirroredEntryStore } from '../src/adapters/mirror/mirror-entry-store.js'
 import type { EntryStore, ReadResult } from '../src/ports.js'
 import { createMirrorSource } from '../src/simulation/index.js'
 import { type PausableService, SeveralServices } from './several-services.js'

@@ -9,7 +9,7 @@ import {
   setBucketConfiguration,
   setBucketVersioning,
 } from '@cairn/protocol'
-import type { Namespace } from '../core/namespace.js'
+import type { Namespace } from '../core/namespace/namespace.js'
 
 export function registerBucketHandlers(router: RpcRouter, namespace: Namespace): void {
   router.handle(createBucket, async (request) => ({ response: await namespace.createBucket(request) }))

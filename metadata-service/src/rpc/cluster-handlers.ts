@@ -14,8 +14,8 @@ import {
   type TokenKeys,
   TokenMint,
 } from '@cairn/protocol'
-import type { ClusterState } from '../core/cluster-state.js'
-import type { TokenKeyRing } from '../core/token-keys.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import type { TokenKeyRing } from '../core/services/token-keys.js'
 
 export interface ClusterHandlersOptions {
   readonly cluster: ClusterState

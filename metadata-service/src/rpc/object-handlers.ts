@@ -9,8 +9,8 @@ import {
   type RpcRouter,
   setObjectTags,
 } from '@cairn/protocol'
-import type { EvidenceOf } from '../core/commit-evidence.js'
-import type { Namespace } from '../core/namespace.js'
+import type { EvidenceOf } from '../core/attempts/commit-evidence.js'
+import type { Namespace } from '../core/namespace/namespace.js'
 import { registerBucketHandlers } from './bucket-handlers.js'
 
 /** Registers all methods of the namespace: those of buckets too. */

@@ -4,7 +4,7 @@
  * use up the ids of its next operations.
  */
 import { CairnError, formatId, type OpId, type RpcRouter, type SessionId, sessionOf } from '@cairn/protocol'
-import type { Sessions } from '../core/sessions.js'
+import type { Sessions } from '../core/services/sessions.js'
 
 /** What a request may name of sessions: each change names one, and so does what is done with sessions themselves. */
 interface Named {

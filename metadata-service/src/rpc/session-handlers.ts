@@ -8,7 +8,7 @@ import {
   renewSession,
   SESSION_LEASE_MS,
 } from '@cairn/protocol'
-import type { Sessions } from '../core/sessions.js'
+import type { Sessions } from '../core/services/sessions.js'
 
 export function registerSessionHandlers(router: RpcRouter, sessions: Sessions, clock: Clock): void {
   router.handle(openSession, async (request, { peer }) => {

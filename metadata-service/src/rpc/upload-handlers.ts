@@ -11,12 +11,12 @@ import {
   type RpcRouter,
   thawUpload,
 } from '@cairn/protocol'
-import type { EvidenceOf } from '../core/commit-evidence.js'
-import * as completion from '../core/complete-upload.js'
-import type { Namespace } from '../core/namespace.js'
-import * as uploads from '../core/uploads.js'
-import * as listings from '../core/uploads-listing.js'
-import * as parts from '../core/uploads-parts.js'
+import type { EvidenceOf } from '../core/attempts/commit-evidence.js'
+import type { Namespace } from '../core/namespace/namespace.js'
+import * as completion from '../core/uploads/complete-upload.js'
+import * as uploads from '../core/uploads/uploads.js'
+import * as listings from '../core/uploads/uploads-listing.js'
+import * as parts from '../core/uploads/uploads-parts.js'
 
 export function registerUploadHandlers(
   router: RpcRouter,

@@ -4,8 +4,8 @@
  */
 
 import { CairnError, type Random } from '@cairn/protocol'
-import { authorityOf } from '../core/commit-reads.js'
-import { PassingStore } from '../core/passing-store.js'
+import { authorityOf } from '../core/commit/commit-reads.js'
+import { PassingStore } from '../core/commit/passing-store.js'
 import type { CommitResult, Entry, EntryStore, Read, ReadResult } from '../ports.js'
 
 /** What may happen to an entry. */

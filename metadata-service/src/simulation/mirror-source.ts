@@ -4,8 +4,8 @@
  */
 
 import { CairnError, type Clock, mapKey, type Random } from '@cairn/protocol'
-import { HEAD_KEY } from '../core/commit-rows.js'
-import { PassingStore } from '../core/passing-store.js'
+import { HEAD_KEY } from '../core/commit/commit-rows.js'
+import { PassingStore } from '../core/commit/passing-store.js'
 import type {
   CommitResult,
   Entry,

@@ -7,8 +7,8 @@ import {
   LIST_PAGE_MAX,
   sessionOf,
 } from '@cairn/protocol'
-import { sessionKey } from '../core/keys.js'
-import { judgeOwner, type OrphanVerdict, orphanReads, READS_PER_OWNER } from '../core/orphans.js'
+import { sessionKey } from '../core/rows/keys.js'
+import { judgeOwner, type OrphanVerdict, orphanReads, READS_PER_OWNER } from '../core/upkeep/orphans.js'
 import type { CheckWork } from './check-runner.js'
 import { advanceFrom, DriveList, lowestOf } from './drive-lists.js'
 import { readGarbageMaps } from './orphan-worker.js'

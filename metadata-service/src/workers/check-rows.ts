@@ -11,7 +11,7 @@ import {
   PART_NUMBER_MAX,
   sameBytes,
 } from '@cairn/protocol'
-import { membersOf } from '../core/group-holders.js'
+import { membersOf } from '../core/cluster/group-holders.js'
 import {
   bucketOfKey,
   bucketRange,
@@ -23,10 +23,10 @@ import {
   rangeOfPrefix,
   spaceOfKey,
   successorOfKey,
-} from '../core/keys.js'
-import { type CopyJudgement, type CopyState, judgeCopies } from '../core/repair-judgement.js'
-import { BucketRow, PartRow, UploadRow, VersionRow } from '../core/rows.js'
-import { isLive } from '../core/uploads-state.js'
+} from '../core/rows/keys.js'
+import { BucketRow, PartRow, UploadRow, VersionRow } from '../core/rows/rows.js'
+import { type CopyJudgement, type CopyState, judgeCopies } from '../core/upkeep/repair-judgement.js'
+import { isLive } from '../core/uploads/uploads-state.js'
 import type { StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { CheckWork } from './check-runner.js'
 

@@ -11,9 +11,9 @@ import {
   formatId,
   type Random,
 } from '@cairn/protocol'
-import { CheckTally } from '../core/check-tally.js'
-import type { ClusterState } from '../core/cluster-state.js'
-import type { DriveStates } from '../core/drive-states.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import type { DriveStates } from '../core/cluster/drive-states.js'
+import { CheckTally } from '../core/upkeep/check-tally.js'
 import type { KeyValueStore } from '../ports.js'
 import type { BlockReclaimer, DriveMender } from '../ports-blocks.js'
 import { checkDrives } from './check-drives.js'

@@ -32,9 +32,9 @@ import {
   verifyBlocks,
   withToken,
 } from '@cairn/protocol'
-import type { ClusterState } from '../core/cluster-state.js'
-import type { DriveStates } from '../core/drive-states.js'
-import { holdersOf } from '../core/group-holders.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import type { DriveStates } from '../core/cluster/drive-states.js'
+import { holdersOf } from '../core/cluster/group-holders.js'
 import type {
   BlockReclaimer,
   CopyOrder,

@@ -6,6 +6,9 @@
  * that down frees again, which is harmless. Two services may work at once: each write compares the row's revision.
  */
 import { type BlockMap, type Clock, sameBytes } from '@cairn/protocol'
+import { raiseHorizon } from '../core/attempts/proof-horizon.js'
+import { garbageRange, referenceKey, seqOfGarbage, successorOfKey } from '../core/rows/keys.js'
+import { GarbageRow } from '../core/rows/rows.js'
 import {
   coveredBytes,
   decide,
@@ -17,10 +20,7 @@ import {
   type MapOrigin,
   mapsOf,
   taskOf,
-} from '../core/garbage.js'
-import { garbageRange, referenceKey, seqOfGarbage, successorOfKey } from '../core/keys.js'
-import { raiseHorizon } from '../core/proof-horizon.js'
-import { GarbageRow } from '../core/rows.js'
+} from '../core/upkeep/garbage.js'
 import type { Commit, KeyValueStore, StoreRow } from '../ports.js'
 import type { BlockReclaimer } from '../ports-blocks.js'
 import { freeInlineMaps, freeMap } from './garbage-free.js'

@@ -1,8 +1,8 @@
 /** Aborts uploads whose bucket is gone: a bucket may be deleted while uploads are open. */
 import { type Clock, sameBytes } from '@cairn/protocol'
-import { bucketKey, rangeOfPrefix, successorOfKey } from '../core/keys.js'
-import { BucketRow } from '../core/rows.js'
-import { planAbort } from '../core/uploads.js'
+import { bucketKey, rangeOfPrefix, successorOfKey } from '../core/rows/keys.js'
+import { BucketRow } from '../core/rows/rows.js'
+import { planAbort } from '../core/uploads/uploads.js'
 import {
   isLive,
   type StoredUploadRow,
@@ -10,7 +10,7 @@ import {
   uploadCompare,
   uploadOfRow,
   uploadPut,
-} from '../core/uploads-state.js'
+} from '../core/uploads/uploads-state.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
 
 const UPLOADS_PER_STEP = 100

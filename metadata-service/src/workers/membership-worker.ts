@@ -1,14 +1,14 @@
 /**
- * Looks at the states of drives, and moves groups step by step: see `core/membership.ts`. Nothing is kept but what
- * stands in the cluster map, so that another service goes on wherever this one stops.
+ * Looks at the states of drives, and moves groups step by step: see `core/cluster/membership.ts`. Nothing is kept but
+ * what stands in the cluster map, so that another service goes on wherever this one stops.
  */
 import { type Clock, changesOf, type DriveId, type MoveReport } from '@cairn/protocol'
-import type { ClusterState } from '../core/cluster-state.js'
-import type { RegisteredDrives } from '../core/drive-registration.js'
-import type { DriveStates } from '../core/drive-states.js'
-import { countMoving } from '../core/drive-summaries.js'
-import { type MembershipStep, planMembership, type WholeGroups } from '../core/membership.js'
-import type { SlowServers } from '../core/slow-servers.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import type { RegisteredDrives } from '../core/cluster/drive-registration.js'
+import type { DriveStates } from '../core/cluster/drive-states.js'
+import { countMoving } from '../core/cluster/drive-summaries.js'
+import { type MembershipStep, planMembership, type WholeGroups } from '../core/cluster/membership.js'
+import type { SlowServers } from '../core/cluster/slow-servers.js'
 import type { KeyValueStore } from '../ports.js'
 
 export interface MembershipWorkerOptions {

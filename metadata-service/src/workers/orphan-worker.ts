@@ -15,7 +15,7 @@ import {
   sameBytes,
   sessionOf,
 } from '@cairn/protocol'
-import { garbageRange, sessionKey, successorOfKey } from '../core/keys.js'
+import { garbageRange, sessionKey, successorOfKey } from '../core/rows/keys.js'
 import {
   beforeSession,
   judgeOwner,
@@ -23,7 +23,7 @@ import {
   type OrphanVerdict,
   orphanReads,
   READS_PER_OWNER,
-} from '../core/orphans.js'
+} from '../core/upkeep/orphans.js'
 import type { KeyValueStore } from '../ports.js'
 import type { DriveInspector } from '../ports-blocks.js'
 import { yieldTurn } from './periodic-worker.js'
@@ -190,7 +190,7 @@ export class OrphanWorker {
     })
   }
 
-  /** What garbage names is freed by others, after its grace. Read only now: see `core/orphans.ts`. */
+  /** What garbage names is freed by others, after its grace. Read only now: see `core/upkeep/orphans.ts`. */
   private async spareGarbage(
     owners: readonly BlockOwner[],
     verdicts: Map<string, OrphanVerdict>,
@@ -203,7 +203,7 @@ export class OrphanWorker {
   }
 }
 
-/** The maps (hex) that garbage still names. To be read after its owners were judged: see `core/orphans.ts`. */
+/** The maps (hex) that garbage still names. To be read after its owners were judged: see `core/upkeep/orphans.ts`. */
 export async function readGarbageMaps(store: KeyValueStore, clock: Clock): Promise<ReadonlySet<string>> {
   const maps = new Set<string>()
   let range = garbageRange()

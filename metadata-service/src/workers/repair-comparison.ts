@@ -14,8 +14,8 @@ import {
   groupOf,
   type Pool,
 } from '@cairn/protocol'
-import { holdersTable } from '../core/group-holders.js'
-import type { RepairQueue, RepairWatcher } from '../core/repair-queue.js'
+import { holdersTable } from '../core/cluster/group-holders.js'
+import type { RepairQueue, RepairWatcher } from '../core/upkeep/repair-queue.js'
 import type { DriveMender } from '../ports-blocks.js'
 import { advanceFrom, DriveList, lowestOf } from './drive-lists.js'
 

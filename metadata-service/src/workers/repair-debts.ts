@@ -5,7 +5,7 @@
  * commit that has owed a copy since has rewritten it.
  */
 import { formatId, GROUPS_PER_POOL } from '@cairn/protocol'
-import { dirtyRange, EVERY_GROUP, parseDirtyKey, successorOfKey } from '../core/keys.js'
+import { dirtyRange, EVERY_GROUP, parseDirtyKey, successorOfKey } from '../core/rows/keys.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
 import type { ComparisonResult } from './repair-comparison.js'
 

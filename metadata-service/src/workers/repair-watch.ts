@@ -1,6 +1,6 @@
 /** Lets the repair budget see how long the commits of the foreground take. */
 import type { Clock } from '@cairn/protocol'
-import type { RepairBudget } from '../core/repair-budget.js'
+import type { RepairBudget } from '../core/upkeep/repair-budget.js'
 import type { CommitResult, KeyValueStore } from '../ports.js'
 
 /** The same store, with its commits timed: one at a time, since those that share an entry take equally long. */

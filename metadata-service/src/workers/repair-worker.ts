@@ -17,10 +17,10 @@ import {
   hasCode,
   LIST_PAGE_MAX,
 } from '@cairn/protocol'
-import type { ClusterState } from '../core/cluster-state.js'
-import { holdersOf, membersOf } from '../core/group-holders.js'
-import { orphanReads, READS_PER_OWNER } from '../core/orphans.js'
-import { REPAIR_COST_MIN, type RepairBudget } from '../core/repair-budget.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import { holdersOf, membersOf } from '../core/cluster/group-holders.js'
+import { orphanReads, READS_PER_OWNER } from '../core/upkeep/orphans.js'
+import { REPAIR_COST_MIN, type RepairBudget } from '../core/upkeep/repair-budget.js'
 import {
   type BlockLiveness,
   type CopyFacts,
@@ -28,8 +28,8 @@ import {
   type CopyState,
   judgeBlock,
   judgeCopies,
-} from '../core/repair-judgement.js'
-import { RepairQueue, type SuspectBlock } from '../core/repair-queue.js'
+} from '../core/upkeep/repair-judgement.js'
+import { RepairQueue, type SuspectBlock } from '../core/upkeep/repair-queue.js'
 import type { KeyValueStore } from '../ports.js'
 import type { DriveMender } from '../ports-blocks.js'
 

@@ -1,10 +1,10 @@
 /** Keeps the place of this service among the others: its lease and row, who coordinates, and who else lives. */
 import type { Clock, Random } from '@cairn/protocol'
 import { formatId } from '@cairn/protocol'
-import type { ClusterState } from '../core/cluster-state.js'
-import { Coordinator } from '../core/coordinator.js'
-import { SERVICE_LEASE_MS, ServiceLease } from '../core/service-lease.js'
-import { ServiceList } from '../core/service-list.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import { Coordinator } from '../core/services/coordinator.js'
+import { SERVICE_LEASE_MS, ServiceLease } from '../core/services/service-lease.js'
+import { ServiceList } from '../core/services/service-list.js'
 import type { KeyValueStore } from '../ports.js'
 import { PeriodicWorker } from './periodic-worker.js'
 

@@ -24,7 +24,7 @@ import {
   type Pool,
   sameBytes,
 } from '@cairn/protocol'
-import type { ClusterState } from '../core/cluster-state.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
 import type { DriveInspector, DriveMender } from '../ports-blocks.js'
 
 /** A drive of which something had to stay is looked at again after this pause; it doubles. */

@@ -1,11 +1,11 @@
 /** The background work of a metadata service, and what is to be seen of it. */
 import type { Clock, DriveId, MoveReport, RepairReport } from '@cairn/protocol'
-import { trimChanges } from '../core/change-trim.js'
-import type { ClusterState } from '../core/cluster-state.js'
-import type { DriveStates } from '../core/drive-states.js'
-import { isGarbageHeld } from '../core/restore-hold.js'
-import type { SafeMode } from '../core/safe-mode.js'
-import { type HeldServer, SlowServers } from '../core/slow-servers.js'
+import type { ClusterState } from '../core/cluster/cluster-state.js'
+import type { DriveStates } from '../core/cluster/drive-states.js'
+import { type HeldServer, SlowServers } from '../core/cluster/slow-servers.js'
+import { trimChanges } from '../core/upkeep/change-trim.js'
+import { isGarbageHeld } from '../core/upkeep/restore-hold.js'
+import type { SafeMode } from '../core/upkeep/safe-mode.js'
 import type { KeyValueStore } from '../ports.js'
 import type { BlockReclaimer, DriveInspector, DriveMender } from '../ports-blocks.js'
 import { type GarbageCounts, GarbageWorker } from './garbage-worker.js'
@@ -30,7 +30,7 @@ const REPAIR_MS = 500
 const STRAYS_MS = 1_000
 
 export interface UpkeepOptions {
-  /** With several services it fences each commit: see `core/coordinator.ts`. */
+  /** With several services it fences each commit: see `core/services/coordinator.ts`. */
   readonly store: KeyValueStore
   readonly clock: Clock
   readonly blocks: BlockReclaimer & DriveInspector & DriveMender

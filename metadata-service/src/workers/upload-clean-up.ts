@@ -4,9 +4,9 @@
  * crash leaves rows, and the next run begins again.
  */
 import { type BlockMap, formatId, type OpId, type PartRun } from '@cairn/protocol'
-import { partNumberOfKey, referenceKey } from '../core/keys.js'
-import { type GarbageRow, MapReference, PartRow } from '../core/rows.js'
-import { borrowRange, partProofRange, partsAfter } from '../core/uploads-keys.js'
+import { partNumberOfKey, referenceKey } from '../core/rows/keys.js'
+import { type GarbageRow, MapReference, PartRow } from '../core/rows/rows.js'
+import { borrowRange, partProofRange, partsAfter } from '../core/rows/uploads-keys.js'
 import type { KeyValueStore, StoreKey, StoreRange, StoreRow } from '../ports.js'
 import type { BlockReclaimer } from '../ports-blocks.js'
 import { type FreedMaps, freeMap, freePages, join } from './garbage-free.js'

@@ -1,8 +1,8 @@
 /** Removes the row of an upload that ended ten minutes ago and whose parts are gone. */
 import { sameBytes } from '@cairn/protocol'
-import { uploadRange } from '../core/keys.js'
-import { type GarbageRow, UploadRow } from '../core/rows.js'
-import { isLive } from '../core/uploads-state.js'
+import { uploadRange } from '../core/rows/keys.js'
+import { type GarbageRow, UploadRow } from '../core/rows/rows.js'
+import { isLive } from '../core/uploads/uploads-state.js'
 import type { KeyValueStore } from '../ports.js'
 
 /** Uploads of one key that are looked through for one run. */

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createMemoryEntryStore } from '../../src/adapters/memory-entry-store.js'
-import { openSqliteEntryStore } from '../../src/adapters/sqlite-entry-store.js'
+import { createMemoryEntryStore } from '../../src/adapters/embedded/memory-entry-store.js'
+import { openSqliteEntryStore } from '../../src/adapters/sqlite/sqlite-entry-store.js'
 import { describeEntryStore } from './entry-store.js'
 import { createWorld } from './subject.js'
 

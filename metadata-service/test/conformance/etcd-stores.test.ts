@@ -1,7 +1,7 @@
 /** The conformance suites on real etcd: one member, and three. */
 import type { EtcdCluster } from '@cairn/e2e'
 import { systemRandom } from '@cairn/protocol'
-import { createKeyValueStore } from '../../src/core/batcher.js'
+import { createKeyValueStore } from '../../src/core/commit/batcher.js'
 import { createFaultyEntryStore } from '../../src/simulation/faulty-entry-store.js'
 import { openEtcdSubject, QUICK_FLAGS, useEtcd } from '../support/etcd-subject.js'
 import { openMirrorSubject } from '../support/mirror-subject.js'

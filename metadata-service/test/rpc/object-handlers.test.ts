@@ -1,7 +1,7 @@
 import type { IncomingCall, RpcHandler, RpcMethod, RpcRouter } from '@cairn/protocol'
 import { expect } from 'chai'
 import { registerNamespaceHandlers } from '../../src/rpc/object-handlers.js'
-import { NamespaceWorld, OWNER, seed } from '../core/namespace-world.js'
+import { NamespaceWorld, OWNER, seed } from '../core/namespace/namespace-world.js'
 
 type Answer = (request: unknown) => Promise<unknown>
 

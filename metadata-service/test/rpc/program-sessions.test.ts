@@ -13,7 +13,7 @@ import { expect } from 'chai'
 import { guardSessions } from '../../src/rpc/program-sessions.js'
 import { registerSessionHandlers } from '../../src/rpc/session-handlers.js'
 import { registerUploadHandlers } from '../../src/rpc/upload-handlers.js'
-import { NamespaceWorld, seed } from '../core/namespace-world.js'
+import { NamespaceWorld, seed } from '../core/namespace/namespace-world.js'
 
 /** Calls handlers by name in a role. */
 class Callers {

@@ -3,8 +3,8 @@
  * `LoadResult` as JSON. Each commit is that of a small object: it compares four rows and writes one of some 270 bytes.
  */
 import { systemClock, systemRandom } from '@cairn/protocol'
-import { openEtcdEntryStore } from '../../src/adapters/etcd-entry-store.js'
-import { createKeyValueStore } from '../../src/core/batcher.js'
+import { openEtcdEntryStore } from '../../src/adapters/etcd/etcd-entry-store.js'
+import { createKeyValueStore } from '../../src/core/commit/batcher.js'
 import type { Commit, CommitResult, EntryStore } from '../../src/ports.js'
 
 export interface LoadOptions {

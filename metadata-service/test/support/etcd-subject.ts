@@ -6,7 +6,7 @@ import {
   type EtcdEntryStore,
   type EtcdEntryStoreOptions,
   openEtcdEntryStore,
-} from '../../src/adapters/etcd-entry-store.js'
+} from '../../src/adapters/etcd/etcd-entry-store.js'
 import { createRealWorld, type World } from '../conformance/subject.js'
 
 /** An etcd cluster for the tests of a suite; skips the suite where there is no etcd. */

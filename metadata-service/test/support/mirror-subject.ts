@@ -2,9 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createMemoryEntryStore } from '../../src/adapters/memory-entry-store.js'
-import { type MirroredEntryStore, openMirroredEntryStore } from '../../src/adapters/mirror-entry-store.js'
-import { createKeyValueStore } from '../../src/core/batcher.js'
+import { createMemoryEntryStore } from '../../src/adapters/embedded/memory-entry-store.js'
+import {
+  type MirroredEntryStore,
+  openMirroredEntryStore,
+} from '../../src/adapters/mirror/mirror-entry-store.js'
+import { createKeyValueStore } from '../../src/core/commit/batcher.js'
 import type { EntryStore } from '../../src/ports.js'
 import type { MirrorSource } from '../../src/ports-mirror.js'
 import { createMirrorSource } from '../../src/simulation/mirror-source.js'

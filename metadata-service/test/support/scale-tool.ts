@@ -14,13 +14,16 @@ import {
   type SpaceId,
   sessionScopedId,
 } from '@cairn/protocol'
-import { openEtcdEntryStore } from '../../src/adapters/etcd-entry-store.js'
-import { type MirroredEntryStore, openMirroredEntryStore } from '../../src/adapters/mirror-entry-store.js'
-import { createKeyValueStore } from '../../src/core/batcher.js'
-import { ClusterState } from '../../src/core/cluster-state.js'
-import { createNamespace, type Namespace } from '../../src/core/namespace.js'
-import { Sessions } from '../../src/core/sessions.js'
-import { createWriterGuard } from '../../src/core/writer-guard.js'
+import { openEtcdEntryStore } from '../../src/adapters/etcd/etcd-entry-store.js'
+import {
+  type MirroredEntryStore,
+  openMirroredEntryStore,
+} from '../../src/adapters/mirror/mirror-entry-store.js'
+import { createWriterGuard } from '../../src/core/attempts/writer-guard.js'
+import { ClusterState } from '../../src/core/cluster/cluster-state.js'
+import { createKeyValueStore } from '../../src/core/commit/batcher.js'
+import { createNamespace, type Namespace } from '../../src/core/namespace/namespace.js'
+import { Sessions } from '../../src/core/services/sessions.js'
 import type { EntryStore, KeyValueStore } from '../../src/ports.js'
 
 const { values, positionals } = parseArgs({

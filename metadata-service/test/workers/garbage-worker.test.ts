@@ -1,9 +1,9 @@
 import { type BlockId, CairnError, type OpId, type SpaceId, sessionScopedId } from '@cairn/protocol'
 import { expect } from 'chai'
-import { abortUpload } from '../../src/core/uploads.js'
-import { putPart } from '../../src/core/uploads-parts.js'
+import { abortUpload } from '../../src/core/uploads/uploads.js'
+import { putPart } from '../../src/core/uploads/uploads-parts.js'
 import { abortLostUploads } from '../../src/workers/lost-uploads.js'
-import { UploadWorld } from '../core/upload-world.js'
+import { UploadWorld } from '../core/uploads/upload-world.js'
 import { rejection } from '../rejection.js'
 
 async function open(versioning: 'unset' | 'enabled' = 'unset') {

@@ -10,7 +10,7 @@ import {
   type Pool,
 } from '@cairn/protocol'
 import { expect } from 'chai'
-import type { DriveRow } from '../../src/core/cluster-state-rows.js'
+import type { DriveRow } from '../../src/core/rows/cluster-state-rows.js'
 import { idOf, RepairWorld } from '../repair-world.js'
 
 const ROUNDS_MAX = 400

@@ -1,12 +1,12 @@
 import { expect } from 'chai'
-import { isGarbageHeld, RESTORED_KEY } from '../../src/core/restore-hold.js'
-import { abortUpload } from '../../src/core/uploads.js'
-import { putPart } from '../../src/core/uploads-parts.js'
+import { isGarbageHeld, RESTORED_KEY } from '../../src/core/upkeep/restore-hold.js'
+import { abortUpload } from '../../src/core/uploads/uploads.js'
+import { putPart } from '../../src/core/uploads/uploads-parts.js'
 import type { KeyValueStore, Read, ReadResult } from '../../src/ports.js'
 import { GarbageWorker } from '../../src/workers/garbage-worker.js'
 import { abortLostUploads } from '../../src/workers/lost-uploads.js'
 import { OrphanWorker } from '../../src/workers/orphan-worker.js'
-import { UploadWorld } from '../core/upload-world.js'
+import { UploadWorld } from '../core/uploads/upload-world.js'
 
 /** A store whose copy, which answers `read`, has lost every row but those of garbage and uploads. */
 function withLossyCopy(store: KeyValueStore): KeyValueStore {

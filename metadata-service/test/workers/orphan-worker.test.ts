@@ -1,9 +1,9 @@
 import { SESSION_LEASE_MS } from '@cairn/protocol'
 import { expect } from 'chai'
-import { putPart } from '../../src/core/uploads-parts.js'
-import { proofRow } from '../../src/core/version-write-extras.js'
+import { putPart } from '../../src/core/uploads/uploads-parts.js'
+import { proofRow } from '../../src/core/versions/version-write-extras.js'
 import { OrphanWorker } from '../../src/workers/orphan-worker.js'
-import { UploadWorld } from '../core/upload-world.js'
+import { UploadWorld } from '../core/uploads/upload-world.js'
 import { rejection } from '../rejection.js'
 
 async function open() {

@@ -1,10 +1,10 @@
 import { CairnError, type CompletedUpload, type SpaceId, type UploadInfo } from '@cairn/protocol'
 import { expect } from 'chai'
-import { completeUpload } from '../../src/core/complete-upload.js'
-import { abortUpload } from '../../src/core/uploads.js'
-import { putPart } from '../../src/core/uploads-parts.js'
+import { completeUpload } from '../../src/core/uploads/complete-upload.js'
+import { abortUpload } from '../../src/core/uploads/uploads.js'
+import { putPart } from '../../src/core/uploads/uploads-parts.js'
 import type { EntryFault } from '../../src/simulation/faulty-entry-store.js'
-import { UploadWorld } from '../core/upload-world.js'
+import { UploadWorld } from '../core/uploads/upload-world.js'
 
 const SEEDS = Number(process.env.CAIRN_TEST_SEEDS ?? 60)
 /** After it, workers look again at what others held. */

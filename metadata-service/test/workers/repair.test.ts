@@ -1,7 +1,7 @@
 import { formatId, groupOf, sessionOf } from '@cairn/protocol'
 import { expect } from 'chai'
-import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/keys.js'
-import { DirtyRow } from '../../src/core/rows.js'
+import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/rows/keys.js'
+import { DirtyRow } from '../../src/core/rows/rows.js'
 import { idOf, RepairWorld } from '../repair-world.js'
 
 const ALL = [idOf(1), idOf(2), idOf(3)]

@@ -1,0 +1,166 @@
+/**
+ * Reads: a transaction that writes nothing is linearizable, and all its ranges are of one revision. What does not fit
+ * one (many reads, ranges that were cut too short) is read in further ones at that same revision.
+ */
+import { CairnError } from '@cairn/protocol'
+import type { Read, ReadResult, StoreKey, StoreRange, StoreRow } from '../../ports.js'
+import type { Head, SourcePage } from '../../ports-mirror.js'
+import { checkReads } from '../embedded/check-request.js'
+import type { EtcdConnection } from './etcd-connection.js'
+import { type EtcdKeys, isVoid } from './etcd-keys.js'
+import { OPERATIONS_MAX, WIDE_KEYS } from './etcd-limits.js'
+import type { RangeRequest, RangeResponse } from './etcd-messages.js'
+import { RangeEnds } from './etcd-range-ends.js'
+
+const NOTHING = Buffer.alloc(0)
+
+/** How far one read of a call has come. */
+interface Progress {
+  readonly read: Read
+  rows: readonly StoreRow[]
+  /** What is still to be read; `undefined` when the read is done. */
+  rest: StoreRange | undefined
+  /** Where the range asked for now was cut: its end, or its start if the read is in reverse order. */
+  end: StoreKey
+  attempt: number
+}
+
+export class EtcdReads {
+  private readonly connection: EtcdConnection
+  private readonly keys: EtcdKeys
+  private readonly ends = new RangeEnds()
+
+  constructor(connection: EtcdConnection, keys: EtcdKeys) {
+    this.connection = connection
+    this.keys = keys
+  }
+
+  /** See `EntryStore.read`. */
+  async read(reads: readonly Read[]): Promise<ReadResult> {
+    checkReads(reads)
+    const all = reads.map(begin)
+    let revision: number | undefined
+    for (;;) {
+      const open = all.filter(({ rest }) => rest !== undefined).slice(0, OPERATIONS_MAX)
+      if (open.length === 0 && revision !== undefined) {
+        return { revision, results: all.map(({ rows }) => rows) }
+      }
+      revision = await this.readSome(open, revision)
+    }
+  }
+
+  /** See `MirrorSource.head`. */
+  async head(key: StoreKey): Promise<Head> {
+    const { kvs } = await this.connection.ask('range', { key: this.keys.outside(key) })
+    return { revision: kvs?.[0]?.mod_revision ?? 0, version: kvs?.[0]?.version ?? 0 }
+  }
+
+  /** See `MirrorSource.page`. */
+  async page(range: StoreRange, limit: number, revision = 0): Promise<SourcePage> {
+    checkReads([{ kind: 'scan', range, limit }])
+    const asked = isVoid(range) ? { from: NOTHING, to: Buffer.from([0]) } : range
+    const found = await this.connection.ask('range', { ...this.keys.range(asked), limit, revision })
+    return {
+      revision: revision > 0 ? revision : (found.header?.revision ?? 0),
+      rows: isVoid(range) ? [] : this.rowsOf(found),
+      hasMore: !isVoid(range) && found.more === true,
+    }
+  }
+
+  /** See `MirrorSource.count`. */
+  async count(range: StoreRange): Promise<number> {
+    if (isVoid(range)) return 0
+    const { count } = await this.connection.ask('range', { ...this.keys.range(range), count_only: true })
+    return count ?? 0
+  }
+
+  /** The revision of the store, whoever writes to it. */
+  async revision(): Promise<number> {
+    return (await this.connection.ask('txn', {})).header?.revision ?? 0
+  }
+
+  private async readSome(open: readonly Progress[], pinned: number | undefined): Promise<number> {
+    const success = []
+    for (const one of open) success.push({ request_range: await this.toRange(one, pinned ?? 0) })
+    const answer = await this.connection.ask('txn', { success })
+    open.forEach((one, at) => {
+      const found = answer.responses?.[at]?.response_range
+      if (found === undefined) throw new CairnError('Internal', 'etcd lost the answer to a read')
+      this.advance(one, found)
+    })
+    return pinned ?? answer.header?.revision ?? 0
+  }
+
+  private async toRange(one: Progress, revision: number): Promise<RangeRequest> {
+    const { read, rest } = one
+    if (read.kind === 'get' || rest === undefined) return { key: this.keys.outside(keyOf(read)), revision }
+    if (read.reverse === true) {
+      const range = one.attempt === 0 ? await this.tail(rest, read.limit) : rest
+      one.end = range.from
+      return { ...this.keys.range(range), limit: read.limit, sort_order: 2, revision }
+    }
+    const limit = read.limit - one.rows.length
+    one.end = this.ends.cut(rest.from, rest.to, { limit, attempt: one.attempt })
+    return { ...this.keys.range({ from: rest.from, to: one.end }), limit, revision }
+  }
+
+  private advance(one: Progress, found: RangeResponse): void {
+    const { read, rest } = one
+    const rows = this.rowsOf(found)
+    one.attempt++
+    if (read.kind === 'get' || rest === undefined) {
+      one.rows = rows
+      one.rest = undefined
+    } else if (read.reverse === true) {
+      one.rows = rows
+      const isWhole = rows.length >= read.limit || Buffer.compare(one.end, rest.from) === 0
+      one.rest = isWhole ? undefined : rest
+    } else {
+      one.rows = one.rows.concat(rows)
+      this.ends.learn(rest.to, rows, found.count ?? 0)
+      const isWhole = one.rows.length >= read.limit || Buffer.compare(one.end, rest.to) >= 0
+      one.rest = isWhole ? undefined : { from: one.end, to: rest.to }
+    }
+  }
+
+  /**
+   * The last part of a range with at least `limit` of its rows: in reverse order etcd reads the whole range, so it is
+   * halved until little is left. If rows went meanwhile and too few are found, the whole range is read after all.
+   */
+  private async tail(range: StoreRange, limit: number): Promise<StoreRange> {
+    let from = range.from
+    let count = await this.count(range)
+    while (count > Math.max(WIDE_KEYS, 2 * limit)) {
+      const middle = between(from, range.to)
+      if (middle === undefined) break
+      const upper = await this.count({ from: middle, to: range.to })
+      if (upper < limit) break
+      from = middle
+      count = upper
+    }
+    return { from, to: range.to }
+  }
+
+  private rowsOf({ kvs = [] }: RangeResponse): StoreRow[] {
+    return kvs.map((found) => this.keys.row(found))
+  }
+}
+
+function begin(read: Read): Progress {
+  const done = read.kind === 'scan' && isVoid(read.range)
+  const rest = read.kind === 'scan' ? read.range : { from: read.key, to: read.key }
+  return { read, rows: [], rest: done ? undefined : rest, end: rest.to, attempt: 0 }
+}
+
+function keyOf(read: Read): StoreKey {
+  return read.kind === 'get' ? read.key : read.range.from
+}
+
+/** A key about halfway between two. */
+function between(from: StoreKey, to: StoreKey): StoreKey | undefined {
+  const length = Math.max(from.length, to.length) + 1
+  const [low, high] = [from, to].map((key) => BigInt(`0x${Buffer.concat([key], length).toString('hex')}`))
+  const middle = ((low ?? 0n) + (high ?? 0n)) / 2n
+  if (middle <= (low ?? 0n)) return undefined
+  return Buffer.from(middle.toString(16).padStart(2 * length, '0'), 'hex')
+}

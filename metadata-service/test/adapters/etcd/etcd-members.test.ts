@@ -1,0 +1,116 @@
+import type { EtcdMember } from '@cairn/e2e'
+import { hasCode } from '@cairn/protocol'
+import { expect } from 'chai'
+import { createKeyValueStore } from '../../../src/core/commit/batcher.js'
+import type { KeyValueStore } from '../../../src/ports.js'
+import { absent, bytes, createRealWorld, proofOf, put, text } from '../../conformance/subject.js'
+import { openEtcdSubject, useEtcd } from '../../support/etcd-subject.js'
+
+const WRITERS = 8
+
+/** Writers that create rows until they are stopped, and what was acknowledged to them. */
+function startLoad(store: KeyValueStore): {
+  acknowledged: string[]
+  refused: string[]
+  stop(): Promise<number>
+} {
+  const acknowledged: string[] = []
+  const refused: string[] = []
+  let next = 0
+  let isOver = false
+  let lastMs = performance.now()
+  let longestMs = 0
+  async function write(): Promise<void> {
+    while (!isOver) {
+      const key = `o/${next++}`
+      const one = { compares: [absent(key)], puts: [put(key, `value of ${key}`)] }
+      try {
+        const { committed } = await store.commit({ ...one, proof: proofOf(one) })
+        ;(committed ? acknowledged : refused).push(key)
+        longestMs = Math.max(longestMs, performance.now() - lastMs)
+        lastMs = performance.now()
+      } catch (error) {
+        if (!hasCode(error, 'Busy', 'OutcomeUnknown')) throw error
+      }
+    }
+  }
+  const writers = Promise.all(Array.from({ length: WRITERS }, write))
+  return {
+    acknowledged,
+    refused,
+    async stop() {
+      isOver = true
+      await writers
+      return longestMs
+    },
+  }
+}
+
+async function reach(load: { acknowledged: string[] }, more: number): Promise<void> {
+  const target = load.acknowledged.length + more
+  while (load.acknowledged.length < target) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+describe('a store on three members of etcd', function () {
+  this.timeout(120_000)
+  const cluster = useEtcd({ members: 3 })
+
+  async function underLoad(fault: (load: { acknowledged: string[] }) => Promise<void>): Promise<void> {
+    const { store } = await openEtcdSubject(cluster())
+    const batcher = createKeyValueStore({ store, ...createRealWorld(), service: 'test', entriesInFlight: 2 })
+    const load = startLoad(batcher)
+    await reach(load, 100)
+    await fault(load)
+    await reach(load, 100)
+    const longestMs = await load.stop()
+    console.log(`      longest pause ${Math.round(longestMs)} ms, ${load.acknowledged.length} commits`)
+    expect(load.refused).to.deep.equal([])
+    const { results } = await store.read(load.acknowledged.map((key) => ({ kind: 'get', key: bytes(key) })))
+    results.forEach(([row], at) => {
+      expect(text(row?.value)).to.equal(`value of ${load.acknowledged[at]}`)
+    })
+    await batcher.close()
+  }
+
+  it('loses no acknowledged commit when the leader is killed under load', () =>
+    underLoad(async (load) => {
+      const leader = await cluster().leader()
+      await leader.kill()
+      await reach(load, 100)
+      leader.restart()
+      await cluster().ready()
+    }))
+
+  it('goes on when any one member is stopped', () =>
+    underLoad(async (load) => {
+      const leader: EtcdMember = await cluster().leader()
+      for (const member of [leader, ...cluster().members.filter((other) => other !== leader)]) {
+        member.signal('SIGSTOP')
+        await reach(load, 50)
+        member.signal('SIGCONT')
+        await cluster().ready()
+      }
+    }))
+
+  it('says Busy, and has written nothing, while no member can be reached', async () => {
+    const { store } = await openEtcdSubject(cluster(), { attemptMs: 300, totalMs: 600 })
+    for (const member of cluster().members) await member.kill()
+    const codes = await Promise.all(
+      [store.apply({ commits: [], always: [put('lost', '1')] }), store.read([])].map((call) =>
+        (call as Promise<unknown>).then(
+          () => 'none',
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    )
+    for (const member of cluster().members) member.restart()
+    await cluster().ready()
+    // The first call may have met the end of its connection.
+    expect(codes[0]).to.be.oneOf(['Busy', 'OutcomeUnknown'])
+    expect(codes[1]).to.equal('Busy')
+    await store.close()
+    const again = await openEtcdSubject(cluster())
+    expect((await again.store.read([])).revision).to.be.greaterThan(0)
+    await again.store.close()
+  })
+})

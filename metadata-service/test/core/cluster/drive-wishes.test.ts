@@ -1,0 +1,113 @@
+import type { ChangeDrivesRequest, DriveAction } from '@cairn/protocol'
+import { expect } from 'chai'
+import { planWish } from '../../../src/core/cluster/drive-wishes.js'
+import { rejection } from '../../rejection.js'
+import { idOf, RepairWorld } from '../../repair-world.js'
+
+const codeOf = async (work: Promise<unknown>): Promise<string> => (await rejection(work)).code
+
+describe('wishes for drives', () => {
+  let world: RepairWorld
+  beforeEach(async () => {
+    world = await RepairWorld.open()
+  })
+
+  function wish(
+    action: DriveAction,
+    rest: Partial<Omit<ChangeDrivesRequest, 'action'>> = {},
+  ): Promise<boolean> {
+    const request = { action, drives: [], servers: [], force: false, ...rest }
+    return world.run(world.cluster.change((state) => planWish(state, request, (id) => world.states.of(id))))
+  }
+
+  function stateOf(at: number): string | undefined {
+    return world.cluster.known.drives.find(({ id }) => id === idOf(at))?.state
+  }
+
+  it('refuse to empty a drive whose copies would have no place', async () => {
+    expect(await codeOf(wish('drain', { drives: [idOf(1)] }))).to.equal('PreconditionFailed')
+    expect(await codeOf(wish('drain', { servers: ['c1'] }))).to.equal('PreconditionFailed')
+    expect(stateOf(1)).to.equal('up')
+  })
+
+  it('refuse to let copies share a failure domain, unless forced', async () => {
+    await world.run(world.register(4, idOf(4), { host: 'h1' }))
+    expect(await codeOf(wish('drain', { drives: [idOf(2)] }))).to.equal('PreconditionFailed')
+    expect(await wish('drain', { drives: [idOf(2)], force: true })).to.equal(true)
+    expect(stateOf(2)).to.equal('draining')
+  })
+
+  it('empty a node, and use it again; twice is once', async () => {
+    await world.run(world.register(4, idOf(4)))
+    expect(await wish('drain', { servers: ['c2'] })).to.equal(true)
+    expect(await wish('drain', { servers: ['c2'] })).to.equal(false)
+    expect(stateOf(2)).to.equal('draining')
+    await world.run(world.register(2, idOf(2)))
+    expect(stateOf(2), 'after a restart of its server').to.equal('draining')
+    expect(await wish('undrain', { servers: ['c2'] })).to.equal(true)
+    expect(stateOf(2)).to.equal('up')
+    expect(await wish('undrain', { servers: ['c2'] })).to.equal(false)
+  })
+
+  it('replace a drive by an unused one only', async () => {
+    await world.run(world.register(4, idOf(4)))
+    expect(await codeOf(wish('replace', { drives: [idOf(1), idOf(2)] }))).to.equal('PreconditionFailed')
+    expect(await wish('replace', { drives: [idOf(1), idOf(4)] })).to.equal(true)
+    expect(stateOf(1)).to.equal('draining')
+  })
+
+  it('never forget a drive that holds groups or answers', async () => {
+    await world.run(world.register(4, idOf(4)))
+    expect(await codeOf(wish('remove', { drives: [idOf(1)] }))).to.equal('PreconditionFailed')
+    expect(await codeOf(wish('remove', { servers: ['c4'] }))).to.equal('PreconditionFailed')
+    world.drive(4).isUp = false
+    for (let at = 0; at < 20; at++) {
+      await world.clock.advance(2_000)
+      await world.run(world.beat())
+    }
+    expect(await wish('remove', { servers: ['c4'] })).to.equal(true)
+    expect(stateOf(4)).to.equal(undefined)
+    expect(world.cluster.known.members.map(({ id }) => id)).to.not.include('c4')
+  })
+
+  it('name what is not known', async () => {
+    expect(await codeOf(wish('drain', { drives: ['none'] }))).to.equal('InvalidArgument')
+    expect(await codeOf(wish('drain', { servers: ['none'] }))).to.equal('InvalidArgument')
+  })
+
+  it('keep the wish to rebalance until it has come true', async () => {
+    await world.run(world.register(4, idOf(4)))
+    expect(await wish('rebalance')).to.equal(true)
+    expect(world.cluster.isRebalancing).to.equal(true)
+    expect(await wish('rebalance')).to.equal(false)
+  })
+})
+
+describe('a drive id that two servers present', () => {
+  const registration = (world: RepairWorld, at: number, id: string) => {
+    const member = { id: `c${at}`, address: `local:c${at}`, zone: '', rack: '', host: `h${at}` }
+    const drive = { id, capacityBytes: 1e9, path: '/copy', device: '2', parent: '2' }
+    return world.run(world.cluster.register({ member, drives: [drive] }))
+  }
+
+  it('is refused to the second while the first is alive', async () => {
+    const world = await RepairWorld.open()
+    expect(await codeOf(registration(world, 9, idOf(1)))).to.equal('PeerRejected')
+    expect(world.cluster.drives.get(idOf(1))?.drive.server).to.equal('c1')
+    expect(world.cluster.known.members.map(({ id }) => id)).to.not.include('c9')
+  })
+
+  it('moves to the second once the first reports without it', async () => {
+    const world = await RepairWorld.open()
+    await world.run(world.cluster.report({ server: 'c1', reports: [] }))
+    await registration(world, 9, idOf(1))
+    expect(world.cluster.drives.get(idOf(1))?.drive.server).to.equal('c9')
+  })
+
+  it('moves to the second once the first is silent', async () => {
+    const world = await RepairWorld.open()
+    await world.clock.advance(15_000)
+    await registration(world, 9, idOf(1))
+    expect(world.cluster.drives.get(idOf(1))?.drive.server).to.equal('c9')
+  })
+})
