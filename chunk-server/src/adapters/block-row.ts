@@ -4,7 +4,7 @@
  * hash (32).
  */
 import { BLOCK_ID_BYTES, type BlockId, CairnError, crc32c, crc32cOfPart } from '@cairn/protocol'
-import { PlacedBlock } from '../core/placed-block.js'
+import { PlacedBlock } from '../core/segments/placed-block.js'
 import type { IndexedBlock } from '../ports.js'
 
 const VALUE_BYTES = 65

@@ -6,7 +6,7 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { allocateAligned, CairnError, DIRECT_BYTES } from '@cairn/protocol'
-import { checkedFolder, checkedPath, folderOfPath } from '../core/disk-path.js'
+import { checkedFolder, checkedPath, folderOfPath } from '../core/drives/disk-path.js'
 import type { Disk, DiskFile, OpenMode } from '../ports.js'
 
 /**

@@ -1,6 +1,6 @@
 import { type Clock, copyBlock, type RpcRouter } from '@cairn/protocol'
-import { type BlockCopier, isOfSource } from '../core/block-copier.js'
-import type { DriveSet } from '../core/drive-set.js'
+import { type BlockCopier, isOfSource } from '../core/blocks/block-copier.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { blockHash, blockLength, ownedBlockId } from './arguments.js'
 
 /** What copies need besides the drives. */

@@ -1,5 +1,5 @@
 import { deleteBlocks, type RpcRouter } from '@cairn/protocol'
-import type { DriveSet } from '../core/drive-set.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { ownedBlockIds } from './arguments.js'
 
 /** Deletes up to LIST_PAGE_MAX blocks of one drive, if the caller's map is not older than what the drives have seen. */

@@ -1,5 +1,5 @@
 import { findBlocks, type RpcRouter } from '@cairn/protocol'
-import type { DriveSet } from '../core/drive-set.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { ownedBlockIds } from './arguments.js'
 
 /** Looks up to LIST_PAGE_MAX blocks of one drive up. */

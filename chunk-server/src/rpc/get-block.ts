@@ -12,8 +12,8 @@ import {
   type UnitSource,
   type UnitStream,
 } from '@cairn/protocol'
-import type { ServedDrive } from '../core/drive.js'
-import type { DriveSet } from '../core/drive-set.js'
+import type { ServedDrive } from '../core/drives/drive.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { ownedBlockId } from './arguments.js'
 
 /** Reads the units of a block that cover a range. */

@@ -1,5 +1,5 @@
 import type { ReceiptMint, RpcRouter, TokenCheck } from '@cairn/protocol'
-import type { DriveSet } from '../core/drive-set.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { type CopyBlockParts, handleCopyBlock } from './copy-block.js'
 import { handleDeleteBlocks } from './delete-blocks.js'
 import { handleFindBlocks } from './find-blocks.js'

@@ -1,6 +1,6 @@
 import { listBlocks, type PlacedBy, type RpcRouter } from '@cairn/protocol'
-import type { ServedDrive } from '../core/drive.js'
-import type { DriveSet } from '../core/drive-set.js'
+import type { ServedDrive } from '../core/drives/drive.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { groupSet, ownedBlockId, pageLimit } from './arguments.js'
 
 /** One page of a drive's live blocks. */

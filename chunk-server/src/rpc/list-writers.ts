@@ -1,5 +1,5 @@
 import { listWriters, type RpcRouter } from '@cairn/protocol'
-import type { DriveSet } from '../core/drive-set.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { ownedSessionId, pageLimit } from './arguments.js'
 
 /** One page of the sessions that have live blocks on a drive. */

@@ -12,8 +12,8 @@ import {
   sameBytes,
   toCairnError,
 } from '@cairn/protocol'
-import type { ServedDrive } from '../core/drive.js'
-import type { DriveSet } from '../core/drive-set.js'
+import type { ServedDrive } from '../core/drives/drive.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { ownedBlockId } from './arguments.js'
 
 /**

@@ -1,5 +1,5 @@
 import { type RpcRouter, verifyBlocks } from '@cairn/protocol'
-import type { DriveSet } from '../core/drive-set.js'
+import type { DriveSet } from '../core/drives/drive-set.js'
 import { ownedBlockIds } from './arguments.js'
 
 /** Reads up to LIST_PAGE_MAX blocks of one drive whole and names the damaged ones. */

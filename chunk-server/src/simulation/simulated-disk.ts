@@ -3,7 +3,7 @@
  * clock, so that a seeded clock gives each seed another order of completion.
  */
 import { CairnError, type Clock, type Random } from '@cairn/protocol'
-import { checkedFolder, checkedPath, folderOfPath } from '../core/disk-path.js'
+import { checkedFolder, checkedPath, folderOfPath } from '../core/drives/disk-path.js'
 import type { Disk, DiskFile, OpenMode } from '../ports.js'
 import { type DiskOperation, type FileHost, SimulatedOpenFile } from './simulated-open-file.js'
 import { type CrashChoice, SimulatedFile, SimulatedVolume, type UnsyncedWrite } from './simulated-volume.js'

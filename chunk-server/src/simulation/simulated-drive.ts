@@ -1,8 +1,8 @@
 import type { Clock, DriveId, Random } from '@cairn/protocol'
 import { MemoryBlockIndex } from '../adapters/memory-block-index.js'
-import type { DriveSource, UpkeptBlockStore } from '../core/drive-source.js'
-import { openSegmentBlockStore } from '../core/segment-block-store.js'
-import type { SegmentLimits } from '../core/segment-limits.js'
+import type { DriveSource, UpkeptBlockStore } from '../core/drives/drive-source.js'
+import type { SegmentLimits } from '../core/segments/segment-limits.js'
+import { openSegmentBlockStore } from '../core/store/segment-block-store.js'
 import type { DamageEvent, Disk } from '../ports.js'
 
 /** How a drive of a simulated cluster is made. */

@@ -8,7 +8,7 @@
  * fsync failures?").
  */
 import type { Random } from '@cairn/protocol'
-import { folderOfPath } from '../core/disk-path.js'
+import { folderOfPath } from '../core/drives/disk-path.js'
 
 /** What of the unsynced operations a power cut leaves. */
 export type CrashChoice =

@@ -22,7 +22,7 @@ import {
 import { expect } from 'chai'
 import { createMemoryBlockStore, type MemoryBlocks } from '../../src/adapters/memory-block-store.js'
 import { type ChunkServer, createChunkServer } from '../../src/app.js'
-import type { DriveSource } from '../../src/core/drive-source.js'
+import type { DriveSource } from '../../src/core/drives/drive-source.js'
 import type { BlockStore } from '../../src/ports.js'
 import { createSimulatedDisk, type SimulatedDisk, simulatedDrive } from '../../src/simulation/index.js'
 import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'

@@ -21,7 +21,7 @@ import { expect } from 'chai'
 import { type ChunkServer, createChunkServer } from '../../src/app.js'
 import { createSimulatedDisk, type SimulatedDisk, simulatedSegmentDrive } from '../../src/simulation/index.js'
 import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
-import { TIGHT } from '../core/segment-world.js'
+import { TIGHT } from '../core/store/segment-world.js'
 import { recordMetadata } from './metadata-stub.js'
 import { createTestNetwork, identity, type TestNetwork } from './network.js'
 

@@ -11,7 +11,7 @@ import {
 } from '@cairn/protocol'
 import { connectAsCaller, createSeededRandom, createSimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { type DriveSet, openDriveSet } from '../../src/core/drive-set.js'
+import { type DriveSet, openDriveSet } from '../../src/core/drives/drive-set.js'
 import { handleDeleteBlocks } from '../../src/rpc/delete-blocks.js'
 import { handleGetBlock } from '../../src/rpc/get-block.js'
 import { handlePutBlock } from '../../src/rpc/put-block.js'

@@ -14,7 +14,7 @@ import {
 } from '@cairn/protocol'
 import { createSeededRandom, createSimulatedClock, type SimulatedClock } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { type DriveSet, openDriveSet } from '../../src/core/drive-set.js'
+import { type DriveSet, openDriveSet } from '../../src/core/drives/drive-set.js'
 import { handlePutBlock } from '../../src/rpc/put-block.js'
 import { createSimulatedDisk, simulatedSegmentDrive } from '../../src/simulation/index.js'
 import { blockId, ownerOf, unitsOf } from '../conformance/blocks.js'
