@@ -12,7 +12,7 @@ import {
   startCheck,
 } from '@cairn/protocol'
 import type { CallControl } from './api.js'
-import type { MetadataCaller } from './metadata-caller.js'
+import type { MetadataCaller } from './cluster/metadata-caller.js'
 
 /** What an operator asks of a cluster. */
 export interface AdminClient {

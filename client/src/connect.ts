@@ -11,17 +11,23 @@ import type {
 } from '@cairn/protocol'
 import { type AdminClient, createAdminClient } from './admin.js'
 import type { CairnClient, CallControl } from './api.js'
-import { coveredBytes, slicesInRange } from './block-maps.js'
-import { createBucketMethods } from './buckets.js'
-import { ClusterView } from './cluster-view.js'
-import type { DigestLanes } from './digest-lanes.js'
-import { FactCache } from './fact-cache.js'
-import { FramePool } from './frames.js'
-import { KnownBlocks } from './known-blocks.js'
+import { FramePool } from './blocks/frames.js'
+import { KnownBlocks } from './blocks/known-blocks.js'
+import { RecentBlocks } from './blocks/recent-blocks.js'
+import { coveredBytes, slicesInRange } from './bodies/block-maps.js'
+import type { DigestLanes } from './bodies/digest-lanes.js'
+import { ClusterView } from './cluster/cluster-view.js'
+import { MetadataCaller } from './cluster/metadata-caller.js'
+import { ReadReports } from './cluster/read-reports.js'
+import { SessionKeeper } from './cluster/session.js'
+import { SpeedReports } from './cluster/speed-reports.js'
 import { FRAME_BYTES, FRAMES_MAX, HEDGE_TOKENS_MAX } from './limits.js'
-import { createListingMethods } from './listings.js'
-import { MetadataCaller } from './metadata-caller.js'
-import { createObjectMethods } from './objects.js'
+import { createBucketMethods } from './objects/buckets.js'
+import { FactCache } from './objects/fact-cache.js'
+import { createListingMethods } from './objects/listings.js'
+import { createObjectMethods } from './objects/objects.js'
+import type { UploadFacts } from './objects/store-part.js'
+import { createUploadMethods } from './objects/uploads.js'
 import {
   type BlockDamage,
   type ClientCounters,
@@ -29,12 +35,6 @@ import {
   createCounters,
   LateWrites,
 } from './parts.js'
-import { ReadReports } from './read-reports.js'
-import { RecentBlocks } from './recent-blocks.js'
-import { SessionKeeper } from './session.js'
-import { SpeedReports } from './speed-reports.js'
-import type { UploadFacts } from './store-part.js'
-import { createUploadMethods } from './uploads.js'
 
 /** What a client stands on: all that is not pure comes from here. */
 export interface ConnectOptions {

@@ -9,13 +9,13 @@ import {
   type Rostered,
   type Timed,
 } from '@cairn/protocol'
-import type { ClusterView } from './cluster-view.js'
-import type { DigestLanes } from './digest-lanes.js'
-import type { FramePool } from './frames.js'
-import type { KnownBlocks } from './known-blocks.js'
-import type { MetadataCaller } from './metadata-caller.js'
-import type { RecentBlocks } from './recent-blocks.js'
-import type { SessionKeeper } from './session.js'
+import type { FramePool } from './blocks/frames.js'
+import type { KnownBlocks } from './blocks/known-blocks.js'
+import type { RecentBlocks } from './blocks/recent-blocks.js'
+import type { DigestLanes } from './bodies/digest-lanes.js'
+import type { ClusterView } from './cluster/cluster-view.js'
+import type { MetadataCaller } from './cluster/metadata-caller.js'
+import type { SessionKeeper } from './cluster/session.js'
 
 /** A replica that should be good and is not. The read went on with another one. */
 export interface BlockDamage {

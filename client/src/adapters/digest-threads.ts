@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { CairnError } from '@cairn/protocol'
 import type { DigestAlgorithm, Digests } from '../api.js'
-import type { DigestLane, DigestLanes } from '../digest-lanes.js'
+import type { DigestLane, DigestLanes } from '../bodies/digest-lanes.js'
 import { DIGEST_THREADS_MAX } from '../limits.js'
 import type { DigestAnswer, DigestOrder } from './digest-messages.js'
 

@@ -15,10 +15,10 @@ import {
   type Unit,
   unitCheck,
 } from '@cairn/protocol'
-import type { Target } from './cluster-view.js'
+import type { Target } from '../cluster/cluster-view.js'
+import { AFFINE_BLOCK_BYTES_MIN, HEDGE_SHARE_MAX, HEDGE_TOKENS_MAX } from '../limits.js'
+import type { ReadParts } from '../parts.js'
 import type { KnownBlocks } from './known-blocks.js'
-import { AFFINE_BLOCK_BYTES_MIN, HEDGE_SHARE_MAX, HEDGE_TOKENS_MAX } from './limits.js'
-import type { ReadParts } from './parts.js'
 import { chooseReplica } from './replica-choice.js'
 import type { BlockRead } from './replica-read.js'
 

@@ -20,18 +20,18 @@ import {
   type Unit,
   unitCheck,
 } from '@cairn/protocol'
-import type { Target } from './cluster-view.js'
+import type { Target } from '../cluster/cluster-view.js'
 import {
   AFFINE_BLOCK_BYTES_MIN,
   HEDGE_SHARE_MAX,
   HEDGE_TOKENS_MAX,
   READ_ROUNDS_MAX,
   READ_STALL_MS,
-} from './limits.js'
-import type { ReadParts } from './parts.js'
+} from '../limits.js'
+import type { ReadParts } from '../parts.js'
+import { Bell, throwIfCancelled } from '../waiting.js'
 import { chooseReplica, hedgeDelayMs } from './replica-choice.js'
 import { type BlockRead, ReplicaRead } from './replica-read.js'
-import { Bell, throwIfCancelled } from './waiting.js'
 
 export interface BlockReaderOptions {
   readonly signal?: AbortSignal

@@ -12,12 +12,13 @@ import {
   type Unit,
   unitCheck,
 } from '@cairn/protocol'
-import type { GroupView, Target } from './cluster-view.js'
-import type { CutUnit } from './cut.js'
+import type { CutUnit } from '../bodies/cut.js'
+import type { GroupView, Target } from '../cluster/cluster-view.js'
+import { SHORT_WINDOW_UNITS, STALE_ATTEMPTS_MAX, WINDOW_UNITS } from '../limits.js'
+import type { ClientParts } from '../parts.js'
+import { Bell } from '../waiting.js'
 import type { Frame } from './frames.js'
-import { SHORT_WINDOW_UNITS, STALE_ATTEMPTS_MAX, WINDOW_UNITS } from './limits.js'
 import { newBlock } from './new-block.js'
-import type { ClientParts } from './parts.js'
 import { ReplicaWrite } from './replica-write.js'
 import {
   describe,
@@ -29,7 +30,6 @@ import {
   type WriteScope,
 } from './stored-block.js'
 import { type UnitCursor, UnitWindow } from './unit-window.js'
-import { Bell } from './waiting.js'
 
 export class BlockStream {
   sizeBytes = 0

@@ -6,7 +6,7 @@
  * (a replica that was given up may still be sending) abandons it, and it is left to the garbage collector.
  */
 import { allocateAligned } from '@cairn/protocol'
-import { FRAME_BYTES, FRAMES_MAX, SPARE_FRAME_BYTES } from './limits.js'
+import { FRAME_BYTES, FRAMES_MAX, SPARE_FRAME_BYTES } from '../limits.js'
 
 /** Some units of one body. */
 export class Frame {

@@ -4,7 +4,7 @@
  * the bytes are checked against that word in any case.
  */
 import { AgingMap, type BlockId, mapKey, sameBytes } from '@cairn/protocol'
-import { KNOWN_BLOCKS_MAX } from './limits.js'
+import { KNOWN_BLOCKS_MAX } from '../limits.js'
 
 interface KnownBlock {
   readonly hash: Uint8Array

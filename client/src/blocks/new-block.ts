@@ -1,7 +1,7 @@
 /** Which id, and so which group, a new block gets. */
 import type { BlockId } from '@cairn/protocol'
-import type { ClusterView } from './cluster-view.js'
-import { BLOCK_IDS_DRAWN_MAX } from './limits.js'
+import type { ClusterView } from '../cluster/cluster-view.js'
+import { BLOCK_IDS_DRAWN_MAX } from '../limits.js'
 import type { WriteScope } from './stored-block.js'
 
 /** An id of the session; of a group without a suspect drive, if one is soon found. Ids that are not used are lost. */

@@ -17,8 +17,8 @@ import {
   type Unit,
   unitCheck,
 } from '@cairn/protocol'
+import { LENT_UNITS_MAX } from '../limits.js'
 import type { Frame, KeptFrames } from './frames.js'
-import { LENT_UNITS_MAX } from './limits.js'
 
 /** A block that all its replicas have stored. */
 export interface RecentBlock {

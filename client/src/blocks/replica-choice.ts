@@ -1,7 +1,7 @@
 /** Which replica to read from next. Pure but for the peers' own counters. */
 import type { Clock } from '@cairn/protocol'
-import type { Target } from './cluster-view.js'
-import { ASIDE_MS, ASIDE_MS_MAX, HEDGE_MS_MIN, HEDGE_MS_UNKNOWN, OVERTAKEN_MAX } from './limits.js'
+import type { Target } from '../cluster/cluster-view.js'
+import { ASIDE_MS, ASIDE_MS_MAX, HEDGE_MS_MIN, HEDGE_MS_UNKNOWN, OVERTAKEN_MAX } from '../limits.js'
 
 /** Latency assumed of a peer that was never read from: between a good one and a bad one. */
 const UNKNOWN_LATENCY_MS = 5

@@ -10,9 +10,9 @@ import {
   type UnitStream,
   withToken,
 } from '@cairn/protocol'
-import type { BlockTokens } from './block-tokens.js'
-import type { Target } from './cluster-view.js'
-import type { Bell } from './waiting.js'
+import type { BlockTokens } from '../cluster/block-tokens.js'
+import type { Target } from '../cluster/cluster-view.js'
+import type { Bell } from '../waiting.js'
 
 /** Bytes [from, to) of a block, and what the block map says of the whole block. */
 export interface BlockRead {

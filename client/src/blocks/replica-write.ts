@@ -21,10 +21,10 @@ import {
   type UnitSource,
   writeQuorum,
 } from '@cairn/protocol'
-import { countCopies, type GroupView, type Target } from './cluster-view.js'
-import { REPLICA_GRACE_MS_MAX, REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR } from './limits.js'
-import type { LateWrite, LateWrites, ReadParts } from './parts.js'
-import { Bell } from './waiting.js'
+import { countCopies, type GroupView, type Target } from '../cluster/cluster-view.js'
+import { REPLICA_GRACE_MS_MAX, REPLICA_GRACE_MS_MIN, REPLICA_GRACE_P99_FACTOR } from '../limits.js'
+import type { LateWrite, LateWrites, ReadParts } from '../parts.js'
+import { Bell } from '../waiting.js'
 
 /** What every replica must report of the block once it is whole. */
 export interface BlockFacts {

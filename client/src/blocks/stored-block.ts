@@ -8,13 +8,13 @@ import {
   groupOf,
   type Unit,
 } from '@cairn/protocol'
+import type { GroupView, Target } from '../cluster/cluster-view.js'
+import type { WriterSession } from '../cluster/session.js'
+import { REPLICA_GRACE_MS_MAX, STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from '../limits.js'
+import type { ClientParts } from '../parts.js'
+import { sleep } from '../waiting.js'
 import { BlockReader } from './block-reader.js'
-import type { GroupView, Target } from './cluster-view.js'
-import { REPLICA_GRACE_MS_MAX, STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from './limits.js'
-import type { ClientParts } from './parts.js'
 import { type BlockFacts, ReplicaWrite } from './replica-write.js'
-import type { WriterSession } from './session.js'
-import { sleep } from './waiting.js'
 
 /** Where blocks are kept, and for how long anybody wants them. */
 export interface PoolScope {

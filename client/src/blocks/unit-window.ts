@@ -4,7 +4,7 @@
  * again from its start.
  */
 import { CairnError, type Unit } from '@cairn/protocol'
-import { RESTARTABLE_UNITS, TELL_UNITS } from './limits.js'
+import { RESTARTABLE_UNITS, TELL_UNITS } from '../limits.js'
 
 /** One replica's place in the window; the body of its PutBlock call. */
 export class UnitCursor implements AsyncIterableIterator<Unit> {

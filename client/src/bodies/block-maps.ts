@@ -17,11 +17,11 @@ import {
   type Unit,
   unitCheck,
 } from '@cairn/protocol'
-import type { ReadRange } from './api.js'
-import { BlockReader } from './block-reader.js'
-import { newBlock } from './new-block.js'
-import type { ClientParts, ReadParts } from './parts.js'
-import { type StoredBlock, storeUnits, type WriteScope, wholeSlice } from './stored-block.js'
+import type { ReadRange } from '../api.js'
+import { BlockReader } from '../blocks/block-reader.js'
+import { newBlock } from '../blocks/new-block.js'
+import { type StoredBlock, storeUnits, type WriteScope, wholeSlice } from '../blocks/stored-block.js'
+import type { ClientParts, ReadParts } from '../parts.js'
 
 /** An encoded slice has at most 80 bytes, so that so many always fit and need not be encoded to know it. */
 const SLICES_SURELY_INLINE = 16

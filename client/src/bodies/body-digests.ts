@@ -1,7 +1,7 @@
 import { createDigest, type Digest, digestOf, formatId } from '@cairn/protocol'
-import type { DigestAlgorithm, Digests, WriteOptions } from './api.js'
+import type { DigestAlgorithm, Digests, WriteOptions } from '../api.js'
+import { IDLE_PIECES_MAX, LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES, LANE_PIECES_MAX } from '../limits.js'
 import type { DigestLane, DigestLanes } from './digest-lanes.js'
-import { IDLE_PIECES_MAX, LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES, LANE_PIECES_MAX } from './limits.js'
 
 /** MD5, which is the ETag, and whatever else was asked for. */
 function algorithmsOf(wanted: readonly DigestAlgorithm[] | undefined): Set<DigestAlgorithm> {

@@ -4,20 +4,20 @@
  * chunk of the caller's and, at the border of a block, what the transport holds of its streams' credit.
  */
 import { BLOCK_BYTES_MAX, CairnError } from '@cairn/protocol'
-import type { Digests, WriteOptions } from './api.js'
-import { storeBytes } from './block-maps.js'
-import { BlockStream } from './block-stream.js'
-import { type BodyDigests, digestBody, digestWhole } from './body-digests.js'
-import { type BodyHead, type ByteSource, type CutUnit, UnitCutter } from './cut.js'
+import type { Digests, WriteOptions } from '../api.js'
+import { BlockStream } from '../blocks/block-stream.js'
+import type { StoredBlock, WriteScope } from '../blocks/stored-block.js'
 import {
   BLOCKS_IN_FLIGHT_MAX,
   BODY_IDLE_MS,
   HASH_BYTES_PER_TURN,
   SHORT_BLOCKS_IN_FLIGHT_MAX,
-} from './limits.js'
-import type { ClientParts, LateWrite } from './parts.js'
-import type { StoredBlock, WriteScope } from './stored-block.js'
-import { cancelled, nextTurn, throwIfCancelled } from './waiting.js'
+} from '../limits.js'
+import type { ClientParts, LateWrite } from '../parts.js'
+import { cancelled, nextTurn, throwIfCancelled } from '../waiting.js'
+import { storeBytes } from './block-maps.js'
+import { type BodyDigests, digestBody, digestWhole } from './body-digests.js'
+import { type BodyHead, type ByteSource, type CutUnit, UnitCutter } from './cut.js'
 
 /** A body whose blocks are durable and whose length was checked. */
 export interface WrittenBody {

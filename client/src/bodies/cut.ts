@@ -1,8 +1,8 @@
 /** From any body to units: the borders of chunks mean nothing, the borders of units are fixed. */
 import { CairnError, UNIT_BYTES } from '@cairn/protocol'
-import type { ByteBody, ReleasableBody, WriteOptions } from './api.js'
-import type { Frame, FramePool } from './frames.js'
-import { Abortable, throwIfCancelled } from './waiting.js'
+import type { ByteBody, ReleasableBody, WriteOptions } from '../api.js'
+import type { Frame, FramePool } from '../blocks/frames.js'
+import { Abortable, throwIfCancelled } from '../waiting.js'
 
 /** Where the chunks of a body come from. */
 export interface ByteSource {

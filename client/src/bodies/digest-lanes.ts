@@ -1,5 +1,5 @@
 /** What the client needs to digest bodies beside its event loop. */
-import type { DigestAlgorithm, Digests } from './api.js'
+import type { DigestAlgorithm, Digests } from '../api.js'
 
 /** Threads that compute digests. */
 export interface DigestLanes {

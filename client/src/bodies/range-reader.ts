@@ -1,13 +1,13 @@
 /** Bytes of a version from its slices: in order, verified, counted, with at most one block read ahead. */
 import { type BlockMap, type BlockSlice, CairnError, UNIT_BYTES } from '@cairn/protocol'
-import type { CallControl, ReadRange } from './api.js'
+import type { CallControl, ReadRange } from '../api.js'
+import { readBlockNow } from '../blocks/block-now.js'
+import { BlockReader, type BlockReaderOptions } from '../blocks/block-reader.js'
+import type { RecentBlock } from '../blocks/recent-blocks.js'
+import type { BlockRead } from '../blocks/replica-read.js'
+import type { ReadParts } from '../parts.js'
+import { throwIfCancelled } from '../waiting.js'
 import { slicesInRange } from './block-maps.js'
-import { readBlockNow } from './block-now.js'
-import { BlockReader, type BlockReaderOptions } from './block-reader.js'
-import type { ReadParts } from './parts.js'
-import type { RecentBlock } from './recent-blocks.js'
-import type { BlockRead } from './replica-read.js'
-import { throwIfCancelled } from './waiting.js'
 
 /** What is read: a range of a version whose map must cover all its bytes. */
 export interface VersionRange {

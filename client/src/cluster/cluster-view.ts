@@ -17,9 +17,9 @@ import {
   type Pool,
   type RpcPeer,
 } from '@cairn/protocol'
+import { MAP_REFRESH_MS } from '../limits.js'
 import { BlockTokens } from './block-tokens.js'
 import { LatencyWindow } from './latency.js'
-import { MAP_REFRESH_MS } from './limits.js'
 import type { MetadataCaller } from './metadata-caller.js'
 
 /** A chunk server as this client knows it. */

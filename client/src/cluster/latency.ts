@@ -1,4 +1,4 @@
-import { LATENCY_SAMPLES } from './limits.js'
+import { LATENCY_SAMPLES } from '../limits.js'
 
 /** New samples after which the quantiles are computed again: sorting 64 numbers costs about 2 µs. */
 const SAMPLES_PER_SORT = 16

@@ -29,8 +29,8 @@ import {
   METADATA_ATTEMPT_MS,
   RETRY_DELAY_MS_MAX,
   RETRY_DELAY_MS_MIN,
-} from './limits.js'
-import { sleep } from './waiting.js'
+} from '../limits.js'
+import { sleep } from '../waiting.js'
 
 export interface MetadataCallerOptions {
   readonly network: Network

@@ -21,7 +21,7 @@ import {
   type SessionId,
   sessionScopedId,
 } from '@cairn/protocol'
-import { SESSION_ROTATION_MS } from './limits.js'
+import { SESSION_ROTATION_MS } from '../limits.js'
 import type { MetadataCaller, RoutedSession } from './metadata-caller.js'
 
 /** One life of this writer under one lease. */

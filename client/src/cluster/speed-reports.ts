@@ -13,9 +13,9 @@ import {
   type ServerSpeed,
   type SpeedKind,
 } from '@cairn/protocol'
+import { SPEED_REPORT_MS } from '../limits.js'
 import type { ClusterView, MemberPeer } from './cluster-view.js'
 import type { LatencyWindow } from './latency.js'
-import { SPEED_REPORT_MS } from './limits.js'
 import type { MetadataCaller } from './metadata-caller.js'
 
 export interface SpeedReportsOptions {

@@ -12,11 +12,11 @@ import {
   setBucketConfiguration,
   setBucketVersioning,
 } from '@cairn/protocol'
-import type { CairnClient } from './api.js'
+import type { CairnClient } from '../api.js'
+import type { ClientParts } from '../parts.js'
+import { throwIfCancelled } from '../waiting.js'
 import { changeUnderSession } from './commit.js'
 import type { FactCache } from './fact-cache.js'
-import type { ClientParts } from './parts.js'
-import { throwIfCancelled } from './waiting.js'
 
 type BucketMethods = Pick<
   CairnClient,

@@ -12,11 +12,11 @@ import {
   type ShownReceipts,
   type WriteContext,
 } from '@cairn/protocol'
-import { STALE_ATTEMPTS_MAX } from './limits.js'
-import type { ClientParts } from './parts.js'
-import type { WriterSession } from './session.js'
-import { fitToPool, noteStale, type PoolScope, type StoredBlock, storeAgain } from './stored-block.js'
-import { throwIfCancelled } from './waiting.js'
+import { fitToPool, noteStale, type PoolScope, type StoredBlock, storeAgain } from '../blocks/stored-block.js'
+import type { WriterSession } from '../cluster/session.js'
+import { STALE_ATTEMPTS_MAX } from '../limits.js'
+import type { ClientParts } from '../parts.js'
+import { throwIfCancelled } from '../waiting.js'
 
 /** The write that a commit ends. */
 export interface CommitScope extends PoolScope {

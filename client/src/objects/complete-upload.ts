@@ -25,16 +25,16 @@ import {
   thawUpload,
   type UploadInfo,
 } from '@cairn/protocol'
-import type { CompleteUploadOptions, RequestedPart, UploadRef } from './api.js'
-import { MapBuilder, slicesInRange } from './block-maps.js'
+import type { CompleteUploadOptions, RequestedPart, UploadRef } from '../api.js'
+import type { WriteScope } from '../blocks/stored-block.js'
+import { MapBuilder, slicesInRange } from '../bodies/block-maps.js'
+import type { WriterSession } from '../cluster/session.js'
+import { PART_BYTES_MIN, RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN } from '../limits.js'
+import type { ClientParts } from '../parts.js'
+import { sleep, throwIfCancelled } from '../waiting.js'
 import { commitWrite, underSession } from './commit.js'
-import { PART_BYTES_MIN, RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN } from './limits.js'
 import { assertOrder, assertPart, hashList, PartTotals } from './part-list.js'
-import type { ClientParts } from './parts.js'
-import type { WriterSession } from './session.js'
 import { uploadScope } from './store-part.js'
-import type { WriteScope } from './stored-block.js'
-import { sleep, throwIfCancelled } from './waiting.js'
 
 /** What a Complete answers. */
 export type CompletedResult = CompletedUpload & { readonly sizeBytes: number }

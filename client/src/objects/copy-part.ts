@@ -9,15 +9,15 @@ import {
   type ObjectVersion,
   type PartInfo,
 } from '@cairn/protocol'
-import type { CopySource, Digests, ReadRange } from './api.js'
-import { MapBuilder, slicesInRange } from './block-maps.js'
-import { etagOf, RunningDigests } from './body-digests.js'
+import type { CopySource, Digests, ReadRange } from '../api.js'
+import { MapBuilder, slicesInRange } from '../bodies/block-maps.js'
+import { etagOf, RunningDigests } from '../bodies/body-digests.js'
+import { assertInside, readRange } from '../bodies/range-reader.js'
+import { HASH_BYTES_PER_TURN } from '../limits.js'
+import type { ClientParts } from '../parts.js'
+import { nextTurn } from '../waiting.js'
 import { underSession } from './commit.js'
-import { HASH_BYTES_PER_TURN } from './limits.js'
-import type { ClientParts } from './parts.js'
-import { assertInside, readRange } from './range-reader.js'
 import { commitPart, type PartTarget, storePart, uploadScope } from './store-part.js'
-import { nextTurn } from './waiting.js'
 
 /** What to copy. */
 export interface PartSource {

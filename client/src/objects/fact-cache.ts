@@ -1,5 +1,5 @@
 import { AgingMap, type Clock } from '@cairn/protocol'
-import { FACT_CACHE_ENTRIES_MAX, FACT_CACHE_MS } from './limits.js'
+import { FACT_CACHE_ENTRIES_MAX, FACT_CACHE_MS } from '../limits.js'
 
 /**
  * Facts that are believed for FACT_CACHE_MS. Only for what the commit compares again, so that a stale fact can

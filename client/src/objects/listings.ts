@@ -9,8 +9,8 @@ import {
   listUploads,
   listVersions,
 } from '@cairn/protocol'
-import type { CairnClient, PartPage } from './api.js'
-import type { ClientParts } from './parts.js'
+import type { CairnClient, PartPage } from '../api.js'
+import type { ClientParts } from '../parts.js'
 
 type ListingMethods = Pick<CairnClient, 'listObjects' | 'listVersions' | 'listUploads' | 'listParts'>
 

@@ -37,19 +37,19 @@ import type {
   PutObjectOptions,
   PutObjectResult,
   WriteSeal,
-} from './api.js'
-import { mapOf, shortMap } from './block-maps.js'
-import { etagOf } from './body-digests.js'
-import { writeBody } from './body-writer.js'
+} from '../api.js'
+import { type StoredBlock, type WriteScope, wholeSlice } from '../blocks/stored-block.js'
+import { mapOf, shortMap } from '../bodies/block-maps.js'
+import { etagOf } from '../bodies/body-digests.js'
+import { writeBody } from '../bodies/body-writer.js'
+import { type BodyHead, readHead } from '../bodies/cut.js'
+import { readAtOnce, readRange } from '../bodies/range-reader.js'
+import type { WriterSession } from '../cluster/session.js'
+import type { ClientParts } from '../parts.js'
+import { throwIfCancelled } from '../waiting.js'
 import { fetchBucket } from './buckets.js'
 import { type CommitScope, changeUnderSession, commitWrite, underSession } from './commit.js'
-import { type BodyHead, readHead } from './cut.js'
 import type { FactCache } from './fact-cache.js'
-import type { ClientParts } from './parts.js'
-import { readAtOnce, readRange } from './range-reader.js'
-import type { WriterSession } from './session.js'
-import { type StoredBlock, type WriteScope, wholeSlice } from './stored-block.js'
-import { throwIfCancelled } from './waiting.js'
 
 /** A delete marker has no bytes. */
 const NO_MAP: BlockMap = { pool: 0, slices: [], pages: [] }

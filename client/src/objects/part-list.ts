@@ -11,7 +11,7 @@ import {
   type PartRun,
   type UploadInfo,
 } from '@cairn/protocol'
-import type { RequestedPart } from './api.js'
+import type { RequestedPart } from '../api.js'
 
 /** `InvalidArgument` for an empty list, `InvalidPartOrder` unless the numbers ascend. */
 export function assertOrder(requested: readonly RequestedPart[]): void {

@@ -15,15 +15,15 @@ import {
   putPart,
   type WriteContext,
 } from '@cairn/protocol'
-import type { ByteBody, UploadRef, WriteOptions } from './api.js'
-import { type BuiltMap, type MapBuilder, mapOf } from './block-maps.js'
-import { etagOf } from './body-digests.js'
-import { writeBody } from './body-writer.js'
+import type { ByteBody, UploadRef, WriteOptions } from '../api.js'
+import { type StoredBlock, type WriteScope, wholeSlice } from '../blocks/stored-block.js'
+import { type BuiltMap, type MapBuilder, mapOf } from '../bodies/block-maps.js'
+import { etagOf } from '../bodies/body-digests.js'
+import { writeBody } from '../bodies/body-writer.js'
+import { readHead } from '../bodies/cut.js'
+import type { WriterSession } from '../cluster/session.js'
+import type { ClientParts } from '../parts.js'
 import { type CommitScope, commitWrite, underSession } from './commit.js'
-import { readHead } from './cut.js'
-import type { ClientParts } from './parts.js'
-import type { WriterSession } from './session.js'
-import { type StoredBlock, type WriteScope, wholeSlice } from './stored-block.js'
 
 /** What parts of an upload are written for. Never changes while the upload is there. */
 export type UploadFacts = Pick<GetUploadResponse, 'upload' | 'space'>

@@ -7,14 +7,14 @@ import {
   type SpaceId,
   type UploadInfo,
 } from '@cairn/protocol'
-import type { CairnClient, UploadRef } from './api.js'
+import type { CairnClient, UploadRef } from '../api.js'
+import type { ClientParts } from '../parts.js'
+import { throwIfCancelled } from '../waiting.js'
 import { changeUnderSession } from './commit.js'
 import { completeUpload } from './complete-upload.js'
 import { copyPart } from './copy-part.js'
 import type { FactCache } from './fact-cache.js'
-import type { ClientParts } from './parts.js'
 import { assertPartNumber, storePart, type UploadFacts } from './store-part.js'
-import { throwIfCancelled } from './waiting.js'
 
 type UploadMethods = Pick<
   CairnClient,

@@ -1,8 +1,8 @@
 import { CHECKSUM_ALGORITHMS, createDigest } from '@cairn/protocol'
 import { expect } from 'chai'
 import { createDigestThreads } from '../../src/adapters/digest-threads.js'
-import { digestBody } from '../../src/body-digests.js'
-import type { DigestLanes } from '../../src/digest-lanes.js'
+import { digestBody } from '../../src/bodies/body-digests.js'
+import type { DigestLanes } from '../../src/bodies/digest-lanes.js'
 import { LANE_BODY_BYTES_MIN, LANE_PIECE_BYTES } from '../../src/limits.js'
 import { patternBytes } from '../world/world.js'
 

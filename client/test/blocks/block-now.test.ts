@@ -1,6 +1,6 @@
 import { unitCheck } from '@cairn/protocol'
 import { expect } from 'chai'
-import { createWorld, patternBytes, type World } from './world/world.js'
+import { createWorld, patternBytes, type World } from '../world/world.js'
 
 const BYTES = patternBytes(4096)
 

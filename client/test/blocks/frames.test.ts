@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { FramePool } from '../src/frames.js'
-import { FRAME_BYTES, FRAMES_MAX, SPARE_FRAME_BYTES } from '../src/limits.js'
+import { FramePool } from '../../src/blocks/frames.js'
+import { FRAME_BYTES, FRAMES_MAX, SPARE_FRAME_BYTES } from '../../src/limits.js'
 
 describe('FramePool', () => {
   it('uses a frame again once its last holder has released it', () => {

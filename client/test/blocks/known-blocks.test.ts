@@ -1,7 +1,7 @@
 import type { BlockId } from '@cairn/protocol'
 import { expect } from 'chai'
-import { KnownBlocks } from '../src/known-blocks.js'
-import { KNOWN_BLOCKS_MAX } from '../src/limits.js'
+import { KnownBlocks } from '../../src/blocks/known-blocks.js'
+import { KNOWN_BLOCKS_MAX } from '../../src/limits.js'
 
 function blockId(number: number): BlockId {
   const id = Buffer.alloc(16)

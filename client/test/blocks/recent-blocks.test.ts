@@ -1,9 +1,9 @@
 import { type BlockId, hashBlock, releasePassing, UNIT_BYTES, type Unit, unitCheck } from '@cairn/protocol'
 import { expect } from 'chai'
-import { FramePool } from '../src/frames.js'
-import { FRAME_BYTES, FRAMES_MAX, LENT_UNITS_MAX } from '../src/limits.js'
-import { type RecentBlock, RecentBlocks } from '../src/recent-blocks.js'
-import { createWorld, type World } from './world/world.js'
+import { FramePool } from '../../src/blocks/frames.js'
+import { type RecentBlock, RecentBlocks } from '../../src/blocks/recent-blocks.js'
+import { FRAME_BYTES, FRAMES_MAX, LENT_UNITS_MAX } from '../../src/limits.js'
+import { createWorld, type World } from '../world/world.js'
 
 const MIB = 1024 * 1024
 const LARGE = Buffer.alloc(3 * MIB + 1000, 'recent blocks')

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { digestBody } from '../src/body-digests.js'
-import type { DigestLanes } from '../src/digest-lanes.js'
-import { LANE_PIECE_BYTES, LANE_PIECES_MAX } from '../src/limits.js'
+import { digestBody } from '../../src/bodies/body-digests.js'
+import type { DigestLanes } from '../../src/bodies/digest-lanes.js'
+import { LANE_PIECE_BYTES, LANE_PIECES_MAX } from '../../src/limits.js'
 
 /** A lane that is done with its pieces when it is told. */
 function heldLanes(): { readonly lanes: DigestLanes; readonly memory: ArrayBufferLike[]; finish(): void } {

@@ -7,9 +7,9 @@ import {
   reportBlocks,
 } from '@cairn/protocol'
 import { expect } from 'chai'
-import { MetadataCaller } from '../src/metadata-caller.js'
-import { ReadReports } from '../src/read-reports.js'
-import { createWorld, type World } from './world/world.js'
+import { MetadataCaller } from '../../src/cluster/metadata-caller.js'
+import { ReadReports } from '../../src/cluster/read-reports.js'
+import { createWorld, type World } from '../world/world.js'
 
 function blockOf(at: number): BlockId {
   const block = Buffer.alloc(16)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { COMMIT_DEADLINE_MS, SESSION_ROTATION_MS } from '../src/limits.js'
-import { codeOf, createWorld, patternBytes } from './world/world.js'
+import { COMMIT_DEADLINE_MS, SESSION_ROTATION_MS } from '../../src/limits.js'
+import { codeOf, createWorld, patternBytes } from '../world/world.js'
 
 describe('sessions', () => {
   it('are renewed for as long as the client lives, and closed with it', async () => {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { BLOCK_BYTES_MAX, createDigest, MAP_PAGE_SLICES, UNIT_BYTES } from '@cairn/protocol'
 import { expect } from 'chai'
-import { toBytes, type UploadRef } from '../src/index.js'
-import { codeOf, createWorld, patternBytes, type World } from './world/world.js'
+import { toBytes, type UploadRef } from '../../src/index.js'
+import { codeOf, createWorld, patternBytes, type World } from '../world/world.js'
 
 const PART = UNIT_BYTES + 11
 
