@@ -5,7 +5,7 @@
 import type { CairnClient } from '@cairn/client'
 import { hasCode } from '@cairn/protocol'
 import { CORS_BUCKETS_MAX, CORS_CACHE_MS } from '../limits.js'
-import { type CorsRule, decodeCorsRules } from '../operations/cors-rules.js'
+import { type CorsRule, decodeCorsRules } from '../operations/buckets/cors-rules.js'
 
 interface Entry {
   /** When the reading began: what it shows is never older. */

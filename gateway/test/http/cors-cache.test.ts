@@ -3,7 +3,7 @@ import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
 import { CorsCache } from '../../src/http/cors-cache.js'
 import { CORS_BUCKETS_MAX, CORS_CACHE_MS } from '../../src/limits.js'
-import { encodeCorsRules } from '../../src/operations/cors-rules.js'
+import { encodeCorsRules } from '../../src/operations/buckets/cors-rules.js'
 
 describe('CorsCache', () => {
   let reads: string[]

@@ -2,13 +2,13 @@
  * `?acl`: ownership is enforced, so that the bucket's owner has full control and no ACL changes that, as in every
  * bucket that S3 makes by default.
  */
-import { S3Error } from '../errors.js'
-import { document, element, escapeXml, parent } from '../xml/writer.js'
-import { grantsAccess } from './attributes.js'
-import { versionHeader } from './object-headers.js'
-import { readVersionId } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { S3Error } from '../../errors.js'
+import { document, element, escapeXml, parent } from '../../xml/writer.js'
+import { grantsAccess } from '../objects/attributes.js'
+import { versionHeader } from '../objects/object-headers.js'
+import { readVersionId } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `GET /B?acl`: full control for the owner. */
 export const getBucketAcl: Operation = { name: 'GetBucketAcl', handle: ofBucket }

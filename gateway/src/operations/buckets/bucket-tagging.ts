@@ -1,9 +1,9 @@
 /** `?tagging` of a bucket. The document is kept as it is answered. */
-import { S3Error } from '../errors.js'
-import { readDocument } from '../payload/read-document.js'
-import { xmlResponse } from './response.js'
-import { BUCKET_TAGS_MAX, parseTagging, taggingXml } from './tag-set.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { S3Error } from '../../errors.js'
+import { readDocument } from '../../payload/read-document.js'
+import { BUCKET_TAGS_MAX, parseTagging, taggingXml } from '../objects/tag-set.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `GET /B?tagging`: 404 `NoSuchTagSet` for a bucket without tags. */
 export const getBucketTagging: Operation = { name: 'GetBucketTagging', handle: get }

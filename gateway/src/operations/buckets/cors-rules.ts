@@ -2,9 +2,9 @@
  * The rules of a bucket about pages of other origins: read from XML, kept as JSON, matched against requests. A
  * pattern holds one `*` at most, so that matching is a prefix and a suffix and never an expression.
  */
-import { S3Error } from '../errors.js'
-import { childrenOf, findText, parseXml, type XmlElement } from '../xml/reader.js'
-import { document, element, parent } from '../xml/writer.js'
+import { S3Error } from '../../errors.js'
+import { childrenOf, findText, parseXml, type XmlElement } from '../../xml/reader.js'
+import { document, element, parent } from '../../xml/writer.js'
 
 /** One rule, as S3 names its parts. */
 export interface CorsRule {

@@ -1,12 +1,12 @@
 import { type CairnError, hasCode, type Tag } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
-import { S3Error } from '../errors.js'
-import { readDocument } from '../payload/read-document.js'
-import { findChild, findText, parseXml } from '../xml/reader.js'
-import { grantsAccess } from './attributes.js'
-import { checkBucketName } from './bucket-name.js'
-import { BUCKET_TAGS_MAX, readTagSet, taggingXml } from './tag-set.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { S3Error } from '../../errors.js'
+import { readDocument } from '../../payload/read-document.js'
+import { findChild, findText, parseXml } from '../../xml/reader.js'
+import { checkBucketName } from '../bucket-name.js'
+import { grantsAccess } from '../objects/attributes.js'
+import { BUCKET_TAGS_MAX, readTagSet, taggingXml } from '../objects/tag-set.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `PUT /B`: makes a bucket. Again by its owner is a no-op in us-east-1 and a conflict elsewhere, as in S3. */
 export const createBucket: Operation = { name: 'CreateBucket', handle }

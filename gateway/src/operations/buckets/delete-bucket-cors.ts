@@ -1,5 +1,5 @@
-import { corsCacheOf } from '../http/cors-cache.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { corsCacheOf } from '../../http/cors-cache.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `DELETE /B?cors`: no page of another origin may read an answer any more. Repeats are fine. */
 export const deleteBucketCors: Operation = { name: 'DeleteBucketCors', handle }

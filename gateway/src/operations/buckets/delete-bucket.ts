@@ -1,4 +1,4 @@
-import type { Operation, OperationContext, S3Response } from './types.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `DELETE /B`: only an empty bucket; versions and delete markers count, pending uploads do not. */
 export const deleteBucket: Operation = { name: 'DeleteBucket', handle }

@@ -1,7 +1,7 @@
-import { S3Error } from '../errors.js'
+import { S3Error } from '../../errors.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { decodeCorsRules, writeCorsRules } from './cors-rules.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `GET /B?cors`: the rules as they were put. 404 without any. */
 export const getBucketCors: Operation = { name: 'GetBucketCors', handle }

@@ -1,6 +1,6 @@
-import { document, escapeXml } from '../xml/writer.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { document, escapeXml } from '../../xml/writer.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `GET /B?location`: empty for us-east-1, as S3 has always had it. */
 export const getBucketLocation: Operation = { name: 'GetBucketLocation', handle }

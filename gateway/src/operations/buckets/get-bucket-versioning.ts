@@ -1,6 +1,6 @@
-import { document, element } from '../xml/writer.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { document, element } from '../../xml/writer.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `GET /B?versioning`: an empty element for a bucket that was never versioned. */
 export const getBucketVersioning: Operation = { name: 'GetBucketVersioning', handle }

@@ -1,4 +1,4 @@
-import type { Operation, OperationContext, S3Response } from './types.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `HEAD /B`: whether the bucket is there, and where. */
 export const headBucket: Operation = { name: 'HeadBucket', handle }

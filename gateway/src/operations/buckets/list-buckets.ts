@@ -1,9 +1,9 @@
 import type { BucketInfo, ListBucketsResponse } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
-import { S3Error } from '../errors.js'
-import { document, element, formatTime, parent } from '../xml/writer.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { S3Error } from '../../errors.js'
+import { document, element, formatTime, parent } from '../../xml/writer.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** What a client may ask for, as in S3. */
 const BUCKETS_MAX = 10_000

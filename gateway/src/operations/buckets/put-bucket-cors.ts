@@ -1,9 +1,9 @@
 import { BUCKET_CONFIGURATION_BYTES_MAX } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { corsCacheOf } from '../http/cors-cache.js'
-import { readDocument } from '../payload/read-document.js'
+import { S3Error } from '../../errors.js'
+import { corsCacheOf } from '../../http/cors-cache.js'
+import { readDocument } from '../../payload/read-document.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { encodeCorsRules, readCorsRules } from './cors-rules.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** Headers that carry a digest of the body, or say that it follows. */
 const DIGEST = /^(?:content-md5|x-amz-trailer|x-amz-checksum-(?!algorithm$|mode$|type$).*)$/

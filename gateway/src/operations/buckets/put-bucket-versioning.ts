@@ -1,7 +1,7 @@
-import { S3Error } from '../errors.js'
-import { readDocument } from '../payload/read-document.js'
-import { findText, parseXml } from '../xml/reader.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { S3Error } from '../../errors.js'
+import { readDocument } from '../../payload/read-document.js'
+import { findText, parseXml } from '../../xml/reader.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `PUT /B?versioning`: Enabled or Suspended; there is no way back to "never versioned". */
 export const putBucketVersioning: Operation = { name: 'PutBucketVersioning', handle }

@@ -2,11 +2,11 @@
  * Settings of buckets and objects that cannot be made yet: reading one answers what S3 says of a bucket where it was
  * never set, so that tools which read everything go on. Setting one is 501; deleting what is not there succeeds.
  */
-import { S3Error, type S3ErrorCode } from '../errors.js'
-import { document, element, parent } from '../xml/writer.js'
-import { xmlResponse } from './response.js'
-import type { OperationName } from './table.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { S3Error, type S3ErrorCode } from '../../errors.js'
+import { document, element, parent } from '../../xml/writer.js'
+import { xmlResponse } from '../response.js'
+import type { OperationName } from '../table.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** The document that says "none", or "the default". */
 const DEFAULTS: readonly (readonly [OperationName, root: string, content: string])[] = [

@@ -1,7 +1,7 @@
 /** Fields of a form as the headers that they stand for, so that an upload by form is stored like any other. */
-import { S3Error } from '../errors.js'
-import { FORM_FIELDS_BYTES_MAX } from '../limits.js'
-import type { RequestHeaders } from './types.js'
+import { S3Error } from '../../errors.js'
+import { FORM_FIELDS_BYTES_MAX } from '../../limits.js'
+import type { RequestHeaders } from '../types.js'
 
 /** Fields with the meaning of a header of the same name. */
 const HEADERS: ReadonlySet<string> = new Set([

@@ -3,8 +3,8 @@
  * field needs a condition, and every condition its field; the bucket is the one really written to, whatever a
  * field of that name says.
  */
-import { S3Error } from '../errors.js'
-import { PUT_BYTES_MAX } from '../limits.js'
+import { S3Error } from '../../errors.js'
+import { PUT_BYTES_MAX } from '../../limits.js'
 
 export interface PolicyFacts {
   /** By lower-case name, variables already put in. */

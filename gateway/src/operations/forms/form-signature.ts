@@ -3,14 +3,14 @@
  * nothing else counts.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { type AuthenticationSettings, checkSession } from '../authentication/authenticate.js'
-import { ANONYMOUS, type Principal } from '../authentication/principal.js'
-import { readCredential, readDate } from '../authentication/signature-claim.js'
-import { hasSignedVersion2 } from '../authentication/signature-version-2.js'
-import { type SigningKeys, sign } from '../authentication/signing-keys.js'
-import { S3Error } from '../errors.js'
-import { CLOCK_SKEW_MS, FORM_AGE_MS_MAX } from '../limits.js'
-import type { Credential } from '../ports.js'
+import { type AuthenticationSettings, checkSession } from '../../authentication/authenticate.js'
+import { ANONYMOUS, type Principal } from '../../authentication/principal.js'
+import { readCredential, readDate } from '../../authentication/signature-claim.js'
+import { hasSignedVersion2 } from '../../authentication/signature-version-2.js'
+import { type SigningKeys, sign } from '../../authentication/signing-keys.js'
+import { S3Error } from '../../errors.js'
+import { CLOCK_SKEW_MS, FORM_AGE_MS_MAX } from '../../limits.js'
+import type { Credential } from '../../ports.js'
 
 const ALGORITHM = 'AWS4-HMAC-SHA256'
 const MALFORMED = 'AuthorizationQueryParametersError'

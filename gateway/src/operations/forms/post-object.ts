@@ -1,13 +1,13 @@
 import type { Tag } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
-import { document, element } from '../xml/writer.js'
-import { checksumHeaders, readAttributes } from './attributes.js'
-import { writePreconditions } from './conditions.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { document, element } from '../../xml/writer.js'
+import { checksumHeaders, readAttributes } from '../objects/attributes.js'
+import { writePreconditions } from '../objects/conditions.js'
+import { quoted, writtenVersionId } from '../objects/object-headers.js'
+import { objectLocation } from '../objects/object-location.js'
+import { OBJECT_TAGS_MAX, parseTagging } from '../objects/tag-set.js'
+import type { Operation, OperationContext, ResponseHeaders, S3Response } from '../types.js'
 import { type FormAnswer, readFormAnswer } from './form-fields.js'
-import { quoted, writtenVersionId } from './object-headers.js'
-import { objectLocation } from './object-location.js'
-import { OBJECT_TAGS_MAX, parseTagging } from './tag-set.js'
-import type { Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
 
 /**
  * `POST /B` with a form: stores its file, as PutObject stores a body. The headers of the context are made of the

@@ -1,9 +1,9 @@
-import { S3Error } from '../errors.js'
-import { document, element } from '../xml/writer.js'
+import { S3Error } from '../../errors.js'
+import { document, element } from '../../xml/writer.js'
+import { readEncoding, readPageSize } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { commonPrefixesXml, versionsXml } from './listing-xml.js'
-import { readEncoding, readPageSize } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `GET /B?versions`: versions and delete markers in one order, newest first within a key. */
 export const listObjectVersions: Operation = { name: 'ListObjectVersions', handle }

@@ -1,9 +1,9 @@
-import { S3Error } from '../errors.js'
-import { document, element } from '../xml/writer.js'
+import { S3Error } from '../../errors.js'
+import { document, element } from '../../xml/writer.js'
+import { readEncoding, readPageSize } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { commonPrefixesXml, objectsXml } from './listing-xml.js'
-import { readEncoding, readPageSize } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `GET /B?list-type=2`: the listing with continuation tokens. */
 export const listObjectsV2: Operation = { name: 'ListObjectsV2', handle }

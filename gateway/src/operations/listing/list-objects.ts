@@ -1,8 +1,8 @@
-import { document, element } from '../xml/writer.js'
+import { document, element } from '../../xml/writer.js'
+import { readEncoding, readPageSize } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { commonPrefixesXml, objectsXml } from './listing-xml.js'
-import { readEncoding, readPageSize } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `GET /B`: version 1 of the listing, with markers. */
 export const listObjects: Operation = { name: 'ListObjects', handle }

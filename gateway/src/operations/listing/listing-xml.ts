@@ -1,9 +1,9 @@
 /** Entries of listings, by string building: a thousand of them stand in one answer. */
 import type { ListedObject, ListedVersion } from '@cairn/protocol'
-import type { Principal } from '../authentication/principal.js'
-import { element, escapeXml, formatTime, parent } from '../xml/writer.js'
-import { checksumKindXml } from './checksum-xml.js'
-import type { KeyEncoding } from './parameters.js'
+import type { Principal } from '../../authentication/principal.js'
+import { element, escapeXml, formatTime, parent } from '../../xml/writer.js'
+import { checksumKindXml } from '../objects/checksum-xml.js'
+import type { KeyEncoding } from '../parameters.js'
 
 function ownerXml(canonicalId: string): string {
   return `<Owner><ID>${escapeXml(canonicalId)}</ID></Owner>`

@@ -1,10 +1,10 @@
 /** Request headers to what is kept with an object, and back to response headers. */
 import type { Draft, ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import type { Query } from '../http/query.js'
-import { checksumHeader } from '../payload/checksum.js'
+import { S3Error } from '../../errors.js'
+import type { Query } from '../../http/query.js'
+import { checksumHeader } from '../../payload/checksum.js'
+import type { MutableHeaders, RequestHeaders, ResponseHeaders } from '../types.js'
 import { readTagHeader } from './tag-set.js'
-import type { MutableHeaders, RequestHeaders, ResponseHeaders } from './types.js'
 
 /** Bytes of user metadata, names and values together, as in S3. */
 const USER_METADATA_BYTES_MAX = 2048

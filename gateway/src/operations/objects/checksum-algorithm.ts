@@ -1,6 +1,6 @@
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import type { RequestHeaders } from './types.js'
+import { S3Error } from '../../errors.js'
+import type { RequestHeaders } from '../types.js'
 
 /** The algorithm that `x-amz-checksum-algorithm` asks for, if it does. Throws `InvalidRequest` for unknown ones. */
 export function readChecksumAlgorithm(headers: RequestHeaders): ChecksumAlgorithm | undefined {

@@ -1,6 +1,6 @@
 /** Checksums as they stand in XML documents. */
 import type { ChecksumAlgorithm, ChecksumKind, ObjectChecksum } from '@cairn/protocol'
-import { element } from '../xml/writer.js'
+import { element } from '../../xml/writer.js'
 
 /** `ChecksumCRC32`, `ChecksumCRC64NVME`, … */
 export function checksumElement(algorithm: ChecksumAlgorithm): string {

@@ -1,8 +1,8 @@
 /** Preconditions: RFC 9110, section 13, in the order and with the exceptions that S3 documents. */
 import type { ObjectVersion, WritePreconditions } from '@cairn/protocol'
-import type { Compatibility } from '../compatibility.js'
-import { S3Error } from '../errors.js'
-import type { RequestHeaders } from './types.js'
+import type { Compatibility } from '../../compatibility.js'
+import { S3Error } from '../../errors.js'
+import type { RequestHeaders } from '../types.js'
 
 /** ETags of a header: quotes and weak marks removed, lists split, `*` kept. */
 export function parseEtags(header: string | undefined): string[] {

@@ -5,19 +5,19 @@ import {
   type ObjectAttributes,
   type WritePreconditions,
 } from '@cairn/protocol'
-import { canonicalIdOf, requireOwner } from '../authentication/principal.js'
-import { S3Error } from '../errors.js'
-import { document, element, formatTime } from '../xml/writer.js'
+import { canonicalIdOf, requireOwner } from '../../authentication/principal.js'
+import { S3Error } from '../../errors.js'
+import { document, element, formatTime } from '../../xml/writer.js'
+import { answerInTime } from '../early-answer.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from '../types.js'
 import { readAttributes } from './attributes.js'
 import { readChecksumAlgorithm } from './checksum-algorithm.js'
 import { checksumXml } from './checksum-xml.js'
 import { copySourceConditions, evaluate, writePreconditions } from './conditions.js'
 import { digestCopy } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
-import { answerInTime } from './early-answer.js'
 import { quoted, writtenVersionId } from './object-headers.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
 /** Largest source of one CopyObject, as in S3. */
 const COPY_BYTES_MAX = 5 * 1024 ** 3

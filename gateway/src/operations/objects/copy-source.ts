@@ -1,8 +1,8 @@
 /** `x-amz-copy-source`: parsed once, decoded once, and checked like any other key. */
 import { KEY_BYTES_MAX } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { isBucketName } from './bucket-name.js'
-import type { RequestHeaders } from './types.js'
+import { S3Error } from '../../errors.js'
+import { isBucketName } from '../bucket-name.js'
+import type { RequestHeaders } from '../types.js'
 
 const INCOMPLETE = 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey'
 

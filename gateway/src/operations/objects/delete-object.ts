@@ -1,8 +1,8 @@
 import type { DeleteTarget } from '@cairn/client'
-import { canonicalIdOf } from '../authentication/principal.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { readVersionId } from '../parameters.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { deletePreconditions, refuseConditions } from './conditions.js'
-import { readVersionId } from './parameters.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `DELETE /B/K`: removes the current version, writes a marker, or removes the version that is named. */
 export const deleteObject: Operation = { name: 'DeleteObject', handle }

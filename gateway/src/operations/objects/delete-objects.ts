@@ -6,15 +6,15 @@ import {
   KEY_BYTES_MAX,
   LIST_PAGE_MAX,
 } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
-import { S3_CODE_OF, S3_ERRORS, S3Error } from '../errors.js'
-import { DELETE_LIST_BOUNDS } from '../limits.js'
-import { readDocument } from '../payload/read-document.js'
-import { childrenOf, findText, getText, parseXml, type XmlElement } from '../xml/reader.js'
-import { document, element, parent } from '../xml/writer.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { S3_CODE_OF, S3_ERRORS, S3Error } from '../../errors.js'
+import { DELETE_LIST_BOUNDS } from '../../limits.js'
+import { readDocument } from '../../payload/read-document.js'
+import { childrenOf, findText, getText, parseXml, type XmlElement } from '../../xml/reader.js'
+import { document, element, parent } from '../../xml/writer.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { deletePreconditions } from './conditions.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `POST /B?delete`: up to 1,000 keys or versions, each with an outcome of its own in a 200. */
 export const deleteObjects: Operation = { name: 'DeleteObjects', handle }

@@ -1,12 +1,12 @@
 import { LIST_PAGE_MAX, type ObjectChecksum, type ObjectVersion, PART_NUMBER_MAX } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { document, element, parent } from '../xml/writer.js'
+import { S3Error } from '../../errors.js'
+import { document, element, parent } from '../../xml/writer.js'
+import { readVersionId } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from '../types.js'
 import { checksumElement, checksumXml } from './checksum-xml.js'
 import { lastModified, versionHeader } from './object-headers.js'
 import { countParts, type ObjectPart, partsAfter } from './object-parts.js'
-import { readVersionId } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
 /** `GET /B/K?attributes`: what is asked for of one version, without its bytes. */
 export const getObjectAttributes: Operation = { name: 'GetObjectAttributes', handle }

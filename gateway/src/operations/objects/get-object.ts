@@ -1,13 +1,13 @@
 import type { OpenedObject } from '@cairn/client'
 import { createDigest, type ObjectChecksum } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
+import { S3Error } from '../../errors.js'
+import { readPartNumber, readVersionId } from '../parameters.js'
+import type { MutableHeaders, Operation, OperationContext, ResponseHeaders, S3Response } from '../types.js'
 import { checksumHeaders, overrideHeaders, refuseUnbuilt } from './attributes.js'
 import { evaluate, holdsIfRange, readConditions } from './conditions.js'
 import { addObjectHeaders } from './object-headers.js'
 import { countParts, findPart, type ObjectPart } from './object-parts.js'
-import { readPartNumber, readVersionId } from './parameters.js'
 import { type ByteRange, contentRange, parseRange } from './ranges.js'
-import type { MutableHeaders, Operation, OperationContext, ResponseHeaders, S3Response } from './types.js'
 
 /** Largest part whose checksum is computed for a GET of it: some 0.1 s, and above what clients upload as one part. */
 const PART_CHECKSUM_BYTES_MAX = 64 * 1024 * 1024

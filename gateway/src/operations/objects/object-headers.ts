@@ -1,9 +1,9 @@
 /** Headers that describe one version, shared by GET, HEAD and their conditional answers. */
 import type { ObjectVersion, VersioningState } from '@cairn/protocol'
-import type { Compatibility } from '../compatibility.js'
-import { formatHttpDate } from '../http/dates.js'
+import type { Compatibility } from '../../compatibility.js'
+import { formatHttpDate } from '../../http/dates.js'
+import type { MutableHeaders, ResponseHeaders } from '../types.js'
 import { addAttributeHeaders } from './attributes.js'
-import type { MutableHeaders, ResponseHeaders } from './types.js'
 
 /** The version id header: only where versioning was ever on. */
 export function versionHeader(versioning: VersioningState, versionId: string | undefined): ResponseHeaders {

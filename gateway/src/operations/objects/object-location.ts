@@ -1,5 +1,5 @@
-import { findVirtualBucket } from '../http/request-target.js'
-import type { OperationContext } from './types.js'
+import { findVirtualBucket } from '../../http/request-target.js'
+import type { OperationContext } from '../types.js'
 
 type LocationFacts = Pick<OperationContext, 'bucket' | 'key' | 'headers' | 'config' | 'secureTransport'>
 

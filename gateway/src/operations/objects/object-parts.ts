@@ -1,6 +1,6 @@
 /** The parts that a completed upload remembers: where each lies and, if kept, its checksum. */
 import type { ChecksumAlgorithm, ObjectVersion, PartRun } from '@cairn/protocol'
-import { digestBytes } from '../payload/checksum.js'
+import { digestBytes } from '../../payload/checksum.js'
 import type { ByteRange } from './ranges.js'
 
 /** One part of an object. */

@@ -1,10 +1,10 @@
 /** `?tagging` of an object: the tags of one version. */
-import { readDocument } from '../payload/read-document.js'
+import { readDocument } from '../../payload/read-document.js'
+import { readVersionId } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 import { versionHeader } from './object-headers.js'
-import { readVersionId } from './parameters.js'
-import { xmlResponse } from './response.js'
 import { OBJECT_TAGS_MAX, parseTagging, taggingXml } from './tag-set.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
 
 /** `GET /B/K?tagging`: an empty set for an object without tags. */
 export const getObjectTagging: Operation = { name: 'GetObjectTagging', handle: get }

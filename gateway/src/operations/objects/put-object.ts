@@ -1,11 +1,11 @@
 import type { PutObjectOptions } from '@cairn/client'
 import type { Draft } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
-import { S3Error } from '../errors.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { S3Error } from '../../errors.js'
+import type { MutableHeaders, Operation, OperationContext, RequestHeaders, S3Response } from '../types.js'
 import { addChecksumHeaders, readAttributes } from './attributes.js'
 import { writePreconditions } from './conditions.js'
 import { quoted, writtenVersionId } from './object-headers.js'
-import type { MutableHeaders, Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
 
 /** `PUT /B/K`: stores the body as the current version. Visible, and durable, when it answers. */
 export const putObject: Operation = { name: 'PutObject', handle }

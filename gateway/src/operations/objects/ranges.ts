@@ -1,5 +1,5 @@
 /** Byte ranges: RFC 9110, section 14, as far as S3 honours it. */
-import { S3Error } from '../errors.js'
+import { S3Error } from '../../errors.js'
 
 export interface ByteRange {
   readonly offset: number

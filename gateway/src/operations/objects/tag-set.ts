@@ -1,9 +1,9 @@
 /** Sets of tags, as headers and documents carry them, within S3's limits. */
 import type { Tag } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { childrenOf, findChild, getText, parseXml, type XmlElement } from '../xml/reader.js'
-import { document, element, parent } from '../xml/writer.js'
-import type { RequestHeaders } from './types.js'
+import { S3Error } from '../../errors.js'
+import { childrenOf, findChild, getText, parseXml, type XmlElement } from '../../xml/reader.js'
+import { document, element, parent } from '../../xml/writer.js'
+import type { RequestHeaders } from '../types.js'
 
 /** Tags of one object, and of one bucket. */
 export const OBJECT_TAGS_MAX: number = 10

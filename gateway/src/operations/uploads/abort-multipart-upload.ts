@@ -1,8 +1,8 @@
 import { hasCode, type UploadInfo } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { readSeconds, refuseConditions } from './conditions.js'
-import { readUploadId } from './parameters.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { S3Error } from '../../errors.js'
+import { readSeconds, refuseConditions } from '../objects/conditions.js'
+import { readUploadId } from '../parameters.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `DELETE /B/K?uploadId`: ends an upload; its parts are freed later. */
 export const abortMultipartUpload: Operation = { name: 'AbortMultipartUpload', handle }

@@ -1,11 +1,11 @@
 import { type ChecksumAlgorithm, type ChecksumType, isCombinable } from '@cairn/protocol'
-import { canonicalIdOf } from '../authentication/principal.js'
-import { S3Error } from '../errors.js'
-import { document, element } from '../xml/writer.js'
-import { readAttributes } from './attributes.js'
-import { readChecksumAlgorithm } from './checksum-algorithm.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
+import { canonicalIdOf } from '../../authentication/principal.js'
+import { S3Error } from '../../errors.js'
+import { document, element } from '../../xml/writer.js'
+import { readAttributes } from '../objects/attributes.js'
+import { readChecksumAlgorithm } from '../objects/checksum-algorithm.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from '../types.js'
 
 /** `POST /B/K?uploads`: begins an upload; metadata and checksum kind of the object to be are fixed here. */
 export const createMultipartUpload: Operation = { name: 'CreateMultipartUpload', handle }

@@ -1,10 +1,10 @@
 import type { UploadInfo } from '@cairn/protocol'
-import type { Principal } from '../authentication/principal.js'
-import { document, element, formatTime, parent } from '../xml/writer.js'
-import { commonPrefixesXml, initiatorXml } from './listing-xml.js'
-import { type KeyEncoding, readEncoding, readPageSize } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import type { Principal } from '../../authentication/principal.js'
+import { document, element, formatTime, parent } from '../../xml/writer.js'
+import { commonPrefixesXml, initiatorXml } from '../listing/listing-xml.js'
+import { type KeyEncoding, readEncoding, readPageSize } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `GET /B?uploads`: open uploads by key, those of one key in the order they began. */
 export const listMultipartUploads: Operation = { name: 'ListMultipartUploads', handle }

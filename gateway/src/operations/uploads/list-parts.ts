@@ -1,12 +1,12 @@
 import type { PartInfo } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { document, element, formatTime, parent } from '../xml/writer.js'
-import { checksumElement } from './checksum-xml.js'
-import { initiatorXml } from './listing-xml.js'
-import { quoted } from './object-headers.js'
-import { readEncoding, readPageSize, readUploadId } from './parameters.js'
-import { xmlResponse } from './response.js'
-import type { Operation, OperationContext, S3Response } from './types.js'
+import { S3Error } from '../../errors.js'
+import { document, element, formatTime, parent } from '../../xml/writer.js'
+import { initiatorXml } from '../listing/listing-xml.js'
+import { checksumElement } from '../objects/checksum-xml.js'
+import { quoted } from '../objects/object-headers.js'
+import { readEncoding, readPageSize, readUploadId } from '../parameters.js'
+import { xmlResponse } from '../response.js'
+import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `GET /B/K?uploadId`: the parts of an upload in the order of their numbers. */
 export const listParts: Operation = { name: 'ListParts', handle }

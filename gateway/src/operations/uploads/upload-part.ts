@@ -1,10 +1,10 @@
 import type { UploadInfo } from '@cairn/protocol'
-import { S3Error } from '../errors.js'
-import { readDeclaredChecksum } from '../payload/checksum.js'
-import { checksumHeaders, refuseUnbuilt } from './attributes.js'
-import { quoted } from './object-headers.js'
-import { readPartNumber, readUploadId } from './parameters.js'
-import type { Operation, OperationContext, RequestHeaders, S3Response } from './types.js'
+import { S3Error } from '../../errors.js'
+import { readDeclaredChecksum } from '../../payload/checksum.js'
+import { checksumHeaders, refuseUnbuilt } from '../objects/attributes.js'
+import { quoted } from '../objects/object-headers.js'
+import { readPartNumber, readUploadId } from '../parameters.js'
+import type { Operation, OperationContext, RequestHeaders, S3Response } from '../types.js'
 
 /** `PUT /B/K?partNumber&uploadId`: stores one part; the one that commits last wins its number. */
 export const uploadPart: Operation = { name: 'UploadPart', handle }

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { S3Error } from '../../src/errors.js'
-import { FORM_FIELDS_BYTES_MAX } from '../../src/limits.js'
-import { expandFileName } from '../../src/operations/form-fields.js'
+import { S3Error } from '../../../src/errors.js'
+import { FORM_FIELDS_BYTES_MAX } from '../../../src/limits.js'
+import { expandFileName } from '../../../src/operations/forms/form-fields.js'
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how S3 writes the variable.
 const VARIABLE = '${filename}'

@@ -1,6 +1,6 @@
 import type { ObjectVersion } from '@cairn/protocol'
 import { expect } from 'chai'
-import { COPY_DIGEST_BYTES_MAX, digestCopy } from '../../src/operations/copy-digests.js'
+import { COPY_DIGEST_BYTES_MAX, digestCopy } from '../../../src/operations/objects/copy-digests.js'
 
 /** A source that counts how often its bytes are read. */
 function source(

@@ -1,10 +1,10 @@
 import type { CairnClient, OpenedObject } from '@cairn/client'
 import type { ObjectVersion } from '@cairn/protocol'
 import { expect } from 'chai'
-import { DEFAULT_GATEWAY_CONFIG } from '../../src/config.js'
-import { parseQuery } from '../../src/http/query.js'
-import { getObject, headObject } from '../../src/operations/get-object.js'
-import type { OperationContext, S3Response } from '../../src/operations/types.js'
+import { DEFAULT_GATEWAY_CONFIG } from '../../../src/config.js'
+import { parseQuery } from '../../../src/http/query.js'
+import { getObject, headObject } from '../../../src/operations/objects/get-object.js'
+import type { OperationContext, S3Response } from '../../../src/operations/types.js'
 
 const BYTES = Buffer.from('0123456789')
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { countParts, findPart, partsAfter } from '../../src/operations/object-parts.js'
+import { countParts, findPart, partsAfter } from '../../../src/operations/objects/object-parts.js'
 
 /** Parts 1 and 2 of 10 bytes, 5 of 20 bytes, 7 and 8 of 10 bytes; their MD5s are all of one byte repeated. */
 const OBJECT = {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { S3Error } from '../../src/errors.js'
-import { parseCopyRange } from '../../src/operations/ranges.js'
+import { S3Error } from '../../../src/errors.js'
+import { parseCopyRange } from '../../../src/operations/objects/ranges.js'
 
 describe('parseCopyRange', () => {
   it('takes both ends of a range within the source', () => {
