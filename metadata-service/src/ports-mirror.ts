@@ -1,6 +1,6 @@
 /**
  * What a mirror needs of the store that it copies: the state as of now in two numbers, every change in order, and
- * pages to begin from. The etcd adapter gives it; see `adapters/mirror-*.ts`.
+ * pages to begin from. The etcd adapter gives it; see `adapters/mirror`.
  */
 import type { StoreKey, StoreRange, StoreRow } from './ports.js'
 
