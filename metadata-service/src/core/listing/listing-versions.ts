@@ -27,7 +27,7 @@ import { readKey } from '../versions/versions.js'
 import { checkListing, keyOfName, ListingNames, nameOf, viewOf } from './listing-names.js'
 import { type ListedRow, readListedVersion, showListedVersion } from './listing-row.js'
 
-/** Rows of one scan of `o/` and of `v/`. Two at least: one may be known already. */
+/** Rows of one scan of `o/` and of `v/`: few behind a group that goes on behind the last one. One may be known already. */
 const SCAN_ROWS_MIN = 32
 const SCAN_ROWS_MAX = 1_000
 
@@ -83,6 +83,7 @@ class VersionPage {
   private isTruncated = false
   private next = { key: '', versionId: '' }
   private scanRows = SCAN_ROWS_MAX
+  private nextScanRows = SCAN_ROWS_MAX
 
   constructor(space: SpaceId, request: ListVersionsRequest, after: AfterStamp) {
     this.space = space
@@ -101,7 +102,7 @@ class VersionPage {
   reads(): Read[] {
     if (this.isDone || Buffer.compare(this.from, this.names.to) >= 0) return []
     const wanted = Math.max(this.limit - this.count + 1, SCAN_ROWS_MIN)
-    this.scanRows = Math.min(wanted, SCAN_ROWS_MAX)
+    this.scanRows = Math.min(wanted, this.nextScanRows)
     const { from, after, space } = this
     const older =
       after === undefined
@@ -129,6 +130,9 @@ class VersionPage {
       this.addEntry(entry, listed)
     }
     if (isLast) this.isDone = true
+    this.nextScanRows = scans.areBefore(this.from)
+      ? SCAN_ROWS_MIN
+      : Math.min(2 * this.scanRows, SCAN_ROWS_MAX)
   }
 
   response(): ListVersionsResponse {
@@ -193,6 +197,11 @@ class MergedScans {
     this.older = new ScannedRows(older, scanRows, VERSION_ID_BYTES + 1)
   }
 
+  /** Whether a name lies behind all that was read, as that of a group which was cut off. */
+  areBefore(name: Uint8Array): boolean {
+    return this.current.endsBefore(name) && this.older.endsBefore(name)
+  }
+
   next(): Entry | undefined {
     const a = this.current.name
     const b = this.older.name
@@ -221,6 +230,11 @@ class ScannedRows {
 
   isBeyond(name: Buffer): boolean {
     return this.end !== undefined && Buffer.compare(name, this.end) > 0
+  }
+
+  endsBefore(name: Uint8Array): boolean {
+    const last = this.nameAt(this.rows.length - 1)
+    return last === undefined || Buffer.compare(last, name) < 0
   }
 
   take(): StoreRow | undefined {
