@@ -11,6 +11,7 @@ import {
   type OpId,
   type PlacedBy,
   type Random,
+  type ServerSpeed,
   type SessionId,
   type SpaceId,
   sessionScopedId,
@@ -134,6 +135,7 @@ export class RepairWorld {
   cluster!: ClusterState
   states!: DriveStates
   repair!: RepairCoordinator
+  slow!: SlowServers
   membership!: MembershipWorker
   strays!: StrayWorker
   namespace!: Namespace
@@ -178,11 +180,12 @@ export class RepairWorld {
     const onError = (what: string): number => this.errors.push(what)
     const answers = (drive: DriveId): boolean => states.answers(drive)
     const strays = new StrayWorker({ clock, cluster, drives: mender, answers, onError })
+    this.slow = new SlowServers({ clock })
     const membership = new MembershipWorker({
       clock,
       cluster,
       states,
-      slow: new SlowServers({ clock }),
+      slow: this.slow,
       joinSeconds: 30,
       onLeave: (pool, drive, groups) => strays.note(pool, drive, groups),
     })
@@ -228,6 +231,19 @@ export class RepairWorld {
       await this.cluster.report({ server, reports: [report] })
     }
     this.states.look(this.cluster.known)
+  }
+
+  /** The coordinator looks at the drives, after a gateway has said, if it has, that server `at` is slow. */
+  async look(at?: number): Promise<void> {
+    const micros = (server: number): number => (server === at ? 1_000_000 : 1_000)
+    const speeds = [1, 2, 3].map((server): ServerSpeed => {
+      const lowMicros = micros(server)
+      return { server: `c${server}`, kind: 'write', calls: 10, lowMicros, highMicros: 2 * lowMicros }
+    })
+    if (at !== undefined) this.slow.note({ observer: 'g', speeds })
+    await this.beat()
+    this.slow.look(this.cluster.known, (drive) => this.states.answers(drive))
+    await this.membership.look()
   }
 
   run<T>(work: Promise<T>): Promise<T> {

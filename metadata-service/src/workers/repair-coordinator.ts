@@ -28,10 +28,10 @@ import { compareDrives } from './repair-comparison.js'
 import { clearDebts, groupsOf, owesEverything, readDebts } from './repair-debts.js'
 import { RepairWorker } from './repair-worker.js'
 
-/** Groups that could not be made whole are compared again after this pause; it doubles. */
+/** Groups that could not be made whole are compared again after this pause; it doubles until a drive is well again. */
 const RETRY_MS = 2_000
 const RETRY_MS_MAX = 300_000
-/** A comparison of owing groups is followed by a pause of so many times its duration. */
+/** A comparison of owing groups is followed by a pause of so many times its duration, and no longer than the above. */
 const REST_FACTOR = 10
 /** A drive's damaged blocks are listed again after this time, if it still has as many. */
 const DAMAGE_AGAIN_MS = 60_000
@@ -75,6 +75,7 @@ export class RepairCoordinator {
   /** Groups have changed hands: others may follow at once. */
   private hasMoved = false
   private retryMs = RETRY_MS
+  private suspects: ReadonlySet<DriveId> = new Set()
 
   constructor(options: RepairCoordinatorOptions) {
     this.options = options
@@ -123,6 +124,7 @@ export class RepairCoordinator {
   private async compareOnce(signal: AbortSignal): Promise<void> {
     const { store, cluster, clock } = this.options
     const map = await cluster.current()
+    this.noteWell(map)
     const debts = await readDebts(store)
     this.dirtyGroups = debts.groups
     const isFull = this.isFullDue(map)
@@ -229,7 +231,17 @@ export class RepairCoordinator {
   private planNext(left: number, tookMs: number): void {
     const nowMs = this.options.clock.monotonicMs()
     this.retryMs = left === 0 ? RETRY_MS : Math.min(RETRY_MS_MAX, this.retryMs * 2)
-    this.debtsDueAtMs = nowMs + Math.max(this.retryMs, tookMs * REST_FACTOR)
+    this.debtsDueAtMs = nowMs + Math.min(RETRY_MS_MAX, Math.max(this.retryMs, tookMs * REST_FACTOR))
+  }
+
+  /** What a drive owes that was suspect can be paid now: how long it took before says nothing any more. */
+  private noteWell({ drives }: ClusterMap): void {
+    const suspects = new Set(drives.filter(({ state }) => state === 'suspect').map(({ id }) => id))
+    if ([...this.suspects].some((id) => !suspects.has(id))) {
+      this.retryMs = RETRY_MS
+      this.debtsDueAtMs = this.options.clock.monotonicMs()
+    }
+    this.suspects = suspects
   }
 
   /** At the start, when a drive answers again, was opened anew or the map has changed, and after the interval. */

@@ -19,6 +19,10 @@ describe('repair', () => {
     world = await RepairWorld.open()
   })
 
+  function stateOf(at: number): string | undefined {
+    return world.cluster.known.drives.find(({ id }) => id === idOf(at))?.state
+  }
+
   it('makes the copy that a write could not make, and pays the debt of its group', async () => {
     const block = await world.run(world.put('k', TWO))
     const whole = await world.run(world.put('whole'))
@@ -146,6 +150,28 @@ describe('repair', () => {
     await world.run(world.repair.repair(new AbortController().signal))
     expect(world.good(block)).to.have.members(ALL)
     expect(world.repair.report.underReplicated).to.equal(0)
+  })
+
+  it('pays what a drive owes once it is well again, however long that was tried in vain', async () => {
+    const block = await world.run(world.put('k', TWO))
+    world.drive(3).refuses = 'DriveFull'
+    await world.run(world.mend())
+    for (const seconds of [4, 8, 16, 32, 64, 128]) {
+      await world.clock.advance(seconds * 1_000)
+      await world.run(world.beat())
+      await world.run(world.mend('due'))
+    }
+    await world.run(world.look(3))
+    await world.run(world.look(3))
+    expect(stateOf(3)).to.equal('suspect')
+    await world.run(world.mend('due'))
+    world.drive(3).refuses = undefined
+    await world.clock.advance(61_000)
+    await world.run(world.look())
+    expect(stateOf(3)).to.equal('up')
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.have.members(ALL)
+    expect(await dirtyRows(world)).to.equal(0)
   })
 
   it('counts what has no good copy left, and takes it from a drive outside the group', async () => {
