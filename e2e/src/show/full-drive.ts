@@ -32,8 +32,13 @@ const REFUSALS = 40
 /** Writes have to go on so long after the deletes: garbage is freed at once, and compaction looks every 10 s. */
 const SPACE_BACK_MS = 90_000
 const STUFFING_BYTES = 64 * 1024
-/** Left to repair: above what a drive of this size keeps back, 16 MiB, and less than it has to copy. */
-const REPAIR_BYTES = 18 * 1024 * 1024
+/**
+ * Left to repair: what a drive of this size keeps back, 16 MiB, its copies of the metadata, and less than half of what it
+ * has to copy.
+ */
+const REPAIR_BYTES = 22 * 1024 * 1024
+/** Of the writes that have to go on: so small that they themselves do not fill the disk again. */
+const AGAIN_BYTES = 65_537
 const REPAIR_MS = 120_000
 
 const LAYOUTS: readonly Layout[] = [
@@ -214,9 +219,13 @@ async function fill(world: World, server: Server, when: string): Promise<void> {
   world.report.holds(`${when}: every refused write is a 507 InsufficientStorage`, others.length === 0, said)
 }
 
-async function put(world: World, s3: S3Client): Promise<string> {
+async function put(
+  world: World,
+  s3: S3Client,
+  sizeBytes: number = world.seeded.pick(SIZES),
+): Promise<string> {
   const key = `k${world.counter++}`
-  const Body = contentOf(key, world.seeded.pick(SIZES))
+  const Body = contentOf(key, sizeBytes)
   const state = sha256(Body)
   world.ledger.begin(key, state)
   try {
@@ -270,7 +279,7 @@ async function writeAgain(world: World, server: Server): Promise<void> {
   let last = ''
   await withS3(server, async (s3) => {
     while (row < 20 && performance.now() < until) {
-      last = await put(world, s3)
+      last = await put(world, s3, AGAIN_BYTES)
       row = last === '200' ? row + 1 : 0
       if (row === 0) await new Promise((resolve) => setTimeout(resolve, 500))
     }
