@@ -21,6 +21,7 @@ import { findVirtualBucket } from './http/request-target.js'
 import { createServe, type Serve, type ServeDependencies } from './http/serve.js'
 import type { TlsIdentity } from './http/server.js'
 import { Watchdog } from './http/watchdog.js'
+import { WITHOUT_SCHEMAS } from './http/without-schemas.js'
 import {
   ADDRESS_SHARE_MAX,
   CLOSE_MS,
@@ -124,6 +125,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     logger: false,
     return503OnClosing: false,
     exposeHeadRoutes: true,
+    ...WITHOUT_SCHEMAS,
     rewriteUrl: (request) => (isOwnPath(request, config) ? (request.url ?? OWN_PREFIX) : FORM_ROUTE),
     frameworkErrors: (error, _request, reply) => {
       sendOwnError(reply.raw, error, requestIds)

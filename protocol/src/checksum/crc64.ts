@@ -22,25 +22,32 @@ interface WebAssemblyGlobal {
   readonly Instance: new (module: object) => { readonly exports: unknown }
 }
 
+/** What the module exports. */
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer }
   lanes(sizeBytes: number): void
   tail(sizeBytes: number, start: number): void
 }
 
-/** One instance serves all running CRCs, since each step runs synchronously. */
-const kernel = instantiate()
-const memory = Buffer.from(kernel.memory.buffer)
-const state = new DataView(kernel.memory.buffer, STATE_AT, 8)
-fillTables()
+/** The module with its tables, and views of its memory. */
+interface Engine {
+  readonly kernel: Kernel
+  readonly memory: Buffer
+  readonly state: DataView
+}
+
+/** One serves all running CRCs, since each step runs synchronously; made by the first, since the tables take 25 ms. */
+let shared: Engine | undefined
 
 /** A running CRC-64/NVME. */
 export class Crc64Nvme {
   /** The two halves of the state: numbers, since a big integer would be made anew with each step. */
   private low = 0xffff_ffff
   private high = 0xffff_ffff
+  private readonly engine = sharedEngine()
 
   update(bytes: Uint8Array): void {
+    const { kernel, memory, state } = this.engine
     state.setUint32(0, this.low, true)
     state.setUint32(4, this.high, true)
     for (let at = 0; at < bytes.length; at += DATA_BYTES) {
@@ -63,12 +70,20 @@ export class Crc64Nvme {
   }
 }
 
-function instantiate(): Kernel {
-  const { Instance, Module } = (globalThis as unknown as { WebAssembly: WebAssemblyGlobal }).WebAssembly
-  return new Instance(new Module(crc64Module())).exports as Kernel
+function sharedEngine(): Engine {
+  shared ??= createEngine()
+  return shared
 }
 
-function fillTables(): void {
+function createEngine(): Engine {
+  const { Instance, Module } = (globalThis as unknown as { WebAssembly: WebAssemblyGlobal }).WebAssembly
+  const kernel = new Instance(new Module(crc64Module())).exports as Kernel
+  const memory = Buffer.from(kernel.memory.buffer)
+  fillTables(memory)
+  return { kernel, memory, state: new DataView(kernel.memory.buffer, STATE_AT, 8) }
+}
+
+function fillTables(memory: Buffer): void {
   const first = Array.from({ length: 256 }, (_, byte) => stepBits(BigInt(byte)))
   let table = first
   for (let index = 0; index <= LAST_WORD; index++) {
@@ -76,7 +91,7 @@ function fillTables(): void {
       memory.writeBigUInt64LE(value, TABLES_AT + (index * 256 + byte) * 8)
     table = table.map((value) => (value >> 8n) ^ (first[Number(value & 0xffn)] ?? 0n))
   }
-  for (let index = 0; index <= LAST_WORD; index++) fillMoves(index)
+  for (let index = 0; index <= LAST_WORD; index++) fillMoves(memory, index)
 }
 
 function stepBits(byte: bigint): bigint {
@@ -86,7 +101,7 @@ function stepBits(byte: bigint): bigint {
 }
 
 /** The state is a linear function of its bits: the moves of single bits make up those of all bytes. */
-function fillMoves(index: number): void {
+function fillMoves(memory: Buffer, index: number): void {
   const bits = Array.from({ length: 8 }, (_, bit) =>
     stateAfterZeros('CRC64NVME', 1n << BigInt(8 * index + bit), LANE_BYTES),
   )
