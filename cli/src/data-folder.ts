@@ -48,18 +48,25 @@ export interface ClusterFile {
   readonly clusterSecret: string
 }
 
-/** Writes a small file so that a crash leaves the old or the new one, whole. */
+/** Writes a small file so that a crash leaves the old or the new one, whole. `DriveFailed` if it cannot be written. */
 export function replaceFile(path: string, content: string): void {
-  const temporary = `${path}.new`
-  const file = openSync(temporary, 'w', 0o600)
+  try {
+    writeSynced(`${path}.new`, content)
+    renameSync(`${path}.new`, path)
+    syncFolder(dirname(path))
+  } catch (cause) {
+    throw new CairnError('DriveFailed', `${path} cannot be written: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function writeSynced(path: string, content: string): void {
+  const file = openSync(path, 'w', 0o600)
   try {
     writeSync(file, content)
     fsyncSync(file)
   } finally {
     closeSync(file)
   }
-  renameSync(temporary, path)
-  syncFolder(dirname(path))
 }
 
 function syncFolder(path: string): void {

@@ -6,6 +6,9 @@ import { AdminError } from './http/ask-admin.js'
 import { EtcdError } from './roles/etcd-error.js'
 import { MetadataError } from './roles/metadata-error.js'
 
+/** The disk cannot be written, or read. */
+const DISK_CODES: readonly string[] = ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS']
+
 /** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof ConfigError || error instanceof AdminError) return EXIT_STATUS.configuration
@@ -14,6 +17,7 @@ export function exitStatusOf(error: unknown): number {
   if (error instanceof EtcdError) return EXIT_STATUS.etcdUnreachable
   const code = systemCodeOf(error)
   if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse
+  if (code !== undefined && DISK_CODES.includes(code)) return EXIT_STATUS.dataFolder
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT_STATUS.configuration
   return EXIT_STATUS.failure
 }

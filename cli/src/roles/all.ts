@@ -20,6 +20,7 @@ import { type GatewayListener, gatewayLines, listenGateway, probeReads } from '.
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, openMetadataStore } from './metadata-store.js'
 import { recentBytes } from './recent-bytes.js'
+import { StoreFailure } from './store-failure.js'
 
 const METADATA_ADDRESS = 'local:metadata'
 const REPLICAS_DEFAULT = 3
@@ -31,11 +32,18 @@ export interface RunningAll extends RunningRole {
 
 /** Opens the data folder, starts everything, and resolves once a write and a read would work. */
 export async function startAll(environment: RoleEnvironment): Promise<RunningAll> {
-  const { opened, close } = await openOrClose((closers) => openAll(environment, closers))
+  const failure = new StoreFailure(environment.log)
+  const { opened, close } = await openOrClose((closers) =>
+    failure.unlessFailed(openAll(environment, closers, failure)),
+  )
   return { listener: opened, lines: gatewayLines(opened), close }
 }
 
-async function openAll(environment: RoleEnvironment, closers: Closers): Promise<GatewayListener> {
+async function openAll(
+  environment: RoleEnvironment,
+  closers: Closers,
+  failure: StoreFailure,
+): Promise<GatewayListener> {
   const { config, random } = environment
   makeFolder(config.dataDir)
   const lock = lockFolder(config.dataDir)
@@ -46,7 +54,7 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
     clusterSecret: config.clusterSecret ?? cluster.clusterSecret,
   }
   closers.add(writePidFile(config.dataDir, 'all'))
-  await startMetadata(environment, closers, secrets)
+  await startMetadata(environment, closers, { ...secrets, failure })
   const servers = await startChunkServers(environment, closers, secrets)
   const client = await connectCairn({
     ...environment,
@@ -58,7 +66,8 @@ async function openAll(environment: RoleEnvironment, closers: Closers): Promise<
   })
   closers.add(() => client.close())
   addClientMetrics(environment.metrics, client)
-  const findTrouble = async () => (await probeReads(client)) ?? findDriveTrouble(servers, config)
+  const findTrouble = async () =>
+    failure.trouble ?? (await probeReads(client)) ?? findDriveTrouble(servers, config)
   const listener = await listenGateway(environment, { client, findTrouble })
   closers.add(() => listener.close())
   return listener
@@ -72,10 +81,10 @@ interface Secrets {
 async function startMetadata(
   environment: RoleEnvironment,
   closers: Closers,
-  secrets: Secrets,
+  { failure, ...secrets }: Secrets & { readonly failure: StoreFailure },
 ): Promise<void> {
   const { config, log, metrics } = environment
-  const store = await openMetadataStore(environment)
+  const store = await openMetadataStore(environment, failure)
   const service = await createMetadataService({
     ...environment,
     store,

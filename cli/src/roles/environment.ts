@@ -63,8 +63,10 @@ export class Closers {
   private readonly pending: (() => Promise<void> | void)[] = []
   private closing: Promise<void> | undefined
 
+  /** What is opened while all is closed is closed at once. */
   add(close: () => Promise<void> | void): void {
-    this.pending.push(close)
+    if (this.closing === undefined) this.pending.push(close)
+    else void close()
   }
 
   close(): Promise<void> {

@@ -31,6 +31,7 @@ import { addJournalMetrics } from './journal-metrics.js'
 import { MetadataError } from './metadata-error.js'
 import { addStoreMetrics } from './metadata-metrics.js'
 import { addMirrorMetrics } from './mirror-metrics.js'
+import type { StoreFailure } from './store-failure.js'
 
 /** Largest store whose tree is checked at every start: some 30 ms. */
 const CHECKED_BYTES_MAX = 16 * 1024 * 1024
@@ -56,9 +57,12 @@ export function metadataFolder(dataDir: string): string {
  * etcd where it is configured, else SQLite. `MetadataError` if it must be recovered first; `FormatTooNew`,
  * `DataFolderInUse`, `DriveFull` as they are; for etcd see `openEtcdStore`.
  */
-export async function openMetadataStore(environment: RoleEnvironment): Promise<EntryStore> {
+export async function openMetadataStore(
+  environment: RoleEnvironment,
+  failure: StoreFailure,
+): Promise<EntryStore> {
   const { etcd } = environment.config
-  return etcd === undefined ? openLocalStore(environment) : openClusterStore(environment, etcd)
+  return etcd === undefined ? openLocalStore(environment, failure) : openClusterStore(environment, etcd)
 }
 
 async function openClusterStore(
@@ -106,7 +110,7 @@ async function withMirror(environment: RoleEnvironment, store: EtcdEntryStore): 
   return mirror
 }
 
-async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore> {
+async function openLocalStore(environment: RoleEnvironment, failure: StoreFailure): Promise<EntryStore> {
   const { config, clock } = environment
   const folder = metadataFolder(config.dataDir)
   const path = join(folder, STORE_FILE)
@@ -124,6 +128,7 @@ async function openLocalStore(environment: RoleEnvironment): Promise<EntryStore>
       mustExist,
       integrityCheck,
       reserveBytes: SPACE_RESERVE_BYTES,
+      onFailure: (error) => failure.note(error),
     })
     store = embedded
     addStoreMetrics(environment.metrics, embedded)

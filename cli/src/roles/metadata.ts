@@ -20,24 +20,32 @@ import {
   clusterSecretOf,
   HTTP_PORTS,
 } from './service-address.js'
+import { StoreFailure } from './store-failure.js'
 
 const RPC_PORT = 9100
 const REPLICAS_DEFAULT = 3
 
 /** Starts the service; the first pool is made when enough chunk servers have registered. */
 export async function startMetadataRole(environment: RoleEnvironment): Promise<RunningRole> {
-  const { opened, close } = await openOrClose((closers) => open(environment, closers))
+  const failure = new StoreFailure(environment.log)
+  const { opened, close } = await openOrClose((closers) =>
+    failure.unlessFailed(open(environment, closers, failure)),
+  )
   return { lines: opened, close }
 }
 
-async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
+async function open(
+  environment: RoleEnvironment,
+  closers: Closers,
+  failure: StoreFailure,
+): Promise<readonly string[]> {
   const { config, metrics } = environment
   const folder = metadataFolder(config.dataDir)
   makeFolder(folder)
   const lock = lockFolder(folder)
   closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'metadata'))
-  const store = await openMetadataStore(environment)
+  const store = await openMetadataStore(environment, failure)
   const replicas = config.replicas ?? REPLICAS_DEFAULT
   const service = await createMetadataService({
     ...environment,
@@ -61,7 +69,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   addMetadataMetrics(metrics, service)
   const health = await listenHealth(environment, {
     port: HTTP_PORTS.metadata,
-    findTrouble: () => service.findTrouble(),
+    findTrouble: async () => failure.trouble ?? (await service.findTrouble()),
   })
   closers.add(() => health.close())
   return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]

@@ -202,7 +202,7 @@ export class MetadataCaller {
     } catch (error) {
       const { code, message } = toCairnError(error)
       // The move itself may be repeated freely: it says nothing of the change that waits for it.
-      if (code === 'SessionExpired') throw error
+      if (code === 'SessionExpired' || code === 'DriveFailed') throw error
       const details = { connected: 'false' }
       throw new CairnError('ConnectionLost', `a session could not be moved: ${code}: ${message}`, {
         cause: error,

@@ -90,6 +90,16 @@ describe('commits', () => {
     expect(new Set(world.metadata.ops).size).to.equal(1)
   })
 
+  it('are given up at once when the store of the metadata has failed', async () => {
+    const world = await createWorld()
+    await world.run(world.client.putObject('b', 'k', patternBytes(9)))
+    world.metadata.answersToLose = 1
+    world.metadata.failed = true
+    const startMs = world.clock.monotonicMs()
+    expect(await codeOf(world.run(world.client.putObject('b', 'k', patternBytes(9))))).to.equal('DriveFailed')
+    expect(world.clock.monotonicMs() - startMs).to.be.below(1_000)
+  })
+
   it('are tried three times when the service is busy, not more', async () => {
     const world = await createWorld()
     world.metadata.busy = 2

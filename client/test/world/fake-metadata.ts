@@ -66,6 +66,8 @@ export class FakeMetadata {
   /** So many changes happen, but their answer is lost. */
   answersToLose = 0
   busy = 0
+  /** The store takes no more entries. */
+  failed = false
   /** Objects are at hand for clients in the same process. */
   readonly answersNow: boolean
   /** Called before a commit is looked at. */
@@ -119,6 +121,7 @@ export class FakeMetadata {
     })
     handle(moveSession, ({ session, route }) => {
       this.liveSession(session)
+      if (this.failed) throw new CairnError('DriveFailed', 'the store has failed')
       return { route: route + 1, nowMicros: 0 }
     })
     handle(closeSession, ({ session }) => {

@@ -51,6 +51,8 @@ export interface SqliteEntryStoreOptions extends OpenDatabaseOptions {
   readonly clock: Clock
   /** Space kept back for deletes on a full disk; see `sqlite-reserve.ts`. None unless given. */
   readonly reserveBytes?: number
+  /** Told once when an I/O error has ended the store: it reads on, and takes no more entries. */
+  readonly onFailure?: (error: CairnError) => void
 }
 
 /** An entry store in one file, which knows what it cost. */
@@ -98,16 +100,18 @@ class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
   private checkpointDue = false
   private readonly syncCount: SyncCount
   private failure: CairnError | undefined
+  private readonly onFailure: ((error: CairnError) => void) | undefined
   private readonly quiet: QuietSettling
   private readonly reserve: SpaceReserve | undefined
   private cancelReserve: CancelTimer | undefined
 
   constructor(
     database: Database,
-    { clock, durability }: Pick<SqliteEntryStoreOptions, 'clock' | 'durability'>,
+    { clock, durability, onFailure }: Pick<SqliteEntryStoreOptions, 'clock' | 'durability' | 'onFailure'>,
     reserve: SpaceReserve | undefined,
   ) {
     this.reserve = reserve
+    this.onFailure = onFailure
     this.syncCount = new SyncCount(durability === 'fsync')
     this.database = database
     this.clock = clock
@@ -341,7 +345,7 @@ class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
       this.rollback()
       const cause = fromSqlite(error)
       if (cause.code === 'DriveFull') throw cause
-      this.failure ??= new CairnError('DriveFailed', 'a commit of the metadata store failed', { cause })
+      this.noteFailure(new CairnError('DriveFailed', 'a commit of the metadata store failed', { cause }))
       throw new CairnError('OutcomeUnknown', 'the entry may or may not be durable', { cause })
     }
   }
@@ -358,7 +362,9 @@ class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
 
   /** An I/O error ends the store. */
   private noteFailure(error: CairnError): CairnError {
-    if (error.code === 'DriveFailed') this.failure ??= error
+    if (error.code !== 'DriveFailed' || this.failure !== undefined) return error
+    this.failure = error
+    this.onFailure?.(error)
     return error
   }
 
