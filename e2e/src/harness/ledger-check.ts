@@ -13,7 +13,7 @@ export interface LedgerCheckOptions {
 
 /** Complaints; none if all is well. What is found becomes the ledger's state, so that it has to stay. */
 export async function checkLedger(
-  server: Server,
+  server: Pick<Server, 'endpoint' | 'accessKey' | 'secretKey'>,
   ledger: Ledger,
   options: LedgerCheckOptions,
 ): Promise<string[]> {

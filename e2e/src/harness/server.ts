@@ -50,7 +50,12 @@ export interface Server {
   output(): string
 }
 
-/** Starts `cairn start` and waits until it says that it is ready. */
+/** It neither came up nor ended. */
+export class NotReadyError extends Error {
+  override readonly name = 'NotReadyError'
+}
+
+/** Starts `cairn start` and waits until it says that it is ready; `NotReadyError` if it does not in time. */
 export async function startServer(options: StartOptions): Promise<Server> {
   const started = performance.now()
   const node = [process.execPath, ...NODE_FLAGS]
@@ -96,7 +101,8 @@ async function waitForLine(
       throw new Error(`the server exited ${ended} before it was ready:\n${output.stderr}`)
     if (performance.now() > until) {
       child.kill('SIGKILL')
-      throw new Error(`the server was not ready in time:\n${output.stdout}\n${output.stderr}`)
+      await exited
+      throw new NotReadyError(`the server was not ready in time:\n${output.stdout}\n${output.stderr}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

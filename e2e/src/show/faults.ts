@@ -20,7 +20,8 @@ import { inLanes } from '../harness/lanes.js'
 import { checkLedger } from '../harness/ledger-check.js'
 import { canMountLoop, mountLoop } from '../harness/loop-mount.js'
 import { createSeeded, type Seeded } from '../harness/seeded.js'
-import { type Server, type StartOptions, startServer } from '../harness/server.js'
+import { NotReadyError, type StartOptions, startServer } from '../harness/server.js'
+import { type InsideServer, startInside } from '../harness/server-inside.js'
 import {
   type History,
   type HistoryEntry,
@@ -241,7 +242,7 @@ async function runPoint(
       ...layout.env,
       ...shimEnv({ shim, root: dataDir, log, ...(fault === undefined ? {} : { fault }) }),
     }
-    await workUnder(world, { dataDir, env, wrapper, readyTimeoutMs: READY_MS }, history)
+    complaints.push(...(await workUnder(world, { dataDir, env, wrapper, readyTimeoutMs: READY_MS }, history)))
     const records = await readDiskLog(log)
     complaints.push(...judgeSyncs(records, history, layout))
     complaints.push(...(await checkAfter(dataDir, layout, history)))
@@ -253,10 +254,10 @@ async function runPoint(
   }
 }
 
-/** The fault may hit the start; then there is nothing to work off. */
-async function workUnder(world: World, options: StartOptions, history: History): Promise<void> {
-  const server = await startServer(options).catch(() => undefined)
-  if (server === undefined) return
+/** The fault may hit the start, which then must end; there is nothing to work off. */
+async function workUnder(world: World, options: StartOptions, history: History): Promise<string[]> {
+  const server = await startServer(options).catch((error: Error) => error)
+  if (server instanceof Error) return server instanceof NotReadyError ? [server.message] : []
   let isAlive = true
   void server.exited.then(() => {
     isAlive = false
@@ -264,19 +265,20 @@ async function workUnder(world: World, options: StartOptions, history: History):
   const work = { operations: OPERATIONS, seeded: createSeeded(world.seed), goesOn: () => isAlive }
   history.push(...(await runWorkload(server, work)))
   await server.stop()
+  return []
 }
 
 async function checkAfter(dataDir: string, layout: Layout, history: History): Promise<string[]> {
-  let server: Server
+  let server: InsideServer
   try {
-    server = await startServer({ dataDir, env: layout.env, readyTimeoutMs: READY_MS })
+    server = await startInside(dataDir, layout.env)
   } catch (error) {
     return [`no start: ${(error as Error).message}`]
   }
   try {
     return await checkLedger(server, ledgerOf(history), { bucket: WORKLOAD_BUCKET })
   } finally {
-    await server.stop()
+    await server.close()
   }
 }
 
