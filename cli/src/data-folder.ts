@@ -48,14 +48,18 @@ export interface ClusterFile {
   readonly clusterSecret: string
 }
 
-/** Writes a small file so that a crash leaves the old or the new one, whole. `DriveFailed` if it cannot be written. */
+/**
+ * Writes a small file so that a crash leaves the old or the new one, whole. `DriveFull` or `DriveFailed` if it cannot be
+ * written.
+ */
 export function replaceFile(path: string, content: string): void {
   try {
     writeSynced(`${path}.new`, content)
     renameSync(`${path}.new`, path)
     syncFolder(dirname(path))
   } catch (cause) {
-    throw new CairnError('DriveFailed', `${path} cannot be written: ${(cause as Error).message}`, { cause })
+    const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'DriveFull' : 'DriveFailed'
+    throw new CairnError(code, `${path} cannot be written: ${(cause as Error).message}`, { cause })
   }
 }
 
@@ -234,7 +238,7 @@ export function writePidFile(dataDir: string, role: string): () => void {
   try {
     replaceFile(path, `${process.pid}\n`)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    if (!hasCode(error, 'DriveFull')) throw error
     rmSync(`${path}.new`, { force: true })
   }
   return () => rmSync(path, { force: true })

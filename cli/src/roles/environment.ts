@@ -74,8 +74,17 @@ export class Closers {
     return this.closing
   }
 
+  /** One that fails keeps none of the others open; the first error is thrown at the end. */
   private async closeAll(): Promise<void> {
-    for (const close of this.pending.reverse()) await close()
+    const errors: unknown[] = []
+    for (const close of this.pending.reverse()) {
+      try {
+        await close()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
   }
 }
 
@@ -85,13 +94,13 @@ export interface Opened<T> {
   close(): Promise<void>
 }
 
-/** Runs `open`; if it fails, what it had opened so far is closed again. */
+/** Runs `open`; if it fails, what it had opened so far is closed again, and its error is the one that is told. */
 export async function openOrClose<T>(open: (closers: Closers) => Promise<T>): Promise<Opened<T>> {
   const closers = new Closers()
   try {
     return { opened: await open(closers), close: () => closers.close() }
   } catch (error) {
-    await closers.close()
+    await closers.close().catch(() => undefined)
     throw error
   }
 }
