@@ -291,7 +291,8 @@ class Service implements MetadataService {
     const { store, cluster, states, safeMode, upkeep, check, standing, identity } = this
     const { network } = this.options
     const space = (): readonly StoreSpace[] => this.options.store.space?.() ?? []
-    const look = { store, space, cluster, states, safeMode, upkeep, check, standing }
+    const storeTrouble = (): string | undefined => this.options.store.failure?.message
+    const look = { store, space, storeTrouble, cluster, states, safeMode, upkeep, check, standing }
     registerUpkeepHandlers(this.router, { ...look, network, identity })
   }
 

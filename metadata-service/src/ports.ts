@@ -2,7 +2,7 @@
  * The store under the metadata service: ordered byte keys, atomic commits with compares, reads at one revision.
  * Adapters: memory, SQLite, etcd. What is promised here is tested for each of them by one conformance suite.
  */
-import type { StoreSpace } from '@cairn/protocol'
+import type { CairnError, StoreSpace } from '@cairn/protocol'
 
 export type { StoreSpace } from '@cairn/protocol'
 
@@ -154,6 +154,8 @@ export interface EntryStore {
   close(): Promise<void>
   /** True while the disk is full and a reserve is in use: only what frees space is to be written. */
   readonly isShort?: boolean
+  /** Why it takes no more entries: an I/O error of its disk. It reads on. */
+  readonly failure?: CairnError | undefined
   /** How full each part of the store is, as of a few seconds ago, where it has a quota. */
   space?(): readonly StoreSpace[]
 }

@@ -13,6 +13,7 @@ export async function status(config: Config, { json }: { readonly json: boolean 
 function describeStatus(status: ClusterStatus): string {
   const { repair } = status
   const notes = [
+    ...(status.storeTrouble === undefined ? [] : [`the metadata takes no writes: ${status.storeTrouble}`]),
     ...(status.safeMode ? ['safe mode: nothing is deleted or repaired yet'] : []),
     ...(status.garbageHeld ? ['restored: nothing is deleted until `cairn fsck --accept`'] : []),
   ]

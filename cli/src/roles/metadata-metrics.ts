@@ -109,8 +109,14 @@ export function addMetadataMetrics(metrics: Metrics, service: MetadataService): 
   })
 }
 
-/** Adds the syncs of a store that lies in a file of this process. */
+/** Adds the syncs of a store that lies in a file of this process, and whether it has failed. */
 export function addStoreMetrics(metrics: Metrics, store: EmbeddedEntryStore): void {
+  metrics.add({
+    name: 'cairn_metadata_store_failed',
+    kind: 'gauge',
+    help: '1 once an I/O error has ended the metadata store: it takes no more writes until it is started again.',
+    read: () => [{ value: store.failure === undefined ? 0 : 1 }],
+  })
   metrics.add({
     name: 'cairn_metadata_fsyncs_total',
     kind: 'counter',

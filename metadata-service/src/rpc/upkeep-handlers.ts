@@ -35,6 +35,8 @@ import type { Upkeep } from '../workers/upkeep.js'
 export interface UpkeepHandlersOptions {
   readonly store: KeyValueStore
   readonly space: () => readonly StoreSpace[]
+  /** Why the store takes no more writes. */
+  readonly storeTrouble: () => string | undefined
   readonly cluster: ClusterState
   readonly states: DriveStates
   readonly safeMode: SafeMode
@@ -161,6 +163,7 @@ async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promi
   const coordinator = standing.coordinator.known?.service
   const map = await cluster.current()
   const { garbage, repair, moves } = upkeep.status
+  const storeTrouble = options.storeTrouble()
   return {
     clusterId: map.clusterId,
     incarnation: map.incarnation,
@@ -176,5 +179,6 @@ async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promi
     ...(coordinator === undefined ? {} : { coordinator }),
     services: standing.services.known.map(({ name }) => name),
     space: options.space(),
+    ...(storeTrouble === undefined ? {} : { storeTrouble }),
   }
 }

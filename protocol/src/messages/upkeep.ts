@@ -190,6 +190,8 @@ export interface ClusterStatus {
   readonly services?: readonly string[]
   /** How full the store of the metadata is, where it has a quota. */
   readonly space?: readonly StoreSpace[]
+  /** Why the store of the metadata takes no more writes, for people. */
+  readonly storeTrouble?: string
 }
 export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('ClusterStatus', 1, {
   clusterId: required(1, text),
@@ -206,6 +208,7 @@ export const ClusterStatus: Message<ClusterStatus> = message<ClusterStatus>('Clu
   coordinator: optional(30, text),
   services: optional(31, texts),
   space: list(32, StoreSpace),
+  storeTrouble: optional(33, text),
 })
 
 /** Starts a check of metadata against blocks, both ways; one at a time. `Busy` while another runs. */

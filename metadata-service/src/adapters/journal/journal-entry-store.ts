@@ -119,6 +119,10 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
     this.lookLater()
   }
 
+  get failure(): CairnError | undefined {
+    return this.store.failure
+  }
+
   get isShort(): boolean {
     return this.store.isShort === true
   }

@@ -99,7 +99,7 @@ class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
   private revision: number
   private checkpointDue = false
   private readonly syncCount: SyncCount
-  private failure: CairnError | undefined
+  failure: CairnError | undefined
   private readonly onFailure: ((error: CairnError) => void) | undefined
   private readonly quiet: QuietSettling
   private readonly reserve: SpaceReserve | undefined

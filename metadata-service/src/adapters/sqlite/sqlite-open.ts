@@ -6,6 +6,8 @@
  * and the WAL index needs no shared memory. SQLite before 3.51.3 may corrupt a WAL database and is refused
  * (https://www.sqlite.org/wal.html#walreset).
  */
+import { closeSync, fsyncSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import type Database from 'better-sqlite3'
@@ -66,6 +68,19 @@ function prepare(database: Database.Database, options: OpenDatabaseOptions): voi
   settleRecent(database)
   database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
   if (options.integrityCheck === true) assertSound(database)
+  if (options.durability === 'fsync') syncFolder(dirname(options.path))
+}
+
+/** SQLite syncs the folder of a WAL that it has made, but takes no notice when that fails: it could be gone. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } catch (cause) {
+    throw new CairnError('DriveFailed', `${path} cannot be synced`, { cause })
+  } finally {
+    closeSync(folder)
+  }
 }
 
 function assertSound(database: Database.Database): void {
