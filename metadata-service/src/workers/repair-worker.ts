@@ -86,6 +86,8 @@ export class RepairWorker {
   readonly queue: RepairQueue = new RepairQueue()
   private readonly options: RepairWorkerOptions
   private readonly lacking = new Map<string, Lack>()
+  /** Taken from the queue and not settled yet: who watches a block hears of it once, whatever fails on the way. */
+  private readonly open = new Set<SuspectBlock>()
   private retries: { readonly suspect: SuspectBlock; readonly dueAtMs: number }[] = []
   private counts: { blocksRepaired: number; bytesRepaired: number; failures: number } = {
     blocksRepaired: 0,
@@ -128,7 +130,7 @@ export class RepairWorker {
 
   /** Lets go of everything that waits: who watches it hears that it is not whole. */
   abandon(): void {
-    for (const suspect of this.queue.clear()) settle(suspect, false)
+    for (const suspect of this.queue.clear()) tell(suspect, false)
   }
 
   private requeue(): void {
@@ -143,13 +145,20 @@ export class RepairWorker {
     while (!signal.aborted) {
       const batch = this.queue.take(BLOCKS_PER_BATCH)
       if (batch.length === 0) return
-      try {
-        await this.repairBatch(batch, signal)
-      } catch (error) {
-        if (!(error instanceof CairnError)) throw error
-        this.options.onError('look at blocks', error)
-        for (const suspect of batch) this.fail(suspect)
-      }
+      await this.runBatch(batch, signal)
+    }
+  }
+
+  /** However it ends, every block of the batch is settled then. */
+  private async runBatch(batch: readonly SuspectBlock[], signal: AbortSignal): Promise<void> {
+    for (const suspect of batch) this.open.add(suspect)
+    try {
+      await this.repairBatch(batch, signal)
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      this.options.onError('look at blocks', error)
+    } finally {
+      for (const suspect of batch) this.fail(suspect)
     }
   }
 
@@ -236,12 +245,12 @@ export class RepairWorker {
     const { good, lacking, unknown, facts, isPresent } = judgement
     if (lacking.length === 0) {
       this.lacking.delete(formatId(suspect.block))
-      if (unknown.length === 0) return settle(suspect, true)
+      if (unknown.length === 0) return this.settle(suspect)
       return this.fail(suspect)
     }
     if (!isPresent) {
       this.lacking.delete(formatId(suspect.block))
-      return unknown.length === 0 ? settle(suspect, true) : this.fail(suspect)
+      return unknown.length === 0 ? this.settle(suspect) : this.fail(suspect)
     }
     if (facts === undefined) {
       this.options.onError(`block ${formatId(suspect.block)}`, conflict(suspect))
@@ -283,7 +292,7 @@ export class RepairWorker {
     this.lacking.delete(formatId(suspect.block))
     this.counts.blocksRepaired++
     if (judgement.unknown.length > 0) this.fail(suspect)
-    else settle(suspect, true)
+    else this.settle(suspect)
   }
 
   /** From one good copy after the other, until one has really been good. */
@@ -307,7 +316,7 @@ export class RepairWorker {
   /** No row names it: others free it, or have. */
   private leave(suspect: SuspectBlock): void {
     this.lacking.delete(formatId(suspect.block))
-    settle(suspect, true)
+    this.settle(suspect)
   }
 
   private noteLacking({ block }: SuspectBlock, hasGoodCopy: boolean): void {
@@ -316,9 +325,15 @@ export class RepairWorker {
     this.lacking.set(name, { atMs: this.options.clock.monotonicMs(), hasGoodCopy })
   }
 
-  /** Not whole yet: whoever watches hears so now, and it is tried again later. */
+  /** Nothing is owed for it any more. */
+  private settle(suspect: SuspectBlock): void {
+    if (this.open.delete(suspect)) tell(suspect, true)
+  }
+
+  /** Not whole yet, unless it is settled: whoever watches hears so now, and it is tried again later. */
   private fail(suspect: SuspectBlock): void {
-    settle(suspect, false)
+    if (!this.open.delete(suspect)) return
+    tell(suspect, false)
     const attempts = suspect.attempts + 1
     if (attempts >= ATTEMPTS_MAX || this.retries.length >= RETRIES_MAX) return
     const dueAtMs = this.options.clock.monotonicMs() + RETRY_MS * 2 ** suspect.attempts
@@ -326,7 +341,7 @@ export class RepairWorker {
   }
 }
 
-function settle({ block, watchers }: SuspectBlock, whole: boolean): void {
+function tell({ block, watchers }: SuspectBlock, whole: boolean): void {
   for (const watcher of watchers) watcher.settled(block, whole)
 }
 
