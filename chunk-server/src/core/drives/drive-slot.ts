@@ -40,6 +40,7 @@ export class DriveSlot {
   /** Segments that were there at the last look; 0 while the drive is open. */
   private segmentsSeen = 0
   private running: Promise<void> | undefined
+  private readonly ending = new AbortController()
 
   constructor(options: DriveSlotOptions, drive: ServedDrive) {
     this.options = options
@@ -61,6 +62,7 @@ export class DriveSlot {
   }
 
   async close(): Promise<void> {
+    this.ending.abort()
     await this.running
     await this.held.close()
   }
@@ -123,7 +125,7 @@ export class DriveSlot {
   /** `undefined` if someone else has the folder now, or a newer version wrote it: the next look sees more. */
   private async open(): Promise<ServedDrive | undefined> {
     try {
-      return await openDrive(this.options.source, this.options.open)
+      return await openDrive(this.options.source, this.options.open, this.ending.signal)
     } catch (error) {
       if (hasCode(error, 'DataFolderInUse', 'FormatTooNew')) return undefined
       throw error

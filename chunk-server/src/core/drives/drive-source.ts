@@ -36,12 +36,19 @@ export interface UpkeptBlockStore extends BlockStore {
   readonly indexSyncs?: number
 }
 
+/** How a store is opened. */
+export interface OpenStoreHow {
+  /** Whatever index there is is forgotten: all segments are read. */
+  readonly freshIndex?: boolean
+  /** Ends an opening that reads many segments, as `ShuttingDown`. */
+  readonly signal: AbortSignal
+}
+
 /** A drive's folder, opened and locked. */
 export interface OpenedFolder {
   readonly disk: Disk
   readonly place: DrivePlace
-  /** `freshIndex`: whatever index there is is forgotten. */
-  openStore(drive: DriveId, options?: { readonly freshIndex: boolean }): Promise<UpkeptBlockStore>
+  openStore(drive: DriveId, how: OpenStoreHow): Promise<UpkeptBlockStore>
   /** Gives the folder free. */
   release(): void
 }

@@ -50,11 +50,18 @@ export interface DriveStatus {
 /** Errors that stop the whole server: someone else, or a newer version, owns the folder. */
 const FATAL = ['DataFolderInUse', 'FormatTooNew'] as const
 
-/** Opens a drive. What is wrong with it is kept in it; only `DataFolderInUse` and `FormatTooNew` are thrown. */
-export async function openDrive(source: DriveSource, options: OpenDriveOptions): Promise<ServedDrive> {
+/**
+ * Opens a drive. What is wrong with it is kept in it; only `DataFolderInUse` and `FormatTooNew` are thrown. `signal` ends
+ * an opening that reads many segments; the drive counts as failed then.
+ */
+export async function openDrive(
+  source: DriveSource,
+  options: OpenDriveOptions,
+  signal?: AbortSignal,
+): Promise<ServedDrive> {
   const drive = new ServedDrive(source, options)
   try {
-    await drive.open()
+    await drive.open(signal)
   } catch (error) {
     drive.fail(error)
     // A folder that is kept locked could not be opened again.
@@ -74,6 +81,7 @@ export class ServedDrive {
   /** Calls of others that are being answered: upkeep gives way to them. */
   foreground = 0
   private readonly options: OpenDriveOptions
+  private readonly ending = new AbortController()
   private folder: OpenedFolder | undefined
   private driveId: DriveId | undefined
   private store: UpkeptBlockStore | undefined
@@ -131,12 +139,12 @@ export class ServedDrive {
     return this.folder?.place
   }
 
-  async open(): Promise<void> {
+  async open(signal: AbortSignal = this.ending.signal): Promise<void> {
     const { source, options } = this
     this.folder = await source.open()
     this.driveId = (await openDriveIdentity(this.folder.disk, options)).driveId
     this.poolEpochs = await openPoolEpochs(this.folder.disk, options.currentEpochs)
-    this.use(await this.folder.openStore(this.driveId))
+    this.use(await this.folder.openStore(this.driveId, { signal }))
   }
 
   /** The store for reads; `DriveFailed` if the drive never opened. */
@@ -272,8 +280,9 @@ export class ServedDrive {
     return { id: this.driveId, capacityBytes, ...this.folder.place }
   }
 
-  /** Closes the store and gives the folder free. Idempotent. */
+  /** Closes the store and gives the folder free; an index that is being made anew is left for the next start. Idempotent. */
   close(): Promise<void> {
+    this.ending.abort()
     this.closing ??= this.closeInOrder()
     return this.closing
   }
@@ -330,7 +339,7 @@ export class ServedDrive {
       await scrub?.close()
       await old.close().catch(() => undefined)
       if (folder === undefined || driveId === undefined) return
-      this.use(await folder.openStore(driveId, { freshIndex: true }))
+      this.use(await folder.openStore(driveId, { freshIndex: true, signal: this.ending.signal }))
     } catch (error) {
       this.fail(error)
     }

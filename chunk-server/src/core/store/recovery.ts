@@ -40,6 +40,8 @@ export interface RecoveryOptions {
   /** Changes in memory from which they are written to the index while recovery goes on. */
   readonly tailEntriesMax: number
   readonly onDamage: (event: DamageEvent) => void
+  /** Ends it between two segments. */
+  readonly signal?: AbortSignal
 }
 
 /** Records that may have been acknowledged, but for which no later record says that they were durable. */
@@ -48,7 +50,7 @@ export interface Unproven {
   readonly tombstones: readonly Tombstone[]
 }
 
-/** Opens the segments of a drive. `FormatTooNew` for segments of a later version. */
+/** Opens the segments of a drive. `FormatTooNew` for segments of a later version, `ShuttingDown` if it was ended. */
 export async function recover(options: RecoveryOptions): Promise<Unproven> {
   const { disk, index, segments } = options
   await prepareFolder(options)
@@ -125,6 +127,8 @@ class Recovery {
   private async segment(sequence: number): Promise<void> {
     const segment = this.options.segments.all.get(sequence)
     if (segment === undefined || segment.sealed) return
+    if (this.options.signal?.aborted === true)
+      throw new CairnError('ShuttingDown', 'the drive is being closed')
     const file = await this.options.disk.open(segmentPath(sequence), 'write')
     if (file === undefined) throw new CairnError('DriveFailed', `segment ${sequence} has vanished`)
     try {

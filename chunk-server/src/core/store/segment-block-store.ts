@@ -56,6 +56,8 @@ export interface SegmentBlockStoreOptions {
   readonly durability: 'fsync' | 'none'
   /** Stands in the segments' headers; a segment of another drive is reported. */
   readonly driveId?: string
+  /** Ends the opening between two segments, as `ShuttingDown`: nothing has changed that another would miss. */
+  readonly signal?: AbortSignal
   readonly onDamage: (event: DamageEvent) => void
 }
 
@@ -154,10 +156,10 @@ class OpenStore implements SegmentBlockStore {
   }
 
   async open(): Promise<void> {
-    const { disk, index, driveId = '', onDamage } = this.options
+    const { driveId = '' } = this.options
     const { table, segments, state } = this
     const { tailEntriesMax } = this.limits
-    const unproven = await recover({ disk, index, table, segments, state, driveId, tailEntriesMax, onDamage })
+    const unproven = await recover({ ...this.options, table, segments, state, driveId, tailEntriesMax })
     try {
       await this.compactor.rewrite(unproven.blocks, unproven.tombstones)
     } catch (error) {

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { openDrive } from '../../../src/core/drives/drive.js'
 import { DriveSlot } from '../../../src/core/drives/drive-slot.js'
 import type { DriveSource } from '../../../src/core/drives/drive-source.js'
+import { createSimulatedDisk } from '../../../src/simulation/index.js'
 
 describe('DriveSlot', () => {
   it('opens nothing where segments still go, and what is left once they stay', async () => {
@@ -32,5 +33,36 @@ describe('DriveSlot', () => {
     await clock.advance(60_000)
     await slot.tend()
     expect(opened).to.equal(3)
+  })
+
+  it('does not wait for segments to be read when it is closed', async () => {
+    const random = createSeededRandom(7)
+    const clock = createSimulatedClock(random)
+    let released = 0
+    const source: DriveSource = {
+      name: 'd',
+      open: async () => ({
+        disk: createSimulatedDisk({ clock, random, latencyMs: 0 }),
+        place: { path: 'd', device: '1', parent: '1' },
+        openStore: (_drive, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(new CairnError('ShuttingDown', 'closing')))
+          }),
+        release: () => {
+          released++
+        },
+      }),
+      look: async () => ({ device: '1', parent: '1', hasDrive: true, segments: 0 }),
+    }
+    const open = { clusterId: 'c1', clock, random }
+    const failing = { ...source, open: () => Promise.reject(new CairnError('DriveFailed', 'not now')) }
+    const slot = new DriveSlot(
+      { source, open, clock, onChange: () => undefined },
+      await openDrive(failing, open),
+    )
+    void slot.tend()
+    await clock.advance(1_000)
+    await clock.runUntil(slot.close())
+    expect(released).to.equal(1)
   })
 })

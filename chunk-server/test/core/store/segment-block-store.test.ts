@@ -119,6 +119,25 @@ describe('Start of a SegmentBlockStore', () => {
     for (const counter of [0, 399, 1000, 1001]) expect(await isRight(world, counter)).to.equal(true)
   })
 
+  it('ends an opening between two segments, and another finds everything', async () => {
+    const world = await opened(7, TIGHT)
+    for (let round = 0; round < 20; round++) {
+      await world.run(Promise.all(numbers(20, round * 20).map((counter) => put(world, counter))))
+    }
+    expect((await world.segments()).length).to.be.above(1)
+    world.kill()
+    world.index.reset()
+    const ending = new AbortController()
+    const opens = (): number => world.disk.log.filter(({ kind }) => kind === 'read').length
+    const before = opens()
+    const opening = codeOf(world.run(world.opening(ending.signal)))
+    ending.abort()
+    expect(await opening).to.equal('ShuttingDown')
+    expect(opens()).to.equal(before)
+    await world.open()
+    for (const counter of [0, 200, 399]) expect(await isRight(world, counter)).to.equal(true)
+  })
+
   it('makes what it found in the tail durable before it counts', async () => {
     const world = await opened(7)
     const writing = put(world, 1)

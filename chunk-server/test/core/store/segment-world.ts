@@ -104,7 +104,7 @@ export class World {
   }
 
   /** The store as a promise, for tests that crash while it opens. */
-  opening(): Promise<SegmentBlockStore> {
+  opening(signal?: AbortSignal): Promise<SegmentBlockStore> {
     const { index, clock, random, limits, damage } = this
     return openSegmentBlockStore({
       disk: mortal(this.disk, this.life),
@@ -114,6 +114,7 @@ export class World {
       limits,
       durability: 'fsync',
       driveId: 'd1',
+      ...(signal === undefined ? {} : { signal }),
       onDamage: (event) => damage.push(event),
     })
   }
