@@ -10,6 +10,7 @@ import {
   CairnError,
   type Clock,
   type ClusterMap,
+  type DriveReport,
   type HeartbeatRequest,
   hasCode,
   levelToJoin,
@@ -169,13 +170,20 @@ export class ClusterState {
     throw new CairnError('Busy', 'the cluster map keeps changing')
   }
 
-  /** Takes the reports of a server; `NoSuchDrive` tells it to register (again). */
+  /**
+   * Takes the reports of a server; `NoSuchDrive` tells it to register (again). What it says of a drive that is not its
+   * own by the map, or not in it, counts only if the drive is healthy: one that is not cannot be registered, and must
+   * not keep the others from being heard.
+   */
   async report(request: HeartbeatRequest): Promise<number> {
-    if (!this.knowsDrives(request)) await this.current()
-    if (!this.knowsDrives(request)) {
-      throw new CairnError('NoSuchDrive', `server ${request.server} has not registered all its drives`)
+    const { server, reports } = request
+    const isOwn = ({ drive }: DriveReport): boolean =>
+      this.snapshot.drives.get(drive)?.drive.server === server
+    if (!this.knowsServer(server) || !reports.every(isOwn)) await this.current()
+    if (!this.knowsServer(server) || reports.some((report) => report.healthy && !isOwn(report))) {
+      throw new CairnError('NoSuchDrive', `server ${server} has not registered all its drives`)
     }
-    this.heartbeats.record(request)
+    this.heartbeats.record({ server, reports: reports.filter(isOwn) })
     return this.snapshot.map.epoch
   }
 
@@ -256,11 +264,8 @@ export class ClusterState {
     }
   }
 
-  private knowsDrives(request: HeartbeatRequest): boolean {
-    if (!this.snapshot.map.members.some(({ id }) => id === request.server)) return false
-    return request.reports.every(
-      ({ drive }) => this.snapshot.drives.get(drive)?.drive.server === request.server,
-    )
+  private knowsServer(server: string): boolean {
+    return this.snapshot.map.members.some(({ id }) => id === server)
   }
 
   /** Commits a change against the snapshot it was planned on; false if another change came first. */

@@ -1,5 +1,6 @@
 import {
   type DriveRegistration,
+  type DriveReport,
   drivesOfGroup,
   GROUPS_PER_POOL,
   type RegisterServerRequest,
@@ -24,7 +25,7 @@ function server(at: number, ids: string[], place: Partial<DriveRegistration> = {
   return {
     member: { id: `c${at}`, address: `local:c${at}`, zone: '', rack: '', host: `h${at}` },
     drives: ids.map((id) => ({
-      id: id.padStart(16, '0'),
+      id: idOf(id),
       capacityBytes: 1e12,
       path: `/drives/${at}`,
       device: '8:1',
@@ -42,6 +43,13 @@ async function openFilled(store: KeyValueStore): Promise<ClusterState> {
   const cluster = await openCluster(store)
   for (const at of [1, 2, 3]) await cluster.register(server(at, [String(at)]))
   return cluster
+}
+
+const idOf = (id: string): string => id.padStart(16, '0')
+
+function reportOf(id: string, healthy = true): DriveReport {
+  const numbers = { capacityBytes: 1e12, freeBytes: 5e11, liveBytes: 0, deadBytes: 0, blockCount: 0 }
+  return { drive: idOf(id), healthy, damagedBlocks: 0, ...numbers }
 }
 
 const run = <T>(work: Promise<T>): Promise<T> => clock.runUntil(work)
@@ -174,6 +182,40 @@ describe('ClusterState', () => {
     expect(await run(cluster.report({ server: 'c1', reports: [] }))).to.equal(cluster.known.epoch)
     expect(cluster.heartbeats.all().map((beat) => beat.server)).to.deep.equal(['c1'])
     expect(cluster.heartbeats.silentMs('c2')).to.equal(undefined)
+  })
+
+  it('hears the other drives of a server though one that has failed is not in the map', async () => {
+    const cluster = await run(openFilled(openStore()))
+    await run(cluster.report({ server: 'c1', reports: [reportOf('1'), reportOf('9', false)] }))
+    expect(cluster.heartbeats.isReported('c1', idOf('1'))).to.equal(true)
+    expect(cluster.heartbeats.isReported('c1', idOf('9'))).to.equal(false)
+    expect(cluster.heartbeats.ofDrive(idOf('9'))).to.equal(undefined)
+  })
+
+  it('asks a server with a healthy drive that is not in the map to register', async () => {
+    const cluster = await run(openFilled(openStore()))
+    const error = await rejection(
+      run(cluster.report({ server: 'c1', reports: [reportOf('1'), reportOf('9')] })),
+    )
+    expect(error.code).to.equal('NoSuchDrive')
+    expect(cluster.heartbeats.silentMs('c1')).to.equal(undefined)
+  })
+
+  it('believes only its own server of a drive that another one has a failed copy of', async () => {
+    const cluster = await run(openFilled(openStore()))
+    await run(cluster.report({ server: 'c1', reports: [reportOf('1')] }))
+    await run(cluster.report({ server: 'c2', reports: [reportOf('2'), reportOf('1', false)] }))
+    expect(cluster.heartbeats.ofDrive(idOf('1'))?.report.healthy).to.equal(true)
+    expect(cluster.heartbeats.isReported('c2', idOf('2'))).to.equal(true)
+  })
+
+  it('hears of a failed drive that another service has entered meanwhile', async () => {
+    const store = openStore()
+    const cluster = await run(openFilled(store))
+    const other = await run(openCluster(store))
+    await run(other.register(server(1, ['1', '9'])))
+    await run(cluster.report({ server: 'c1', reports: [reportOf('1'), reportOf('9', false)] }))
+    expect(cluster.heartbeats.ofDrive(idOf('9'))?.report.healthy).to.equal(false)
   })
 
   it('refuses a registration without proper ids', async () => {
