@@ -269,7 +269,7 @@ export class MetadataCaller {
     const { untilMs, signal } = limits
     if (!isRepeatable(error) || this.closed) return false
     if (error.code === 'Busy' && count >= BUSY_ATTEMPTS_MAX) return false
-    if (!hasCode(error, 'Busy', 'SessionMoved')) await this.leave(address)
+    if (!hasCode(error, 'Busy', 'SessionMoved')) this.leave(address)
     const meanMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** (count - 1))
     const delayMs = random.fraction() * 2 * meanMs
     if (clock.monotonicMs() + delayMs >= untilMs) return false
@@ -277,11 +277,14 @@ export class MetadataCaller {
     return true
   }
 
-  /** Turns to another service; looks for new ones when all known ones have failed. */
-  private async leave(address: string): Promise<void> {
+  /**
+   * Turns to another service; looks for new ones when all known ones have failed. Nobody waits for that look: it ends
+   * only with the patience of the store, long after the deadline of a call. Those known are tried meanwhile.
+   */
+  private leave(address: string): void {
     if (++this.failuresInRow >= this.directory.addresses.length) {
       this.failuresInRow = 0
-      await this.directory.refresh().catch(() => undefined)
+      this.directory.refresh().catch(() => undefined)
     }
     if (this.current !== address) return
     const { addresses } = this.directory
