@@ -4,6 +4,7 @@ import { createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server
 import { loadServerId, makeFolder, SERVER_LOCK_FILE, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import { addChunkMetrics } from './chunk-metrics.js'
+import { orRefused } from './cluster-refusal.js'
 import { logDriveDamage } from './damage-log.js'
 import { driveFolders } from './drive-folders.js'
 import {
@@ -34,7 +35,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const id = loadServerId(config.dataDir, random)
   const directory = await openServiceDirectory(environment)
   const host = config.advertise ?? config.host
-  const server = await createChunkServer({
+  const creating = createChunkServer({
     ...environment,
     id,
     drives: driveFolders(config).map((folder) =>
@@ -56,6 +57,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     onEvent: (event) => log.info(event, 'chunk server'),
     ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
   })
+  const server = await orRefused(creating)
   closers.add(() => server.close())
   const address = await server.start()
   await server.registered()

@@ -2,6 +2,7 @@
 import { connectCairn, createDigestThreads } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
+import { orRefused } from './cluster-refusal.js'
 import { logReplicaDamage } from './damage-log.js'
 import {
   type Closers,
@@ -25,7 +26,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const { config, log, metrics } = environment
   makeFolder(config.dataDir)
   closers.add(writePidFile(config.dataDir, 'gateway'))
-  const client = await connectCairn({
+  const connecting = connectCairn({
     ...environment,
     lanes: createDigestThreads(),
     recentBytes: recentBytes(),
@@ -33,6 +34,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
     onDamage: logReplicaDamage(log),
   })
+  const client = await orRefused(connecting)
   closers.add(() => client.close())
   addClientMetrics(metrics, client)
   const listener = await listenGateway(environment, { client, findTrouble: () => probeReads(client) })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { lockFolder } from '@cairn/chunk-server'
+import { createNetwork, createRouter, systemClock, systemRandom } from '@cairn/protocol'
 import { expect } from 'chai'
 import { SERVER_LOCK_FILE } from '../../src/data-folder.js'
 
@@ -76,4 +77,30 @@ describe('cairn start', () => {
     expect(told).to.include(folder)
     expect(existsSync(join(folder, 'another'))).to.equal(false)
   }).timeout(30_000)
+
+  for (const role of ['chunk', 'gateway']) {
+    it(`ends a ${role} at once whose secret is another than the cluster's`, async () => {
+      const network = createNetwork({ clock: systemClock, random: systemRandom })
+      const identity = { role: 'metadata', name: 'metadata-1', clusterId: 'c1', featureLevel: 1 }
+      const clusterSecret = Buffer.from('the secret of the cluster, 32 bytes or more')
+      const listener = await network.listen('127.0.0.1:0', createRouter(), { ...identity, clusterSecret })
+      const started = spawn(process.execPath, [BIN, 'start', '--role', role], {
+        env: {
+          PATH: process.env.PATH,
+          CAIRN_DATA_DIR: folder,
+          CAIRN_METADATA: listener.address,
+          CAIRN_CLUSTER_SECRET: 'only for this test, of 32 bytes, or more',
+        },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      child = started
+      let told = ''
+      started.stderr.on('data', (text) => {
+        told += text
+      })
+      expect(await once(started, 'close')).to.deep.equal([1, null])
+      await listener.close(0)
+      expect(told).to.include('CAIRN_CLUSTER_SECRET')
+    }).timeout(20_000)
+  }
 })

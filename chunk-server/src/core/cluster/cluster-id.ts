@@ -4,6 +4,7 @@ import {
   type ClusterMap,
   type DriveId,
   getClusterMap,
+  hasCode,
   METADATA_DEADLINE_MS,
   type Random,
   type RpcPeer,
@@ -11,23 +12,28 @@ import {
 
 /** Pause between two attempts, on average. */
 const RETRY_MS = 500
-/** Attempts before the error of the last one is thrown: half a minute of an absent metadata service. */
-const ATTEMPTS_MAX = 60
+/** For how long an absent metadata service is waited for. */
+const PATIENCE_MS = 30_000
 
-/** Asks the metadata service which cluster it serves: what a server without any drive yet does not know itself. */
+/**
+ * Asks the metadata service which cluster it serves: what a server without any drive yet does not know itself. After
+ * half a minute the error of the last attempt is thrown; at once what no waiting mends: `PeerRejected` (another secret,
+ * no trust in the certificate), `NotAllowed`, `FormatTooNew`.
+ */
 export async function fetchClusterId(
   metadata: RpcPeer,
-  world: { readonly clock: Clock; readonly random: Random },
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
 ): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
+  const untilMs = clock.monotonicMs() + PATIENCE_MS
+  for (;;) {
     try {
-      const { response } = await metadata.call(getClusterMap, {}, { deadlineMs: METADATA_DEADLINE_MS })
-      if (response.map !== undefined) return response.map.clusterId
-      throw new Error('the metadata service sent no cluster map')
+      const deadlineMs = Math.min(METADATA_DEADLINE_MS, untilMs - clock.monotonicMs())
+      return (await fetchMap(metadata, deadlineMs)).clusterId
     } catch (error) {
-      if (attempt >= ATTEMPTS_MAX) throw error
-      const pauseMs = RETRY_MS * (0.5 + world.random.fraction())
-      await new Promise<void>((resolve) => world.clock.setTimer(pauseMs, resolve))
+      const pauseMs = RETRY_MS * (0.5 + random.fraction())
+      const isLast = clock.monotonicMs() + pauseMs >= untilMs
+      if (isLast || hasCode(error, 'PeerRejected', 'NotAllowed', 'FormatTooNew')) throw error
+      await new Promise<void>((resolve) => clock.setTimer(pauseMs, resolve))
     }
   }
 }
@@ -44,8 +50,8 @@ export async function fetchIsKnown(metadata: RpcPeer, drive: DriveId): Promise<b
   return drives.some(({ id }) => id === drive)
 }
 
-async function fetchMap(metadata: RpcPeer): Promise<ClusterMap> {
-  const { response } = await metadata.call(getClusterMap, {}, { deadlineMs: METADATA_DEADLINE_MS })
+async function fetchMap(metadata: RpcPeer, deadlineMs: number = METADATA_DEADLINE_MS): Promise<ClusterMap> {
+  const { response } = await metadata.call(getClusterMap, {}, { deadlineMs })
   if (response.map === undefined) throw new CairnError('Internal', 'the metadata service sent no cluster map')
   return response.map
 }
