@@ -34,6 +34,7 @@ const DRAIN_MS = 5_000
 
 /** What a server tells its log. */
 export type ChunkServerEvent =
+  /** Unregistered, and tried again: told once for each code of error until it is registered. */
   | { readonly kind: 'registered' | 'unregistered'; readonly error?: unknown }
   | { readonly kind: 'damage'; readonly drive: string; readonly damage: DamageEvent }
   | { readonly kind: 'drive'; readonly status: DriveStatus }

@@ -5,6 +5,7 @@ import { connectCairn, createDigestThreads } from '@cairn/client'
 import { createMetadataService } from '@cairn/metadata-service'
 import type { Config } from '../config.js'
 import { loadClusterFile, makeFolder, writePidFile } from '../data-folder.js'
+import { logChunkEvents } from './chunk-log.js'
 import { addChunkMetrics } from './chunk-metrics.js'
 import { addClientMetrics } from './client-metrics.js'
 import { logDriveDamage, logReplicaDamage } from './damage-log.js'
@@ -21,6 +22,7 @@ import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, openMetadataStore } from './metadata-store.js'
 import { recentBytes } from './recent-bytes.js'
 import { StoreFailure } from './store-failure.js'
+import { refuseTwinDrives } from './twin-drives.js'
 
 const METADATA_ADDRESS = 'local:metadata'
 const REPLICAS_DEFAULT = 3
@@ -142,11 +144,12 @@ async function startChunkServers(
         zone: config.zone,
         rack: config.rack,
         host: hostname(),
-        onEvent: (event) => log.info(event, 'chunk server'),
+        onEvent: logChunkEvents(log, `chunk-${index + 1}`),
       }),
     ),
   )
   for (const server of servers) closers.add(() => server.close())
+  refuseTwinDrives(servers)
   for (const server of servers) await server.start()
   await Promise.all(servers.map((server) => server.registered()))
   addChunkMetrics(metrics, servers)

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
 import { loadServerId, makeFolder, SERVER_LOCK_FILE, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
+import { logChunkEvents } from './chunk-log.js'
 import { addChunkMetrics } from './chunk-metrics.js'
 import { orRefused } from './cluster-refusal.js'
 import { logDriveDamage } from './damage-log.js'
@@ -54,7 +55,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     zone: config.zone,
     rack: config.rack,
     host: config.advertise ?? hostname(),
-    onEvent: (event) => log.info(event, 'chunk server'),
+    onEvent: logChunkEvents(log, id),
     ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
   })
   const server = await orRefused(creating)

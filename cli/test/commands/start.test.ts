@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -76,6 +76,30 @@ describe('cairn start', () => {
     lock.release()
     expect(told).to.include(folder)
     expect(existsSync(join(folder, 'another'))).to.equal(false)
+  }).timeout(30_000)
+
+  it('ends when a drive is there twice, and names both folders', async () => {
+    const [drive, copy] = ['drive', 'copy'].map((name) => join(folder, name)) as [string, string]
+    const env = { PATH: process.env.PATH, CAIRN_DATA_DIR: folder, CAIRN_PORT: '0' }
+    child = spawn(process.execPath, [BIN, 'start'], {
+      env: { ...env, CAIRN_DRIVES: drive },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    await said(child, 'metadata checkpoint made')
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    cpSync(drive, copy, { recursive: true })
+    const started = spawn(process.execPath, [BIN, 'start'], {
+      env: { ...env, CAIRN_DRIVES: `${drive},${copy}` },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    child = started
+    let told = ''
+    started.stderr.on('data', (text) => {
+      told += text
+    })
+    expect(await once(started, 'close')).to.deep.equal([2, null])
+    expect(told).to.include(`${drive} and ${copy} are both drive`)
   }).timeout(30_000)
 
   for (const role of ['chunk', 'gateway']) {

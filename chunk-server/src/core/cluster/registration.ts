@@ -8,6 +8,7 @@ import {
   type Clock,
   type DriveRegistration,
   type DriveReport,
+  type ErrorCode,
   hasCode,
   heartbeat,
   METADATA_DEADLINE_MS,
@@ -16,6 +17,7 @@ import {
   type RpcPeer,
   registerServer,
   type TokenKeys,
+  toCairnError,
 } from '@cairn/protocol'
 import type { RunStart } from './run-start.js'
 
@@ -33,7 +35,7 @@ export interface RegistrationOptions {
   readonly runStart: RunStart
   readonly registrations: () => Promise<readonly DriveRegistration[]>
   readonly reports: () => Promise<readonly DriveReport[]>
-  /** Told of the first failure in a row, and of the success that ends it. */
+  /** Told of the first failure of each code in a row, and of the success that ends the row. */
   readonly onChange: (change: { registered: boolean; error?: unknown }) => void
   /** Told where the services are, if the answer to a beat says so. */
   readonly onServices?: (addresses: readonly string[] | undefined) => void
@@ -68,6 +70,8 @@ class RunningRegistration implements Registration {
   private readonly loop: Promise<void>
   private registered = false
   private failures = 0
+  /** Codes of the failures in this row. */
+  private readonly told = new Set<ErrorCode>()
   /** The drives are others than those registered. */
   private isStale = false
   private wake: () => void = () => undefined
@@ -133,6 +137,7 @@ class RunningRegistration implements Registration {
     runStart.accept()
     this.registered = true
     this.failures = 0
+    this.told.clear()
     this.resolveFirst()
     this.options.onChange({ registered: true })
   }
@@ -140,10 +145,12 @@ class RunningRegistration implements Registration {
   private noteFailure(error: unknown): void {
     this.options.runStart.learn(error)
     if (hasCode(error, 'FormatTooNew')) this.rejectFirst(error)
-    const news = this.failures === 0 && !this.stop.signal.aborted
+    const { code } = toCairnError(error)
+    const isNews = !this.told.has(code) && !this.stop.signal.aborted
+    this.told.add(code)
     this.registered = false
     this.failures++
-    if (news) this.options.onChange({ registered: false, error })
+    if (isNews) this.options.onChange({ registered: false, error })
     if (!this.stop.signal.aborted) this.options.onFailure?.()
   }
 

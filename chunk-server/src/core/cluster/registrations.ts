@@ -3,7 +3,7 @@
  * the state of drives by itself, and one that does not answer delays nobody. Only the first registration changes
  * anything; for the others it is a look at what they know already.
  */
-import { CairnError, hasCode, type RpcPeer } from '@cairn/protocol'
+import { CairnError, type ErrorCode, hasCode, type RpcPeer, toCairnError } from '@cairn/protocol'
 import type { MetadataPeers } from './metadata-peers.js'
 import { type Registration, type RegistrationOptions, startRegistration } from './registration.js'
 
@@ -23,6 +23,8 @@ class AllRegistrations implements Registration {
   private readonly links = new Map<string, Registration>()
   private readonly stopListening: () => void
   private wasRegistered = false
+  /** Codes of failures since no service knows this server: each service would tell of the same. */
+  private readonly told = new Set<ErrorCode>()
   private resolveFirst: () => void = () => undefined
   private rejectFirst: (error: CairnError) => void = () => undefined
 
@@ -87,9 +89,14 @@ class AllRegistrations implements Registration {
   private note(change: { registered: boolean; error?: unknown }): void {
     if (change.registered) this.resolveFirst()
     const registered = this.isRegistered()
-    if (registered === this.wasRegistered && (registered || change.registered)) return
-    this.wasRegistered = registered
-    this.options.onChange(registered ? { registered } : change)
+    if (registered) this.told.clear()
+    if (registered !== this.wasRegistered) {
+      this.wasRegistered = registered
+      this.options.onChange(registered ? { registered } : change)
+    } else if (!registered && !this.told.has(toCairnError(change.error).code)) {
+      this.options.onChange(change)
+    }
+    if (!registered) this.told.add(toCairnError(change.error).code)
   }
 
   private lookElsewhere(): void {
