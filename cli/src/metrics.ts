@@ -42,10 +42,21 @@ function createBucketLabels(): (bucket: string, status: number) => string {
   }
 }
 
+/** Those of Node.js: a process has them once, since what observes it stays for good, and the servers in it come and go. */
+let ofProcess: Registry | undefined
+
+function processRegistry(): Registry {
+  if (ofProcess === undefined) {
+    ofProcess = new Registry()
+    collectDefaultMetrics({ register: ofProcess })
+  }
+  return ofProcess
+}
+
 export function createMetrics(): Metrics {
   const labelOf = createBucketLabels()
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  const shared = processRegistry()
   const tallies = new Map<string, BucketTally>()
   addRequestCounters(registry, tallies)
   const durations = addRequestDurations(registry)
@@ -55,7 +66,7 @@ export function createMetrics(): Metrics {
       durations.add(sample.operation, sample.durationMs / 1000)
     },
     add: (source) => addSource(registry, source),
-    render: () => registry.metrics(),
+    render: async () => `${await shared.metrics()}${await registry.metrics()}`,
     contentType: registry.contentType,
   }
 }

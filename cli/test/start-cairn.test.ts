@@ -1,5 +1,20 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
 import { startCairn } from '../src/index.js'
+
+/** What a server holds of memory while it runs is more. */
+const LEFT_BYTES_MAX = 4 * 1024 * 1024
+const SERVERS = 4
+
+/** Bytes of buffers that somebody still holds. */
+function bufferBytes(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  collect()
+  return process.memoryUsage().arrayBuffers
+}
 
 describe('startCairn', () => {
   it('serves in this process until it is closed', async () => {
@@ -14,5 +29,13 @@ describe('startCairn', () => {
     await server.close()
     const after = await fetch(`${server.endpoint}/-/health/live`).catch((error: unknown) => error)
     expect(after).to.be.instanceOf(TypeError)
+  })
+
+  it('leaves nothing of a closed server in memory', async () => {
+    const run = async (): Promise<void> => (await startCairn({ port: 0 })).close()
+    await run()
+    const before = bufferBytes()
+    for (let count = 0; count < SERVERS; count++) await run()
+    expect(bufferBytes() - before).to.be.below(LEFT_BYTES_MAX)
   })
 })
