@@ -19,7 +19,7 @@ import {
 } from './environment.js'
 import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
-import { entriesInFlight, openMetadataStore } from './metadata-store.js'
+import { entriesInFlight, explainDamage, openMetadataStore } from './metadata-store.js'
 import { recentBytes } from './recent-bytes.js'
 import { StoreFailure } from './store-failure.js'
 import { refuseTwinDrives } from './twin-drives.js'
@@ -56,7 +56,7 @@ async function openAll(
     clusterSecret: config.clusterSecret ?? cluster.clusterSecret,
   }
   closers.add(writePidFile(config.dataDir, 'all'))
-  await startMetadata(environment, closers, { ...secrets, failure })
+  await explainDamage(config, startMetadata(environment, closers, { ...secrets, failure }))
   const servers = await startChunkServers(environment, closers, secrets)
   const client = await connectCairn({
     ...environment,

@@ -65,6 +65,19 @@ export async function openMetadataStore(
   return etcd === undefined ? openLocalStore(environment, failure) : openClusterStore(environment, etcd)
 }
 
+/**
+ * What the start of a service on that store resolves with. `MetadataError` if it met a damaged row, which only its
+ * reader sees: a large store is not looked through when it is opened.
+ */
+export async function explainDamage<T>({ dataDir, etcd }: Config, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (etcd !== undefined || !hasCode(error, 'MessageCorrupt')) throw error
+    throw unusable(metadataFolder(dataDir), error)
+  }
+}
+
 async function openClusterStore(
   environment: RoleEnvironment,
   endpoints: readonly string[],
@@ -138,7 +151,7 @@ async function openLocalStore(environment: RoleEnvironment, failure: StoreFailur
     const mark = readMovedMark(path)
     if (mark !== undefined) throw new MetadataError(describeMark(mark))
     if (!hasCode(error, 'DriveFailed', 'MessageCorrupt')) throw error
-    throw lost(`the metadata in ${folder} cannot be used (${describe(error)})`, error)
+    throw unusable(folder, error)
   }
 }
 
@@ -175,6 +188,10 @@ function holdsFiles(folder: string): boolean {
 /** Rows carry checks of their own; the tree that finds them has none. */
 function needsCheck(path: string): boolean {
   return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= CHECKED_BYTES_MAX
+}
+
+function unusable(folder: string, cause: CairnError): MetadataError {
+  return lost(`the metadata in ${folder} cannot be used (${describe(cause)})`, cause)
 }
 
 function lost(what: string, cause?: unknown): MetadataError {

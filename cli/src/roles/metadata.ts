@@ -12,7 +12,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
-import { entriesInFlight, metadataFolder, openMetadataStore } from './metadata-store.js'
+import { entriesInFlight, explainDamage, metadataFolder, openMetadataStore } from './metadata-store.js'
 import {
   advertisedAddress,
   announcedAddress,
@@ -29,7 +29,7 @@ const REPLICAS_DEFAULT = 3
 export async function startMetadataRole(environment: RoleEnvironment): Promise<RunningRole> {
   const failure = new StoreFailure(environment.log)
   const { opened, close } = await openOrClose((closers) =>
-    failure.unlessFailed(open(environment, closers, failure)),
+    failure.unlessFailed(explainDamage(environment.config, open(environment, closers, failure))),
   )
   return { lines: opened, close }
 }

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { lockFolder } from '@cairn/chunk-server'
 import { createNetwork, createRouter, systemClock, systemRandom } from '@cairn/protocol'
+import { Sqlite } from '@cairn/protocol/sqlite'
 import { expect } from 'chai'
 import { SERVER_LOCK_FILE } from '../../src/data-folder.js'
+import { startCairn } from '../../src/index.js'
 
 const BIN = fileURLToPath(new URL('../../../bin/cairn.js', import.meta.url))
 
@@ -55,6 +57,30 @@ describe('cairn start', () => {
     expect(await once(child, 'exit')).to.deep.equal([0, null])
     expect(statSync(join(folder, 'metadata', 'store.sqlite')).mode & 0o077, 'made anew').to.equal(0)
   }).timeout(60_000)
+
+  it('says how to mend a store in which a row is damaged that the start itself needs', async () => {
+    await (await startCairn({ port: 0, dataDir: folder, drives: { count: 1 } })).close()
+    const database = new Sqlite(join(folder, 'metadata', 'store.sqlite'))
+    const changed = database
+      .prepare(
+        "UPDATE rows SET value = CAST(value || x'00' AS BLOB) WHERE CAST(key AS TEXT) = 'l/metadata-1'",
+      )
+      .run()
+    database.close()
+    expect(changed.changes).to.equal(1)
+    const started = spawn(process.execPath, [BIN, 'start'], {
+      env: { PATH: process.env.PATH, CAIRN_DATA_DIR: folder, CAIRN_DRIVES: '1', CAIRN_PORT: '0' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    child = started
+    let told = ''
+    started.stderr.on('data', (text) => {
+      told += text
+    })
+    expect(await once(started, 'close')).to.deep.equal([2, null])
+    expect(told).to.include('bring it back with "cairn metadata recover"')
+  }).timeout(60_000)
+
   it('starts no second chunk server in a data folder: both would go by the id that lies there', async () => {
     const lock = lockFolder(folder, SERVER_LOCK_FILE)
     const started = spawn(process.execPath, [BIN, 'start', '--role', 'chunk'], {

@@ -8,7 +8,8 @@
  * ● A lost answer is never guessed. The lane settles whether the entry happened (see `commit-lane.ts`); then the
  * proof rows of each commit tell whether *it* was among those applied. One that was refused, or whose entry never
  * happened, is tried again; its result is always the truth. What cannot be settled within COMMIT_DEADLINE_MS ends
- * as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened.
+ * as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened. What the store says for good, as
+ * that its lane row is damaged, ends a commit at once.
  */
 
 import { CairnError, type Clock, type ErrorCode, hasCode, type Random, toCairnError } from '@cairn/protocol'
@@ -29,7 +30,7 @@ import { Lane, type LaneStep, type Verdict } from './commit-lane.js'
 import { COMMIT_DEADLINE_MS } from './commit-limits.js'
 import { CommitQueue, type PendingCommit } from './commit-queue.js'
 import { authorityOf, ReadBatcher } from './commit-reads.js'
-import { Backoff } from './commit-retry.js'
+import { Backoff, isFinal } from './commit-retry.js'
 import { ChangeKeys, laneKey } from './commit-rows.js'
 import { sizeOf } from './commit-size.js'
 import { PassingStore } from './passing-store.js'
@@ -215,7 +216,7 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
       return true
     } catch (error) {
       const cause = toCairnError(error)
-      rejectAll(batch, hasCode(cause, 'DriveFailed', 'ShuttingDown') ? cause : givenUp(cause))
+      rejectAll(batch, isFinal(cause) ? cause : givenUp(cause))
       return false
     }
   }
@@ -241,38 +242,37 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
   private async settle(slot: Slot, batch: readonly PendingCommit[], lost: LaneStep): Promise<void> {
     const untilMs = lastDeadline(batch)
     const verdict = await slot.lane.settle(lost, untilMs)
-    if (verdict.kind === 'never') this.queue.putBack(batch)
-    else this.queue.putBack(await this.resolveProven(batch, verdict, untilMs))
+    if (verdict.kind === 'never') return this.queue.putBack(batch)
+    const isRefuted = await Promise.all(batch.map((pending) => this.isRefuted(pending, verdict, untilMs)))
+    this.queue.putBack(batch.filter((_, at) => isRefuted[at]))
   }
 
-  /** Resolves the commits whose rows prove them; returns the others. */
-  private async resolveProven(
-    batch: readonly PendingCommit[],
-    verdict: Verdict,
-    untilMs: number,
-  ): Promise<PendingCommit[]> {
-    const proofs = await this.readProofs(batch, untilMs)
-    return batch.filter((pending, at) => {
-      const found = proofs[at] ?? { revision: 0, rows: [] }
-      const carries = tryCarries(pending, found.rows)
-      if (carries === true) {
-        const revision = verdict.kind === 'happened' ? verdict.revision : provenRevision(pending.proof, found)
-        pending.resolve({ committed: true, revision })
-      }
-      return carries === false
-    })
+  /**
+   * Resolves a commit whose rows prove it; true if they say that it has not happened. If they cannot be read, or not
+   * be judged, for example rows of a newer format, that commit alone ends as unknown.
+   */
+  private async isRefuted(pending: PendingCommit, verdict: Verdict, untilMs: number): Promise<boolean> {
+    const { proof } = pending
+    try {
+      const found = await this.readProof(proof, untilMs)
+      if (!proof.carries(found.rows)) return true
+      const revision = verdict.kind === 'happened' ? verdict.revision : provenRevision(proof, found)
+      pending.resolve({ committed: true, revision })
+    } catch (cause) {
+      pending.reject(new CairnError('OutcomeUnknown', 'the proof of a commit cannot be judged', { cause }))
+    }
+    return false
   }
 
-  private async readProofs(batch: readonly PendingCommit[], untilMs: number): Promise<ProofRows[]> {
+  /** Retries what may pass until `untilMs`, then rejects with the last error. */
+  private async readProof(proof: CommitProof, untilMs: number): Promise<ProofRows> {
     const { clock, random } = this.options
     const backoff = new Backoff(clock, random)
     for (;;) {
       try {
-        return await Promise.all(batch.map(({ proof }) => this.readRows(proof)))
+        return await this.readRows(proof)
       } catch (error) {
-        if (hasCode(error, 'ShuttingDown') || clock.monotonicMs() >= untilMs) {
-          throw new CairnError('OutcomeUnknown', 'the proof of a commit could not be read', { cause: error })
-        }
+        if (isFinal(toCairnError(error)) || clock.monotonicMs() >= untilMs) throw error
         await backoff.wait()
       }
     }
@@ -288,16 +288,6 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
 interface ProofRows {
   readonly revision: number
   readonly rows: readonly (StoreRow | undefined)[]
-}
-
-/** Asks the proof. If it fails, for example on a row of a newer format, its commit alone ends as unknown. */
-function tryCarries(pending: PendingCommit, rows: readonly (StoreRow | undefined)[]): boolean | undefined {
-  try {
-    return pending.proof.carries(rows)
-  } catch (cause) {
-    pending.reject(new CairnError('OutcomeUnknown', 'the proof of a commit cannot be judged', { cause }))
-    return undefined
-  }
 }
 
 /** The revision of the oldest row that proves the commit by itself, or that of the read if none does. */

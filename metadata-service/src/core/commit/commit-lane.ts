@@ -12,10 +12,10 @@
  *
  * A value is the random id of this run, a counter, and the µs of the last change record.
  */
-import { CairnError, type Clock, hasCode, type Random, sameBytes } from '@cairn/protocol'
+import { CairnError, type Clock, type Random, sameBytes, toCairnError } from '@cairn/protocol'
 import type { EntryFence, EntryStore, Put, StoreKey, StoreRow } from '../../ports.js'
 import { authorityOf } from './commit-reads.js'
-import { Backoff } from './commit-retry.js'
+import { Backoff, isFinal } from './commit-retry.js'
 import { type ChangeKeys, HEAD_KEY } from './commit-rows.js'
 
 /** One entry's place in its lane. */
@@ -77,7 +77,7 @@ export class Lane {
     this.current = undefined
   }
 
-  /** Reads where the lane stands. Retries until `untilMs`, then rejects with the last error. */
+  /** Reads where the lane stands. Retries what may pass until `untilMs`, then rejects with the last error. */
   async learn(untilMs: number): Promise<void> {
     await this.retry(untilMs, async () => {
       const row = await this.readRow()
@@ -87,7 +87,7 @@ export class Lane {
 
   /**
    * Settles a step whose answer was lost; afterwards the lane is known. Rejects with `OutcomeUnknown` when that is
-   * not possible until `untilMs`, or the store has failed.
+   * not possible until `untilMs`, or never will be.
    */
   async settle(lost: LaneStep, untilMs: number): Promise<Verdict> {
     this.forget()
@@ -126,7 +126,7 @@ export class Lane {
       try {
         return await attempt()
       } catch (error) {
-        if (hasCode(error, 'DriveFailed', 'ShuttingDown') || clock.monotonicMs() >= untilMs) throw error
+        if (isFinal(toCairnError(error)) || clock.monotonicMs() >= untilMs) throw error
         await backoff.wait()
       }
     }

@@ -6,6 +6,9 @@ import { type CairnError, hasCode, toCairnError } from '@cairn/protocol'
 import type { EntryStore, Read, ReadResult } from '../../ports.js'
 import { READS_IN_FLIGHT_MAX, READS_PER_REQUEST_MAX } from './commit-limits.js'
 
+/** Errors that one of several reads may have brought on their request. */
+const SPLIT_CODES = ['MessageTooLarge', 'InvalidArgument', 'MessageCorrupt'] as const
+
 interface WaitingRead {
   readonly reads: readonly Read[]
   resolve(result: ReadResult): void
@@ -73,8 +76,7 @@ export class ReadBatcher {
         from += reads.length
       }
     } catch (error) {
-      if (batch.length > 1 && hasCode(error, 'MessageTooLarge', 'InvalidArgument'))
-        await this.sendApart(batch)
+      if (batch.length > 1 && hasCode(error, ...SPLIT_CODES)) await this.sendApart(batch)
       else for (const { reject } of batch) reject(toCairnError(error))
     }
   }

@@ -17,6 +17,7 @@ import {
   codeOf,
   create,
   createBench,
+  failReads,
   rowsOf,
   run,
   start,
@@ -237,6 +238,21 @@ describe('Batcher', () => {
       expect((await run(bench, create('a')))[0]?.committed).to.equal(true)
     })
 
+    for (const code of [
+      'MessageCorrupt',
+      'FormatTooNew',
+      'PeerRejected',
+      'Internal',
+      'DriveFailed',
+    ] as const) {
+      it(`ends a commit at once when its lane cannot be read for ${code}, which stays so`, async () => {
+        const bench = createBench()
+        const reads = failReads(bench, { code, of: 'l/test' })
+        expect(await bench.world.clock.runUntil(codeOf(start(bench, create('k'))))).to.equal(code)
+        expect(reads.failed).to.equal(1)
+      })
+    }
+
     it('lets what waits finish when it closes, then refuses', async () => {
       const bench = createBench()
       const pending = start(bench, create('a'))
@@ -278,6 +294,15 @@ describe('Batcher', () => {
         codeOf(bench.store.read([{ kind: 'scan', range: range('a', 'b'), limit }]))
       const codes = await Promise.all([1, 1, 1, 1, 1, 0, 1].map(read))
       expect(codes).to.deep.equal(['none', 'none', 'none', 'none', 'none', 'InvalidArgument', 'none'])
+    })
+
+    it('do not suffer for a damaged row in the same request', async () => {
+      const bench = createBench()
+      failReads(bench, { code: 'MessageCorrupt', of: 'bad' })
+      const read = (key: string): Promise<string> =>
+        codeOf(bench.store.read([{ kind: 'get', key: bytes(key) }]))
+      const codes = await Promise.all(['1', '2', '3', '4', '5', 'bad', '6'].map(read))
+      expect(codes).to.deep.equal(['none', 'none', 'none', 'none', 'none', 'MessageCorrupt', 'none'])
     })
   })
 })

@@ -56,6 +56,21 @@ export function bound(store: EntryStore): EntryStore {
   }
 }
 
+/** From now on every read of this row ends with this error; counts them. */
+export function failReads(
+  { line }: Bench,
+  { code, of }: { code: ErrorCode; of: string },
+): { readonly failed: number } {
+  const count = { failed: 0 }
+  const read = line.read.bind(line)
+  line.read = async (reads) => {
+    if (!reads.some((one) => one.kind === 'get' && text(one.key) === of)) return read(reads)
+    count.failed++
+    throw new CairnError(code, `the row ${of} cannot be read`)
+  }
+  return count
+}
+
 export function start({ store }: Bench, one: Commit): Promise<CommitResult> {
   return store.commit({ ...one, proof: proofOf(one) })
 }

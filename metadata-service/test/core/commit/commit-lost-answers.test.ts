@@ -3,7 +3,17 @@ import { expect } from 'chai'
 import type { EntryFault } from '../../../src/simulation/faulty-entry-store.js'
 import { absent, atRevision, bytes, createWorld, put, text } from '../../conformance/subject.js'
 
-import { type Bench, codeOf, create, createBench, rowsOf, run, start, storedText } from './commit-bench.js'
+import {
+  type Bench,
+  codeOf,
+  create,
+  createBench,
+  failReads,
+  rowsOf,
+  run,
+  start,
+  storedText,
+} from './commit-bench.js'
 
 describe('Lost answers', () => {
   const faults: (EntryFault | undefined)[] = [undefined, 'lost-before', 'lost-after', 'late']
@@ -106,6 +116,30 @@ describe('Lost answers', () => {
     expect(bench.world.clock.monotonicMs() - startedMs).to.be.within(10_000, 12_000)
     expect(await bench.world.clock.runUntil(waiting)).to.equal('Busy')
     expect(await rowsOf(bench, 'k/', 'k0')).to.deep.equal(['k/0'])
+  })
+
+  it('end at once as OutcomeUnknown when the store will never say what became of them', async () => {
+    for (const code of ['MessageCorrupt', 'DriveFailed', 'Internal'] as const) {
+      const bench = createBench()
+      await run(bench, create('k/0'))
+      bench.line.inject('lost-before')
+      const reads = failReads(bench, { code, of: 'l/test' })
+      expect(await bench.world.clock.runUntil(codeOf(start(bench, create('k/1'))))).to.equal('OutcomeUnknown')
+      expect(reads.failed, code).to.equal(1)
+    }
+  })
+
+  it('end at once as OutcomeUnknown for a commit whose proof can never be read, and only for it', async () => {
+    for (const code of ['MessageCorrupt', 'DriveFailed', 'Internal'] as const) {
+      const bench = createBench()
+      bench.line.inject('lost-after')
+      const reads = failReads(bench, { code, of: 'a' })
+      const unread = codeOf(start(bench, create('a')))
+      const neighbour = start(bench, create('b'))
+      expect(await bench.world.clock.runUntil(unread)).to.equal('OutcomeUnknown')
+      expect((await neighbour).committed).to.equal(true)
+      expect(reads.failed, code).to.equal(1)
+    }
   })
 
   it('do not hinder two runs that share a lane by mistake', async () => {
