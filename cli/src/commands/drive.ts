@@ -3,17 +3,28 @@
  * A command says what is wanted, and the cluster goes on by itself; `--wait` shows how far it is.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DriveSummary, MoveReport } from '@cairn/protocol'
+import type { ClusterStatus, DriveSummary, MoveReport } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
 import type { NodeSummary } from '../http/admin-paths.js'
 import { askAdmin } from '../http/ask-admin.js'
 import { createProgress } from '../progress.js'
 import { describeGroups, formatBytes } from './status.js'
+import { assertStoreWrites } from './store-trouble.js'
 
 /** Pause between two looks at what moves, longer than that between two of the cluster's. */
 const POLL_MS = 1_000
 /** Looks at rest in a row that end a wait: the next step may be about to begin. */
 const QUIET_LOOKS = 3
+
+/** Of a service that does not say: not at rest. */
+const MOVES_UNKNOWN: MoveReport = {
+  rebalancing: true,
+  positionsMoving: 0,
+  positionsLeft: 0,
+  positionsMoved: 0,
+  movingMs: 0,
+  straysDeleted: 0,
+}
 
 export interface MoveOptions {
   readonly json: boolean
@@ -30,7 +41,10 @@ export interface MoveResult {
   readonly done: boolean
 }
 
-/** Rejects with `ConfigError` for another command, and with `AdminError`. */
+/**
+ * Rejects with `ConfigError` for another command, with `AdminError`, and with `MetadataError` if it waits and nothing
+ * moves any more, since the metadata store takes no writes.
+ */
 export async function node(
   config: Config,
   words: readonly string[],
@@ -108,7 +122,9 @@ async function waitForRest(
   const until = performance.now() + waitSeconds * 1000
   try {
     for (let quiet = 0; ; ) {
-      const moves = await askAdmin<MoveReport>(config, 'GET', 'rebalance')
+      const status = await askAdmin<ClusterStatus>(config, 'GET', 'status')
+      assertStoreWrites(status)
+      const { moves = MOVES_UNKNOWN } = status
       quiet = isAtRest(moves) ? quiet + 1 : 0
       if (quiet >= QUIET_LOOKS) return { moves, done: true }
       if (performance.now() > until || moves.stuck !== undefined) return { moves, done: false }

@@ -7,6 +7,7 @@ import type { CheckFinding, CheckReport, ClusterStatus } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { AdminError, askAdmin } from '../http/ask-admin.js'
 import { createProgress, type Progress } from '../progress.js'
+import { assertStoreWrites } from './store-trouble.js'
 
 /** Pause between two looks at a check. */
 const POLL_MS = 200
@@ -31,7 +32,7 @@ export interface FsckResult {
   readonly clean: boolean
 }
 
-/** Runs the check to its end. Rejects with `AdminError`. */
+/** Runs the check to its end. Rejects with `AdminError`, and with `MetadataError` if nothing is repaired any more. */
 export async function fsck(config: Config, options: FsckOptions): Promise<FsckResult> {
   const progress = createProgress(process.stderr)
   try {
@@ -79,6 +80,7 @@ async function waitForRepair(config: Config, waitSeconds: number, progress: Prog
   let quiet = 0
   while (quiet < 2) {
     const status = await askAdmin<ClusterStatus>(config, 'GET', 'status')
+    assertStoreWrites(status)
     quiet = isQuiet(status) ? quiet + 1 : 0
     if (performance.now() > until) return
     const { underReplicated, dirtyGroups, blocksCompared, blocksToCompare } = status.repair

@@ -2,6 +2,7 @@
 import type { ClusterStatus, DriveSummary, MoveReport, StoreSpace } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { askAdmin } from '../http/ask-admin.js'
+import { describeStoreTrouble } from './store-trouble.js'
 
 /** Text or JSON of a running server's state. Rejects with `AdminError`. */
 export async function status(config: Config, { json }: { readonly json: boolean }): Promise<string> {
@@ -12,8 +13,9 @@ export async function status(config: Config, { json }: { readonly json: boolean 
 /** A screen of it. */
 function describeStatus(status: ClusterStatus): string {
   const { repair } = status
+  const trouble = describeStoreTrouble(status)
   const notes = [
-    ...(status.storeTrouble === undefined ? [] : [`the metadata takes no writes: ${status.storeTrouble}`]),
+    ...(trouble === undefined ? [] : [trouble]),
     ...(status.safeMode ? ['safe mode: nothing is deleted or repaired yet'] : []),
     ...(status.garbageHeld ? ['restored: nothing is deleted until `cairn fsck --accept`'] : []),
   ]

@@ -1,6 +1,8 @@
 import { expect } from 'chai'
-import { isAtRest } from '../../src/commands/drive.js'
+import { drive, isAtRest, rebalance } from '../../src/commands/drive.js'
 import { describeGroups, describeMoves } from '../../src/commands/status.js'
+import { exitStatusOf } from '../../src/exit-status.js'
+import { withAdminServer } from './admin-server.js'
 
 const REST = {
   rebalancing: false,
@@ -34,5 +36,29 @@ describe('what moves', () => {
     expect(describeGroups({ ...drive, positions: 4, joining: 2, leaving: 1 })).to.equal(
       '; 4 groups, 2 joining, 1 leaving',
     )
+  })
+})
+
+describe('--wait', () => {
+  const OPTIONS = { json: false, force: false, wait: true, waitSeconds: 86_400 }
+  const MOVING = { ...REST, rebalancing: true, positionsLeft: 5 }
+
+  it('ends when the metadata store takes no more writes: nothing moves any more', async () => {
+    const answer = { moves: MOVING, storeTrouble: 'a commit has failed' }
+    const errors = await withAdminServer(answer, (config) => {
+      const waits = [drive(config, ['drain', 'd1'], OPTIONS), rebalance(config, [], OPTIONS)]
+      return Promise.all(waits.map((wait) => wait.catch((error) => error)))
+    })
+    for (const error of errors) {
+      expect(error).to.be.instanceOf(Error)
+      expect(error.message).to.include('the metadata takes no writes: a commit has failed')
+      expect(exitStatusOf(error)).to.equal(2)
+    }
+  })
+
+  it('ends when nothing moves though it should, and says that it is not done', async () => {
+    const answer = { moves: { ...MOVING, stuck: 'too few drives' } }
+    const found = await withAdminServer(answer, (config) => rebalance(config, [], OPTIONS))
+    expect(found).to.deep.equal({ text: 'not done: 0 groups moved', done: false })
   })
 })

@@ -1,30 +1,26 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { CheckReport } from '@cairn/protocol'
 import { expect } from 'chai'
 import { fsck } from '../../src/commands/fsck.js'
-import { readConfig } from '../../src/config.js'
+import { exitStatusOf } from '../../src/exit-status.js'
+import { withAdminServer } from './admin-server.js'
 
 const COUNTS = { done: 0, total: 0, blocks: 3, underReplicated: 0, corrupt: 0, orphaned: 0, dangling: 0 }
-const CREDENTIALS = { CAIRN_ROOT_ACCESS_KEY: 'key', CAIRN_ROOT_SECRET_KEY: 'a secret of some length' }
 
 /** Runs `cairn fsck --accept` against a server whose check ends in this state; what it was asked for. */
 async function askedFor(state: CheckReport['state']): Promise<readonly string[]> {
-  const report = { check: 'c1', state, phase: 'drives', ...COUNTS, pending: 0, findings: [] }
+  const report = {
+    check: 'c1',
+    state,
+    phase: 'drives',
+    ...COUNTS,
+    pending: 0,
+    findings: [],
+    incarnation: 'i1',
+  }
   const asked: string[] = []
-  const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url?.replace(/^.*\/v1\//, '')}`)
-    response.end(JSON.stringify({ ...report, incarnation: 'i1' }))
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  const { config } = readConfig({ argv: [], env: { ...CREDENTIALS, CAIRN_PORT: String(port) } })
   const options = { deep: false, json: false, accept: true, repairWait: false, waitSeconds: 1 }
-  const { clean } = await fsck(config, options)
+  const { clean } = await withAdminServer(report, (config) => fsck(config, options), asked)
   expect(clean).to.equal(state === 'done')
-  server.closeAllConnections()
-  server.close()
   return asked
 }
 
@@ -37,5 +33,17 @@ describe('cairn fsck --accept', () => {
     for (const state of ['failed', 'cancelled'] as const) {
       expect((await askedFor(state)).join(), state).to.not.include('accept')
     }
+  })
+})
+
+describe('cairn fsck --repair-wait', () => {
+  it('ends when the metadata store takes no more writes: nothing is repaired any more', async () => {
+    const repair = { comparing: true, underReplicated: 1, dirtyGroups: 1 }
+    const status = { safeMode: false, repair, storeTrouble: 'a commit has failed' }
+    const options = { deep: false, json: false, accept: false, repairWait: true, waitSeconds: 3_600 }
+    const error = await withAdminServer(status, (config) => fsck(config, options).catch((cause) => cause))
+    expect(error).to.be.instanceOf(Error)
+    expect(error.message).to.include('the metadata takes no writes: a commit has failed')
+    expect(exitStatusOf(error)).to.equal(2)
   })
 })
