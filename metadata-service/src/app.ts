@@ -31,7 +31,7 @@ import type { MetadataService, MetadataServiceOptions, MetadataServiceStatus } f
 import { CheckRunner } from './workers/check-runner.js'
 import { createDriveCaller, type DriveCaller } from './workers/drive-caller.js'
 import { watchCommits } from './workers/repair-watch.js'
-import { Standing } from './workers/standing.js'
+import { LEAVE_MS, Standing } from './workers/standing.js'
 import { Upkeep, type UpkeepCounts } from './workers/upkeep.js'
 
 /** Time that running calls get to finish when the service closes. */
@@ -305,13 +305,23 @@ class Service implements MetadataService {
       role === 'gateway' || cluster.known.featureLevel < RECEIPT_LEVEL ? undefined : evidence
   }
 
+  /** Takes little more than LEAVE_MS and DRAIN_MS, whatever does not answer. */
   private async closeAll(): Promise<void> {
+    const { clock, store } = this.options
+    // Whatever waits then for a store that is silent ends at once, and none of it was acknowledged.
+    const cancel = clock.setTimer(LEAVE_MS + DRAIN_MS, () => {
+      store.close().catch(() => undefined)
+    })
     const stopped = Promise.all([this.upkeep.stop(), this.check.close()])
-    await this.standing.stop()
-    await this.listener?.close(DRAIN_MS)
-    // Ends calls to drives that do not answer, so that the background work ends too.
-    await this.drives.close()
-    await stopped
-    await this.store.close()
+    try {
+      await this.standing.stop()
+      await this.listener?.close(DRAIN_MS)
+      // Ends calls to drives that do not answer, so that the background work ends too.
+      await this.drives.close()
+      await stopped
+      await this.store.close()
+    } finally {
+      cancel()
+    }
   }
 }

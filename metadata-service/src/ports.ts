@@ -151,6 +151,7 @@ export interface EntryStore {
   renewLease(lease: LeaseId): Promise<void>
   /** Ends the lease and deletes its rows. */
   revokeLease(lease: LeaseId): Promise<void>
+  /** Calls under way that are not answered yet end with an error. Idempotent. */
   close(): Promise<void>
   /** True while the disk is full and a reserve is in use: only what frees space is to be written. */
   readonly isShort?: boolean

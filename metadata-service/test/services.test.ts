@@ -15,6 +15,7 @@ import {
 import { expect } from 'chai'
 import { rejection } from './rejection.js'
 import { type PausableService, SeveralServices } from './several-services.js'
+import { SilentStore } from './silent-store.js'
 
 /** Puts an object without blocks. */
 async function putOf(world: SeveralServices, service: PausableService, key = 'k'): Promise<PutObjectRequest> {
@@ -54,6 +55,40 @@ describe('several metadata services', () => {
     await world.run(a.service.close())
     await world.clock.advance(2_100)
     expect(b.service.status().isCoordinator).to.equal(true)
+  })
+
+  it('close within 10 s while the store is silent, whatever waits for it', async () => {
+    const world = new SeveralServices()
+    const line = new SilentStore(world.clock)
+    const a = await world.run(world.start('a', {}, async (store) => line.over(store)))
+    await world.run(world.addDrive([a]))
+    await world.run(world.open(a))
+    await world.run(world.bucket(a))
+    const request = await world.run(putOf(world, a))
+    line.fallSilent()
+    // By then the lease, the coordinator's row, the services and the background work are being asked for.
+    await world.clock.advance(4_000)
+    const put = rejection(world.call(a, putObject, request))
+    const startedMs = world.clock.monotonicMs()
+    await world.run(a.service.close())
+    expect(world.clock.monotonicMs() - startedMs).to.be.below(10_000)
+    expect((await put).code).to.not.equal('DeadlineExceeded')
+  })
+
+  it('let the calls finish that the store still answers when they close', async () => {
+    const world = new SeveralServices()
+    const line = new SilentStore(world.clock)
+    const a = await world.run(world.start('a', {}, async (store) => line.over(store)))
+    const b = await world.run(world.start('b'))
+    await world.run(world.open(a))
+    await world.run(world.bucket(a))
+    const request = await world.run(putOf(world, a))
+    line.answerIn(800)
+    const put = world.call(a, putObject, request)
+    await world.clock.advance(10)
+    await world.run(Promise.all([a.service.close(), put]))
+    const { object } = await world.run(world.call(b, getObject, { bucket: 'b', key: 'k' }))
+    expect(object.etag).to.equal('e')
   })
 
   it('begin safe mode anew when they take over', async () => {

@@ -1,5 +1,5 @@
 /** Keeps the place of this service among the others: its lease and row, who coordinates, and who else lives. */
-import type { Clock, Random } from '@cairn/protocol'
+import type { CancelTimer, Clock, Random } from '@cairn/protocol'
 import { formatId } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster/cluster-state.js'
 import { Coordinator } from '../core/services/coordinator.js'
@@ -12,6 +12,8 @@ const RENEW_MS = SERVICE_LEASE_MS / 4
 /** With the lease it bounds the time without a coordinator after a crash. */
 const LOOK_MS = 2_000
 const SERVICES_MS = 3_000
+/** Longest wait, when it stops, for a store that does not answer. */
+export const LEAVE_MS: number = 2_000
 
 export interface StandingOptions {
   readonly store: KeyValueStore
@@ -99,8 +101,17 @@ export class Standing {
     for (const worker of this.workers) worker.start()
   }
 
-  /** Lets another service take over at once. */
+  /** Lets another service take over at once, if the store answers within LEAVE_MS. */
   async stop(): Promise<void> {
+    let cancel: CancelTimer = () => undefined
+    const late = new Promise<void>((resolve) => {
+      cancel = this.options.clock.setTimer(LEAVE_MS, resolve)
+    })
+    await Promise.race([this.leave(), late])
+    cancel()
+  }
+
+  private async leave(): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker.stop()))
     this.coordinator.stepDown()
     // A store that does not answer ends the lease by itself.

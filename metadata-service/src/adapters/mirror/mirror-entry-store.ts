@@ -99,8 +99,8 @@ class Mirrored extends PassingStore<EntryStore & MirrorSource> implements Mirror
 
   override async close(): Promise<void> {
     this.isClosed = true
-    await this.keeper.close()
-    await this.store.close()
+    // What the keeper still asks a store that is silent ends when that is closed.
+    await Promise.all([this.keeper.close(), this.store.close()])
   }
 
   private assertLeased(key: Uint8Array): void {

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { createKeyValueStore } from '../../../src/core/commit/batcher.js'
 import type { KeyValueStore } from '../../../src/ports.js'
 import { absent, bytes, createRealWorld, proofOf, put, text } from '../../conformance/subject.js'
+import { codeOf } from '../../core/commit/commit-bench.js'
 import { openEtcdSubject, useEtcd } from '../../support/etcd-subject.js'
 
 const WRITERS = 8
@@ -92,17 +93,28 @@ describe('a store on three members of etcd', function () {
       }
     }))
 
+  it('ends what waits for silent members when it is closed, and not only at their deadlines', async () => {
+    const { store } = await openEtcdSubject(cluster(), { attemptMs: 600_000, totalMs: 600_000 })
+    const lease = await store.grantLease(60_000)
+    for (const member of cluster().members) member.signal('SIGSTOP')
+    const calls = [
+      store.apply({ commits: [], always: [put('unknown', '1')] }),
+      store.read([]),
+      store.renewLease(lease),
+    ]
+    const codes = calls.map((call) => codeOf(call))
+    await new Promise((resolve) => setImmediate(resolve))
+    await store.close()
+    expect(await Promise.all(codes)).to.deep.equal(['OutcomeUnknown', 'ShuttingDown', 'ShuttingDown'])
+    for (const member of cluster().members) member.signal('SIGCONT')
+    await cluster().ready()
+  })
+
   it('says Busy, and has written nothing, while no member can be reached', async () => {
     const { store } = await openEtcdSubject(cluster(), { attemptMs: 300, totalMs: 600 })
     for (const member of cluster().members) await member.kill()
-    const codes = await Promise.all(
-      [store.apply({ commits: [], always: [put('lost', '1')] }), store.read([])].map((call) =>
-        (call as Promise<unknown>).then(
-          () => 'none',
-          (error: { code: string }) => error.code,
-        ),
-      ),
-    )
+    const calls = [store.apply({ commits: [], always: [put('lost', '1')] }), store.read([])]
+    const codes = await Promise.all(calls.map((call) => codeOf(call)))
     for (const member of cluster().members) member.restart()
     await cluster().ready()
     // The first call may have met the end of its connection.

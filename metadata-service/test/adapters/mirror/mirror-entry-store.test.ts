@@ -1,6 +1,9 @@
+import { join } from 'node:path'
+import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
+import { openMirroredEntryStore } from '../../../src/adapters/mirror/mirror-entry-store.js'
 import type { Head, SourceChange } from '../../../src/ports-mirror.js'
-import { put, seed } from '../../conformance/subject.js'
+import { bytes, put, seed } from '../../conformance/subject.js'
 import { rejection } from '../../rejection.js'
 import { delegate, MirrorWorld, runHistory } from './mirror-world.js'
 
@@ -158,6 +161,28 @@ describe('MirroredEntryStore', () => {
     await world.world.clock.advance(30_000)
     expect(String((await world.find('o/a'))?.value)).to.equal('1')
     expect(world.mirror.status()).to.include({ readsHere: 1, resumes: 1, rebuilds: 0 })
+  })
+
+  it('closes though its store does not answer any more, since that is closed with it', async () => {
+    world = await MirrorWorld.open(seed)
+    let end = (): void => undefined
+    const ended = new Promise<never>((_resolve, reject) => {
+      end = () => reject(new CairnError('ShuttingDown', 'the store is closed'))
+    })
+    const silent = {
+      ...delegate(world.source),
+      head: () => ended,
+      page: () => ended,
+      count: () => ended,
+      close: async () => end(),
+    }
+    const log = { info: () => undefined, error: () => undefined }
+    const path = join(world.folder, 'silent.sqlite')
+    const mirror = await openMirroredEntryStore({ store: silent, path, ...world.world, log })
+    await world.world.clock.advance(10)
+    await world.run(mirror.close())
+    const answer = mirror.read([{ kind: 'get', key: bytes('o/a') }])
+    expect((await rejection(answer)).code).to.equal('ShuttingDown')
   })
 
   it('leaves rows under leases to the store, and refuses them elsewhere', async () => {

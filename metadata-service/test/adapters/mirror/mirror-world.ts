@@ -31,7 +31,7 @@ export class MirrorWorld {
   readonly errors: string[] = []
   mirror!: MirroredEntryStore
   store!: KeyValueStore
-  private readonly folder: string
+  readonly folder: string
   private readonly bug: Bug
   private runs = 0
 
