@@ -19,6 +19,7 @@ import type { Registration } from './core/cluster/registration.js'
 import { startRegistrations } from './core/cluster/registrations.js'
 import { RunStart } from './core/cluster/run-start.js'
 import type { DriveStatus, ServedDrive } from './core/drives/drive.js'
+import { inTime } from './core/drives/drive-look.js'
 import { type DriveSet, openDriveSet } from './core/drives/drive-set.js'
 import type { DriveSource } from './core/drives/drive-source.js'
 import { startUpkeep, type Upkeep } from './core/drives/upkeep.js'
@@ -31,6 +32,8 @@ const COMPACTION_MS = 10_000
 const SCRUB_SECONDS = 1_209_600
 /** Time that running calls get to finish when the server closes. */
 const DRAIN_MS = 5_000
+/** What a run of the upkeep gets to end; one that hangs with its disk must not keep the other drives from closing. */
+const UPKEEP_END_MS = 2_000
 
 /** What a server tells its log. */
 export type ChunkServerEvent =
@@ -235,7 +238,7 @@ class OpenChunkServer implements ChunkServer {
   private async closeInOrder(): Promise<void> {
     await this.registration?.close()
     await this.listener?.close(DRAIN_MS)
-    await this.upkeep?.close()
+    if (this.upkeep !== undefined) await inTime(this.options.clock, UPKEEP_END_MS, this.upkeep.close())
     await this.copier.close()
     await this.metadata.close()
     await this.driveSet.close()

@@ -206,11 +206,12 @@ describe('CopyBlock', () => {
     run(async () => {
       const blocks = Array.from({ length: 200 }, (_, counter) => blockId(2, counter))
       const body = BODY.subarray(0, 1000)
-      // As many at once as the small index of this test takes, however its writing is scheduled.
+      // As many at once as the small index of this test takes, and time for it to be written.
       for (let at = 0; at < blocks.length; at += 50) {
         const some = blocks.slice(at, at + 50)
         await Promise.all(some.map((block) => putAt(0, block, body)))
         await Promise.all(some.map((block) => copy(request(block, body))))
+        await new Promise<void>((resolve) => clock.setTimer(1_000, resolve))
       }
       expect(await storeOf(1).find(blocks)).to.have.length(200)
       expect(disks[1]?.count('sync')).to.be.below(100)

@@ -6,12 +6,16 @@ import {
   type DriveReport,
 } from '@cairn/protocol'
 import { type DriveStatus, type OpenDriveOptions, openDrive, type ServedDrive } from './drive.js'
+import { inTime } from './drive-look.js'
 import { DriveSlot } from './drive-slot.js'
 import type { DriveSource } from './drive-source.js'
 import { staleMap } from './pool-epochs.js'
 
 /** Time between two looks at the folders. */
 const LOOK_MS = 2_000
+
+/** What a drive gets to close; a disk that hangs is then left as a crash would leave it, its folder locked. */
+const CLOSE_MS = 5_000
 
 /** All drives of one server. One that fails leaves the others alone. */
 export interface DriveSet {
@@ -26,11 +30,12 @@ export interface DriveSet {
   isAdmitted(drive: ServedDrive, pool: number, epoch: number): boolean
   all(): readonly ServedDrive[]
   status(): DriveStatus[]
-  /** Of all drives with an id, after a look whether their folders are still there. */
+  /** Of all drives with an id, after a look whether their folders are still there. No disk that hangs delays them. */
   reports(): Promise<DriveReport[]>
   registrations(): Promise<DriveRegistration[]>
   /** Begins to look after the drives: those that went, came back, or did not open. */
   watch(): void
+  /** Resolves in bounded time: `onTrouble` is told of a drive that does not close. */
   close(): Promise<void>
 }
 
@@ -62,6 +67,7 @@ export async function openDriveSet(
 
 class OpenDriveSet implements DriveSet {
   private readonly clock: Clock
+  private readonly onTrouble: DriveSetOptions['onTrouble']
   private readonly slots: readonly DriveSlot[]
   private readonly byId = new Map<DriveId, ServedDrive>()
   private cancelLook: (() => void) | undefined
@@ -72,6 +78,7 @@ class OpenDriveSet implements DriveSet {
     options: DriveSetOptions & { readonly open: OpenDriveOptions },
   ) {
     this.clock = options.clock
+    this.onTrouble = options.onTrouble
     const { clock, open } = options
     const onChange = (drive: ServedDrive): void => {
       this.enterAll()
@@ -111,8 +118,8 @@ class OpenDriveSet implements DriveSet {
   async reports(): Promise<DriveReport[]> {
     const reports = await Promise.all(
       this.all().map(async (drive) => {
-        await drive.checkPresence()
-        return this.isEntered(drive) ? drive.report() : undefined
+        const report = await drive.report()
+        return this.isEntered(drive) ? report : undefined
       }),
     )
     return reports.filter((report) => report !== undefined)
@@ -137,18 +144,19 @@ class OpenDriveSet implements DriveSet {
   async close(): Promise<void> {
     this.closed = true
     this.cancelLook?.()
-    await closeAll(this.slots)
+    await closeAll(this.slots.map((slot) => ({ close: () => this.closeSlot(slot) })))
   }
 
+  private async closeSlot(slot: DriveSlot): Promise<void> {
+    const closing = slot.close().then(() => true)
+    if (await inTime(this.clock, CLOSE_MS, closing)) return
+    this.onTrouble?.(slot.drive, new CairnError('DeadlineExceeded', 'it does not close: its disk hangs'))
+  }
+
+  /** The next time comes whether or not a look at one of them ends: its disk may hang. */
   private lookAtAll(): void {
-    Promise.all(this.slots.map((slot) => slot.tend())).then(
-      () => this.lookLater(),
-      () => this.lookLater(),
-    )
-  }
-
-  private lookLater(): void {
-    if (!this.closed) this.cancelLook = this.clock.setTimer(LOOK_MS, () => this.lookAtAll())
+    for (const slot of this.slots) slot.tend().catch(() => undefined)
+    this.cancelLook = this.clock.setTimer(LOOK_MS, () => this.lookAtAll())
   }
 
   private enterAll(): void {

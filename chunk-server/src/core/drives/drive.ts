@@ -15,6 +15,7 @@ import type { StoreCounters } from '../segments/write-state.js'
 import { Scrub } from '../store/scrub.js'
 import { absence, isAbsence } from './drive-absence.js'
 import { findDriveIdentity, isDamagedIdentity, openDriveIdentity, writeIdentity } from './drive-identity.js'
+import { DriveLook } from './drive-look.js'
 import type { DrivePlace, DriveSource, OpenedFolder, UpkeptBlockStore } from './drive-source.js'
 import { openPoolEpochs, type PoolEpochs } from './pool-epochs.js'
 
@@ -36,6 +37,11 @@ export interface OpenDriveOptions {
 
 /** `up`; `suspect`: reads go on, writes and deletes are refused; `failed`: it never opened. */
 export type DriveCondition = 'up' | 'suspect' | 'failed'
+
+interface DriveSpace {
+  readonly capacityBytes: number
+  readonly freeBytes: number
+}
 
 /** A drive as people see it. */
 export interface DriveStatus {
@@ -73,6 +79,7 @@ export async function openDrive(
 
 /** Times an index is made anew before its drive counts as failed. */
 const MENDINGS_MAX = 3
+const NO_SPACE = { capacityBytes: 0, freeBytes: 0 } as const
 const NO_USAGE: StoreUsage = { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
 
 /** A drive of this server, whatever its condition. */
@@ -92,11 +99,14 @@ export class ServedDrive {
   private mending: Promise<void> | undefined
   private mendings = 0
   private gone = false
+  private readonly disk: DriveLook<DriveSpace>
+  private checking: Promise<void> | undefined
   private closing: Promise<void> | undefined
 
   constructor(source: DriveSource, options: OpenDriveOptions) {
     this.source = source
     this.options = options
+    this.disk = new DriveLook(options.clock, () => this.lookAtDisk())
   }
 
   get name(): string {
@@ -214,7 +224,14 @@ export class ServedDrive {
   }
 
   /** Notes if the folder, or a file of it, has gone or is another's: a disk was pulled, or a folder removed. */
-  async checkPresence(): Promise<void> {
+  checkPresence(): Promise<void> {
+    this.checking ??= this.lookForFiles().finally(() => {
+      this.checking = undefined
+    })
+    return this.checking
+  }
+
+  private async lookForFiles(): Promise<void> {
     if (this.folder === undefined || this.condition === 'failed' || this.gone) return
     try {
       const found = await this.findIdentity(this.folder.disk)
@@ -257,27 +274,28 @@ export class ServedDrive {
     return this.store?.usage() ?? NO_USAGE
   }
 
-  /** `undefined` for a drive without an id. */
+  /** After a look at its disk; one that does not answer is not healthy. `undefined` for a drive without an id. */
   async report(): Promise<DriveReport | undefined> {
     if (this.driveId === undefined) return undefined
-    const space = await this.space()
+    const space = await this.disk.find()
+    const reason = this.reason ?? (space === undefined ? 'its disk does not answer' : undefined)
     return {
       drive: this.driveId,
-      healthy: this.condition === 'up',
-      ...space,
+      healthy: space !== undefined && this.condition === 'up',
+      ...(space ?? NO_SPACE),
       ...this.usage(),
       ...(this.openedMs === 0 ? {} : { openedMs: this.openedMs }),
-      ...(this.reason === undefined ? {} : { reason: this.reason }),
+      ...(reason === undefined ? {} : { reason }),
       ...(this.scrub === undefined ? {} : { scrub: this.scrub.report() }),
     }
   }
 
-  /** `undefined` for a drive that never opened: it must not take a place in a group. */
+  /** `undefined` for a drive that never opened, or does not answer: it must not take a place in a group. */
   async registration(): Promise<DriveRegistration | undefined> {
     if (this.driveId === undefined || this.folder === undefined) return undefined
-    if (this.condition === 'failed' || this.gone) return undefined
-    const { capacityBytes } = await this.space()
-    return { id: this.driveId, capacityBytes, ...this.folder.place }
+    const space = await this.disk.find()
+    if (space === undefined || this.condition === 'failed' || this.gone) return undefined
+    return { id: this.driveId, capacityBytes: space.capacityBytes, ...this.folder.place }
   }
 
   /** Closes the store and gives the folder free; an index that is being made anew is left for the next start. Idempotent. */
@@ -345,12 +363,13 @@ export class ServedDrive {
     }
   }
 
-  private async space(): Promise<{ capacityBytes: number; freeBytes: number }> {
+  private async lookAtDisk(): Promise<DriveSpace> {
+    await this.checkPresence()
     try {
-      return (await this.folder?.disk.space()) ?? { capacityBytes: 0, freeBytes: 0 }
+      return (await this.folder?.disk.space()) ?? NO_SPACE
     } catch (error) {
       this.noted(error)
-      return { capacityBytes: 0, freeBytes: 0 }
+      return NO_SPACE
     }
   }
 

@@ -1,0 +1,46 @@
+/** Looks at a disk that keep nobody waiting: a dying one, or a mount whose server has gone, may never answer. */
+import type { Clock } from '@cairn/protocol'
+
+/** How long a look may take; then the disk counts as one that does not answer. */
+const LOOK_MS = 2_000
+
+/** One kind of look at one disk. */
+export class DriveLook<Found> {
+  private readonly clock: Clock
+  private readonly look: () => Promise<Found>
+  /** Of the look that is under way; it stays as it is until that look ends, however late. */
+  private answer: Promise<Found | undefined> | undefined
+
+  constructor(clock: Clock, look: () => Promise<Found>) {
+    this.clock = clock
+    this.look = look
+  }
+
+  /**
+   * What there is to be seen; `undefined` if that takes too long. A look that hangs is not begun again: each would hold
+   * one of the few threads that all files of the process share.
+   */
+  find(): Promise<Found | undefined> {
+    this.answer ??= inTime(this.clock, LOOK_MS, this.begin())
+    return this.answer
+  }
+
+  private async begin(): Promise<Found> {
+    try {
+      return await this.look()
+    } finally {
+      this.answer = undefined
+    }
+  }
+}
+
+/** What `work` resolves with; `undefined` if that takes longer than `limitMs`. What it does later is lost. */
+export function inTime<T>(clock: Clock, limitMs: number, work: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    // In two halves: a process that stood still finds its timer due before the answers that came meanwhile.
+    let cancel = clock.setTimer(limitMs / 2, () => {
+      cancel = clock.setTimer(limitMs / 2, () => resolve(undefined))
+    })
+    work.then(resolve, reject).finally(() => cancel())
+  })
+}
