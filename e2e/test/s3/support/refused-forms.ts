@@ -210,7 +210,7 @@ export const FIELDS: Record<string, Refused> = {
     code: 'AccessControlListNotSupported',
   },
   'an unknown storage class': {
-    options: { fields: { 'x-amz-storage-class': 'GLACIER' } },
+    options: { fields: { 'x-amz-storage-class': 'FakeClass' } },
     status: 400,
     code: 'InvalidStorageClass',
   },

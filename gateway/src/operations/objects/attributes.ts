@@ -98,9 +98,22 @@ function readUserMetadata(headers: RequestHeaders): Record<string, string> | und
   return found
 }
 
+/**
+ * Classes whose objects can be read at once, as all objects here: kept as a label. Those of the others (GLACIER,
+ * DEEP_ARCHIVE, …) are restored first, or lie elsewhere, on AWS: a label alone would promise what is not so.
+ */
+const STORAGE_CLASSES: ReadonlySet<string> = new Set([
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'REDUCED_REDUNDANCY',
+  'INTELLIGENT_TIERING',
+  'GLACIER_IR',
+])
+
 function readStorageClass(headers: RequestHeaders): string | undefined {
   const wanted = headers['x-amz-storage-class']
   if (wanted === undefined || wanted === '' || wanted === 'STANDARD') return undefined
+  if (STORAGE_CLASSES.has(wanted)) return wanted
   throw new S3Error('InvalidStorageClass', undefined, { elements: { StorageClassRequested: wanted } })
 }
 

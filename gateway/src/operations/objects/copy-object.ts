@@ -157,15 +157,19 @@ function readDirective(headers: RequestHeaders, of: 'metadata' | 'tagging'): Dir
   })
 }
 
-/** The attributes of the copy, or `undefined` to keep the source's. A redirect is never taken over, as in S3. */
+/**
+ * The attributes of the copy, or `undefined` to keep the source's. Redirect and storage class are never taken over, as
+ * in S3.
+ */
 function changedAttributes(asked: AskedChange, source: ObjectAttributes): ObjectAttributes | undefined {
-  const { websiteRedirectLocation, tags: given, ...fresh } = asked.attributes
-  const { websiteRedirectLocation: before, tags: ofSource, ...kept } = source
+  const { websiteRedirectLocation, storageClass, tags: given, ...fresh } = asked.attributes
+  const { websiteRedirectLocation: before, storageClass: classBefore, tags: ofSource, ...kept } = source
   const keepsAll = asked.directive === 'COPY' && asked.tagging === 'COPY'
-  if (keepsAll && websiteRedirectLocation === before) return undefined
+  if (keepsAll && websiteRedirectLocation === before && storageClass === classBefore) return undefined
   const tags = asked.tagging === 'COPY' ? ofSource : given
   return {
     ...(asked.directive === 'COPY' ? kept : fresh),
+    ...(storageClass === undefined ? {} : { storageClass }),
     ...(websiteRedirectLocation === undefined ? {} : { websiteRedirectLocation }),
     ...(tags === undefined ? {} : { tags }),
   }
