@@ -365,6 +365,7 @@ describe('ChunkServer', () => {
       const drive = driveId(0)
       disks[0]?.poke('drive.json', undefined)
       await waitFor(() => metadata.heartbeats.at(-1)?.reports[0]?.healthy === false)
+      expect(metadata.heartbeats.at(-1)?.reports.map(({ gone }) => gone)).to.deep.equal([true, undefined])
       expect(server.status().drives[0]?.reason).to.equal(`drive ${drive}: its drive.json has gone`)
       expect(await codeOf(put(blockId(1, 1)))).to.equal('DriveFailed')
       await put(blockId(1, 1), 1, 1)

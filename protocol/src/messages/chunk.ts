@@ -288,6 +288,8 @@ export interface DriveReport {
   readonly reason?: string
   /** When its blocks were read in, ms since 1970: a later time means that it may hold less than it did. */
   readonly openedMs?: number
+  /** Its folder is not there any more, or is another drive's. */
+  readonly gone?: boolean
 }
 export const DriveReport: Message<DriveReport> = message<DriveReport>('DriveReport', 1, {
   drive: required(1, text),
@@ -301,6 +303,7 @@ export const DriveReport: Message<DriveReport> = message<DriveReport>('DriveRepo
   scrub: optional(9, ScrubReport),
   reason: optional(10, text),
   openedMs: optional(11, integer),
+  gone: optional(12, boolean),
 })
 
 export interface ReportDrivesRequest {

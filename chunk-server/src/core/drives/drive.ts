@@ -285,6 +285,7 @@ export class ServedDrive {
       ...(space ?? NO_SPACE),
       ...this.usage(),
       ...(this.openedMs === 0 ? {} : { openedMs: this.openedMs }),
+      ...(this.gone ? { gone: true } : {}),
       ...(reason === undefined ? {} : { reason }),
       ...(this.scrub === undefined ? {} : { scrub: this.scrub.report() }),
     }

@@ -57,7 +57,7 @@ export interface ClusterStateOptions extends FirstPoolOptions {
 /** Attempts of one change against others; then `Busy`. */
 const CHANGE_ATTEMPTS_MAX = 16
 
-/** A server that was not heard for so long, four beats, may have lost its drives to another. */
+/** A server that was not heard for so long, four beats, may have lost its drives to another; and a drive that is gone. */
 const OWNER_SILENT_MS = 12_000
 
 /** The map as this service knows it, and the only way to change it. */
@@ -247,7 +247,7 @@ export class ClusterState {
     return this.snapshot.map.pools.find(({ id }) => id === pool)?.epoch
   }
 
-  /** A drive moves to another server only once the one that had it has reported without it, or is silent. */
+  /** A drive moves to another server only once the one that had it has reported without it, or as gone, or is silent. */
   private refuseTwins({ member, drives }: RegisterServerRequest): void {
     for (const { id, path } of drives) {
       const owner = this.snapshot.drives.get(id)?.drive.server
@@ -257,7 +257,7 @@ export class ClusterState {
       const isServed =
         silentMs === undefined
           ? this.options.clock.monotonicMs() - this.openedAtMs < OWNER_SILENT_MS
-          : silentMs < OWNER_SILENT_MS && this.heartbeats.isReported(owner, id)
+          : silentMs < OWNER_SILENT_MS && this.heartbeats.isHeld(owner, id, OWNER_SILENT_MS)
       if (!isServed) continue
       const message = `drive ${id} in ${path} of ${member.id} is served by ${owner} in ${place}: one is a copy of the other`
       throw new CairnError('PeerRejected', message, { details: { drive: id, server: owner } })

@@ -44,9 +44,12 @@ export class Heartbeats {
     return this.byDrive.get(drive)
   }
 
-  /** The server's last report names this drive. */
-  isReported(server: string, drive: DriveId): boolean {
-    return this.byServer.get(server)?.reports.some((report) => report.drive === drive) === true
+  /** The server's last report names this drive, unless its folder has been gone for `goneMs`. */
+  isHeld(server: string, drive: DriveId, goneMs: number): boolean {
+    const report = this.byServer.get(server)?.reports.find((each) => each.drive === drive)
+    if (report?.gone !== true) return report !== undefined
+    const healthyAtMs = this.byDrive.get(drive)?.healthyAtMs
+    return healthyAtMs !== undefined && this.clock.monotonicMs() - healthyAtMs < goneMs
   }
 
   /** Milliseconds since the server was last heard; `undefined` if never by this service. */

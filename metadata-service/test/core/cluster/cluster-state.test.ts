@@ -187,8 +187,7 @@ describe('ClusterState', () => {
   it('hears the other drives of a server though one that has failed is not in the map', async () => {
     const cluster = await run(openFilled(openStore()))
     await run(cluster.report({ server: 'c1', reports: [reportOf('1'), reportOf('9', false)] }))
-    expect(cluster.heartbeats.isReported('c1', idOf('1'))).to.equal(true)
-    expect(cluster.heartbeats.isReported('c1', idOf('9'))).to.equal(false)
+    expect(cluster.heartbeats.ofDrive(idOf('1'))?.report.healthy).to.equal(true)
     expect(cluster.heartbeats.ofDrive(idOf('9'))).to.equal(undefined)
   })
 
@@ -206,7 +205,7 @@ describe('ClusterState', () => {
     await run(cluster.report({ server: 'c1', reports: [reportOf('1')] }))
     await run(cluster.report({ server: 'c2', reports: [reportOf('2'), reportOf('1', false)] }))
     expect(cluster.heartbeats.ofDrive(idOf('1'))?.report.healthy).to.equal(true)
-    expect(cluster.heartbeats.isReported('c2', idOf('2'))).to.equal(true)
+    expect(cluster.heartbeats.ofDrive(idOf('2'))?.report.healthy).to.equal(true)
   })
 
   it('hears of a failed drive that another service has entered meanwhile', async () => {

@@ -104,6 +104,26 @@ describe('a drive id that two servers present', () => {
     expect(world.cluster.drives.get(idOf(1))?.drive.server).to.equal('c9')
   })
 
+  it('moves to the second once its folder has been gone from the first for a while', async () => {
+    const world = await RepairWorld.open()
+    const beat = (gone: boolean) => {
+      const numbers = { capacityBytes: 1e9, freeBytes: 1e9, liveBytes: 0, deadBytes: 0, blockCount: 0 }
+      const report = { drive: idOf(1), healthy: !gone, gone, ...numbers }
+      return world.run(world.cluster.report({ server: 'c1', reports: [report] }))
+    }
+    await beat(false)
+    await beat(true)
+    expect(await codeOf(registration(world, 9, idOf(1))), 'a moment without').to.equal('PeerRejected')
+    for (let passedMs = 0; passedMs < 15_000; passedMs += 3_000) {
+      await world.clock.advance(3_000)
+      await beat(true)
+    }
+    await registration(world, 9, idOf(1))
+    expect(world.cluster.drives.get(idOf(1))?.drive.server).to.equal('c9')
+    await beat(true)
+    expect(world.cluster.heartbeats.silentMs('c1')).to.equal(0)
+  })
+
   it('moves to the second once the first is silent', async () => {
     const world = await RepairWorld.open()
     await world.clock.advance(15_000)
