@@ -81,19 +81,23 @@ function factsOf(entries: readonly BlockEntry[], good: readonly BlockEntry[]): C
 /** `live`: a row names the block, or may; `dead`: none does; `unknown`: that was not to be found out. */
 export type BlockLiveness = 'live' | 'dead' | 'unknown'
 
-/** Judges a block by the answers of `orphanReads(owner)`, all of one revision. */
+/**
+ * Judges a block by the answers of `orphanReads(owner)`, all of one revision. A key may have more uploads than are read:
+ * that hides the upload of this block, but not the row that names it.
+ */
 export function judgeBlock(
   block: BlockId,
   owner: BlockOwner,
   answers: readonly (readonly StoreRow[])[],
 ): BlockLiveness {
   const [birth = [], referrers = [], uploads] = answers
-  if (uploads === undefined || uploads.length >= UPLOADS_OF_KEY_MAX) return 'unknown'
+  if (uploads === undefined) return 'unknown'
   const upload = uploads.find(({ key }) => sameBytes(parseUploadKey(key).op, owner.map))
   if (upload !== undefined && isLive(UploadRow.decode(upload.value))) return 'live'
-  if (judgeMap(owner.map, birth, referrers) === 'dead') return 'dead'
+  const unnamed = uploads.length < UPLOADS_OF_KEY_MAX ? 'dead' : 'unknown'
+  if (judgeMap(owner.map, birth, referrers) === 'dead') return unnamed
   if (referrers.length > 0) return 'live'
-  return birth[0] !== undefined && leavesOut(VersionRow.decode(birth[0].value), block) ? 'dead' : 'live'
+  return birth[0] !== undefined && leavesOut(VersionRow.decode(birth[0].value), block) ? unnamed : 'live'
 }
 
 /** The whole map stands in the row, and the block is not in it: a part that was replaced, or not listed. */
