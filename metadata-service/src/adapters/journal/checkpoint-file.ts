@@ -17,7 +17,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { type BlockHasher, CairnError, crc32c, createBlockHasher, sameBytes } from '@cairn/protocol'
 import type { StoreKey, StoreRow } from '../../ports.js'
 import { checkFileHeader, encodeFileHeader, FILE_HEADER_BYTES } from './journal-files.js'
-import { FRAME_BYTES_MAX } from './journal-limits.js'
+import { ROWS_BYTES_MAX, SECTION_BYTES_MAX } from './journal-limits.js'
 import { readAt } from './journal-scan.js'
 
 const SECTION_BYTES = 9
@@ -69,9 +69,10 @@ export class CheckpointEncoder {
     return this.note(Buffer.concat([encodeFileHeader('checkpoint'), section(HEAD, content)]))
   }
 
+  /** As many sections as the rows take. */
   page(rows: readonly Row[]): Buffer {
     this.rows += rows.length
-    return this.note(section(ROWS, encodeRows(rows)))
+    return this.note(Buffer.concat(splitRows(rows).map((some) => section(ROWS, encodeRows(some)))))
   }
 
   frame(frame: Buffer): Buffer {
@@ -103,10 +104,29 @@ function section(kind: number, content: Buffer): Buffer {
   return bytes
 }
 
+function rowBytes({ key, value }: Row): number {
+  return 6 + key.length + value.length
+}
+
+/** Runs of rows of at most ROWS_BYTES_MAX, or of one row. */
+function splitRows(rows: readonly Row[]): (readonly Row[])[] {
+  let run: Row[] = []
+  const runs = [run]
+  let bytes = 0
+  for (const row of rows) {
+    if (run.length > 0 && bytes + rowBytes(row) > ROWS_BYTES_MAX) {
+      run = []
+      runs.push(run)
+      bytes = 0
+    }
+    run.push(row)
+    bytes += rowBytes(row)
+  }
+  return runs
+}
+
 function encodeRows(rows: readonly Row[]): Buffer {
-  let size = 0
-  for (const { key, value } of rows) size += 6 + key.length + value.length
-  const bytes = Buffer.allocUnsafe(size)
+  const bytes = Buffer.allocUnsafe(rows.reduce((size, row) => size + rowBytes(row), 0))
   let at = 0
   for (const { key, value } of rows) {
     bytes.writeUInt16LE(key.length, at)
@@ -179,7 +199,7 @@ class CheckpointReader {
     const start = await readAt(this.handle, offset, SECTION_BYTES)
     if (start.length < SECTION_BYTES) return undefined
     const length = SECTION_BYTES + start.readUInt32LE(0)
-    if (length > FRAME_BYTES_MAX + SECTION_BYTES || offset + length > fileBytes) return undefined
+    if (length > SECTION_BYTES_MAX + SECTION_BYTES || offset + length > fileBytes) return undefined
     const bytes = await readAt(this.handle, offset, length)
     return crc32c(bytes.subarray(8)) === bytes.readUInt32LE(4) ? bytes : undefined
   }

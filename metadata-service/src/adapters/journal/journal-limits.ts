@@ -21,6 +21,9 @@ export const CHECKPOINT_JOURNAL_BYTES: number = 64 * 1024 * 1024
 /** Rows of one page of a checkpoint: about a millisecond of the event loop. */
 export const PAGE_ROWS_MAX: number = 200
 
+/** Bytes of rows in one section of a checkpoint, unless one row alone is larger: far below what a reader believes in. */
+export const ROWS_BYTES_MAX: number = 4 * 1024 * 1024
+
 /** Bytes of rows that a page aims at: few rows are read at once where rows are large. */
 export const PAGE_BYTES: number = 256 * 1024
 
@@ -40,8 +43,11 @@ export const LOOKS_AT_START = 200
 /** After an error that may pass (a full disk), a drive is left alone for so long. */
 export const RETRY_MS: number = 30_000
 
-/** Largest frame or section that a reader believes in: an entry is at most 1.5 MiB in etcd, larger in SQLite. */
+/** Largest frame that a reader believes in: an entry is at most 1.5 MiB in etcd, larger in SQLite. */
 export const FRAME_BYTES_MAX: number = 64 * 1024 * 1024
+
+/** Largest section of a checkpoint that a reader believes in: earlier versions wrote 200 rows into one, however large. */
+export const SECTION_BYTES_MAX: number = 512 * 1024 * 1024
 
 /** Bytes read at once when a journal is searched. */
 export const READ_BYTES: number = 4 * 1024 * 1024
