@@ -17,11 +17,17 @@ export const S3_ERRORS = {
   ],
   BadRequest: [400, 'Bad Request'],
   BucketAlreadyExists: [409, 'The requested bucket name is not available.'],
-  BucketAlreadyOwnedByYou: [409, 'The bucket that you tried to create already exists, and you own it.'],
-  BucketNotEmpty: [409, 'The bucket that you tried to delete is not empty.'],
-  ConditionalRequestConflict: [409, 'A conflicting operation occurred during the request.'],
+  BucketAlreadyOwnedByYou: [
+    409,
+    'Your previous request to create the named bucket succeeded and you already own it.',
+  ],
+  BucketNotEmpty: [409, 'The bucket you tried to delete is not empty'],
+  ConditionalRequestConflict: [
+    409,
+    'The conditional request cannot succeed due to a conflicting operation against this resource.',
+  ],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
-  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
   ExpiredToken: [400, 'The provided token has expired.'],
   IllegalLocationConstraintException: [400, 'The location constraint is incompatible with this endpoint.'],
   IncompleteBody: [400, 'You did not provide the number of bytes specified by the length header.'],
@@ -34,29 +40,35 @@ export const S3_ERRORS = {
     "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
   ],
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
-  InvalidDigest: [400, 'The Content-MD5 or checksum value that you specified is not valid.'],
-  InvalidLocationConstraint: [400, 'The specified location constraint is not valid.'],
+  InvalidDigest: [400, 'The Content-MD5 you specified was invalid.'],
+  InvalidLocationConstraint: [400, 'The specified location-constraint is not valid'],
   InvalidPart: [
     400,
-    'One or more of the specified parts could not be found, or its entity tag did not match.',
+    "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
   ],
-  InvalidPartNumber: [416, 'The requested part number is not satisfiable.'],
-  InvalidPartOrder: [400, 'The list of parts was not in ascending order.'],
+  InvalidPartNumber: [416, 'The requested partnumber is not satisfiable'],
+  InvalidPartOrder: [
+    400,
+    'The list of parts was not in ascending order. Parts must be ordered by part number.',
+  ],
   InvalidPolicyDocument: [400, 'The content of the form does not meet the conditions of its policy.'],
-  InvalidRange: [416, 'The requested range is not satisfiable.'],
+  InvalidRange: [416, 'The requested range is not satisfiable'],
   InvalidRedirectLocation: [
     400,
     "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
   ],
   InvalidRequest: [400, 'Invalid Request'],
-  InvalidStorageClass: [400, 'The storage class that you specified is not valid.'],
+  InvalidStorageClass: [400, 'The storage class you specified is not valid'],
   InvalidToken: [400, 'The provided token is malformed or otherwise not valid.'],
   InvalidTag: [400, 'The tag that you provided is not valid.'],
   InvalidURI: [400, 'The specified URI could not be parsed.'],
   KeyTooLongError: [400, 'Your key is too long.'],
   MalformedPOSTRequest: [400, 'The body of your POST request is not well-formed multipart/form-data.'],
   MalformedTrailerError: [400, 'The request contained trailing data that was not well formed.'],
-  MalformedXML: [400, 'The XML that you provided was not well formed or did not validate.'],
+  MalformedXML: [
+    400,
+    'The XML you provided was not well-formed or did not validate against our published schema',
+  ],
   MaxMessageLengthExceeded: [400, 'Your request was too large.'],
   MaxPostPreDataLengthExceededError: [
     400,
@@ -66,17 +78,20 @@ export const S3_ERRORS = {
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
   MissingRequestBodyError: [400, 'Request body is empty.'],
-  MissingSecurityHeader: [400, 'Your request is missing a required header.'],
+  MissingSecurityHeader: [400, 'Your request was missing a required header'],
   NoSuchBucketPolicy: [404, 'The bucket policy does not exist'],
   NoSuchConfiguration: [404, 'The specified configuration does not exist.'],
   NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist'],
   NoSuchPublicAccessBlockConfiguration: [404, 'The public access block configuration was not found'],
   NoSuchTagSet: [404, 'The TagSet does not exist'],
   NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration'],
-  NoSuchBucket: [404, 'The specified bucket does not exist.'],
-  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist.'],
+  NoSuchBucket: [404, 'The specified bucket does not exist'],
+  NoSuchCORSConfiguration: [404, 'The CORS configuration does not exist'],
   NoSuchKey: [404, 'The specified key does not exist.'],
-  NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
+  NoSuchUpload: [
+    404,
+    'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+  ],
   NoSuchVersion: [404, 'The specified version does not exist.'],
   NotImplemented: [
     501,
@@ -84,7 +99,7 @@ export const S3_ERRORS = {
   ],
   ObjectLockConfigurationNotFoundError: [404, 'Object Lock configuration does not exist for this bucket'],
   PermanentRedirect: [301, 'The bucket that you are attempting to access must be addressed elsewhere.'],
-  PreconditionFailed: [412, 'At least one of the preconditions that you specified did not hold.'],
+  PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
   ReplicationConfigurationNotFoundError: [404, 'The replication configuration was not found'],
   RequestHeaderSectionTooLarge: [400, 'Your request header and query parameters exceed the maximum size.'],
   RequestTimeTooSkewed: [403, 'The difference between the request time and the server time is too large.'],
@@ -96,10 +111,10 @@ export const S3_ERRORS = {
   ServiceUnavailable: [503, 'Service is unable to handle the request. Please try again.'],
   SignatureDoesNotMatch: [
     403,
-    'The request signature that the server calculated does not match the signature that you provided. Check your key and signing method.',
+    'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
   ],
   SlowDown: [503, 'Please reduce your request rate.'],
-  UnexpectedContent: [400, 'This request does not support content.'],
+  UnexpectedContent: [400, 'This request does not support content'],
   XAmzContentSHA256Mismatch: [
     400,
     'The provided x-amz-content-sha256 header does not match what was computed.',
@@ -180,13 +195,16 @@ export const S3_CODE_OF: Readonly<Record<ErrorCode, S3ErrorCode>> = {
   DataFolderInUse: 'InternalError',
 }
 
-/** Turns anything thrown into an answer; what is neither an S3 nor a Cairn error becomes `InternalError`. */
-export function toS3Error(error: unknown): S3Error {
+/**
+ * Turns anything thrown into an answer; what is neither an S3 nor a Cairn error becomes `InternalError`. `elements`
+ * name what a Cairn error is about where that is not what the request names.
+ */
+export function toS3Error(error: unknown, elements: S3Error['elements'] = {}): S3Error {
   if (error instanceof S3Error) return error
   if (!(error instanceof CairnError)) return new S3Error('InternalError', undefined, { cause: error })
   const code = S3_CODE_OF[error.code]
   const message = code === 'InvalidArgument' ? error.message : undefined
-  return new S3Error(code, message, { cause: error, headers: markerHeaders(error) })
+  return new S3Error(code, message, { cause: error, elements, headers: markerHeaders(error) })
 }
 
 /** What S3 says in headers when a delete marker is why nothing was found. */

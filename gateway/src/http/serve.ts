@@ -151,6 +151,7 @@ async function sendError(
     resource: question < 0 ? rawTarget : rawTarget.slice(0, question),
     requestId,
     hostId: dependencies.requestIds.hostId,
+    request: exchange,
   })
   try {
     await sendAnswer(exchange, answer, dependencies)

@@ -16,5 +16,5 @@ export function isBucketName(name: string): boolean {
 /** Throws `InvalidBucketName` unless S3 would make a bucket of that name. */
 export function checkBucketName(name: string): void {
   if (isBucketName(name)) return
-  throw new S3Error('InvalidBucketName', undefined, { elements: { BucketName: name } })
+  throw new S3Error('InvalidBucketName')
 }

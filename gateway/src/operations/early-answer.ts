@@ -55,9 +55,8 @@ function restOf(context: OperationContext, outcome: Outcome): string {
   const error = toS3Error(outcome.error)
   report(context, error)
   const { requestId, bucket, key } = context
-  return errorDocument(error, { resource: `/${bucket}/${key}`, requestId, hostId: '' }).slice(
-    DECLARATION.length,
-  )
+  const facts = { resource: `/${bucket}/${key}`, requestId, hostId: '', request: { bucket, context } }
+  return errorDocument(error, facts).slice(DECLARATION.length)
 }
 
 /** The dispatcher has seen a 200: what failed after it is logged here. */

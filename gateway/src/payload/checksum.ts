@@ -105,7 +105,7 @@ export function readContentMd5(headers: RequestHeaders): Uint8Array | undefined 
   if (text === undefined) return undefined
   const bytes = decodeChecksum('MD5', text)
   if (bytes !== undefined) return bytes
-  throw new S3Error('InvalidDigest', 'The Content-MD5 you specified was invalid.')
+  throw new S3Error('InvalidDigest', undefined, { elements: { 'Content-MD5': text } })
 }
 
 /** Throws `BadDigest` unless both are the same bytes. */
@@ -115,8 +115,18 @@ export function requireSameDigest(
   computed: Uint8Array | undefined,
 ): void {
   if (computed !== undefined && Buffer.compare(expected, computed) === 0) return
-  const name = algorithm === 'MD5' ? 'Content-MD5' : algorithm
-  throw new S3Error('BadDigest', `The ${name} you specified did not match the calculated checksum.`)
+  throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`)
+}
+
+/** The same for `Content-MD5`, in the words that S3 has for it. */
+export function requireContentMd5(expected: Uint8Array, computed: Uint8Array | undefined): void {
+  if (computed !== undefined && Buffer.compare(expected, computed) === 0) return
+  throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.', {
+    elements: {
+      ExpectedDigest: Buffer.from(expected).toString('base64'),
+      CalculatedDigest: Buffer.from(computed ?? []).toString('base64'),
+    },
+  })
 }
 
 function isChecksumHeader(name: string): boolean {

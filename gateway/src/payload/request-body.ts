@@ -15,6 +15,7 @@ import {
   parseChecksum,
   readContentMd5,
   readDeclaredChecksum,
+  requireContentMd5,
   requireSameDigest,
 } from './checksum.js'
 import { ChunkDecoder } from './chunk-decoder.js'
@@ -78,7 +79,7 @@ function sealBody(plan: BodyPlan, digests: Digests, sealedBytes: number): WriteS
   const { payload, sizeBytes, md5, checksum } = plan
   if (sizeBytes !== undefined && sealedBytes !== sizeBytes) throw new S3Error('IncompleteBody')
   if (payload.kind === 'literal') requireSha256(payload.sha256, digests.SHA256)
-  if (md5 !== undefined) requireSameDigest('MD5', md5, digests.MD5)
+  if (md5 !== undefined) requireContentMd5(md5, digests.MD5)
   return checksum === undefined ? {} : { checksum: sealChecksum(plan, checksum, digests, sealedBytes) }
 }
 

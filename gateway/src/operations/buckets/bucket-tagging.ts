@@ -16,8 +16,7 @@ export const deleteBucketTagging: Operation = { name: 'DeleteBucketTagging', han
 
 async function get({ client, bucket, signal }: OperationContext): Promise<S3Response> {
   const document = await client.getBucketConfiguration(bucket, 'tagging', { signal })
-  if (document === undefined)
-    throw new S3Error('NoSuchTagSet', undefined, { elements: { BucketName: bucket } })
+  if (document === undefined) throw new S3Error('NoSuchTagSet')
   return xmlResponse(Buffer.from(document).toString())
 }
 

@@ -8,8 +8,6 @@ export const getBucketCors: Operation = { name: 'GetBucketCors', handle }
 
 async function handle({ bucket, client, signal }: OperationContext): Promise<S3Response> {
   const stored = await client.getBucketConfiguration(bucket, 'cors', { signal })
-  if (stored === undefined) {
-    throw new S3Error('NoSuchCORSConfiguration', undefined, { elements: { BucketName: bucket } })
-  }
+  if (stored === undefined) throw new S3Error('NoSuchCORSConfiguration')
   return xmlResponse(writeCorsRules(decodeCorsRules(stored)))
 }

@@ -60,8 +60,8 @@ export const unsetConfigurations: readonly Operation[] = [
     ofBucket(name, async () => xmlResponse(document(root, content))),
   ),
   ...ABSENT.map(([name, code]) =>
-    ofBucket(name, async ({ bucket }) => {
-      throw new S3Error(code, undefined, { elements: { BucketName: bucket } })
+    ofBucket(name, async () => {
+      throw new S3Error(code)
     }),
   ),
   ...NOTHING_TO_DELETE.map((name) => ofBucket(name, async () => ({ status: 204 }))),

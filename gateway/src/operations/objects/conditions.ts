@@ -71,6 +71,17 @@ export function evaluate(conditions: ReadConditions, object: ObjectVersion, nowM
   return modified <= since ? 'not-modified' : 'proceed'
 }
 
+/** The header that has decided so. `prefix` stands before those of a copy's source. */
+export function decisiveCondition(
+  { ifMatch, ifNoneMatch }: ReadConditions,
+  outcome: ConditionOutcome,
+  prefix = '',
+): { readonly Condition: string } {
+  const failed = ifMatch === undefined ? 'If-Unmodified-Since' : 'If-Match'
+  const notModified = ifNoneMatch === undefined ? 'If-Modified-Since' : 'If-None-Match'
+  return { Condition: prefix + (outcome === 'failed' ? failed : notModified) }
+}
+
 /**
  * Whether `If-Range` lets the range stand: only for the very version it names. Weak ETags never do (RFC 9110, 13.1.5).
  */

@@ -6,7 +6,7 @@ import {
   type WritePreconditions,
 } from '@cairn/protocol'
 import { canonicalIdOf, requireOwner } from '../../authentication/principal.js'
-import { S3Error } from '../../errors.js'
+import { S3Error, toS3Error } from '../../errors.js'
 import { document, element, formatTime } from '../../xml/writer.js'
 import { answerInTime } from '../early-answer.js'
 import { xmlResponse } from '../response.js'
@@ -14,7 +14,7 @@ import type { Operation, OperationContext, RequestHeaders, S3Response } from '..
 import { readAttributes } from './attributes.js'
 import { readChecksumAlgorithm } from './checksum-algorithm.js'
 import { checksumXml } from './checksum-xml.js'
-import { copySourceConditions, evaluate, writePreconditions } from './conditions.js'
+import { copySourceConditions, decisiveCondition, evaluate, writePreconditions } from './conditions.js'
 import { digestCopy } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
 import { quoted, writtenVersionId } from './object-headers.js'
@@ -89,8 +89,11 @@ export async function openSource(
   await checkSourceOwner(context, header)
   const opened = await openVersion(context, header)
   const conditions = copySourceConditions(context.headers)
-  if (evaluate(conditions, opened.object, context.nowMs) !== 'proceed')
-    throw new S3Error('PreconditionFailed')
+  const outcome = evaluate(conditions, opened.object, context.nowMs)
+  if (outcome !== 'proceed') {
+    const elements = decisiveCondition(conditions, outcome, 'x-amz-copy-source-')
+    throw new S3Error('PreconditionFailed', undefined, { elements })
+  }
   return { opened, reference: { ...header, etag: opened.object.etag } }
 }
 
@@ -108,6 +111,8 @@ async function openVersion(context: OperationContext, header: CopySourceHeader):
   try {
     return await context.client.openObject(bucket, key, { signal: context.signal, ...named })
   } catch (cause) {
+    if (hasCode(cause, 'NoSuchBucket')) throw toS3Error(cause, { BucketName: bucket })
+    if (hasCode(cause, 'NoSuchKey', 'NoSuchVersion')) throw toS3Error(cause, { Key: key })
     if (!hasCode(cause, 'VersionIsDeleteMarker')) throw cause
     throw new S3Error(
       'InvalidRequest',

@@ -1,10 +1,10 @@
 import type { OpenedObject } from '@cairn/client'
-import { createDigest, type ObjectChecksum } from '@cairn/protocol'
+import { createDigest, type ObjectChecksum, type ObjectVersion } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
 import { readPartNumber, readVersionId } from '../parameters.js'
 import type { MutableHeaders, Operation, OperationContext, ResponseHeaders, S3Response } from '../types.js'
 import { checksumHeaders, overrideHeaders, refuseUnbuilt } from './attributes.js'
-import { evaluate, holdsIfRange, readConditions } from './conditions.js'
+import { decisiveCondition, evaluate, holdsIfRange, readConditions } from './conditions.js'
 import { addObjectHeaders } from './object-headers.js'
 import { countParts, findPart, type ObjectPart } from './object-parts.js'
 import { type ByteRange, contentRange, parseRange } from './ranges.js'
@@ -41,8 +41,11 @@ function answer(context: OperationContext): S3Response | Promise<S3Response> {
 
 function answerOpened(context: OperationContext, opened: OpenedObject): S3Response | Promise<S3Response> {
   const { object, versioning } = opened
-  const outcome = evaluate(readConditions(context.headers), object, context.nowMs)
-  if (outcome === 'failed') throw new S3Error('PreconditionFailed')
+  const conditions = readConditions(context.headers)
+  const outcome = evaluate(conditions, object, context.nowMs)
+  if (outcome === 'failed') {
+    throw new S3Error('PreconditionFailed', undefined, { elements: decisiveCondition(conditions, outcome) })
+  }
   if (outcome === 'not-modified') {
     const headers: MutableHeaders = {}
     addObjectHeaders(headers, object, { versioning, compatibility: context.config.compatibility })
@@ -117,13 +120,13 @@ async function selectPart(
 ): Promise<Selection> {
   const { object } = opened
   if (object.parts.length === 0) {
-    if (partNumber !== 1) throw noSuchPart(context)
+    if (partNumber !== 1) throw noSuchPart(context, object)
     const checksum = wantsChecksum(context) ? checksumHeaders(object.checksum) : {}
     if (object.sizeBytes === 0) return { headers: checksum }
     return { range: { offset: 0, length: object.sizeBytes }, headers: checksum }
   }
   const part = findPart(object, partNumber)
-  if (part === undefined) throw noSuchPart(context)
+  if (part === undefined) throw noSuchPart(context, object)
   const checksum = wantsChecksum(context) ? await partChecksum(context, opened, part) : undefined
   const headers = { 'x-amz-mp-parts-count': countParts(object.parts), ...checksumHeaders(checksum) }
   return { range: part, headers }
@@ -148,10 +151,13 @@ async function partChecksum(
   return { algorithm, type, value: Buffer.from(digest.digest()).toString('base64') }
 }
 
-function noSuchPart(context: OperationContext): S3Error {
+function noSuchPart(context: OperationContext, { parts }: ObjectVersion): S3Error {
   return context.config.compatibility.invalidPartNumber
     ? new S3Error('InvalidPart')
     : new S3Error('InvalidPartNumber', undefined, {
-        elements: { PartNumberRequested: context.query.find('partNumber') ?? '' },
+        elements: {
+          PartNumberRequested: context.query.find('partNumber') ?? '',
+          ActualPartCount: String(Math.max(countParts(parts), 1)),
+        },
       })
 }

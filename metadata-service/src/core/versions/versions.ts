@@ -110,7 +110,8 @@ export function showVersion(version: VersionRow, place: KeyPlace, isLatest: bool
 function namedPlace(versionId: string): OlderPlace | undefined {
   const named = parseVersionId(versionId)
   if (named === undefined && versionId !== NULL_VERSION_ID) {
-    throw new CairnError('InvalidArgument', `Invalid version id specified: ${versionId.slice(0, 80)}`)
+    const details = { argumentName: 'versionId', argumentValue: versionId.slice(0, 80) }
+    throw new CairnError('InvalidArgument', 'Invalid version id specified', { details })
   }
   return named
 }
