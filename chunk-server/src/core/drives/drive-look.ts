@@ -1,8 +1,8 @@
 /** Looks at a disk that keep nobody waiting: a dying one, or a mount whose server has gone, may never answer. */
 import type { Clock } from '@cairn/protocol'
 
-/** How long a look may take; then the disk counts as one that does not answer. */
-const LOOK_MS = 2_000
+/** How long a look may take; then the disk counts as one that does not answer. A busy one takes seconds. */
+const LOOK_MS = 5_000
 
 /** One kind of look at one disk. */
 export class DriveLook<Found> {
