@@ -144,7 +144,7 @@ async function commitFrozen(
   const { map, sizeBytes } = await builder.finish()
   if (sizeBytes !== totals.sizeBytes) throw new CairnError('Internal', 'the maps of the parts do not add up')
   const { etag, runs } = totals
-  const partChecksums = checksum.checksum && totals.partChecksums(checksum.checksum)
+  const partChecksums = checksum.checksum && totals.partChecksums(frozen.upload, checksum.checksum)
   const content = {
     ...upload,
     ...{ map, sizeBytes, etag, parts: runs, listHash, ...checksum },

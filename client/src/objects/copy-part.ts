@@ -5,7 +5,6 @@ import {
   type GetObjectResponse,
   getObject,
   hasCode,
-  type ObjectChecksum,
   type ObjectVersion,
   type PartInfo,
 } from '@cairn/protocol'
@@ -17,7 +16,14 @@ import { HASH_BYTES_PER_TURN } from '../limits.js'
 import type { ClientParts } from '../parts.js'
 import { nextTurn } from '../waiting.js'
 import { underSession } from './commit.js'
-import { commitPart, type PartTarget, storePart, uploadScope } from './store-part.js'
+import {
+  commitPart,
+  type PartTarget,
+  partAlgorithm,
+  partChecksum,
+  storePart,
+  uploadScope,
+} from './store-part.js'
 
 /** What to copy. */
 export interface PartSource {
@@ -73,17 +79,18 @@ async function copyFrom(
   const bytes = (): AsyncIterable<Uint8Array> => readRange(parts, { map, sizeBytes, range }, signal)
   return underSession(parts, async (session) => {
     const scope = await uploadScope(parts, session, target, signal)
-    const algorithm = algorithmOf(target)
+    const { upload } = target.facts
+    const algorithm = partAlgorithm(upload)
     if (map.pool !== scope.pool) {
       const options = signal === undefined ? {} : { signal }
-      const seal = (digests: Digests) => checksumOf(target, digests)
+      const seal = (digests: Digests) => partChecksum(upload, digests)
       return storePart(parts, target, bytes(), { ...options, digests: [algorithm], seal })
     }
     const digests = await digestRange(parts, bytes(), algorithm)
     const builder = new MapBuilder(parts, scope)
     for await (const slice of slicesInRange(parts, map, range, signal)) await builder.add(slice)
     const origin = mapId === undefined ? source : { ...source, mapId }
-    const facts = { etag: etagOf(digests), source: origin, ...checksumOf(target, digests) }
+    const facts = { etag: etagOf(digests), source: origin, ...partChecksum(upload, digests) }
     return commitPart(parts, scope, target, { builder, blocks: [], facts })
   })
 }
@@ -103,18 +110,4 @@ async function digestRange(
     await nextTurn(clock)
   }
   return running.digests()
-}
-
-/** Uploads that declare nothing get what their other parts get, so that the object's can be made of it. */
-function algorithmOf(target: PartTarget): ChecksumAlgorithm {
-  return target.facts.upload.checksumAlgorithm ?? 'CRC64NVME'
-}
-
-/** The part's checksum in the algorithm of its upload. */
-function checksumOf(target: PartTarget, digests: Digests): { readonly checksum?: ObjectChecksum } {
-  const algorithm = algorithmOf(target)
-  const digest = digests[algorithm]
-  if (digest === undefined) return {}
-  const value = Buffer.from(digest).toString('base64')
-  return { checksum: { algorithm, type: 'FULL_OBJECT', value } }
 }

@@ -91,7 +91,8 @@ export class PartTotals {
 
   /**
    * The object's checksum in the upload's algorithm: combined from the parts' CRCs, or composite. Without a
-   * declared algorithm there is one if all parts have a CRC64NVME. `InvalidArgument` if a part lacks the declared one.
+   * declared algorithm there is one if all parts have a CRC64NVME, which only those of former versions may lack.
+   * `InvalidArgument` if a part lacks the declared one.
    */
   checksum({ checksumAlgorithm, checksumType }: UploadInfo): ObjectChecksum | undefined {
     const [only] = this.algorithms
@@ -105,8 +106,12 @@ export class PartTotals {
     return type === 'COMPOSITE' ? this.composite(algorithm) : this.fullObject(algorithm)
   }
 
-  /** Digests of the parts for `ObjectVersion.partChecksums`; absent unless each has one of that algorithm. */
-  partChecksums({ algorithm }: ObjectChecksum): Uint8Array | undefined {
+  /**
+   * Digests of the parts for `ObjectVersion.partChecksums`; absent unless each has one of that algorithm. Those of an
+   * upload that declares none are nothing that its caller knows of, and end with it.
+   */
+  partChecksums({ checksumAlgorithm }: UploadInfo, { algorithm }: ObjectChecksum): Uint8Array | undefined {
+    if (checksumAlgorithm === undefined) return undefined
     if (this.algorithms.size !== 1 || !this.algorithms.has(algorithm)) return undefined
     return Buffer.concat(this.checksums.map(({ crc }) => crc))
   }

@@ -2,6 +2,7 @@
 import {
   type Attempt,
   CairnError,
+  type ChecksumAlgorithm,
   type Draft,
   type GetUploadResponse,
   type ObjectChecksum,
@@ -13,9 +14,10 @@ import {
   type PutPartRequest,
   parseId,
   putPart,
+  type UploadInfo,
   type WriteContext,
 } from '@cairn/protocol'
-import type { ByteBody, UploadRef, WriteOptions } from '../api.js'
+import type { ByteBody, Digests, UploadRef, WriteOptions } from '../api.js'
 import { type StoredBlock, type WriteScope, wholeSlice } from '../blocks/stored-block.js'
 import { type BuiltMap, type MapBuilder, mapOf } from '../bodies/block-maps.js'
 import { etagOf } from '../bodies/body-digests.js'
@@ -60,19 +62,41 @@ export async function uploadScope(
   return signal === undefined ? scope : { ...scope, signal }
 }
 
-/** Writes the body's blocks and commits the part. */
+/** What every part of an upload is digested with, so that the object's checksum can be made of them. */
+export function partAlgorithm({ checksumAlgorithm }: UploadInfo): ChecksumAlgorithm {
+  return checksumAlgorithm ?? 'CRC64NVME'
+}
+
+/** A part's checksum in that algorithm; none unless it was computed. */
+export function partChecksum(upload: UploadInfo, digests: Digests): { readonly checksum?: ObjectChecksum } {
+  const algorithm = partAlgorithm(upload)
+  const digest = digests[algorithm]
+  if (digest === undefined) return {}
+  return { checksum: { algorithm, type: 'FULL_OBJECT', value: Buffer.from(digest).toString('base64') } }
+}
+
+/**
+ * Writes the body's blocks and commits the part. Its checksum is the one that the seal gave, but in an upload that
+ * declares no algorithm always the same: parts may come there with any, or with none.
+ */
 export function storePart(
   parts: ClientParts,
   target: PartTarget,
   body: ByteBody,
-  options: WriteOptions,
+  given: WriteOptions,
 ): Promise<PartInfo> {
+  const { upload } = target.facts
+  const isDeclared = upload.checksumAlgorithm !== undefined
+  const options = isDeclared
+    ? given
+    : { ...given, digests: [...(given.digests ?? []), partAlgorithm(upload)] }
   return underSession(parts, async (session) => {
     const scope = await uploadScope(parts, session, target, options.signal)
     const written = await writeBody(parts, scope, await readHead(body, options), options)
     const seal = options.seal?.(written.digests, written.sizeBytes) ?? {}
     const builder = await mapOf(parts, scope, written.blocks.map(wholeSlice))
-    const facts = { etag: etagOf(written.digests), ...seal }
+    const checksum = isDeclared ? seal : partChecksum(upload, written.digests)
+    const facts = { etag: etagOf(written.digests), ...checksum }
     return commitPart(parts, scope, target, { builder, blocks: written.blocks, facts })
   })
 }

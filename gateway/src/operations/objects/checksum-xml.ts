@@ -1,5 +1,5 @@
 /** Checksums as they stand in XML documents. */
-import type { ChecksumAlgorithm, ChecksumKind, ObjectChecksum } from '@cairn/protocol'
+import type { ChecksumAlgorithm, ChecksumKind, ObjectChecksum, PartInfo, UploadInfo } from '@cairn/protocol'
 import { element } from '../../xml/writer.js'
 
 /** `ChecksumCRC32`, `ChecksumCRC64NVME`, … */
@@ -17,4 +17,10 @@ export function checksumXml(checksum: ObjectChecksum | undefined): string {
 export function checksumKindXml(checksum: ChecksumKind | undefined): string {
   if (checksum === undefined) return ''
   return element('ChecksumAlgorithm', checksum.algorithm) + element('ChecksumType', checksum.type)
+}
+
+/** A part's checksum; as in S3, none unless its upload declares an algorithm. */
+export function partChecksumXml({ checksum }: PartInfo, { checksumAlgorithm }: UploadInfo): string {
+  if (checksum === undefined || checksumAlgorithm === undefined) return ''
+  return element(checksumElement(checksum.algorithm), checksum.value)
 }

@@ -135,7 +135,8 @@ async function selectPart(
 /**
  * The checksum of one part: the one it was stored with. Objects that keep none of their parts (see
  * PART_CHECKSUMS_BYTES_MAX, or written by an earlier version) have it made of the bytes, for parts that are read
- * quickly; larger ones are answered without it rather than late.
+ * quickly; larger ones are answered without it rather than late. An upload that declared no algorithm ends as a
+ * CRC64NVME without those of the parts: there, as in S3, a part has none.
  */
 async function partChecksum(
   { signal }: OperationContext,
@@ -145,7 +146,7 @@ async function partChecksum(
   if (object.checksum === undefined) return undefined
   const { algorithm, type } = object.checksum
   if (part.checksum !== undefined) return { algorithm, type, value: part.checksum }
-  if (part.length > PART_CHECKSUM_BYTES_MAX) return undefined
+  if (algorithm === 'CRC64NVME' || part.length > PART_CHECKSUM_BYTES_MAX) return undefined
   const digest = createDigest(algorithm)
   for await (const bytes of read(part, { signal })) digest.update(bytes)
   return { algorithm, type, value: Buffer.from(digest.digest()).toString('base64') }

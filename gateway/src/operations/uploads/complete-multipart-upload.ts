@@ -33,8 +33,10 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const sizeBytes = readObjectSize(context.headers)
   const parts = readParts(await readList(context))
-  const checksum = readObjectChecksum(context.headers, parts.length)
-  await checkAgainstUpload(context, uploadId, parts)
+  const given = readObjectChecksum(context.headers, parts.length)
+  const upload = await findUpload(context, uploadId)
+  if (upload !== undefined) checkAgainstUpload(upload, parts, readChecksumType(context.headers))
+  const checksum = isComparable(given, upload) ? given : undefined
   const expected = {
     ...(preconditions === undefined ? {} : { preconditions }),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
@@ -74,30 +76,36 @@ async function complete(
 
 /**
  * A composite checksum is made of checksums that the caller knows, so each part of the list must name its own; and a
- * type that is given must be the upload's. An upload that is not there any more may have been completed already:
- * then the list was looked at before.
+ * type that is given must be the upload's. Parts of an upload that declares no algorithm have no checksum to name. An
+ * upload that is not there any more may have been completed already: then the list was looked at before.
  */
-async function checkAgainstUpload(
-  context: OperationContext,
-  uploadId: string,
+function checkAgainstUpload(
+  { uploadId, checksumAlgorithm, checksumType }: UploadInfo,
   parts: readonly RequestedPart[],
-): Promise<void> {
-  const without = parts.find((part) => part.checksum === undefined)
-  const type = readChecksumType(context.headers)
-  if (without === undefined && type === undefined) return
-  const upload = await findUpload(context, uploadId)
-  if (type !== undefined && upload?.checksumType !== undefined && upload.checksumType !== type) {
+  type: ChecksumType | undefined,
+): void {
+  if (type !== undefined && checksumType !== type) {
     throw new S3Error(
       'InvalidRequest',
-      `The upload was created using the ${upload.checksumType} checksum mode. The complete request must use the same checksum mode.`,
+      `The upload was created using the ${checksumType ?? null} checksum mode. The complete request must use the same checksum mode.`,
     )
   }
-  if (without === undefined || upload?.checksumType !== 'COMPOSITE') return
-  const algorithm = upload.checksumAlgorithm?.toLowerCase()
+  const named = checksumAlgorithm === undefined && parts.find((part) => part.checksum !== undefined)
+  if (named) {
+    const elements = { UploadId: uploadId, PartNumber: String(named.partNumber), ETag: named.etag }
+    throw new S3Error('InvalidPart', undefined, { elements })
+  }
+  const without = checksumType === 'COMPOSITE' && parts.find((part) => part.checksum === undefined)
+  if (!without) return
   throw new S3Error(
     'InvalidRequest',
-    `The upload was created using a ${algorithm} checksum. The complete request must include the checksum for each part. It was missing for part ${without.partNumber} in the request.`,
+    `The upload was created using a ${checksumAlgorithm?.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${without.partNumber} in the request.`,
   )
+}
+
+/** As S3 ignores it, the checksum of an upload that declares none counts only in the algorithm that is then taken. */
+function isComparable(given: ObjectChecksum | undefined, upload: UploadInfo | undefined): boolean {
+  return upload?.checksumAlgorithm !== undefined || given?.algorithm === 'CRC64NVME'
 }
 
 async function findUpload(context: OperationContext, uploadId: string): Promise<UploadInfo | undefined> {

@@ -1,8 +1,8 @@
-import type { PartInfo } from '@cairn/protocol'
+import type { PartInfo, UploadInfo } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
 import { document, element, formatTime, parent } from '../../xml/writer.js'
 import { initiatorXml } from '../listing/listing-xml.js'
-import { checksumElement } from '../objects/checksum-xml.js'
+import { partChecksumXml } from '../objects/checksum-xml.js'
 import { quoted } from '../objects/object-headers.js'
 import { readEncoding, readPageSize, readUploadId } from '../parameters.js'
 import { xmlResponse } from '../response.js'
@@ -35,7 +35,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     element('EncodingType', encoding.name) +
     element('ChecksumAlgorithm', upload.checksumAlgorithm) +
     element('ChecksumType', upload.checksumType) +
-    page.parts.map(partXml).join('')
+    page.parts.map((part) => partXml(part, upload)).join('')
   return xmlResponse(document('ListPartsResult', content))
 }
 
@@ -45,15 +45,13 @@ function readMarker(text: string | undefined): number {
   throw new S3Error('InvalidArgument', 'Provided part-number-marker not an integer or within integer range')
 }
 
-function partXml(part: PartInfo): string {
-  const checksum =
-    part.checksum === undefined ? '' : element(checksumElement(part.checksum.algorithm), part.checksum.value)
+function partXml(part: PartInfo, upload: UploadInfo): string {
   return parent(
     'Part',
     element('PartNumber', part.partNumber) +
       element('LastModified', formatTime(part.modifiedMs)) +
       element('ETag', quoted(part.etag)) +
       element('Size', part.sizeBytes) +
-      checksum,
+      partChecksumXml(part, upload),
   )
 }

@@ -1,7 +1,7 @@
 import { document, element, formatTime } from '../../xml/writer.js'
 import { answerInTime } from '../early-answer.js'
 import { refuseUnbuilt } from '../objects/attributes.js'
-import { checksumElement } from '../objects/checksum-xml.js'
+import { partChecksumXml } from '../objects/checksum-xml.js'
 import { checkCopySize, openSource, sourceVersionHeader } from '../objects/copy-object.js'
 import { readCopySource } from '../objects/copy-source.js'
 import { quoted } from '../objects/object-headers.js'
@@ -21,15 +21,15 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const source = await openSource(context, readCopySource(context.headers))
   const range = parseCopyRange(context.headers['x-amz-copy-source-range'], source.opened.object.sizeBytes)
   checkCopySize(range?.length ?? source.opened.object.sizeBytes)
+  const info = await context.client.getUpload(upload, { signal: context.signal })
   return answerInTime(context, async () => {
     const part = await context.client.copyPart(upload, partNumber, source.reference, range, {
       signal: context.signal,
     })
-    const { checksum } = part
     const content =
       element('LastModified', formatTime(part.modifiedMs)) +
       element('ETag', quoted(part.etag)) +
-      (checksum === undefined ? '' : element(checksumElement(checksum.algorithm), checksum.value))
+      partChecksumXml(part, info)
     return xmlResponse(document('CopyPartResult', content), sourceVersionHeader(source.opened))
   })
 }

@@ -1,4 +1,4 @@
-import type { UploadInfo } from '@cairn/protocol'
+import type { ObjectChecksum, UploadInfo } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
 import { readDeclaredChecksum } from '../../payload/checksum.js'
 import { checksumHeaders, refuseUnbuilt } from '../objects/attributes.js'
@@ -15,12 +15,20 @@ async function handle(context: OperationContext): Promise<S3Response> {
   refuseUnbuilt(context.headers)
   const info = await context.client.getUpload(upload, { signal: context.signal })
   checkAlgorithm(context.headers, info)
-  const { body, ...sealing } = context.openBody({ checksumDefault: info.checksumAlgorithm ?? 'CRC64NVME' })
+  const opened = context.openBody({ checksumDefault: info.checksumAlgorithm ?? 'CRC64NVME' })
+  const { body, seal, ...sealing } = opened
+  // What the part came with is told, whatever is kept: see `storePart`.
+  let sealed: ObjectChecksum | undefined
   const part = await context.client.uploadPart(upload, partNumber, body, {
     ...sealing,
+    seal: (digests, sizeBytes) => {
+      const given = seal(digests, sizeBytes)
+      sealed = given.checksum
+      return given
+    },
     signal: context.signal,
   })
-  return { status: 200, headers: { ETag: quoted(part.etag), ...partChecksumHeaders(part) } }
+  return { status: 200, headers: { ETag: quoted(part.etag), ...partChecksumHeaders(sealed) } }
 }
 
 /** An upload that declares an algorithm takes no other; one with a composite checksum wants it with every part. */
@@ -39,10 +47,8 @@ function trailerNames(headers: RequestHeaders): readonly string[] {
   return (headers['x-amz-trailer'] ?? '').split(',').map((name) => name.trim().toLowerCase())
 }
 
-function partChecksumHeaders(part: {
-  readonly checksum?: Parameters<typeof checksumHeaders>[0]
-}): S3Response['headers'] {
-  return { ...checksumHeaders(part.checksum), 'x-amz-checksum-type': undefined }
+function partChecksumHeaders(checksum: ObjectChecksum | undefined): S3Response['headers'] {
+  return { ...checksumHeaders(checksum), 'x-amz-checksum-type': undefined }
 }
 
 /** The part number, which must be there. */
