@@ -137,6 +137,26 @@ describe('documents of errors', () => {
     )
   })
 
+  it('tell a delete marker that is current to tagging and PutObjectAcl, not to GetObjectAcl', async () => {
+    const path = `/${await versionedBucket()}/key`
+    const { headers } = await send(suite.server, { method: 'DELETE', path })
+    const body = '<Tagging><TagSet/></Tagging>'
+    for (const options of [
+      { method: 'GET', path, query: 'tagging' },
+      { method: 'PUT', path, query: 'tagging', body },
+      { method: 'DELETE', path, query: 'tagging' },
+      { method: 'PUT', path, query: 'acl', headers: { 'x-amz-acl': 'private' } },
+    ]) {
+      const { method } = options
+      const expected = { status: 405, code: 'MethodNotAllowed' }
+      await refuse(options, { ...expected, elements: { Method: method, ResourceType: 'DeleteMarker' } })
+      const refused = await send(suite.server, options)
+      expect(refused.headers['x-amz-version-id']).to.equal(headers['x-amz-version-id'])
+      expect(refused.headers['x-amz-delete-marker']).to.equal('true')
+    }
+    await refuse({ path, query: 'acl' }, { status: 404, code: 'NoSuchKey', elements: { Key: 'key' } })
+  })
+
   it('name the upload', async () => {
     const path = suite.freshPath()
     const query = 'uploadId=fakeid'

@@ -5,6 +5,7 @@
 import { S3Error } from '../../errors.js'
 import { document, element, escapeXml, parent } from '../../xml/writer.js'
 import { grantsAccess } from '../objects/attributes.js'
+import { refusingMarker } from '../objects/current-marker.js'
 import { versionHeader } from '../objects/object-headers.js'
 import { readVersionId } from '../parameters.js'
 import { xmlResponse } from '../response.js'
@@ -39,7 +40,7 @@ async function refuseForBucket(context: OperationContext): Promise<S3Response> {
 }
 
 async function refuseForObject(context: OperationContext): Promise<S3Response> {
-  const { headers } = await describe(context)
+  const { headers } = await refusingMarker(describe(context))
   requireNeutral(context)
   return { status: 200, headers }
 }

@@ -1,8 +1,10 @@
 /** `?tagging` of an object: the tags of one version. */
+import type { Tag } from '@cairn/protocol'
 import { readDocument } from '../../payload/read-document.js'
 import { readVersionId } from '../parameters.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
+import { refusingMarker } from './current-marker.js'
 import { versionHeader } from './object-headers.js'
 import { OBJECT_TAGS_MAX, parseTagging, taggingXml } from './tag-set.js'
 
@@ -17,21 +19,25 @@ export const deleteObjectTagging: Operation = { name: 'DeleteObjectTagging', han
 
 async function get(context: OperationContext): Promise<S3Response> {
   const { client, bucket, key } = context
-  const { object, versioning } = await client.openObject(bucket, key, versionOptions(context))
+  const { object, versioning } = await refusingMarker(client.openObject(bucket, key, versionOptions(context)))
   return xmlResponse(taggingXml(object.attributes.tags ?? []), versionHeader(versioning, object.versionId))
 }
 
 async function put(context: OperationContext): Promise<S3Response> {
   const tags = parseTagging(await readDocument(context), OBJECT_TAGS_MAX)
-  const { client, bucket, key } = context
-  const { versionId } = await client.setObjectTags(bucket, key, tags, versionOptions(context))
+  const versionId = await setTags(context, tags)
   return { status: 200, headers: { 'x-amz-version-id': versionId } }
 }
 
 async function remove(context: OperationContext): Promise<S3Response> {
-  const { client, bucket, key } = context
-  const { versionId } = await client.setObjectTags(bucket, key, [], versionOptions(context))
+  const versionId = await setTags(context, [])
   return { status: 204, headers: { 'x-amz-version-id': versionId } }
+}
+
+async function setTags(context: OperationContext, tags: readonly Tag[]): Promise<string | undefined> {
+  const { client, bucket, key } = context
+  const { versionId } = await refusingMarker(client.setObjectTags(bucket, key, tags, versionOptions(context)))
+  return versionId
 }
 
 function versionOptions({ query, signal }: OperationContext): { signal: AbortSignal; versionId?: string } {
