@@ -195,6 +195,22 @@ describe('multi-object delete', () => {
     expect([Versions, DeleteMarkers]).to.deep.equal([undefined, undefined])
   })
 
+  it('says of a version id that is none that there is no such version, for its key alone', async () => {
+    await putAll(['a', 'b'])
+    const body = list('<Key>a</Key><VersionId>HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD</VersionId>', '<Key>b</Key>')
+    const response = await post(body)
+    expect(response.status).to.equal(200)
+    const refused = blocks(response.text, 'Error')[0] ?? ''
+    const names = ['Key', 'VersionId', 'Code', 'Message']
+    expect(names.map((name) => text(refused, name))).to.deep.equal([
+      'a',
+      'HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD',
+      'NoSuchVersion',
+      'The specified version does not exist.',
+    ])
+    expect(await keysLeft()).to.deep.equal(['a'])
+  })
+
   it('lets several requests delete one version list at once', async function () {
     this.timeout(60_000)
     const VersioningConfiguration = { Status: 'Enabled' } as const

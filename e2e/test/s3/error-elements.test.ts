@@ -116,15 +116,17 @@ describe('documents of errors', () => {
       { path, query: `versionId=${id}` },
       { status: 404, code: 'NoSuchVersion', elements: { Key: 'key', VersionId: id } },
     )
-    await refuse(
-      { path, query: 'versionId=bad' },
-      {
-        status: 400,
-        code: 'InvalidArgument',
-        message: 'Invalid version id specified',
-        elements: { ArgumentName: 'versionId', ArgumentValue: 'bad' },
-      },
-    )
+    for (const method of ['GET', 'DELETE']) {
+      await refuse(
+        { method, path, query: 'versionId=bad' },
+        {
+          status: 400,
+          code: 'InvalidArgument',
+          message: 'Invalid version id specified',
+          elements: { ArgumentName: 'versionId', ArgumentValue: 'bad' },
+        },
+      )
+    }
   })
 
   it('tell a delete marker by its version id', async () => {

@@ -1,5 +1,7 @@
 import type { DeleteTarget } from '@cairn/client'
+import { type DeleteOutcome, hasCode } from '@cairn/protocol'
 import { canonicalIdOf } from '../../authentication/principal.js'
+import { toS3Error } from '../../errors.js'
 import { readVersionId } from '../parameters.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
 import { deletePreconditions, refuseConditions } from './conditions.js'
@@ -14,16 +16,27 @@ const CONDITION_NAMES = {
 }
 
 async function handle(context: OperationContext): Promise<S3Response> {
-  const outcome = await context.client.deleteObject(context.bucket, readTarget(context), {
-    owner: canonicalIdOf(context.principal),
-    signal: context.signal,
-  })
+  const target = readTarget(context)
+  const outcome = await remove(context, target)
   return {
     status: 204,
     headers: {
       'x-amz-delete-marker': outcome.deleteMarker ? 'true' : undefined,
       'x-amz-version-id': outcome.versionId,
     },
+  }
+}
+
+async function remove(context: OperationContext, target: DeleteTarget): Promise<DeleteOutcome> {
+  try {
+    return await context.client.deleteObject(context.bucket, target, {
+      owner: canonicalIdOf(context.principal),
+      signal: context.signal,
+    })
+  } catch (cause) {
+    const { versionId } = target
+    if (versionId === undefined || !hasCode(cause, 'InvalidArgument')) throw cause
+    throw toS3Error(cause, { ArgumentName: 'versionId', ArgumentValue: versionId })
   }
 }
 

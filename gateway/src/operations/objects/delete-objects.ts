@@ -7,7 +7,7 @@ import {
   LIST_PAGE_MAX,
 } from '@cairn/protocol'
 import { canonicalIdOf } from '../../authentication/principal.js'
-import { S3_CODE_OF, S3_ERRORS, S3Error } from '../../errors.js'
+import { S3_CODE_OF, S3_ERRORS, S3Error, type S3ErrorCode } from '../../errors.js'
 import { DELETE_LIST_BOUNDS } from '../../limits.js'
 import { readDocument } from '../../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../../xml/reader.js'
@@ -69,15 +69,19 @@ const CONDITION_NAMES = { etag: 'ETag', size: 'Size', lastModified: 'LastModifie
 
 function outcomeXml(target: DeleteTarget, outcome: DeleteOutcome | undefined, quiet: boolean): string {
   const head = element('Key', target.key) + element('VersionId', target.versionId)
-  if (outcome?.errorCode !== undefined) return errorXml(head, outcome.errorCode)
+  if (outcome?.errorCode !== undefined) return errorXml(head, codeOf(target, outcome.errorCode))
   if (quiet) return ''
   if (outcome?.deleteMarker !== true) return parent('Deleted', head)
   const marker = element('DeleteMarker', true) + element('DeleteMarkerVersionId', outcome.versionId)
   return parent('Deleted', head + marker)
 }
 
-function errorXml(head: string, name: string): string {
-  const code = S3_CODE_OF[(name in ERROR_CODES ? name : 'Internal') as ErrorCode]
-  const message = code === 'InvalidArgument' ? 'Invalid version id specified' : S3_ERRORS[code][1]
-  return parent('Error', head + element('Code', code) + element('Message', message))
+/** A version id that is none is, among others, only one that is not there, as in S3. */
+function codeOf({ versionId }: DeleteTarget, name: string): S3ErrorCode {
+  const code = S3_CODE_OF[(Object.hasOwn(ERROR_CODES, name) ? name : 'Internal') as ErrorCode]
+  return code === 'InvalidArgument' && versionId !== undefined ? 'NoSuchVersion' : code
+}
+
+function errorXml(head: string, code: S3ErrorCode): string {
+  return parent('Error', head + element('Code', code) + element('Message', S3_ERRORS[code][1]))
 }
