@@ -44,6 +44,8 @@ export interface ComparisonResult {
   isWhole(group: number): boolean
   /** Every group that was compared is whole. */
   readonly allWhole: boolean
+  /** Drives that were listed to the end. */
+  readonly listed: ReadonlySet<DriveId>
 }
 
 /** Compares, and waits until all that was found has been settled. */
@@ -158,6 +160,6 @@ class Comparison implements RepairWatcher {
     for (let group = 0; group < GROUPS_PER_POOL; group++) {
       if (this.isInScope(group) && !isWhole(group)) allWhole = false
     }
-    return { isWhole, allWhole }
+    return { isWhole, allWhole, listed }
   }
 }

@@ -18,13 +18,13 @@ import {
 import type { ClusterState } from '../core/cluster/cluster-state.js'
 import type { DriveStates } from '../core/cluster/drive-states.js'
 import { holdersOfGroup, poolOfDrive } from '../core/cluster/group-holders.js'
-import type { Heartbeats } from '../core/cluster/heartbeats.js'
 import type { WholeGroups } from '../core/cluster/membership.js'
 import { EVERY_GROUP, parseDirtyKey } from '../core/rows/keys.js'
 import { RepairBudget } from '../core/upkeep/repair-budget.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
 import type { DriveMender } from '../ports-blocks.js'
-import { compareDrives } from './repair-comparison.js'
+import { ComparedDrives, type FullComparison } from './compared-drives.js'
+import { type ComparisonResult, compareDrives } from './repair-comparison.js'
 import { clearDebts, groupsOf, owesEverything, readDebts } from './repair-debts.js'
 import { RepairWorker } from './repair-worker.js'
 
@@ -59,6 +59,19 @@ interface SeenDamage {
   readonly atMs: number
 }
 
+/** The comparison of one pool. */
+interface PoolWork {
+  readonly map: ClusterMap
+  readonly pool: Pool
+  /** Debts that may be paid by it. */
+  readonly rows: readonly StoreRow[]
+  /** Groups that change hands. */
+  readonly moving: ReadonlySet<number>
+  /** Of which it is a part; `undefined` if only debts and moves are looked at. */
+  readonly full: FullComparison | undefined
+  readonly signal: AbortSignal
+}
+
 export class RepairCoordinator {
   readonly budget: RepairBudget
   private readonly options: RepairCoordinatorOptions
@@ -67,10 +80,7 @@ export class RepairCoordinator {
   private comparison: { done: number; total: number } | undefined
   private last: { done: number; total: number } = { done: 0, total: 0 }
   private dirtyGroups = 0
-  private comparedAtMs: number | undefined
-  private comparedDrives = new Set<string>()
-  /** Drives that held groups then, or have been filled group by group since. */
-  private comparedHolders = new Set<DriveId>()
+  private readonly compared: ComparedDrives
   private debtsDueAtMs = 0
   /** Groups have changed hands: others may follow at once. */
   private hasMoved = false
@@ -80,7 +90,9 @@ export class RepairCoordinator {
   constructor(options: RepairCoordinatorOptions) {
     this.options = options
     this.budget = options.budget ?? new RepairBudget(options.clock)
-    const { states } = options
+    const { clock, cluster, scrubSeconds, states } = options
+    const intervalMs = (scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2) * 1000
+    this.compared = new ComparedDrives({ clock, heartbeats: cluster.heartbeats, intervalMs })
     this.worker = new RepairWorker({
       ...options,
       budget: this.budget,
@@ -127,21 +139,28 @@ export class RepairCoordinator {
     this.noteWell(map)
     const debts = await readDebts(store)
     this.dirtyGroups = debts.groups
-    const isFull = this.isFullDue(map)
+    const answering = this.answering(map)
+    const full = this.compared.isDue(map, answering) ? this.compared.begin(answering) : undefined
     const isMoving = map.pools.some(({ next }) => next !== undefined)
-    if (!isFull && ((debts.groups === 0 && !isMoving) || clock.monotonicMs() < this.debtsDueAtMs)) return
+    const owes = (debts.groups > 0 || isMoving) && clock.monotonicMs() >= this.debtsDueAtMs
+    if (full === undefined && !owes) return
     for (const pool of map.pools) {
-      const all = debts.byPool.get(pool.id) ?? []
-      const rows = isFull ? all : this.payable(map, pool, all)
-      const moving = this.movable(map, pool)
-      if (isFull || rows.length + moving.size > 0)
-        await this.compare({ map, pool, rows, moving, isFull, signal })
+      const rows = debts.byPool.get(pool.id) ?? []
+      await this.comparePool({ map, pool, rows, full, signal })
     }
+    if (full !== undefined && !signal.aborted) this.noteCompared(full, map)
+  }
+
+  private async comparePool(work: Omit<PoolWork, 'moving'>): Promise<void> {
+    const { map, pool, full } = work
+    const rows = full === undefined ? this.payable(map, pool, work.rows) : work.rows
+    const moving = this.movable(map, pool)
+    if (full !== undefined || rows.length + moving.size > 0) await this.compare({ ...work, rows, moving })
   }
 
   /** Compares everything now, whether or not it is due. */
   compareAll(signal: AbortSignal): Promise<void> {
-    this.comparedAtMs = undefined
+    this.compared.forget()
     return this.compareDue(signal)
   }
 
@@ -150,15 +169,9 @@ export class RepairCoordinator {
     this.worker.abandon()
   }
 
-  private async compare(work: {
-    readonly map: ClusterMap
-    readonly pool: Pool
-    readonly rows: readonly StoreRow[]
-    readonly moving: ReadonlySet<number>
-    readonly isFull: boolean
-    readonly signal: AbortSignal
-  }): Promise<void> {
-    const { map, pool, rows, moving, isFull, signal } = work
+  private async compare(work: PoolWork): Promise<void> {
+    const { map, pool, rows, moving, full, signal } = work
+    const isFull = full !== undefined
     const { clock, store } = this.options
     const startedMs = clock.monotonicMs()
     const answering = this.answering(map)
@@ -177,10 +190,10 @@ export class RepairCoordinator {
       }
       const result = await compareDrives(compareOptions, scope, signal)
       if (signal.aborted) return
+      if (full !== undefined) noteResult(full, result)
       const left = rows.length === 0 ? 0 : await clearDebts(store, rows, result)
       this.planNext(left, clock.monotonicMs() - startedMs)
       await this.noteWhole(pool, new Set([...moving].filter((group) => result.isWhole(group))))
-      if (isFull) this.noteCompared(startedMs, result.allWhole, answering, map)
     } finally {
       this.last = isFull ? progress : this.last
       this.comparison = undefined
@@ -215,16 +228,9 @@ export class RepairCoordinator {
     this.hasMoved = true
   }
 
-  private noteCompared(
-    startedMs: number,
-    allWhole: boolean,
-    answering: readonly DriveId[],
-    map: ClusterMap,
-  ): void {
-    this.comparedAtMs = startedMs
-    this.comparedDrives = driveNames(answering, this.options.cluster.heartbeats)
-    this.comparedHolders = new Set(map.pools.flatMap(({ drives }) => drives))
-    if (allWhole) this.worker.forgetLacking(startedMs)
+  private noteCompared(full: FullComparison, map: ClusterMap): void {
+    this.compared.note(full, map)
+    if (full.allWhole) this.worker.forgetLacking(full.startedMs)
     this.options.onCompared?.()
   }
 
@@ -242,32 +248,6 @@ export class RepairCoordinator {
       this.debtsDueAtMs = this.options.clock.monotonicMs()
     }
     this.suspects = suspects
-  }
-
-  /** At the start, when a drive answers again, was opened anew or the map has changed, and after the interval. */
-  private isFullDue(map: ClusterMap): boolean {
-    const { clock, scrubSeconds } = this.options
-    if (this.comparedAtMs === undefined) return true
-    const intervalSeconds = scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2
-    if (clock.monotonicMs() - this.comparedAtMs >= intervalSeconds * 1000) return true
-    if (this.hasNewHolder(map)) return true
-    const now = driveNames(this.answering(map), this.options.cluster.heartbeats)
-    for (const name of now) if (!this.comparedDrives.has(name)) return true
-    // A drive that is silent is forgotten, so that its return counts as a change.
-    for (const name of this.comparedDrives) if (!now.has(name)) this.comparedDrives.delete(name)
-    return false
-  }
-
-  /** A drive has taken the groups of another without having been filled before. */
-  private hasNewHolder({ pools }: ClusterMap): boolean {
-    const holders = pools.flatMap(({ drives }) => drives)
-    const added = holders.filter((id) => !this.comparedHolders.has(id))
-    if (added.length > 0) {
-      // A drive that joins group by group is compared with each.
-      for (const { joiner } of pools.flatMap(changesOf)) this.comparedHolders.add(joiner)
-    }
-    for (const id of this.comparedHolders) if (!holders.includes(id)) this.comparedHolders.delete(id)
-    return !added.every((id) => this.comparedHolders.has(id))
   }
 
   private answering(map: ClusterMap): DriveId[] {
@@ -323,10 +303,7 @@ export class RepairCoordinator {
   }
 }
 
-/**
- * Drives that answer, each with when it was opened: a change of either is a reason to compare. A drive whose folder was
- * emptied in part, or whose index was made anew, may lack blocks that it had.
- */
-function driveNames(answering: readonly DriveId[], heartbeats: Heartbeats): Set<string> {
-  return new Set(answering.map((id) => `${id} ${heartbeats.ofDrive(id)?.report.openedMs}`))
+function noteResult(full: FullComparison, { allWhole, listed }: ComparisonResult): void {
+  full.allWhole &&= allWhole
+  for (const id of full.names.keys()) if (!listed.has(id)) full.unlisted.add(id)
 }

@@ -1,4 +1,4 @@
-import { formatId, groupOf, sessionOf } from '@cairn/protocol'
+import { CairnError, formatId, groupOf, sessionOf } from '@cairn/protocol'
 import { expect } from 'chai'
 import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/rows/keys.js'
 import { DirtyRow } from '../../src/core/rows/rows.js'
@@ -228,6 +228,51 @@ describe('repair', () => {
     world.drive(1).blocks.delete(formatId(block))
     world.drive(1).openedMs++
     await world.run(world.beat())
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.have.members(ALL)
+  })
+
+  it('compares a drive again whose list failed, after a pause', async () => {
+    await world.run(world.mend('due'))
+    const block = await world.run(world.put('k'))
+    world.drive(1).blocks.delete(formatId(block))
+    world.drive(1).openedMs++
+    await world.run(world.beat())
+    const { mender } = world
+    const list = mender.list.bind(mender)
+    let failures = 0
+    mender.list = async (drive, ...rest) => {
+      if (drive !== idOf(1)) return list(drive, ...rest)
+      failures++
+      throw new CairnError('StaleClusterMap', 'overtaken')
+    }
+    await world.run(world.mend('due'))
+    await world.run(world.mend('due'))
+    expect(failures).to.equal(1)
+    mender.list = list
+    await world.clock.advance(10_000)
+    await world.run(world.beat())
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.have.members(ALL)
+  })
+
+  it('compares a drive again that was opened anew while it was being compared', async () => {
+    await world.run(world.mend('due'))
+    const block = await world.run(world.put('k'))
+    world.drive(2).openedMs++
+    await world.run(world.beat())
+    const { mender } = world
+    const list = mender.list.bind(mender)
+    mender.list = async (drive, ...rest) => {
+      const page = await list(drive, ...rest)
+      if (drive !== idOf(1)) return page
+      mender.list = list
+      world.drive(1).blocks.delete(formatId(block))
+      world.drive(1).openedMs++
+      await world.beat()
+      return page
+    }
+    await world.run(world.mend('due'))
     await world.run(world.mend('due'))
     expect(world.good(block)).to.have.members(ALL)
   })
