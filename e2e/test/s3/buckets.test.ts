@@ -1,7 +1,7 @@
 /** Buckets: names, creation, location, listing and removal. */
 import { expect } from 'chai'
 import { useSuite } from './support/suite.js'
-import { send } from './support/wire.js'
+import { send, sendUnsigned } from './support/wire.js'
 import { freshName } from './support/world.js'
 import { expectError, text } from './support/xml.js'
 
@@ -55,6 +55,42 @@ describe('buckets', () => {
     expect(location.status).to.equal(200)
     expect(text(location.text, 'LocationConstraint')).to.equal('')
     expect(location.text).to.contain('http://s3.amazonaws.com/doc/2006-03-01/')
+  })
+
+  it('tells the ARN of a bucket when it is made, by HEAD and in ListBuckets', async () => {
+    const name = freshName()
+    const arn = `arn:aws:s3:::${name}`
+    const made = await send(suite.server, { method: 'PUT', path: `/${name}` })
+    expect(made.headers['x-amz-bucket-arn']).to.equal(arn)
+    const head = await send(suite.server, { method: 'HEAD', path: `/${name}` })
+    expect(head.headers['x-amz-bucket-arn']).to.equal(arn)
+    const listed = await send(suite.server, { path: '/', query: `max-buckets=1&prefix=${name}` })
+    expect(text(listed.text, 'BucketArn')).to.equal(arn)
+  })
+
+  it('tells the region with listings, with refused HEADs and to those who have signed for another', async () => {
+    const path = `/${bucket}`
+    const header = 'x-amz-bucket-region'
+    for (const query of ['', 'list-type=2', 'versions']) {
+      const listed = await send(suite.server, { path, query })
+      expect([listed.status, listed.headers[header]], query).to.deep.equal([200, 'us-east-1'])
+    }
+    const refused = await sendUnsigned(suite.server, { method: 'HEAD', path })
+    expect([refused.status, refused.headers[header]]).to.deep.equal([403, 'us-east-1'])
+    for (const method of ['HEAD', 'GET']) {
+      const elsewhere = await send(suite.server, { method, path, region: 'eu-west-1' })
+      expect([elsewhere.status, elsewhere.headers[header]]).to.deep.equal([400, 'us-east-1'])
+      if (method === 'HEAD') continue
+      expectError(elsewhere, 400, 'AuthorizationHeaderMalformed')
+      expect(text(elsewhere.text, 'Region')).to.equal('us-east-1')
+      expect(text(elsewhere.text, 'Message')).to.equal(
+        "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-east-1'",
+      )
+    }
+    const missing = await send(suite.server, { method: 'HEAD', path: '/absent-bucket' })
+    expect([missing.status, missing.headers[header]]).to.deep.equal([404, undefined])
+    const root = await send(suite.server, { path: '/', region: 'eu-west-1' })
+    expect([root.status, root.headers[header]]).to.deep.equal([400, undefined])
   })
 
   it('refuses to delete a bucket that is missing or not empty', async () => {

@@ -187,23 +187,35 @@ function anonymous(headers: RequestHeaders): Authentication {
 }
 
 function checkScope(claim: SignatureClaim, region: string): void {
-  const code = claim.kind === 'header' ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError'
   if (claim.region !== region) {
-    throw new S3Error(
-      code,
-      `The authorization is malformed; the region '${claim.region}' is wrong; expecting '${region}'`,
-      { elements: { Region: region } },
-    )
+    const message = `the region '${claim.region}' is wrong; expecting '${region}'`
+    throw malformedScope(claim, message, { Region: region })
   }
   if (claim.service !== SERVICE) {
-    throw new S3Error(
-      code,
-      `The authorization is malformed; incorrect service "${claim.service}". This endpoint belongs to "s3".`,
+    throw malformedScope(
+      claim,
+      `incorrect service "${claim.service}". This endpoint belongs to "${SERVICE}".`,
     )
   }
   if (claim.day !== claim.date.slice(0, 8)) {
-    throw new S3Error(code, 'The date of the credential scope is not the date of the request.')
+    throw malformedScope(claim, 'the date of the credential scope is not the date of the request')
   }
+}
+
+function malformedScope(
+  { kind }: SignatureClaim,
+  message: string,
+  elements: S3Error['elements'] = {},
+): S3Error {
+  return kind === 'header'
+    ? new S3Error('AuthorizationHeaderMalformed', `The authorization header is malformed; ${message}`, {
+        elements,
+      })
+    : new S3Error(
+        'AuthorizationQueryParametersError',
+        `Error parsing the X-Amz-Credential parameter; ${message}`,
+        { elements },
+      )
 }
 
 function checkTime(claim: SignatureClaim, nowMs: number): void {

@@ -10,13 +10,15 @@ export interface ErrorFacts {
   readonly hostId: string
   /** Missing where there was none to be read. */
   readonly request?: FailedRequest
+  /** Of the bucket, for clients that find it by the answer. */
+  readonly region?: string
 }
 
 /** An error as S3 writes it. A redirect or a 304 is none of these. */
 export function errorResponse(error: S3Error, facts: ErrorFacts): S3Response {
   return {
     status: error.status,
-    headers: { 'Content-Type': 'application/xml', ...error.headers },
+    headers: { 'Content-Type': 'application/xml', 'x-amz-bucket-region': facts.region, ...error.headers },
     body: errorDocument(error, facts),
   }
 }

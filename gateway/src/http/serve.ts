@@ -152,6 +152,7 @@ async function sendError(
     requestId,
     hostId: dependencies.requestIds.hostId,
     request: exchange,
+    ...(isRegionWanted(exchange, error) ? { region: dependencies.config.region } : {}),
   })
   try {
     await sendAnswer(exchange, answer, dependencies)
@@ -161,6 +162,13 @@ async function sendError(
     return STATUS_GONE
   }
   return error.status
+}
+
+/** A HEAD has no document to tell it in; who has signed for another region is to ask again. */
+function isRegionWanted({ request, bucket }: Exchange, { status, elements }: S3Error): boolean {
+  if (bucket === '') return false
+  const isRefusedHead = request.method === 'HEAD' && (status === 403 || status === 400)
+  return isRefusedHead || elements.Region !== undefined
 }
 
 function report(exchange: Exchange, error: S3Error, log: Log): void {

@@ -13,6 +13,11 @@ export function isBucketName(name: string): boolean {
   return NAME.test(name) && !BROKEN_LABEL.test(name) && !isIPv4(name) && !RESERVED.test(name)
 }
 
+/** The name by which policies and tools know a bucket. */
+export function bucketArn(bucket: string): string {
+  return `arn:aws:s3:::${bucket}`
+}
+
 /** Throws `InvalidBucketName` unless S3 would make a bucket of that name. */
 export function checkBucketName(name: string): void {
   if (isBucketName(name)) return

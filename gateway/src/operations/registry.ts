@@ -52,9 +52,9 @@ const built: readonly Operation[] = [
   headBucket,
   listBuckets,
   listMultipartUploads,
-  listObjectVersions,
-  listObjects,
-  listObjectsV2,
+  withRegion(listObjectVersions),
+  withRegion(listObjects),
+  withRegion(listObjectsV2),
   listParts,
   postObject,
   putBucketCors,
@@ -75,6 +75,17 @@ const built: readonly Operation[] = [
   putObjectTagging,
   ...unsetConfigurations,
 ]
+
+/** A listing that says where its bucket lies, as S3's do. All buckets of a gateway are in its region. */
+function withRegion({ name, handle }: Operation): Operation {
+  return {
+    name,
+    async handle(context) {
+      const answer = await handle(context)
+      return { ...answer, headers: { ...answer.headers, 'x-amz-bucket-region': context.config.region } }
+    },
+  }
+}
 
 /** Built operations by name. */
 export const REGISTRY: ReadonlyMap<OperationName, Operation> = new Map(

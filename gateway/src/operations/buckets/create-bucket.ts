@@ -3,7 +3,7 @@ import { canonicalIdOf } from '../../authentication/principal.js'
 import { S3Error } from '../../errors.js'
 import { readDocument } from '../../payload/read-document.js'
 import { findChild, findText, parseXml } from '../../xml/reader.js'
-import { checkBucketName } from '../bucket-name.js'
+import { bucketArn, checkBucketName } from '../bucket-name.js'
 import { grantsAccess } from '../objects/attributes.js'
 import { BUCKET_TAGS_MAX, readTagSet, taggingXml } from '../objects/tag-set.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
@@ -29,7 +29,10 @@ async function handle(context: OperationContext): Promise<S3Response> {
     await settleExisting(context, owner, error)
   }
   if (tags.length > 0) await tagUntagged(context, tags)
-  return { status: 200, headers: { Location: `/${context.bucket}` } }
+  return {
+    status: 200,
+    headers: { Location: `/${context.bucket}`, 'x-amz-bucket-arn': bucketArn(context.bucket) },
+  }
 }
 
 function refuseUnbuilt({ headers }: OperationContext): void {

@@ -1,3 +1,4 @@
+import { bucketArn } from '../bucket-name.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
 
 /** `HEAD /B`: whether the bucket is there, and where. */
@@ -5,5 +6,13 @@ export const headBucket: Operation = { name: 'HeadBucket', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
   const { region } = await context.client.getBucket(context.bucket, { signal: context.signal })
-  return { status: 200, headers: { 'x-amz-bucket-region': region, 'x-amz-access-point-alias': 'false' } }
+  return {
+    status: 200,
+    headers: {
+      'Content-Type': 'application/xml',
+      'x-amz-bucket-arn': bucketArn(context.bucket),
+      'x-amz-bucket-region': region,
+      'x-amz-access-point-alias': 'false',
+    },
+  }
 }

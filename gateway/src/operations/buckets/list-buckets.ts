@@ -2,6 +2,7 @@ import type { BucketInfo, ListBucketsResponse } from '@cairn/protocol'
 import { canonicalIdOf } from '../../authentication/principal.js'
 import { S3Error } from '../../errors.js'
 import { document, element, formatTime, parent } from '../../xml/writer.js'
+import { bucketArn } from '../bucket-name.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
 
@@ -68,7 +69,8 @@ function bucketXml(bucket: { name: string; createdMs: number; region: string }):
     'Bucket',
     element('Name', bucket.name) +
       element('CreationDate', formatTime(bucket.createdMs)) +
-      element('BucketRegion', bucket.region),
+      element('BucketRegion', bucket.region) +
+      element('BucketArn', bucketArn(bucket.name)),
   )
 }
 
