@@ -192,7 +192,7 @@ async function completer(racing: S3Client, s3: S3Client, entry: Omit<Entry, 'nam
   const { UploadId = '' } = await s3.send(new CreateMultipartUploadCommand(at))
   const upload = { ...at, UploadId }
   const part = await s3.send(new UploadPartCommand({ ...upload, PartNumber: 1, Body: entry.body }))
-  const MultipartUpload = { Parts: [{ PartNumber: 1, ETag: part.ETag, ChecksumCRC32: part.ChecksumCRC32 }] }
+  const MultipartUpload = { Parts: [{ PartNumber: 1, ETag: part.ETag }] }
   const input = { ...upload, MultipartUpload, IfNoneMatch: '*' }
   return {
     name: UploadId,
