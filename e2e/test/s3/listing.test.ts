@@ -202,6 +202,17 @@ describe('listings', () => {
       expect([rest.keys, rest.prefixes, rest.truncated]).to.deep.equal([['c'], [], false])
     })
 
+    it('skips the common prefix that a marker lies in, but not that of a start', async () => {
+      const bucket = await bucketOf(['f/a/1', 'f/a/2', 'f/b', 'f/c'])
+      const asked = { prefix: 'f/', delimiter: '/', 'max-keys': '1' }
+      const first = await list(server, bucket, { ...asked, marker: 'f/a/1' })
+      expect([first.keys, first.prefixes, first.truncated]).to.deep.equal([['f/b'], [], true])
+      expect(text(first.response.text, 'Marker')).to.equal('f/a/1')
+      expect(text(first.response.text, 'NextMarker')).to.equal('f/b')
+      const second = await list(server, bucket, { ...asked, 'list-type': '2', 'start-after': 'f/a/1' })
+      expect([second.keys, second.prefixes]).to.deep.equal([[], ['f/a/']])
+    })
+
     it('takes markers that do not exist, or lie beyond the end', async () => {
       const bucket = await bucketOf(['a', 'c'])
       for (const [marker, keys] of [

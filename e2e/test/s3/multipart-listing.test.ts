@@ -92,6 +92,20 @@ describe('multipart listings', () => {
     expect(blocks(grouped, 'CommonPrefixes').map((group) => text(group, 'Prefix'))).to.deep.equal(['c/'])
   })
 
+  it('skip the common prefix that a marker lies in', async () => {
+    const Bucket = freshName()
+    await suite.world.s3.send(new CreateBucketCommand({ Bucket }))
+    const ids: Record<string, string> = {}
+    for (const key of ['f/a/1', 'f/a/2', 'f/b'])
+      ids[key] = await createUpload(suite.server, `/${Bucket}/${key}`)
+    for (const more of ['', `&upload-id-marker=${ids['f/a/1']}`]) {
+      const page = await listUploads(Bucket, `prefix=f%2F&delimiter=%2F&key-marker=f%2Fa%2F1${more}`)
+      expect(found(page)).to.deep.equal([['f/b', ids['f/b']]])
+      expect(blocks(page, 'CommonPrefixes')).to.deep.equal([])
+      expect(text(page, 'KeyMarker')).to.equal('f/a/1')
+    }
+  })
+
   it('are gone after Complete and Abort', async () => {
     const Bucket = freshName()
     await suite.world.s3.send(new CreateBucketCommand({ Bucket }))

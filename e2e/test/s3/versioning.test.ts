@@ -317,6 +317,18 @@ describe('versioning', () => {
       expect(below.entries.map((entry) => entry.key)).to.deep.equal(['c/1', 'c/1', 'c/2', 'c/2'])
     })
 
+    it('skips the common prefix that a marker lies in', async () => {
+      await turn('Enabled')
+      for (const key of ['f/a/1', 'f/a/2', 'f/b']) await put(key, key)
+      const version = await put('f/a/1', 'again')
+      for (const marker of ['key-marker=f%2Fa%2F1', `key-marker=f%2Fa%2F1&version-id-marker=${version}`]) {
+        const { entries, xml } = await listVersions(`prefix=f%2F&delimiter=%2F&${marker}`)
+        expect(entries.map((entry) => entry.key)).to.deep.equal(['f/b'])
+        expect(blocks(xml, 'CommonPrefixes')).to.deep.equal([])
+        expect(text(xml, 'KeyMarker')).to.equal('f/a/1')
+      }
+    })
+
     it('echoes markers and limits, encodes keys, and refuses a version marker without a key', async () => {
       await turn('Enabled')
       await put('a%20b', 'x')

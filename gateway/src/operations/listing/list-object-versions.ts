@@ -3,6 +3,7 @@ import { document, element } from '../../xml/writer.js'
 import { readEncoding, readPageSize } from '../parameters.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
+import { skipGroup } from './listing-marker.js'
 import { commonPrefixesXml, versionsXml } from './listing-xml.js'
 
 /** `GET /B?versions`: versions and delete markers in one order, newest first within a key. */
@@ -19,11 +20,12 @@ async function handle(context: OperationContext): Promise<S3Response> {
     throw new S3Error('InvalidArgument', 'A version-id marker cannot be specified without a key marker.')
   }
   const limit = readPageSize(query, 'max-keys')
+  const after = skipGroup(afterKey, { prefix, delimiter })
   const page = await context.client.listVersions(bucket, {
     prefix,
     delimiter,
-    afterKey,
-    afterVersionId,
+    afterKey: after,
+    afterVersionId: after === afterKey ? afterVersionId : '',
     limit,
     signal: context.signal,
   })

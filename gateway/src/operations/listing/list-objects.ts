@@ -2,6 +2,7 @@ import { document, element } from '../../xml/writer.js'
 import { readEncoding, readPageSize } from '../parameters.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
+import { skipGroup } from './listing-marker.js'
 import { commonPrefixesXml, objectsXml } from './listing-xml.js'
 
 /** `GET /B`: version 1 of the listing, with markers. */
@@ -17,7 +18,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const page = await context.client.listObjects(bucket, {
     prefix,
     delimiter,
-    after: marker,
+    after: skipGroup(marker, { prefix, delimiter }),
     limit,
     signal: context.signal,
   })

@@ -1,6 +1,7 @@
 import type { UploadInfo } from '@cairn/protocol'
 import type { Principal } from '../../authentication/principal.js'
 import { document, element, formatTime, parent } from '../../xml/writer.js'
+import { skipGroup } from '../listing/listing-marker.js'
 import { commonPrefixesXml, initiatorXml } from '../listing/listing-xml.js'
 import { type KeyEncoding, readEncoding, readPageSize } from '../parameters.js'
 import { xmlResponse } from '../response.js'
@@ -18,11 +19,12 @@ async function handle(context: OperationContext): Promise<S3Response> {
   // Without a key marker S3 ignores this one.
   const afterUploadId = afterKey === '' ? '' : (query.find('upload-id-marker') ?? '')
   const limit = readPageSize(query, 'max-uploads')
+  const after = skipGroup(afterKey, { prefix, delimiter })
   const page = await context.client.listUploads(bucket, {
     prefix,
     delimiter,
-    afterKey,
-    afterUploadId,
+    afterKey: after,
+    afterUploadId: after === afterKey ? afterUploadId : '',
     limit,
     signal: context.signal,
   })
