@@ -98,8 +98,8 @@ export class MembershipWorker {
     )
   }
 
-  private noteStep({ positionsLeft, stuck }: MembershipStep): void {
-    this.stuck = stuck
+  private noteStep({ positionsLeft, stuck, waiting }: MembershipStep): void {
+    this.stuck = stuck ?? waiting
     if (positionsLeft > 0 && this.left === 0) {
       this.moved = 0
       this.movingSinceMs = this.options.clock.monotonicMs()

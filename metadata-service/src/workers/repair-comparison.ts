@@ -4,6 +4,9 @@
  * A block that some member of its group does not list, or lists as damaged, is queued for repair, which looks again
  * before it does anything: lists are of different moments. A group counts as whole only if all its members have been
  * listed to the end and every block queued for it has been settled as whole. Drives that join a group count as members.
+ *
+ * ● Nor is a group whole unless so many of its members, dead or not, were listed that one of them has every acknowledged
+ * block: what stands in no list may be on those that nobody waits for any more.
  */
 import {
   type BlockId,
@@ -14,7 +17,7 @@ import {
   groupOf,
   type Pool,
 } from '@cairn/protocol'
-import { holdersTable } from '../core/cluster/group-holders.js'
+import { holdersTable, knowsAll } from '../core/cluster/group-holders.js'
 import type { RepairQueue, RepairWatcher } from '../core/upkeep/repair-queue.js'
 import type { DriveMender } from '../ports-blocks.js'
 import { advanceFrom, DriveList, lowestOf } from './drive-lists.js'
@@ -36,6 +39,8 @@ export interface ComparisonScope {
   readonly answering: readonly DriveId[]
   /** Only groups whose bit is set. */
   readonly groups?: Uint8Array
+  /** What a drive that is gone had alone need not be waited for: see `knowsAll`. */
+  isGivenUp(drive: DriveId): boolean
 }
 
 /** What came of a comparison. */
@@ -154,8 +159,13 @@ class Comparison implements RepairWatcher {
 
   private result(isCut: boolean): ComparisonResult {
     const listed = new Set(this.scope.answering.filter((drive) => !this.failed.has(drive)))
+    const { pool, isGivenUp } = this.scope
+    const known = { isKnown: (drive: DriveId) => listed.has(drive), isGivenUp }
     const isWhole = (group: number): boolean =>
-      !isCut && !this.open.has(group) && (this.holders[group] ?? []).every((drive) => listed.has(drive))
+      !isCut &&
+      !this.open.has(group) &&
+      (this.holders[group] ?? []).every((drive) => listed.has(drive)) &&
+      knowsAll(pool, group, known)
     let allWhole = true
     for (let group = 0; group < GROUPS_PER_POOL; group++) {
       if (this.isInScope(group) && !isWhole(group)) allWhole = false

@@ -17,7 +17,7 @@ import {
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster/cluster-state.js'
 import type { DriveStates } from '../core/cluster/drive-states.js'
-import { holdersOfGroup, poolOfDrive } from '../core/cluster/group-holders.js'
+import { holdersOfGroup, isGivenUp, poolOfDrive } from '../core/cluster/group-holders.js'
 import type { WholeGroups } from '../core/cluster/membership.js'
 import { EVERY_GROUP, parseDirtyKey } from '../core/rows/keys.js'
 import { RepairBudget } from '../core/upkeep/repair-budget.js'
@@ -172,7 +172,7 @@ export class RepairCoordinator {
   private async compare(work: PoolWork): Promise<void> {
     const { map, pool, rows, moving, full, signal } = work
     const isFull = full !== undefined
-    const { clock, store } = this.options
+    const { clock, cluster, store } = this.options
     const startedMs = clock.monotonicMs()
     const answering = this.answering(map)
     const total = this.blocksOn(answering) / pool.replicas
@@ -180,7 +180,8 @@ export class RepairCoordinator {
     if (isFull) this.comparison = progress
     try {
       const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(rows, moving) }
-      const scope = { map, pool, answering, ...groups }
+      const givenUp = (drive: DriveId): boolean => isGivenUp(cluster.drives.get(drive))
+      const scope = { map, pool, answering, isGivenUp: givenUp, ...groups }
       const compareOptions = {
         ...this.options,
         queue: this.worker.queue,

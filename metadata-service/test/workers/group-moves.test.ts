@@ -4,12 +4,14 @@ import {
   computeGroups,
   type DriveId,
   drivesOfGroup,
+  formatId,
   GROUPS_PER_POOL,
   groupOf,
   joinersOfGroup,
   type Pool,
 } from '@cairn/protocol'
 import { expect } from 'chai'
+import { planWish } from '../../src/core/cluster/drive-wishes.js'
 import type { DriveRow } from '../../src/core/rows/cluster-state-rows.js'
 import { idOf, RepairWorld } from '../repair-world.js'
 
@@ -220,6 +222,48 @@ describe('groups on the move', function () {
       world,
       blocks.filter((block) => !world.good(block).includes(idOf(5))),
     )
+  })
+
+  /** Five drives, and a block that two of its members alone have; these fall silent until they count as dead. */
+  async function loseTwo(): Promise<{ block: BlockId; lost: DriveId[] }> {
+    await addDrives(world, [4, 5])
+    await settle(world)
+    const block = await world.run(world.put('x'))
+    const [first = '', ...lost] = drivesOfGroup(poolOf(world), groupOf(block)) as DriveId[]
+    world.mender.drives.get(first)?.blocks.delete(formatId(block))
+    setUp(lost, false)
+    for (let at = 0; at < 330; at++) await round(world)
+    return { block, lost }
+  }
+
+  function setUp(drives: readonly DriveId[], isUp: boolean): void {
+    for (const id of drives) {
+      const drive = world.mender.drives.get(id)
+      if (drive !== undefined) drive.isUp = isUp
+    }
+  }
+
+  it('are not handed over while an acknowledged block may be on dead drives alone', async () => {
+    const { block, lost } = await loseTwo()
+    for (const id of lost) expect(stateOf(world, Number(id))).to.equal('dead')
+    expect(drivesOfGroup(poolOf(world), groupOf(block))).to.include.members(lost)
+    expect(world.membership.report.stuck).to.match(/on dead drives alone/)
+    setUp(lost.slice(1), true)
+    for (let at = 0; at < 60; at++) await round(world)
+    const members = drivesOfGroup(poolOf(world), groupOf(block))
+    expect(members).to.not.include(lost[0])
+    expect(world.good(block)).to.include.members(members)
+    expect(world.membership.report.stuck).to.equal(undefined)
+  })
+
+  it('are handed over without what dead drives had alone once these are drained by force', async () => {
+    const { block, lost } = await loseTwo()
+    const request = { action: 'drain', drives: lost, servers: [], force: true } as const
+    await world.run(world.cluster.change((state) => planWish(state, request, (id) => world.states.of(id))))
+    for (let at = 0; at < 60; at++) await round(world)
+    for (const id of lost) expect(stateOf(world, Number(id))).to.equal('out')
+    expect(drivesOfGroup(poolOf(world), groupOf(block))).to.not.include.members(lost)
+    expect(world.membership.report.stuck).to.equal(undefined)
   })
 
   it('are not drained below the copies that their pool wants', async () => {

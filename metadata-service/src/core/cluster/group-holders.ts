@@ -9,7 +9,9 @@ import {
   groupOf,
   joinersOfGroup,
   type Pool,
+  writeQuorum,
 } from '@cairn/protocol'
+import type { DriveRow } from '../rows/cluster-state-rows.js'
 
 /** The members of a block's group that still count: one that is out holds nothing that matters. */
 export function membersOf(map: ClusterMap, pool: Pool, block: BlockId): DriveId[] {
@@ -52,6 +54,33 @@ export function poolOfDrive(map: ClusterMap, drive: DriveId): Pool | undefined {
   const own = map.pools.filter((pool) => pool.drives.includes(drive))
   if (own.length === 1) return own[0]
   return own.length === 0 && map.pools.length === 1 ? map.pools[0] : undefined
+}
+
+/** As many members of a group as make sure that one of them has every acknowledged write. */
+export function readQuorum({ replicas }: Pool): number {
+  return replicas - writeQuorum(replicas) + 1
+}
+
+/**
+ * Whether these drives are enough members of a group to know all that was acknowledged, dead members counted as the
+ * others. Members that were given up need not be among them: who gave them up bears the loss.
+ */
+export function knowsAll(pool: Pool, group: number, drives: KnownDrives): boolean {
+  const members = drivesOfGroup(pool, group).filter((id) => id !== undefined)
+  const known = members.filter((id) => drives.isKnown(id)).length
+  const lost = members.filter((id) => !drives.isKnown(id) && drives.isGivenUp(id)).length
+  return known >= Math.min(readQuorum(pool), members.length - lost)
+}
+
+/** See `knowsAll`. */
+export interface KnownDrives {
+  isKnown(drive: DriveId): boolean
+  isGivenUp(drive: DriveId): boolean
+}
+
+/** It is gone, and somebody has drained it by force: what it alone had is given up with it. */
+export function isGivenUp(row: DriveRow | undefined): boolean {
+  return row?.drain === 'forced' && (row.drive.state === 'dead' || row.drive.state === 'out')
 }
 
 type StateOf = (drive: DriveId) => DriveState | undefined

@@ -8,6 +8,7 @@
  * few, or too few failure domains are left, a drive keeps its groups, so that its return makes everything whole again.
  */
 import {
+  changesOf,
   type DriveId,
   drivesOfGroup,
   GROUPS_PER_POOL,
@@ -20,6 +21,7 @@ import { type ClusterChange, type RegisteredDrives, stateInService } from './dri
 import type { DriveCondition } from './drive-states.js'
 import { domainOf, isWider, widestDomain } from './failure-domains.js'
 import { completeGroups, planStep } from './group-changes.js'
+import { isGivenUp, knowsAll } from './group-holders.js'
 
 export type ConditionOf = (drive: DriveId) => DriveCondition
 
@@ -46,6 +48,8 @@ export interface MembershipStep {
   readonly positionsLeft: number
   /** Why nothing moves though it should; for people. */
   readonly stuck?: string
+  /** Why groups do not change hands though they are on their way; for people. */
+  readonly waiting?: string
 }
 
 /** The rows that change because of what drives count as now; none if nothing that matters has changed. */
@@ -163,7 +167,27 @@ class MembershipPlan {
 
   step(): MembershipStep {
     const { stuck, positionsLeft } = this
-    return { change: this.change(), positionsLeft, ...(stuck === undefined ? {} : { stuck }) }
+    const waiting = this.pools.map((pool) => this.findLoss(pool)).find((loss) => loss !== undefined)
+    return {
+      change: this.change(),
+      positionsLeft,
+      ...(stuck === undefined ? {} : { stuck }),
+      ...(waiting === undefined ? {} : { waiting }),
+    }
+  }
+
+  /** Groups whose last writes may be on dead drives alone. */
+  private findLoss(pool: Pool): string | undefined {
+    const gone = pool.drives.filter((id) => this.isGone(id))
+    const known = {
+      isKnown: (id: DriveId) => !gone.includes(id),
+      isGivenUp: (id: DriveId) => isGivenUp(this.drives.get(id)),
+    }
+    if (gone.length === 0) return undefined
+    const lost = changesOf(pool).filter(({ group }) => !knowsAll(pool, group, known))
+    const groups = new Set(lost.map(({ group }) => group)).size
+    if (groups === 0) return undefined
+    return `${groups} groups of pool ${pool.name} may have blocks on dead drives alone: bring back, or drain by force, ${gone.join()}`
   }
 
   private change(): ClusterChange {

@@ -2,15 +2,9 @@
  * ● Nothing is deleted after a start until every group has a read quorum of drives whose servers have been heard,
  * and some time has passed since: what has not answered yet is not absent.
  */
-import {
-  type Clock,
-  type ClusterMap,
-  drivesOfGroup,
-  GROUPS_PER_POOL,
-  type Pool,
-  writeQuorum,
-} from '@cairn/protocol'
+import { type Clock, type ClusterMap, drivesOfGroup, GROUPS_PER_POOL, type Pool } from '@cairn/protocol'
 import type { ClusterState } from '../cluster/cluster-state.js'
+import { readQuorum } from '../cluster/group-holders.js'
 
 export interface SafeModeOptions {
   readonly clock: Clock
@@ -50,9 +44,8 @@ export class SafeMode {
   }
 }
 
-/** As many as make sure that one of them has every acknowledged write. */
 function hasReadQuorums(pool: Pool, heard: ReadonlySet<string>): boolean {
-  const quorum = pool.replicas - writeQuorum(pool.replicas) + 1
+  const quorum = readQuorum(pool)
   for (let group = 0; group < GROUPS_PER_POOL; group++) {
     const count = drivesOfGroup(pool, group).filter((id) => id !== undefined && heard.has(id)).length
     if (count < quorum) return false
