@@ -22,6 +22,10 @@ export interface Compatibility {
   readonly attributesParts: boolean
   /** GetObjectAttributes shows composite checksums with the number of parts behind them. */
   readonly attributesSuffix: boolean
+  /** ACLs, and the owners in listings of objects, show the owner's name beside the id. */
+  readonly displayNames: boolean
+  /** A checksum that is none of its algorithm is `BadDigest`, as one of other bytes is. */
+  readonly malformedChecksum: boolean
   /** Requests and forms signed with Signature Version 2 are taken. */
   readonly signatureVersion2: boolean
 }
@@ -39,6 +43,8 @@ export const AWS_COMPATIBILITY: Compatibility = {
   strictPresignedChecksum: false,
   attributesParts: false,
   attributesSuffix: false,
+  displayNames: false,
+  malformedChecksum: false,
   signatureVersion2: false,
 }
 
@@ -55,5 +61,7 @@ export const SUITES_COMPATIBILITY: Compatibility = {
   strictPresignedChecksum: false,
   attributesParts: true,
   attributesSuffix: true,
+  displayNames: true,
+  malformedChecksum: true,
   signatureVersion2: true,
 }

@@ -148,6 +148,44 @@ describe('switches', () => {
     }
   })
 
+  it('show the names of owners in ACLs and listings, or their ids alone', async () => {
+    await put(suites, versioned)
+    await put(world, versioned)
+    const path = `/${versioned}`
+    for (const [on, isNamed] of [
+      [world, false],
+      [suites, true],
+    ] as const) {
+      const owner = text((await send(on.server, { path: '/' })).text, 'DisplayName')
+      expect(owner).to.be.a('string').and.not.equal('')
+      for (const [asked, count] of [
+        [{ path, query: 'acl' }, 2],
+        [{ path: `${path}/key`, query: 'acl' }, 2],
+        [{ path, query: 'prefix=key' }, 1],
+        [{ path, query: 'list-type=2&fetch-owner=true&prefix=key' }, 1],
+        [{ path, query: 'list-type=2&prefix=key' }, 0],
+      ] as const) {
+        const { text: xml } = await send(on.server, asked)
+        const names = Array.from({ length: isNamed ? count : 0 }, () => owner)
+        expect(texts(xml, 'DisplayName'), asked.query).to.deep.equal(names)
+        expect(texts(xml, 'ID'), asked.query).to.have.length(count)
+      }
+      const versions = (await send(on.server, { path, query: 'versions' })).text
+      expect(new Set(texts(versions, 'DisplayName'))).to.deep.equal(new Set(isNamed ? [owner] : []))
+    }
+  })
+
+  it('tell a checksum that is none as one that is wrong, or as a request that is', async () => {
+    for (const [on, code] of [
+      [world, 'InvalidRequest'],
+      [suites, 'BadDigest'],
+    ] as const) {
+      const headers = { 'x-amz-checksum-sha256': 'bad' }
+      const refused = { method: 'PUT', path: `/${Bucket}/bad`, headers, body: 'content' }
+      expectError(await send(on.server, refused), 400, code)
+    }
+  })
+
   it('hide the null version of a put while versioning is suspended', async () => {
     for (const [on, expected] of [
       [world, 'null'],

@@ -92,6 +92,7 @@ export class RequestContext implements OperationContext {
         // A form never tells the size of its file.
         strictChunkedPut: config.compatibility.strictChunkedPut && this.operation !== 'PostObject',
         strictPresignedChecksum: config.compatibility.strictPresignedChecksum,
+        malformedChecksum: config.compatibility.malformedChecksum ? 'BadDigest' : undefined,
       },
       options,
     )

@@ -38,13 +38,17 @@ const HEADERS: ReadonlyMap<ChecksumAlgorithm, string> = new Map(
 
 const TRAILERS: ReadonlySet<string> = new Set(HEADERS.values())
 
+/** How a value that is no digest of its algorithm is told. */
+export type MalformedChecksumCode = 'InvalidRequest' | 'BadDigest'
+
 /**
- * `undefined` if the request declares none. Throws `InvalidRequest` for several, for values that are no digest
- * of their algorithm, for contradicting algorithm names, and for algorithms that S3 does not have.
+ * `undefined` if the request declares none. Throws `InvalidRequest` for several, for contradicting algorithm names, and
+ * for algorithms that S3 does not have; `malformed` for values that are no digest of their algorithm.
  */
 export function readDeclaredChecksum(
   headers: RequestHeaders,
   trailerNames: readonly string[],
+  malformed?: MalformedChecksumCode,
 ): DeclaredChecksum | undefined {
   const inHeader: string[] = []
   for (const header in headers) if (isChecksumHeader(header)) inHeader.push(header)
@@ -60,7 +64,7 @@ export function readDeclaredChecksum(
     throw new S3Error('InvalidRequest', 'Value for x-amz-sdk-checksum-algorithm header is invalid.')
   }
   if (inHeader.length === 0) return { algorithm, inTrailer: true }
-  return { algorithm, value: parseChecksum(algorithm, headers[name] ?? ''), inTrailer: false }
+  return { algorithm, value: parseChecksum(algorithm, headers[name] ?? '', malformed), inTrailer: false }
 }
 
 /** The refusal of a request that declares more than one. */
@@ -81,11 +85,15 @@ export function isChecksumTrailer(name: string): boolean {
   return TRAILERS.has(name)
 }
 
-/** Raw bytes of a base64 checksum; `InvalidRequest` unless it has exactly the algorithm's size. */
-export function parseChecksum(algorithm: ChecksumAlgorithm, text: string): Uint8Array {
+/** Raw bytes of a base64 checksum; throws `malformed` unless it has exactly the algorithm's size. */
+export function parseChecksum(
+  algorithm: ChecksumAlgorithm,
+  text: string,
+  malformed: MalformedChecksumCode = 'InvalidRequest',
+): Uint8Array {
   const bytes = decodeChecksum(algorithm, text)
   if (bytes !== undefined) return bytes
-  throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`)
+  throw new S3Error(malformed, `Value for ${checksumHeader(algorithm)} header is invalid.`)
 }
 
 /** The same, but `undefined` for what is no checksum of the algorithm. */

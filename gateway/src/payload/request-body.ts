@@ -12,6 +12,7 @@ import {
   checksumHeader,
   type DeclaredChecksum,
   isChecksumTrailer,
+  type MalformedChecksumCode,
   parseChecksum,
   readContentMd5,
   readDeclaredChecksum,
@@ -37,6 +38,8 @@ export interface BodySource {
   readonly strictChunkedPut: boolean
   /** The checksum of the empty body in a presigned query is verified like any other. */
   readonly strictPresignedChecksum: boolean
+  /** How a checksum that is none of its algorithm is told; `InvalidRequest` unless given. */
+  readonly malformedChecksum?: MalformedChecksumCode | undefined
 }
 
 /** Base64 of the digests of no bytes that begin with zeros, as one SDK signs them into every presigned PUT. */
@@ -153,7 +156,7 @@ function chooseChecksum(
   options: OpenBodyOptions,
 ): DeclaredChecksum | undefined {
   if (options.checksumOfObject) return undefined
-  const declared = readDeclaredChecksum(source.headers, trailerNames)
+  const declared = readDeclaredChecksum(source.headers, trailerNames, source.malformedChecksum)
   if (declared !== undefined) {
     requireChecksum(declared, source)
     return declared
@@ -182,7 +185,7 @@ function expectedChecksum(
   if (checksum.inTrailer) {
     const text = decoder?.trailers.get(checksumHeader(checksum.algorithm))
     if (text === undefined) throw new S3Error('MalformedTrailerError')
-    return parseChecksum(checksum.algorithm, text)
+    return parseChecksum(checksum.algorithm, text, source.malformedChecksum)
   }
   return isEmptyBodyChecksum(checksum, sealedBytes, source) ? undefined : checksum.value
 }

@@ -3,10 +3,11 @@
  * bucket that S3 makes by default.
  */
 import { S3Error } from '../../errors.js'
-import { document, element, escapeXml, parent } from '../../xml/writer.js'
+import { document, element, parent } from '../../xml/writer.js'
 import { grantsAccess } from '../objects/attributes.js'
 import { refusingMarker } from '../objects/current-marker.js'
 import { versionHeader } from '../objects/object-headers.js'
+import { userXml } from '../owner-xml.js'
 import { readVersionId } from '../parameters.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
@@ -23,14 +24,14 @@ export const putBucketAcl: Operation = { name: 'PutBucketAcl', handle: refuseFor
 /** `PUT /B/K?acl`: only what changes nothing. */
 export const putObjectAcl: Operation = { name: 'PutObjectAcl', handle: refuseForObject }
 
-async function ofBucket({ client, bucket, signal }: OperationContext): Promise<S3Response> {
-  const { owner } = await client.getBucket(bucket, { signal })
-  return xmlResponse(aclXml(owner))
+async function ofBucket(context: OperationContext): Promise<S3Response> {
+  const { owner } = await context.client.getBucket(context.bucket, { signal: context.signal })
+  return xmlResponse(aclXml(owner, context))
 }
 
 async function ofObject(context: OperationContext): Promise<S3Response> {
   const { owner, headers } = await describe(context)
-  return xmlResponse(aclXml(owner), headers)
+  return xmlResponse(aclXml(owner, context), headers)
 }
 
 async function refuseForBucket(context: OperationContext): Promise<S3Response> {
@@ -63,9 +64,9 @@ function requireNeutral({ headers }: OperationContext): void {
   if (!asksNothing) throw new S3Error('AccessControlListNotSupported')
 }
 
-function aclXml(owner: string): string {
-  const id = element('ID', owner)
-  const grantee = `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${escapeXml(owner)}</ID></Grantee>`
+function aclXml(owner: string, context: OperationContext): string {
+  const user = userXml(owner, context)
+  const grantee = `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">${user}</Grantee>`
   const grant = parent('Grant', grantee + element('Permission', 'FULL_CONTROL'))
-  return document('AccessControlPolicy', parent('Owner', id) + parent('AccessControlList', grant))
+  return document('AccessControlPolicy', parent('Owner', user) + parent('AccessControlList', grant))
 }

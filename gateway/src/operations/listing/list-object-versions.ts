@@ -40,7 +40,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     (delimiter === '' ? '' : element('Delimiter', encoding.encode(delimiter))) +
     element('EncodingType', encoding.name) +
     element('IsTruncated', page.truncated) +
-    versionsXml(page.versions, encoding) +
+    versionsXml(page.versions, encoding, context) +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListVersionsResult', content))
 }

@@ -41,7 +41,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     (delimiter === '' ? '' : element('Delimiter', encoding.encode(delimiter))) +
     element('EncodingType', encoding.name) +
     element('IsTruncated', page.truncated) +
-    objectsXml(page.objects, encoding, withOwner) +
+    objectsXml(page.objects, encoding, withOwner ? context : undefined) +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListBucketResult', content))
 }

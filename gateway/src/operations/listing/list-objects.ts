@@ -31,7 +31,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     (delimiter === '' ? '' : element('Delimiter', encoding.encode(delimiter))) +
     element('EncodingType', encoding.name) +
     element('IsTruncated', page.truncated) +
-    objectsXml(page.objects, encoding, true) +
+    objectsXml(page.objects, encoding, context) +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListBucketResult', content))
 }

@@ -3,11 +3,9 @@ import type { ListedObject, ListedVersion } from '@cairn/protocol'
 import type { Principal } from '../../authentication/principal.js'
 import { element, escapeXml, formatTime, parent } from '../../xml/writer.js'
 import { checksumKindXml } from '../objects/checksum-xml.js'
+import { ownerXml } from '../owner-xml.js'
 import type { KeyEncoding } from '../parameters.js'
-
-function ownerXml(canonicalId: string): string {
-  return `<Owner><ID>${escapeXml(canonicalId)}</ID></Owner>`
-}
+import type { OperationContext } from '../types.js'
 
 /** Whoever began an upload, and owns it, with a name if it is the account that asks. */
 export function initiatorXml(canonicalId: string, principal: Principal): string {
@@ -17,13 +15,13 @@ export function initiatorXml(canonicalId: string, principal: Principal): string 
   return parent('Initiator', content) + parent('Owner', content)
 }
 
-/** The objects of ListObjects and ListObjectsV2. */
+/** The objects of ListObjects and ListObjectsV2, with their owners as `context` may see them; without it without. */
 export function objectsXml(
   objects: readonly ListedObject[],
   encoding: KeyEncoding,
-  withOwner: boolean,
+  context: OperationContext | undefined,
 ): string {
-  const owners = withOwner ? rememberLast(ownerXml) : noOwner
+  const owners = context === undefined ? noOwner : rememberLast((id) => ownerXml(id, context))
   let xml = ''
   for (const object of objects) {
     const { key, modifiedMs, etag, checksum, sizeBytes, owner, storageClass } = object
@@ -33,8 +31,12 @@ export function objectsXml(
 }
 
 /** The versions and delete markers of ListObjectVersions. */
-export function versionsXml(versions: readonly ListedVersion[], encoding: KeyEncoding): string {
-  const owners = rememberLast(ownerXml)
+export function versionsXml(
+  versions: readonly ListedVersion[],
+  encoding: KeyEncoding,
+  context: OperationContext,
+): string {
+  const owners = rememberLast((id) => ownerXml(id, context))
   let xml = ''
   for (const version of versions) {
     const { key, versionId, isLatest, modifiedMs, deleteMarker, owner } = version
