@@ -197,10 +197,36 @@ describe('CORS', () => {
   })
 
   it('refuses a preflight where there are no rules, or no bucket', async () => {
-    for (const path of [`/${Bucket}/key`, '/no-such-bucket-at-all/key', '/']) {
+    const unset = 'CORSResponse: CORS is not enabled for this bucket.'
+    for (const [path, message] of [
+      [`/${Bucket}/key`, unset],
+      [`/${Bucket}`, unset],
+      ['/', unset],
+      ['/no-such-bucket-at-all/key', 'CORSResponse: Bucket not found'],
+    ] as const) {
       const response = await preflight(PAGE, 'GET', undefined, path)
       expectError(response, 403, 'AccessForbidden')
-      expect(text(response.text, 'Message')).to.equal('CORSResponse: CORS is not enabled for this bucket.')
+      expect(text(response.text, 'Message')).to.equal(message)
+      expect([text(response.text, 'Method'), text(response.text, 'ResourceType')]).to.deep.equal([
+        'GET',
+        'BUCKET',
+      ])
+    }
+    const options = { method: 'OPTIONS', path: `/${Bucket}`, headers: { origin: PAGE } }
+    const methodless = await sendUnsigned(world.server, options)
+    expectError(methodless, 403, 'AccessForbidden')
+    expect(text(methodless.text, 'Method')).to.equal('OPTIONS')
+  })
+
+  it('says whether the bucket or an object is what a page may not touch', async () => {
+    await putRules()
+    for (const [path, resource] of [
+      [`/${Bucket}`, 'BUCKET'],
+      [`/${Bucket}/key`, 'OBJECT'],
+    ] as const) {
+      const response = await preflight('https://other.example', 'PUT', undefined, path)
+      expectError(response, 403, 'AccessForbidden')
+      expect(text(response.text, 'ResourceType')).to.equal(resource)
     }
   })
 

@@ -54,7 +54,10 @@ export function answerRequest(
   // These prove who sends them in their body, or need no proof: the signature of a header says nothing.
   switch (resolved.name) {
     case 'PreflightRequest':
-      return answerPreflight({ bucket: target.bucket, headers: wireHeaders }, dependencies)
+      return answerPreflight(
+        { bucket: target.bucket, key: target.undecodable ? 'undecodable' : target.key, headers: wireHeaders },
+        dependencies,
+      )
     case 'PostObject':
       return serveForm(exchange, { query, headers: wireHeaders }, dependencies)
     case 'QueryApi':

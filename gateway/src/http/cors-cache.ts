@@ -7,10 +7,13 @@ import { hasCode } from '@cairn/protocol'
 import { CORS_BUCKETS_MAX, CORS_CACHE_MS } from '../limits.js'
 import { type CorsRule, decodeCorsRules } from '../operations/buckets/cors-rules.js'
 
+/** The rules of a bucket; `undefined` where it has none. */
+export type FoundRules = readonly CorsRule[] | 'NoSuchBucket' | undefined
+
 interface Entry {
   /** When the reading began: what it shows is never older. */
   readonly sinceMs: number
-  readonly rules: Promise<readonly CorsRule[] | undefined>
+  readonly rules: Promise<FoundRules>
 }
 
 export class CorsCache {
@@ -21,8 +24,8 @@ export class CorsCache {
     this.#client = client
   }
 
-  /** `undefined` without rules, and for a bucket that does not exist. Rejects if nobody can know. */
-  find(bucket: string, nowMs: number): Promise<readonly CorsRule[] | undefined> {
+  /** Rejects if nobody can know. */
+  find(bucket: string, nowMs: number): Promise<FoundRules> {
     const known = this.#entries.get(bucket)
     if (known !== undefined && nowMs - known.sinceMs < CORS_CACHE_MS) return known.rules
     this.#entries.delete(bucket)
@@ -48,12 +51,12 @@ export class CorsCache {
     }
   }
 
-  async #read(bucket: string): Promise<readonly CorsRule[] | undefined> {
+  async #read(bucket: string): Promise<FoundRules> {
     try {
       const stored = await this.#client.getBucketConfiguration(bucket, 'cors')
       return stored === undefined ? undefined : decodeCorsRules(stored)
     } catch (error) {
-      if (hasCode(error, 'NoSuchBucket')) return undefined
+      if (hasCode(error, 'NoSuchBucket')) return 'NoSuchBucket'
       throw error
     }
   }

@@ -3,13 +3,16 @@ import type { CairnClient } from '@cairn/client'
 import type { Clock } from '@cairn/protocol'
 import { S3Error } from '../errors.js'
 import { CORS_HEADERS_MAX } from '../limits.js'
-import { type CorsMatch, type CorsRule, findCorsMatch } from '../operations/buckets/cors-rules.js'
+import { type CorsMatch, findCorsMatch } from '../operations/buckets/cors-rules.js'
 import type { RequestHeaders, ResponseHeaders, S3Response } from '../operations/types.js'
 import type { Log } from '../ports.js'
-import { corsCacheOf } from './cors-cache.js'
+import { corsCacheOf, type FoundRules } from './cors-cache.js'
 
 /** Caches must keep answers to different origins apart. */
 const VARY = 'Origin, Access-Control-Request-Headers, Access-Control-Request-Method'
+
+const NOT_ALLOWED =
+  "This CORS request is not allowed. This is usually because the evaluation of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."
 
 export interface CorsRequest {
   readonly requestId: string
@@ -45,25 +48,31 @@ export async function addCorsHeaders(
   }
 }
 
-async function findRules(
-  bucket: string,
-  { client, clock }: CorsDependencies,
-): Promise<readonly CorsRule[] | undefined> {
+async function findRules(bucket: string, { client, clock }: CorsDependencies): Promise<FoundRules> {
   return bucket === '' ? undefined : corsCacheOf(client).find(bucket, clock.monotonicMs())
 }
 
 function corsHeaders(
-  rules: readonly CorsRule[] | undefined,
+  rules: FoundRules,
   { method, origin }: Pick<CorsRequest, 'method' | 'origin'>,
 ): ResponseHeaders {
-  if (rules === undefined) return {}
+  if (rules === undefined || rules === 'NoSuchBucket') return {}
   const match = findCorsMatch(rules, { method, origin, headers: [] })
   return match === undefined ? { Vary: VARY } : allowingHeaders(match, origin)
 }
 
+/** A request for what a page may do. */
+export interface Preflight {
+  /** Empty if it names none. */
+  readonly bucket: string
+  /** Empty if it is about the bucket. */
+  readonly key: string
+  readonly headers: RequestHeaders
+}
+
 /** The answer to a preflight request. It needs no authentication: it says what is allowed, and does nothing. */
 export async function answerPreflight(
-  { bucket, headers }: { readonly bucket: string; readonly headers: RequestHeaders },
+  { bucket, key, headers }: Preflight,
   dependencies: CorsDependencies,
 ): Promise<S3Response> {
   const { origin } = headers
@@ -71,19 +80,18 @@ export async function answerPreflight(
   if (origin === undefined || origin === '') {
     throw new S3Error('BadRequest', 'Insufficient information. Origin request header needed.')
   }
+  const rules = await findRules(bucket, dependencies)
+  const asked = { method, resource: key === '' ? 'BUCKET' : 'OBJECT' } as const
+  // What the bucket lacks is said of the bucket, whatever is asked for.
+  const ofBucket = { method, resource: 'BUCKET' } as const
+  if (rules === 'NoSuchBucket') throw forbidden('Bucket not found', ofBucket)
+  if (rules === undefined) throw forbidden('CORS is not enabled for this bucket.', ofBucket)
   if (method === undefined || !/^[A-Z]{1,16}$/.test(method)) {
     throw new S3Error('BadRequest', `Invalid Access-Control-Request-Method: ${method?.slice(0, 128) ?? null}`)
   }
   const names = readHeaderNames(headers['access-control-request-headers'])
-  const rules = await findRules(bucket, dependencies)
-  if (rules === undefined) throw forbidden('CORSResponse: CORS is not enabled for this bucket.', method)
   const match = findCorsMatch(rules, { origin, method, headers: names })
-  if (match === undefined) {
-    throw forbidden(
-      "CORSResponse: This CORS request is not allowed. This is usually because the evaluation of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
-      method,
-    )
-  }
+  if (match === undefined) throw forbidden(NOT_ALLOWED, asked)
   return {
     status: 200,
     headers: {
@@ -114,9 +122,12 @@ function readHeaderNames(list: string | undefined): readonly string[] {
   throw new S3Error('BadRequest', 'Too many names in Access-Control-Request-Headers.')
 }
 
-function forbidden(message: string, method: string): S3Error {
-  return new S3Error('AccessForbidden', message, {
-    elements: { Method: method, ResourceType: 'OBJECT' },
+function forbidden(
+  message: string,
+  { method = 'OPTIONS', resource }: { method: string | undefined; resource: 'BUCKET' | 'OBJECT' },
+): S3Error {
+  return new S3Error('AccessForbidden', `CORSResponse: ${message}`, {
+    elements: { Method: method.slice(0, 128), ResourceType: resource },
     headers: { Vary: VARY },
   })
 }

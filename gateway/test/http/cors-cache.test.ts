@@ -49,11 +49,11 @@ describe('CorsCache', () => {
     expect(reads).to.have.length(2)
   })
 
-  it('takes a missing bucket for one without rules, and remembers no failure', async () => {
+  it('tells a missing bucket from one without rules, and remembers no failure', async () => {
     answer = async () => {
       throw new CairnError('NoSuchBucket', 'none')
     }
-    expect(await cache.find('none', 0)).to.equal(undefined)
+    expect(await cache.find('none', 0)).to.equal('NoSuchBucket')
     answer = async () => {
       throw new CairnError('ConnectionLost', 'gone')
     }
