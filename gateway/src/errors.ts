@@ -30,6 +30,7 @@ export const S3_ERRORS = {
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
   ExpiredToken: [400, 'The provided token has expired.'],
   IllegalLocationConstraintException: [400, 'The location constraint is incompatible with this endpoint.'],
+  IllegalVersioningConfigurationException: [400, 'The Versioning element must be specified'],
   IncompleteBody: [400, 'You did not provide the number of bytes specified by the length header.'],
   InsufficientStorage: [507, 'There is not enough free space for this write.'],
   InternalError: [500, 'We encountered an internal error. Please try again.'],

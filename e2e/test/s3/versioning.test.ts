@@ -114,6 +114,9 @@ describe('versioning', () => {
       const response = await send(server, { method: 'PUT', path: `/${Bucket}`, query: 'versioning', body })
       expect(response.status, response.text).to.equal(400)
     }
+    const body = '<VersioningConfiguration/>'
+    const empty = await send(server, { method: 'PUT', path: `/${Bucket}`, query: 'versioning', body })
+    expectError(empty, 400, 'IllegalVersioningConfigurationException')
     const mfa =
       '<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>'
     const refused = await send(server, { method: 'PUT', path: `/${Bucket}`, query: 'versioning', body: mfa })

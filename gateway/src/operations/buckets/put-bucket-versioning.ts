@@ -9,6 +9,7 @@ export const putBucketVersioning: Operation = { name: 'PutBucketVersioning', han
 async function handle(context: OperationContext): Promise<S3Response> {
   const configuration = parseXml(await readDocument(context), 'VersioningConfiguration')
   const status = findText(configuration, 'Status')
+  if (status === undefined) throw new S3Error('IllegalVersioningConfigurationException')
   if (status !== 'Enabled' && status !== 'Suspended') {
     throw new S3Error('MalformedXML')
   }
