@@ -36,6 +36,27 @@ describe('buckets', () => {
     expect((await send(suite.server, { path: `/${bucket}/key` })).text).to.equal('content')
   })
 
+  it('refuses to make ones own bucket again with tags, whichever they are', async () => {
+    const path = `/${freshName()}`
+    const configuration = (tags: string): string =>
+      `<CreateBucketConfiguration><Tags>${tags}</Tags></CreateBucketConfiguration>`
+    const tag = (value: string): string => `<Tag><Key>k</Key><Value>${value}</Value></Tag>`
+    const make = (body: string) => send(suite.server, { method: 'PUT', path, body })
+    expect((await make(configuration(tag('v')))).status).to.equal(200)
+    for (const value of ['v', 'other']) {
+      const again = await make(configuration(tag(value)))
+      expectError(again, 409, 'BucketAlreadyOwnedByYou')
+      expect(text(again.text, 'BucketName')).to.equal(path.slice(1))
+      expect(text(again.text, 'Message')).to.equal(
+        'Your previous request to create the named bucket succeeded and you already own it.',
+      )
+    }
+    expect((await make(configuration(''))).status).to.equal(200)
+    expect((await make('')).status).to.equal(200)
+    const kept = await send(suite.server, { path, query: 'tagging' })
+    expect(text(kept.text, 'Value')).to.equal('v')
+  })
+
   it('refuses an unknown location and malformed XML', async () => {
     const unknown = `<CreateBucketConfiguration><LocationConstraint>mars-1</LocationConstraint></CreateBucketConfiguration>`
     const path = `/${freshName()}`

@@ -8,7 +8,7 @@ import { grantsAccess } from '../objects/attributes.js'
 import { BUCKET_TAGS_MAX, readTagSet, taggingXml } from '../objects/tag-set.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
 
-/** `PUT /B`: makes a bucket. Again by its owner is a no-op in us-east-1 and a conflict elsewhere, as in S3. */
+/** `PUT /B`: makes a bucket. Again by its owner is a no-op in us-east-1, unless with tags, and a conflict elsewhere. */
 export const createBucket: Operation = { name: 'CreateBucket', handle }
 
 const UNBUILT = ['x-amz-bucket-object-lock-enabled', 'x-amz-object-ownership', 'x-amz-bucket-namespace']
@@ -26,7 +26,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
     await context.client.createBucket(context.bucket, { owner, region, signal: context.signal })
   } catch (error) {
     if (!hasCode(error, 'BucketAlreadyExists')) throw error
-    await settleExisting(context, owner, error)
+    await settleExisting(context, { owner, tags }, error)
   }
   if (tags.length > 0) await tagUntagged(context, tags)
   return {
@@ -81,7 +81,10 @@ function readRegion({ config }: OperationContext, wanted: string | undefined): s
   throw new S3Error('InvalidLocationConstraint', undefined, { elements: { LocationConstraint: wanted } })
 }
 
-/** A commit of its own. Whoever asks again after a failure between the two finds a bucket without tags. */
+/**
+ * A commit of its own: a failure between the two leaves a bucket without tags, and asking again does not change that.
+ * Tags that somebody else has put meanwhile are newer.
+ */
 async function tagUntagged(context: OperationContext, tags: readonly Tag[]): Promise<void> {
   const { client, bucket, signal } = context
   const before = await client.getBucketConfiguration(bucket, 'tagging', { signal })
@@ -89,8 +92,13 @@ async function tagUntagged(context: OperationContext, tags: readonly Tag[]): Pro
   await client.setBucketConfiguration(bucket, 'tagging', Buffer.from(taggingXml(tags)), { signal })
 }
 
-async function settleExisting(context: OperationContext, owner: string, cause: CairnError): Promise<void> {
+async function settleExisting(
+  context: OperationContext,
+  { owner, tags }: { readonly owner: string; readonly tags: readonly Tag[] },
+  cause: CairnError,
+): Promise<void> {
   const bucket = await context.client.getBucket(context.bucket, { signal: context.signal })
   if (bucket.owner !== owner) throw new S3Error('BucketAlreadyExists', undefined, { cause })
-  if (bucket.region !== 'us-east-1') throw new S3Error('BucketAlreadyOwnedByYou', undefined, { cause })
+  const isFine = bucket.region === 'us-east-1' && tags.length === 0
+  if (!isFine) throw new S3Error('BucketAlreadyOwnedByYou', undefined, { cause })
 }
