@@ -145,6 +145,13 @@ describe('objects', () => {
     expect(Buffer.from(encoded, 'base64').toString()).to.equal('Zürich')
   })
 
+  it('answers metadata that came as an encoded word of RFC 2047 as it was sent', async () => {
+    const path = `/${Bucket}/encoded-words`
+    const sent = { 'x-amz-meta-b': '=?UTF-8?B?YWJj?=', 'x-amz-meta-q': '=?UTF-8?Q?=C3=84?=' }
+    expect((await send(world.server, { method: 'PUT', path, headers: sent, body: 'x' })).status).to.equal(200)
+    expect((await send(world.server, { method: 'HEAD', path })).headers).to.include(sent)
+  })
+
   it('round-trips keys of every kind through put, get, list and delete', async () => {
     const keys = [
       '..',
