@@ -13,6 +13,7 @@ import {
 import { expect } from 'chai'
 import { planWish } from '../../src/core/cluster/drive-wishes.js'
 import type { DriveRow } from '../../src/core/rows/cluster-state-rows.js'
+import { dirtyRange } from '../../src/core/rows/keys.js'
 import { idOf, RepairWorld } from '../repair-world.js'
 
 const ROUNDS_MAX = 400
@@ -65,6 +66,11 @@ async function settle(world: RepairWorld, between: () => Promise<void> = async (
     await between()
   }
   expect(quiet, 'rounds at rest').to.be.at.least(20)
+}
+
+async function debts(world: RepairWorld): Promise<number> {
+  const { results } = await world.run(world.store.read([{ kind: 'scan', range: dirtyRange(), limit: 100 }]))
+  return results[0]?.length ?? 0
 }
 
 /** Every block is where the map says, and nowhere else. */
@@ -254,6 +260,43 @@ describe('groups on the move', function () {
     expect(members).to.not.include(lost[0])
     expect(world.good(block)).to.include.members(members)
     expect(world.membership.report.stuck).to.equal(undefined)
+  })
+
+  it('go to a spare once it has what a dead drive had, and not while two of three are dead', async () => {
+    world.drive(1).refuses = 'DriveFull'
+    const owed = await world.run(world.put('owed', [2, 3].map(idOf)))
+    const blocks = await putMany(world, 10, 'a')
+    setUp([2, 3].map(idOf), false)
+    await addDrives(world, [4, 5])
+    for (let at = 0; at < 330; at++) await round(world)
+    expect(drivesOfGroup(poolOf(world), groupOf(owed))).to.have.members([1, 2, 3].map(idOf))
+    expect(world.membership.report.stuck).to.match(/on dead drives alone/)
+    expect(await debts(world)).to.equal(1)
+    for (const block of blocks)
+      expect(world.good(block), 'filled meanwhile').to.include.members([4, 5].map(idOf))
+    world.drive(1).refuses = undefined
+    setUp([idOf(3)], true)
+    for (let at = 0; at < 60; at++) await round(world)
+    expect(stateOf(world, 2)).to.equal('out')
+    for (const block of [owed, ...blocks]) {
+      expect(world.good(block)).to.include.members(drivesOfGroup(poolOf(world), groupOf(block)))
+    }
+    expect(await debts(world)).to.equal(0)
+  })
+
+  it('go to one spare for each dead drive, and to another when that dies too', async () => {
+    const blocks = await putMany(world, 10, 'a')
+    world.drive(2).isUp = false
+    for (let at = 0; at < 300; at++) await round(world)
+    for (const at of [4, 5]) world.drive(at).refuses = 'DriveFull'
+    await addDrives(world, [4, 5])
+    for (let at = 0; at < 20; at++) await round(world)
+    expect(poolOf(world).drives).to.have.members([1, 2, 3, 4].map(idOf))
+    world.drive(4).isUp = false
+    world.drive(5).refuses = undefined
+    for (let at = 0; at < 330; at++) await round(world)
+    expect(poolOf(world).drives).to.have.members([1, 3, 5].map(idOf))
+    for (const block of blocks) expect(world.good(block)).to.include.members([1, 3, 5].map(idOf))
   })
 
   it('are handed over without what dead drives had alone once these are drained by force', async () => {

@@ -1,11 +1,10 @@
 /**
  * What the states of drives, and the wishes of operators, change in the cluster map. Pure.
  *
- * Only what matters is written: a drive that is dead, one that is doubtful (`suspect`), and one that is back. A dead
- * drive whose groups an unused drive can take gives them away at once: nothing can be read from it. Else its groups are
- * spread over the other drives, and so are those of a drive that is to be emptied, in the two phases of
- * `group-changes.ts`. Who has given all away is `out`, and stays so when it returns: a spare. While the others are too
- * few, or too few failure domains are left, a drive keeps its groups, so that its return makes everything whole again.
+ * Only what matters is written: a drive that is dead, one that is doubtful (`suspect`), and one that is back. The groups
+ * of a dead drive go to an unused one that can take its place, or else to all others, and so do those of a drive that
+ * is to be emptied: always in the two phases of `group-changes.ts`, so that what counts as a member has been filled. Who has given all away is `out`, and stays so when it returns: a spare. While the others are too few,
+ * or too few failure domains are left, a drive keeps its groups, so that its return makes everything whole again.
  */
 import {
   changesOf,
@@ -14,7 +13,7 @@ import {
   GROUPS_PER_POOL,
   type PlacementDrive,
   type Pool,
-  replaceDrive,
+  positionsOf,
 } from '@cairn/protocol'
 import type { DriveRow } from '../rows/cluster-state-rows.js'
 import { type ClusterChange, type RegisteredDrives, stateInService } from './drive-registration.js'
@@ -73,7 +72,10 @@ class MembershipPlan {
   private readonly options: MembershipOptions
   private readonly drives = new Map<DriveId, DriveRow>()
   private pools: readonly Pool[]
-  private readonly indebted = new Set<number>()
+  /** Unused drives that take the places of dead ones, with their pool. */
+  private readonly spares = new Map<DriveId, number>()
+  /** Dead drives in whose place somebody is, or is about to be. */
+  private readonly replaced = new Set<DriveId>()
   private rebalancing: boolean
   private positionsLeft = 0
   private stuck: string | undefined
@@ -93,18 +95,28 @@ class MembershipPlan {
     }
   }
 
-  /** Unused drives take the groups of dead ones, whole. */
+  /** Unused drives are chosen for the places of dead ones. */
   replaceDead(): void {
-    for (const { drive } of this.drives.values()) {
-      if (drive.state !== 'dead') continue
-      this.pools = this.pools.map((pool) => {
-        const spare = pool.drives.includes(drive.id) ? this.findSpare(pool, drive.id) : undefined
-        if (spare === undefined) return pool
-        this.setState(spare, 'up')
-        this.indebted.add(pool.id)
-        return replaceDrive(pool, drive.id, spare)
-      })
+    for (const pool of this.pools) {
+      for (const id of pool.drives) {
+        if (this.drives.get(id)?.drive.state === 'dead') this.replace(pool, id)
+      }
     }
+  }
+
+  private replace(pool: Pool, dead: DriveId): void {
+    const isUnderWay = this.givesAll(pool, dead)
+    const spare = isUnderWay ? undefined : this.findSpare(pool, dead)
+    if (isUnderWay || spare !== undefined) this.replaced.add(dead)
+    if (spare === undefined) return
+    this.setState(spare, 'up')
+    this.spares.set(spare, pool.id)
+  }
+
+  /** All its groups are on their way to drives that are there. */
+  private givesAll(pool: Pool, drive: DriveId): boolean {
+    const given = changesOf(pool).filter(({ leaver, joiner }) => leaver === drive && !this.isGone(joiner))
+    return given.length === (positionsOf(pool).get(drive) ?? 0)
   }
 
   /** Copies lie as far apart as all drives together allow; never nearer by themselves. */
@@ -196,7 +208,7 @@ class MembershipPlan {
       members: [],
       drives: [...this.drives.values()].filter((row) => row !== state.drives.get(row.drive.id)),
       pools: this.pools.filter((pool) => !state.map.pools.includes(pool)),
-      indebted: [...this.indebted],
+      indebted: [],
       ...(this.rebalancing === (state.rebalancing === true) ? {} : { rebalancing: this.rebalancing }),
     }
   }
@@ -213,11 +225,13 @@ class MembershipPlan {
   ): { drives: PlacementDrive[]; waits: boolean } | undefined {
     const rows = pool.drives.flatMap((id) => this.drives.get(id) ?? [])
     const leavers = rows.filter(({ drive }) => drive.state !== 'up' && drive.state !== 'suspect')
-    const takesNew = leavers.length > 0 || pool.drives.length > rows.length || this.rebalancing
-    if (!takesNew && pool.next === undefined && joiners.length === 0) return undefined
-    const added = [...this.drives.values()].filter(
-      ({ drive: { id } }) => this.isFree(id) && (takesNew ? this.mayHold(id) : joiners.includes(id)),
-    )
+    const hasUnreplaced = leavers.some(({ drive }) => !this.replaced.has(drive.id))
+    const takesNew = hasUnreplaced || pool.drives.length > rows.length || this.rebalancing
+    const isAtRest = !takesNew && leavers.length === 0 && joiners.length === 0
+    if (isAtRest && pool.next === undefined) return undefined
+    const mayTake = (id: DriveId): boolean =>
+      this.spares.get(id) === pool.id || (takesNew ? this.mayHold(id) : joiners.includes(id))
+    const added = [...this.drives.values()].filter(({ drive: { id } }) => this.isFree(id) && mayTake(id))
     const staying = rows.filter((row) => !leavers.includes(row))
     const takers = [...staying, ...added]
     this.stuck ??= this.findObstacle(pool, rows, takers)
@@ -291,7 +305,7 @@ class MembershipPlan {
       (drive.state === 'up' || (drive.state === 'out' && drain === undefined)) &&
       this.conditionOf(drive.id) === 'up'
     const [best] = [...this.drives.values()]
-      .filter((row) => isSpare(row) && this.isFree(row.drive.id))
+      .filter((row) => isSpare(row) && this.isFree(row.drive.id) && !this.spares.has(row.drive.id))
       .map(({ drive }) => drive)
       .filter(({ id }) => !taken.has(this.domain(pool, id)))
       .sort((a, b) => b.capacityBytes - a.capacityBytes || (a.id < b.id ? -1 : 1))

@@ -1,7 +1,6 @@
-import { drivesOfGroup, GROUPS_PER_POOL } from '@cairn/protocol'
+import { drivesOfGroup, GROUPS_PER_POOL, joinersOfGroup } from '@cairn/protocol'
 import { expect } from 'chai'
 import { planMembership } from '../../../src/core/cluster/membership.js'
-import { dirtyKey, EVERY_GROUP } from '../../../src/core/rows/keys.js'
 import { idOf, RepairWorld } from '../../repair-world.js'
 
 /** Looks at the drives each 2 s, as the service does, while those that are up report each 3 s. */
@@ -13,6 +12,15 @@ async function pass(world: RepairWorld, seconds: number): Promise<void> {
       world.cluster.change((state) => planMembership(state, (id) => world.states.of(id)).change),
     )
   }
+}
+
+/** All groups that are on their way have been proved to be whole. */
+async function complete(world: RepairWorld): Promise<void> {
+  const groups = new Set(Array.from({ length: GROUPS_PER_POOL }, (_, group) => group))
+  const whole = { pool: 1, epoch: world.cluster.known.pools[0]?.epoch ?? 0, groups }
+  await world.run(
+    world.cluster.change((state) => planMembership(state, (id) => world.states.of(id), { whole }).change),
+  )
 }
 
 function stateOf(world: RepairWorld, at: number): string {
@@ -47,21 +55,26 @@ describe('membership', () => {
     expect(world.cluster.known.pools[0]?.epoch).to.equal(1)
   })
 
-  it('gives the groups of a dead drive to an unused one, and marks every group', async () => {
+  it('gives the groups of a dead drive to an unused one once this was proved to have everything', async () => {
     await world.run(world.register(4, idOf(4)))
     world.drive(2).isUp = false
     await pass(world, 620)
-    const [pool] = world.cluster.known.pools
+    expect(stateOf(world, 2)).to.equal('dead')
+    for (let group = 0; group < GROUPS_PER_POOL; group++) {
+      const [pool] = world.cluster.known.pools
+      expect(pool && drivesOfGroup(pool, group)).to.have.members([1, 2, 3].map(idOf))
+      expect(pool && joinersOfGroup(pool, group)).to.include(idOf(4))
+    }
+    await complete(world)
     expect(stateOf(world, 2)).to.equal('out')
-    expect(pool?.drives).to.have.members([idOf(1), idOf(3), idOf(4)])
-    const { results } = await world.run(world.store.read([{ kind: 'get', key: dirtyKey(1, EVERY_GROUP) }]))
-    expect(results[0]).to.have.length(1)
+    expect(world.cluster.known.pools[0]?.drives).to.have.members([1, 3, 4].map(idOf))
   })
 
   it('gives a drive that returns no groups back', async () => {
     await world.run(world.register(4, idOf(4)))
     world.drive(2).isUp = false
     await pass(world, 620)
+    await complete(world)
     world.drive(2).isUp = true
     await world.run(world.register(2, idOf(2)))
     await pass(world, 20)
