@@ -130,6 +130,29 @@ describe('refused requests', () => {
     })
   }
 
+  it('are those that name a version for what makes one, but not those with words for the access log', async () => {
+    const path = `/${suite.bucket}/versions`
+    await send(suite.server, { method: 'PUT', path, body: 'before' })
+    const refused = await send(suite.server, {
+      method: 'PUT',
+      path,
+      query: 'versionId=null',
+      body: 'after',
+    })
+    expectError(refused, 400, 'InvalidArgument')
+    expect(text(refused.text, 'Message')).to.equal('This operation does not accept a version-id.')
+    expect(text(refused.text, 'ArgumentValue')).to.equal('null')
+    expect((await send(suite.server, { path, query: 'x-user=someone' })).text).to.equal('before')
+    const logged = await send(suite.server, {
+      method: 'PUT',
+      path,
+      query: 'x-user=someone',
+      body: 'logged',
+    })
+    expect(logged.status, logged.text).to.equal(200)
+    expect((await send(suite.server, { path })).text).to.equal('logged')
+  })
+
   it('are trailers that carry no checksum', async () => {
     for (const name of ['x-amz-checksum-sha10', 'x-amz-meta-color', 'etag']) {
       const path = suite.freshPath()

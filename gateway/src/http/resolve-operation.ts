@@ -26,8 +26,23 @@ const REFINING_PARAMETERS: ReadonlySet<string> = new Set([
   'versionId',
 ])
 
-/** Families of such parameters: overrides of response headers, and what a presigned URL carries. */
-const REFINING_FAMILY = /^(?:response-|x-amz-)/i
+/**
+ * Families of such parameters: overrides of response headers, what a presigned URL carries, and what callers send for
+ * the access log alone, which S3 ignores.
+ */
+const REFINING_FAMILY = /^(?:response-|x-)/i
+
+/** Operations on an object by PUT and POST that can be about one of its versions. All others make one, or a part. */
+const OF_VERSIONS: ReadonlySet<OperationName> = new Set([
+  'PutObjectAcl',
+  'PutObjectLegalHold',
+  'PutObjectRetention',
+  'PutObjectTagging',
+  'RestoreObject',
+  'UpdateObjectEncryption',
+  // Not in the model yet.
+  'PutObjectAnnotation',
+])
 
 interface NamedForm extends OperationForm {
   readonly name: OperationName
@@ -91,6 +106,7 @@ function matches(form: NamedForm, facts: OperationFacts): boolean {
 function checkParameters(name: OperationName, facts: OperationFacts): void {
   const { query, headers } = facts
   refuseCopySource(name, facts)
+  refuseVersion(name, facts)
   if (name === 'ListObjectsV2' && query.find('list-type') !== '2') {
     throw new S3Error('InvalidArgument', 'Invalid List Type specified in ListBucket.')
   }
@@ -108,6 +124,16 @@ function refuseCopySource(name: OperationName, { method, headers }: OperationFac
   if (source === undefined || method === 'PUT' || name === 'PostObject') return
   throw new S3Error('InvalidArgument', 'You can only specify a copy source header for copy requests.', {
     elements: { ArgumentName: 'x-amz-copy-source', ArgumentValue: source },
+  })
+}
+
+/** Who names a version means it: an operation that cannot be about one must not do something else. */
+function refuseVersion(name: OperationName, { method, key, query }: OperationFacts): void {
+  const versionId =
+    key === '' || (method !== 'PUT' && method !== 'POST') ? undefined : query.find('versionId')
+  if (versionId === undefined || OF_VERSIONS.has(name)) return
+  throw new S3Error('InvalidArgument', 'This operation does not accept a version-id.', {
+    elements: { ArgumentName: 'versionId', ArgumentValue: versionId },
   })
 }
 

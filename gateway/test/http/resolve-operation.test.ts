@@ -158,6 +158,9 @@ describe('resolveOperation', () => {
     expect(resolve('GET', '/B/K?partNumber=1')).to.equal('GetObject')
     expect(resolve('GET', '/B/K?X-Amz-Algorithm=a&X-Amz-Signature=b')).to.equal('GetObject')
     expect(resolve('PUT', '/B/K?x-amz-acl=private&x-id=PutObject')).to.equal('PutObject')
+    expect(resolve('PUT', '/B/K?x-user=a')).to.equal('PutObject')
+    expect(resolve('DELETE', '/B/K?X-Reason=')).to.equal('DeleteObject')
+    expect(resolve('GET', '/B?x-trace')).to.equal('ListObjects')
     expect(resolve('GET', '/B?prefix=a&delimiter=/&max-keys=1')).to.equal('ListObjects')
     expect(resolve('GET', '/B/K?cache=1')).to.equal('GetObject')
     expect(resolve('GET', '/B/')).to.equal('ListObjects')
@@ -176,6 +179,35 @@ describe('resolveOperation', () => {
       ['GET', '/B?ACL'],
     ] as const) {
       expect(resolve(method, target), target).to.equal('501 NotImplemented')
+    }
+  })
+
+  it('refuses a version where an operation cannot be about one', () => {
+    for (const [method, target] of [
+      ['PUT', '/B/K?versionId=v'],
+      ['PUT', '/B/K?versionId='],
+      ['PUT+', '/B/K?versionId=v'],
+      ['PUT', '/B/K?partNumber=1&uploadId=u&versionId=v'],
+      ['PUT+', '/B/K?partNumber=1&uploadId=u&versionId=v'],
+      ['POST', '/B/K?uploads&versionId=v'],
+      ['POST', '/B/K?uploadId=u&versionId=v'],
+      ['PUT', '/B/K?renameObject&versionId=v'],
+      ['POST', '/B/K?select&select-type=2&versionId=v'],
+    ] as const) {
+      const headers: Record<string, string> = method.endsWith('+') ? { 'x-amz-copy-source': '/b/k' } : {}
+      expect(resolve(method.replace('+', ''), target, headers), target).to.equal('400 InvalidArgument')
+    }
+    for (const [method, sub, name] of [
+      ['PUT', 'acl', 'PutObjectAcl'],
+      ['PUT', 'legal-hold', 'PutObjectLegalHold'],
+      ['PUT', 'retention', 'PutObjectRetention'],
+      ['PUT', 'tagging', 'PutObjectTagging'],
+      ['PUT', 'encryption', 'UpdateObjectEncryption'],
+      ['POST', 'restore', 'RestoreObject'],
+      ['DELETE', 'tagging', 'DeleteObjectTagging'],
+      ['GET', 'attributes', 'GetObjectAttributes'],
+    ] as const) {
+      expect(resolve(method, `/B/K?${sub}&versionId=v`)).to.equal(name)
     }
   })
 
