@@ -93,6 +93,28 @@ describe('ranges', () => {
     })
   }
 
+  it('tells the checksum with a range of all bytes, and with no other', async () => {
+    const asked = { 'x-amz-checksum-mode': 'ENABLED' }
+    const path = `/${bucket}/ten`
+    const whole = await send(server, { path, headers: asked })
+    const value = whole.headers['x-amz-checksum-crc64nvme']
+    expect(value).to.match(/=$/)
+    for (const range of ['bytes=0-100', 'bytes=0-9', 'bytes=0-', 'bytes=-15']) {
+      for (const method of ['GET', 'HEAD']) {
+        const { status, headers } = await send(server, { method, path, headers: { ...asked, range } })
+        expect([status, headers['content-range']], range).to.deep.equal([206, 'bytes 0-9/10'])
+        expect(headers['x-amz-checksum-crc64nvme'], range).to.equal(value)
+        expect(headers['x-amz-checksum-type'], range).to.equal('FULL_OBJECT')
+      }
+      const unasked = await get('ten', range)
+      expect(unasked.headers['x-amz-checksum-crc64nvme']).to.equal(undefined)
+    }
+    for (const range of ['bytes=0-8', 'bytes=1-', 'bytes=-9']) {
+      const { status, headers } = await send(server, { path, headers: { ...asked, range } })
+      expect([status, headers['x-amz-checksum-crc64nvme']], range).to.deep.equal([206, undefined])
+    }
+  })
+
   it('serves ranges across the border of blocks', async () => {
     for (const [from, to] of [
       [BORDER - 1, BORDER],

@@ -105,7 +105,14 @@ function select(context: OperationContext, opened: OpenedObject): Selection | Pr
   }
   const wanted = holdsIfRange(context.headers['if-range'], object) ? range : undefined
   const parsed = parseRange(wanted, object.sizeBytes)
-  if (parsed !== undefined) return { range: parsed, headers: NO_HEADERS }
+  if (parsed !== undefined) {
+    // Whoever verifies it verifies the body: only that of all bytes, for all bytes.
+    const isAll = parsed.length === object.sizeBytes && object.checksum?.type === 'FULL_OBJECT'
+    return {
+      range: parsed,
+      headers: isAll && wantsChecksum(context) ? checksumHeaders(object.checksum) : NO_HEADERS,
+    }
+  }
   return wantsChecksum(context) ? { headers: checksumHeaders(object.checksum) } : WHOLE
 }
 
