@@ -169,7 +169,14 @@ describe('listings', () => {
       const bucket = await bucketOf(['a'])
       const broken = await ask(server, bucket, { 'list-type': '2', 'continuation-token': 'no token' })
       expectError(broken, 400, 'InvalidArgument')
-      expectError(await ask(server, bucket, { 'encoding-type': 'base64' }), 400, 'InvalidArgument')
+      for (const listing of ['', 'list-type=2&', 'versions&', 'uploads&']) {
+        for (const encoding of ['base64', '', 'URL']) {
+          const query = `${listing}encoding-type=${encoding}`
+          const refused = await send(server, { path: `/${bucket}`, query })
+          expectError(refused, 400, 'InvalidArgument')
+          expect(text(refused.text, 'Message')).to.equal('Invalid Encoding Method specified in Request')
+        }
+      }
     })
 
     it('neither cuts short nor hides anything behind a prefix of more than 1,000 keys', async function () {

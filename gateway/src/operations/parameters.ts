@@ -38,7 +38,7 @@ export interface KeyEncoding {
 /** Reads `encoding-type`; anything but `url` is `InvalidArgument`. */
 export function readEncoding(query: Query): KeyEncoding {
   const wanted = query.find('encoding-type')
-  if (wanted === undefined || wanted === '') return { name: undefined, encode: (key) => key }
+  if (wanted === undefined) return { name: undefined, encode: (key) => key }
   if (wanted !== 'url') {
     throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request', {
       elements: { ArgumentName: 'encoding-type', ArgumentValue: wanted },
