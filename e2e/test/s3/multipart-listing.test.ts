@@ -6,7 +6,7 @@ import { useSuite } from './support/suite.js'
 import { createUpload, putPart, uploadCalls } from './support/uploads.js'
 import { send } from './support/wire.js'
 import { freshName } from './support/world.js'
-import { blocks, text, texts } from './support/xml.js'
+import { blocks, expectError, text, texts } from './support/xml.js'
 
 const LAST = randomBytes(1234)
 
@@ -104,6 +104,26 @@ describe('multipart listings', () => {
       expect(blocks(page, 'CommonPrefixes')).to.deep.equal([])
       expect(text(page, 'KeyMarker')).to.equal('f/a/1')
     }
+  })
+
+  it('refuse markers that are no upload id, or of another key, but not those of ended uploads', async () => {
+    const Bucket = freshName()
+    await suite.world.s3.send(new CreateBucketCommand({ Bucket }))
+    const a = await createUpload(suite.server, `/${Bucket}/a`)
+    const b = await createUpload(suite.server, `/${Bucket}/b`)
+    for (const marker of ['nonsense', `${a}0`, b]) {
+      const query = `uploads&key-marker=a&upload-id-marker=${marker}`
+      const refused = await send(suite.server, { path: `/${Bucket}`, query })
+      expectError(refused, 400, 'InvalidArgument')
+      expect(text(refused.text, 'Message')).to.equal('Invalid uploadId marker')
+      expect(text(refused.text, 'ArgumentName')).to.equal('upload-id-marker')
+    }
+    await send(suite.server, { method: 'DELETE', path: `/${Bucket}/a`, query: `uploadId=${a}` })
+    for (const marker of [`key-marker=a&upload-id-marker=${a}`, 'key-marker=a&upload-id-marker=']) {
+      expect(found(await listUploads(Bucket, marker))).to.deep.equal([['b', b]])
+    }
+    // Without a key it is ignored.
+    expect(found(await listUploads(Bucket, 'upload-id-marker=nonsense'))).to.deep.equal([['b', b]])
   })
 
   it('are gone after Complete and Abort', async () => {

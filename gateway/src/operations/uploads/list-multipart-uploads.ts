@@ -1,5 +1,6 @@
 import type { UploadInfo } from '@cairn/protocol'
 import type { Principal } from '../../authentication/principal.js'
+import { S3Error } from '../../errors.js'
 import { document, element, formatTime, parent } from '../../xml/writer.js'
 import { skipGroup } from '../listing/listing-marker.js'
 import { commonPrefixesXml, initiatorXml } from '../listing/listing-xml.js'
@@ -10,6 +11,8 @@ import type { Operation, OperationContext, S3Response } from '../types.js'
 /** `GET /B?uploads`: open uploads by key, those of one key in the order they began. */
 export const listMultipartUploads: Operation = { name: 'ListMultipartUploads', handle }
 
+const UPLOAD_ID = /^[0-9a-f]{48}$/
+
 async function handle(context: OperationContext): Promise<S3Response> {
   const { query, bucket } = context
   const encoding = readEncoding(query)
@@ -19,6 +22,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   // Without a key marker S3 ignores this one.
   const afterUploadId = afterKey === '' ? '' : (query.find('upload-id-marker') ?? '')
   const limit = readPageSize(query, 'max-uploads')
+  if (afterUploadId !== '') await checkMarker(context, afterKey, afterUploadId)
   const after = skipGroup(afterKey, { prefix, delimiter })
   const page = await context.client.listUploads(bucket, {
     prefix,
@@ -42,6 +46,28 @@ async function handle(context: OperationContext): Promise<S3Response> {
     page.uploads.map((upload) => uploadXml(upload, encoding, context.principal)).join('') +
     commonPrefixesXml(page.commonPrefixes, encoding)
   return xmlResponse(document('ListMultipartUploadsResult', content))
+}
+
+/**
+ * A marker must look like an upload id, and not be known as one of another key. That of an upload that has ended is
+ * as good as any: whoever aborts a page of uploads goes on behind them.
+ */
+async function checkMarker(
+  { client, bucket, signal }: OperationContext,
+  key: string,
+  uploadId: string,
+): Promise<void> {
+  const isUsable = UPLOAD_ID.test(uploadId) && !(await isOfAnotherKey())
+  if (isUsable) return
+  throw new S3Error('InvalidArgument', 'Invalid uploadId marker', {
+    elements: { ArgumentName: 'upload-id-marker', ArgumentValue: uploadId },
+  })
+
+  /** An id names no key: what was begun under another one is found as far as one page of uploads goes. */
+  async function isOfAnotherKey(): Promise<boolean> {
+    const { uploads } = await client.listUploads(bucket, { signal })
+    return uploads.some((upload) => upload.uploadId === uploadId && upload.key !== key)
+  }
 }
 
 function uploadXml(upload: UploadInfo, encoding: KeyEncoding, principal: Principal): string {
