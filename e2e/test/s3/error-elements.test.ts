@@ -252,6 +252,52 @@ describe('documents of errors', () => {
     )
   })
 
+  it('name the argument that is wrong', async () => {
+    const path = await stored()
+    const range = 'bytes=-1'
+    for (const [options, ArgumentName, ArgumentValue, message] of [
+      [
+        { path, query: 'response-cache-control=%E2%80%94' },
+        'response-cache-control',
+        '\u2014',
+        'Header value cannot be represented using ISO-8859-1.',
+      ],
+      [
+        { path: '/', query: 'continuation-token=x' },
+        'continuation-token',
+        undefined,
+        'The continuation token provided is incorrect',
+      ],
+      [
+        {
+          method: 'PUT',
+          path,
+          query: `partNumber=1&uploadId=${await createUpload(suite.server, path)}`,
+          headers: { 'x-amz-copy-source': path, 'x-amz-copy-source-range': range },
+        },
+        'x-amz-copy-source-range',
+        range,
+        'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+      ],
+      [
+        { method: 'PUT', path, headers: { 'x-amz-tagging': 'k=1&k=2' }, body: 'x' },
+        'x-amz-tagging',
+        'k=1&k=2',
+        "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+      ],
+      [
+        { method: 'PUT', path, headers: { 'x-amz-acl': 'fake-acl' }, body: 'x' },
+        'x-amz-acl',
+        'fake-acl',
+        undefined,
+      ],
+    ] as const) {
+      const elements = { ArgumentName, ArgumentValue }
+      const expected = { status: 400, code: 'InvalidArgument', elements }
+      await refuse(options, message === undefined ? expected : { ...expected, message })
+    }
+  })
+
   it('show the digests of a body that is not what its MD5 says', async () => {
     const path = suite.freshPath()
     const md5 = (of: string): string => createHash('md5').update(of).digest('base64')

@@ -78,7 +78,9 @@ function readMaxBuckets(text: string | undefined): number {
   if (text === undefined) return BUCKETS_PAGE_MAX
   const count = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (count >= 1 && count <= BUCKETS_MAX) return Math.min(count, BUCKETS_PAGE_MAX)
-  throw new S3Error('InvalidArgument', `max-buckets must be between 1 and ${BUCKETS_MAX}.`)
+  throw new S3Error('InvalidArgument', `max-buckets must be between 1 and ${BUCKETS_MAX}.`, {
+    elements: { ArgumentName: 'max-buckets', ArgumentValue: text },
+  })
 }
 
 function continuationToken(name: string): string {
@@ -89,5 +91,7 @@ function readContinuationToken(token: string | undefined): string | undefined {
   if (token === undefined) return undefined
   const name = Buffer.from(token, 'base64url').toString()
   if (name !== '' && continuationToken(name) === token) return name
-  throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect.')
+  throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect', {
+    elements: { ArgumentName: 'continuation-token' },
+  })
 }

@@ -230,7 +230,9 @@ export function overrideHeaders(query: Query): ResponseHeaders {
     const value = query.find(parameter)
     if (value === undefined) continue
     if (!/^[\x20-\x7e\u0080-\u00ff]*$/.test(value)) {
-      throw new S3Error('InvalidArgument', `The value of ${parameter} cannot be sent as a header.`)
+      throw new S3Error('InvalidArgument', 'Header value cannot be represented using ISO-8859-1.', {
+        elements: { ArgumentName: parameter, ArgumentValue: value },
+      })
     }
     headers[header] = value
   }

@@ -46,7 +46,8 @@ export function parseCopyRange(header: string | undefined, sizeBytes: number): B
   if (match === null || last < first) {
     throw new S3Error(
       'InvalidArgument',
-      'The x-amz-copy-source-range value must be of the form bytes=first-last.',
+      'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+      { elements: { ArgumentName: 'x-amz-copy-source-range', ArgumentValue: header } },
     )
   }
   if (last >= sizeBytes)

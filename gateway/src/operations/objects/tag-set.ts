@@ -23,33 +23,34 @@ export function readTagHeader(headers: RequestHeaders): readonly Tag[] | undefin
   const tags = text
     .split('&')
     .filter((pair) => pair !== '')
-    .map(readPair)
+    .map((pair) => readPair(pair, text))
   const keys = tags.map(({ key }) => key)
   // In a header these are mistakes of the encoding, in a document of the tags.
-  if (keys.includes('') || new Set(keys).size < keys.length) throw notEncoded()
+  if (keys.includes('') || new Set(keys).size < keys.length) throw notEncoded(text)
   checkTags(tags, OBJECT_TAGS_MAX)
   return tags.length === 0 ? undefined : tags
 }
 
-function readPair(pair: string): Tag {
+/** One tag of the header, which an error names as a whole. */
+function readPair(pair: string, header: string): Tag {
   const equals = pair.indexOf('=')
-  const key = decode(equals < 0 ? pair : pair.slice(0, equals))
-  return { key, value: equals < 0 ? '' : decode(pair.slice(equals + 1)) }
-}
-
-function decode(text: string): string {
+  const [key, value] = equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    return { key: decode(key), value: decode(value) }
   } catch (cause) {
-    throw notEncoded(cause)
+    throw notEncoded(header, cause)
   }
 }
 
-function notEncoded(cause?: unknown): S3Error {
+function decode(text: string): string {
+  return decodeURIComponent(text.replaceAll('+', ' '))
+}
+
+function notEncoded(header: string, cause?: unknown): S3Error {
   return new S3Error(
     'InvalidArgument',
     "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
-    { cause, elements: { ArgumentName: 'x-amz-tagging' } },
+    { cause, elements: { ArgumentName: 'x-amz-tagging', ArgumentValue: header } },
   )
 }
 
