@@ -1,8 +1,8 @@
-import { hasCode, type UploadInfo } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
 import { readSeconds, refuseConditions } from '../objects/conditions.js'
 import { readUploadId } from '../parameters.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
+import { findUpload } from './find-upload.js'
 
 /** `DELETE /B/K?uploadId`: ends an upload; its parts are freed later. */
 export const abortMultipartUpload: Operation = { name: 'AbortMultipartUpload', handle }
@@ -15,6 +15,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   refuseConditions(headers)
   const initiated = readSeconds(headers[INITIATED], INITIATED)
   if (initiated !== undefined) {
+    // The time never changes: looking before the abort is as good as looking within it.
     const found = await findUpload(context, upload)
     // As in S3, such an abort of an upload that is not there succeeds.
     if (found === undefined) return { status: 204 }
@@ -22,17 +23,4 @@ async function handle(context: OperationContext): Promise<S3Response> {
   }
   await client.abortUpload(upload, { signal })
   return { status: 204 }
-}
-
-/** The time at which an upload began never changes: looking before the abort is as good as looking within it. */
-async function findUpload(
-  { client, signal }: OperationContext,
-  upload: { readonly bucket: string; readonly key: string; readonly uploadId: string },
-): Promise<UploadInfo | undefined> {
-  try {
-    return await client.getUpload(upload, { signal })
-  } catch (error) {
-    if (hasCode(error, 'NoSuchUpload')) return undefined
-    throw error
-  }
 }

@@ -22,6 +22,7 @@ import { objectLocation } from '../objects/object-location.js'
 import { readUploadId } from '../parameters.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, RequestHeaders, S3Response } from '../types.js'
+import { findUpload } from './find-upload.js'
 
 /** `POST /B/K?uploadId`: makes the object of the listed parts. Repeated with the same list, the same answer. */
 export const completeMultipartUpload: Operation = { name: 'CompleteMultipartUpload', handle }
@@ -34,7 +35,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const sizeBytes = readObjectSize(context.headers)
   const parts = readParts(await readList(context))
   const given = readObjectChecksum(context.headers, parts.length)
-  const upload = await findUpload(context, uploadId)
+  const upload = await findUpload(context, { bucket, key, uploadId })
   if (upload !== undefined) checkAgainstUpload(upload, parts, readChecksumType(context.headers))
   const checksum = isComparable(given, upload) ? given : undefined
   const expected = {
@@ -106,16 +107,6 @@ function checkAgainstUpload(
 /** As S3 ignores it, the checksum of an upload that declares none counts only in the algorithm that is then taken. */
 function isComparable(given: ObjectChecksum | undefined, upload: UploadInfo | undefined): boolean {
   return upload?.checksumAlgorithm !== undefined || given?.algorithm === 'CRC64NVME'
-}
-
-async function findUpload(context: OperationContext, uploadId: string): Promise<UploadInfo | undefined> {
-  const { client, bucket, key, signal } = context
-  try {
-    return await client.getUpload({ bucket, key, uploadId }, { signal })
-  } catch (error) {
-    if (hasCode(error, 'NoSuchUpload')) return undefined
-    throw error
-  }
 }
 
 /**

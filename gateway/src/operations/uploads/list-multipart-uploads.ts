@@ -7,6 +7,7 @@ import { commonPrefixesXml, initiatorXml } from '../listing/listing-xml.js'
 import { type KeyEncoding, readEncoding, readPageSize } from '../parameters.js'
 import { xmlResponse } from '../response.js'
 import type { Operation, OperationContext, S3Response } from '../types.js'
+import { findUpload } from './find-upload.js'
 
 /** `GET /B?uploads`: open uploads by key, those of one key in the order they began. */
 export const listMultipartUploads: Operation = { name: 'ListMultipartUploads', handle }
@@ -52,22 +53,19 @@ async function handle(context: OperationContext): Promise<S3Response> {
  * A marker must look like an upload id, and not be known as one of another key. That of an upload that has ended is
  * as good as any: whoever aborts a page of uploads goes on behind them.
  */
-async function checkMarker(
-  { client, bucket, signal }: OperationContext,
-  key: string,
-  uploadId: string,
-): Promise<void> {
-  const isUsable = UPLOAD_ID.test(uploadId) && !(await isOfAnotherKey())
-  if (isUsable) return
+async function checkMarker(context: OperationContext, key: string, uploadId: string): Promise<void> {
+  if (UPLOAD_ID.test(uploadId) && !(await isOfAnotherKey(context, key, uploadId))) return
   throw new S3Error('InvalidArgument', 'Invalid uploadId marker', {
     elements: { ArgumentName: 'upload-id-marker', ArgumentValue: uploadId },
   })
+}
 
-  /** An id names no key: what was begun under another one is found as far as one page of uploads goes. */
-  async function isOfAnotherKey(): Promise<boolean> {
-    const { uploads } = await client.listUploads(bucket, { signal })
-    return uploads.some((upload) => upload.uploadId === uploadId && upload.key !== key)
-  }
+/** An id names no key: what was begun under another one is found as far as one page of uploads goes. */
+async function isOfAnotherKey(context: OperationContext, key: string, uploadId: string): Promise<boolean> {
+  const { client, bucket, signal } = context
+  if ((await findUpload(context, { bucket, key, uploadId })) !== undefined) return false
+  const { uploads } = await client.listUploads(bucket, { signal })
+  return uploads.some((upload) => upload.uploadId === uploadId && upload.key !== key)
 }
 
 function uploadXml(upload: UploadInfo, encoding: KeyEncoding, principal: Principal): string {
