@@ -70,6 +70,8 @@ interface Examined {
   readonly judgement: CopyJudgement
   /** Drives of its group now; others are about to join it, and may lack it without a fault. */
   readonly members: readonly DriveId[]
+  /** Every drive that was asked has answered, members and others. */
+  readonly allAnswered: boolean
 }
 
 /** An examined block that lacks a copy and has a good one. */
@@ -185,7 +187,8 @@ export class RepairWorker {
     })
     const judge = (at: number, suspect: SuspectBlock, states: ReadonlyMap<DriveId, CopyState>): Examined => {
       const { holders = [], members = [] } = listed[at] ?? {}
-      return { suspect, judgement: judgeCopies(states, holders), members }
+      const allAnswered = ![...states.values()].includes('unknown')
+      return { suspect, judgement: judgeCopies(states, holders), members, allAnswered }
     }
     const first = await this.ask(
       batch,
@@ -241,7 +244,7 @@ export class RepairWorker {
 
   /** Nothing is to be copied, or nothing can be. */
   private async settleUncopied(examined: Examined): Promise<void> {
-    const { suspect, judgement } = examined
+    const { suspect, judgement, allAnswered } = examined
     const { good, lacking, unknown, facts, isPresent } = judgement
     if (lacking.length === 0) {
       this.lacking.delete(formatId(suspect.block))
@@ -250,7 +253,8 @@ export class RepairWorker {
     }
     if (!isPresent) {
       this.lacking.delete(formatId(suspect.block))
-      return unknown.length === 0 ? this.settle(suspect) : this.fail(suspect)
+      // One that has not answered, of the group or not, may have the only copy.
+      return allAnswered ? this.settle(suspect) : this.fail(suspect)
     }
     if (facts === undefined) {
       this.options.onError(`block ${formatId(suspect.block)}`, conflict(suspect))

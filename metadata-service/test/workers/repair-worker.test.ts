@@ -54,6 +54,26 @@ describe('RepairWorker', () => {
     })
   }
 
+  it('keeps the debt of a block whose only drive, outside the group, fails to answer once', async () => {
+    await world.run(world.register(4, idOf(4)))
+    const block = await world.run(world.put('k', [idOf(4)]))
+    const { mender } = world
+    const find = mender.find.bind(mender)
+    mender.find = async (drive, blocks) => {
+      if (drive !== idOf(4)) return find(drive, blocks)
+      mender.find = find
+      throw new CairnError('Busy', 'later')
+    }
+    await world.run(world.mend())
+    const debt = () => world.run(world.store.read([{ kind: 'get', key: dirtyKey(1, groupOf(block)) }]))
+    expect((await debt()).results[0]).to.have.length(1)
+    await world.clock.advance(10_000)
+    await world.run(world.beat())
+    await world.run(world.mend())
+    expect(world.good(block)).to.include.members([...TWO, idOf(3)])
+    expect((await debt()).results[0]).to.have.length(0)
+  })
+
   it('keeps the debt of a group that is still being repaired when another batch fails', async () => {
     const { signal } = new AbortController()
     const hidden = new Set<string>()
