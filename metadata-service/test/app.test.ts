@@ -188,11 +188,18 @@ describe('createMetadataService', () => {
     )
     const owner = { space, bucket: 'b', key: 'k', map: orphan as Uint8Array as OpId }
     servers[0]?.store(orphan, owner, Buffer.from('x'))
-    await run(call(heartbeat, { server: 'chunk-1', reports: [] }))
+    const bytes = { capacityBytes: 1e9, freeBytes: 1e8, liveBytes: 0, deadBytes: 0 }
+    const reportOf = (at: number) => {
+      const drive = servers[at - 1]?.drive ?? ''
+      const report = { drive, healthy: true, ...bytes, blockCount: 0, damagedBlocks: 0 }
+      return { server: `chunk-${at}`, reports: [report] }
+    }
+    await run(call(heartbeat, reportOf(1)))
+    await run(call(heartbeat, { server: 'chunk-2', reports: [] }))
     await clock.advance(5_000)
     expect(service.status().safeMode).to.equal(true)
     expect(servers[0]?.blocks.size).to.equal(1)
-    await run(call(heartbeat, { server: 'chunk-2', reports: [] }))
+    await run(call(heartbeat, reportOf(2)))
     expect(service.status().safeMode).to.equal(false)
     await clock.advance(5_000)
     expect(servers[0]?.blocks.size).to.equal(0)

@@ -102,6 +102,10 @@ describe('several metadata services', () => {
     await world.clock.advance(2_500)
     expect(b.service.status()).to.include({ isCoordinator: true, safeMode: true })
     await world.clock.advance(31_000)
+    expect(b.service.status().safeMode, 'while nobody is heard').to.equal(true)
+    await world.run(world.beat([b]))
+    expect(b.service.status().safeMode).to.equal(true)
+    await world.clock.advance(31_000)
     expect(b.service.status().safeMode).to.equal(false)
   })
 

@@ -32,6 +32,7 @@ import {
 } from '../src/index.js'
 import type { StoreEvent } from '../src/ports.js'
 
+const DRIVE = '0'.repeat(16)
 const DEADLINE = { deadlineMs: 20_000 }
 
 export function identityOf(role: string, name: string): HandshakeIdentity {
@@ -100,9 +101,16 @@ export class SeveralServices {
     const router = createRouter()
     await this.network.listen('local:c1', router, identityOf('chunk', 'c1'))
     const member = { id: 'c1', address: 'local:c1', zone: '', rack: '', host: 'h' }
-    const drive = { id: '0'.repeat(16), capacityBytes: 1e9, path: '/d', device: '1', parent: '1' }
+    const drive = { id: DRIVE, capacityBytes: 1e9, path: '/d', device: '1', parent: '1' }
     await services[0]?.peer.call(registerServer, { member, drives: [drive] }, DEADLINE)
-    for (const { peer } of services) await peer.call(heartbeat, { server: 'c1', reports: [] }, DEADLINE)
+    await this.beat(services)
+  }
+
+  /** The drive reports itself healthy. */
+  async beat(services: readonly PausableService[]): Promise<void> {
+    const space = { capacityBytes: 1e9, freeBytes: 1e8, liveBytes: 0, deadBytes: 0 }
+    const report = { drive: DRIVE, healthy: true, ...space, blockCount: 0, damagedBlocks: 0 }
+    for (const { peer } of services) await peer.call(heartbeat, { server: 'c1', reports: [report] }, DEADLINE)
   }
 
   async open({ peer }: PausableService): Promise<SessionId> {

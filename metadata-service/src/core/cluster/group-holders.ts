@@ -57,7 +57,7 @@ export function poolOfDrive(map: ClusterMap, drive: DriveId): Pool | undefined {
 }
 
 /** As many members of a group as make sure that one of them has every acknowledged write. */
-export function readQuorum({ replicas }: Pool): number {
+function readQuorum({ replicas }: Pool): number {
   return replicas - writeQuorum(replicas) + 1
 }
 

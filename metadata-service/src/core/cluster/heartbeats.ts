@@ -52,6 +52,13 @@ export class Heartbeats {
     return healthyAtMs !== undefined && this.clock.monotonicMs() - healthyAtMs < goneMs
   }
 
+  /** The server was heard at `sinceMs` or later, and its last report names this drive, with its folder. */
+  isReported(server: string, drive: DriveId, sinceMs: number): boolean {
+    const last = this.byServer.get(server)
+    if (last === undefined || last.receivedAtMs < sinceMs) return false
+    return last.reports.some((each) => each.drive === drive && each.gone !== true)
+  }
+
   /** Milliseconds since the server was last heard; `undefined` if never by this service. */
   silentMs(server: string): number | undefined {
     const last = this.byServer.get(server)

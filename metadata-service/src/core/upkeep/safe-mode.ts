@@ -1,10 +1,12 @@
 /**
- * ● Nothing is deleted after a start until every group has a read quorum of drives whose servers have been heard,
- * and some time has passed since: what has not answered yet is not absent.
+ * ● Nothing is repaired or deleted after a start, and after another service may have coordinated, until every group has
+ * a read quorum of drives that were reported since, and some time has passed: what has not answered yet is not absent.
+ * A server that was heard says nothing of a disk of its that did not mount. Who is gone and was given up is not waited
+ * for.
  */
-import { type Clock, type ClusterMap, drivesOfGroup, GROUPS_PER_POOL, type Pool } from '@cairn/protocol'
+import { type Clock, type ClusterMap, type DriveId, GROUPS_PER_POOL, type Pool } from '@cairn/protocol'
 import type { ClusterState } from '../cluster/cluster-state.js'
-import { readQuorum } from '../cluster/group-holders.js'
+import { isGivenUp, type KnownDrives, knowsAll } from '../cluster/group-holders.js'
 
 export interface SafeModeOptions {
   readonly clock: Clock
@@ -15,14 +17,18 @@ export interface SafeModeOptions {
 
 export class SafeMode {
   private readonly options: SafeModeOptions
+  /** Who was heard before does not count. */
+  private begunAtMs: number
   private wholeSinceMs: number | undefined
 
   constructor(options: SafeModeOptions) {
     this.options = options
+    this.begunAtMs = options.clock.monotonicMs()
   }
 
   /** Begins anew: another service may have coordinated in between. */
   restart(): void {
+    this.begunAtMs = this.options.clock.monotonicMs()
     this.wholeSinceMs = undefined
   }
 
@@ -35,20 +41,23 @@ export class SafeMode {
   }
 
   private isWhole(map: ClusterMap): boolean {
+    const { heartbeats, drives } = this.options.cluster
     const heard = new Set(
       map.drives
-        .filter(({ server }) => this.options.cluster.heartbeats.silentMs(server) !== undefined)
+        .filter(({ id, server }) => heartbeats.isReported(server, id, this.begunAtMs))
         .map(({ id }) => id),
     )
-    return map.pools.length > 0 && map.pools.every((pool) => hasReadQuorums(pool, heard))
+    const known: KnownDrives = {
+      isKnown: (id: DriveId) => heard.has(id),
+      isGivenUp: (id: DriveId) => isGivenUp(drives.get(id)),
+    }
+    return map.pools.length > 0 && map.pools.every((pool) => hasReadQuorums(pool, known))
   }
 }
 
-function hasReadQuorums(pool: Pool, heard: ReadonlySet<string>): boolean {
-  const quorum = readQuorum(pool)
+function hasReadQuorums(pool: Pool, known: KnownDrives): boolean {
   for (let group = 0; group < GROUPS_PER_POOL; group++) {
-    const count = drivesOfGroup(pool, group).filter((id) => id !== undefined && heard.has(id)).length
-    if (count < quorum) return false
+    if (!knowsAll(pool, group, known)) return false
   }
   return true
 }
