@@ -76,17 +76,9 @@ async function readConfiguration(context: OperationContext): Promise<Configurati
   }
 }
 
-/** As in S3, us-east-1 is what no constraint means, and none that can be named. Elsewhere none is taken, too. */
-function readRegion({ config: { region } }: OperationContext, wanted: string | undefined): string {
-  if (wanted === undefined || wanted === '') return region
-  if (region === 'us-east-1') {
-    throw new S3Error('InvalidLocationConstraint', undefined, { elements: { LocationConstraint: wanted } })
-  }
-  if (wanted === region) return region
-  throw new S3Error(
-    'IllegalLocationConstraintException',
-    `The ${wanted} location constraint is incompatible for the region specific endpoint this request was sent to.`,
-  )
+function readRegion({ config }: OperationContext, wanted: string | undefined): string {
+  if (wanted === undefined || wanted === '' || wanted === config.region) return config.region
+  throw new S3Error('InvalidLocationConstraint', undefined, { elements: { LocationConstraint: wanted } })
 }
 
 /**
