@@ -36,6 +36,11 @@ export function hashList(requested: readonly RequestedPart[]): string {
   return hash.digest('hex')
 }
 
+function invalidPart({ partNumber, etag }: RequestedPart, what: string): CairnError {
+  const details = { partNumber: String(partNumber), etag: bareEtag(etag) }
+  return new CairnError('InvalidPart', `part ${partNumber} ${what}`, { details })
+}
+
 /** Checks a stored part against its place in the list: `InvalidPart`, or `PartTooSmall`. */
 export function assertPart(
   requested: RequestedPart,
@@ -43,11 +48,11 @@ export function assertPart(
   smallestBytes: number,
 ): asserts part is PartInfo {
   const name = `part ${requested.partNumber}`
-  if (part?.partNumber !== requested.partNumber) throw new CairnError('InvalidPart', `${name} is not there`)
-  if (part.etag !== bareEtag(requested.etag)) throw new CairnError('InvalidPart', `${name} has another ETag`)
   const { checksum } = requested
+  if (part?.partNumber !== requested.partNumber) throw invalidPart(requested, 'is not there')
+  if (part.etag !== bareEtag(requested.etag)) throw invalidPart(requested, 'has another ETag')
   if (checksum !== undefined && !hasChecksum(part, checksum)) {
-    throw new CairnError('InvalidPart', `${name} has another checksum`)
+    throw invalidPart(requested, 'has another checksum')
   }
   if (part.sizeBytes < smallestBytes) {
     const details = {

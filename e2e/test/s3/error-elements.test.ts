@@ -194,7 +194,8 @@ describe('documents of errors', () => {
     expect(text(unordered.text, 'UploadId')).to.equal(id)
     const absent = await complete(path, id, [{ ...first, number: 5 }])
     expectError(absent, 400, 'InvalidPart')
-    expect(text(absent.text, 'UploadId')).to.equal(id)
+    const found = ['UploadId', 'PartNumber', 'ETag'].map((name) => text(absent.text, name))
+    expect(found).to.deep.equal([id, '5', etag])
   })
 
   it('name the condition that did not hold', async () => {

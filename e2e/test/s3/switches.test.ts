@@ -183,6 +183,15 @@ describe('switches', () => {
       const headers = { 'x-amz-checksum-sha256': 'bad' }
       const refused = { method: 'PUT', path: `/${Bucket}/bad`, headers, body: 'content' }
       expectError(await send(on.server, refused), 400, code)
+      const path = `/${Bucket}/bad-parts`
+      const declared = { 'x-amz-checksum-algorithm': 'SHA256' }
+      const id = await createUpload(on.server, path, declared)
+      const part = { method: 'PUT', path, query: `partNumber=1&uploadId=${id}`, headers, body: 'content' }
+      expectError(await send(on.server, part), 400, code)
+      const query = `uploadId=${id}`
+      const list = '<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>'
+      const body = `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`
+      expectError(await send(on.server, { method: 'POST', path, query, headers, body }), 400, code)
     }
   })
 

@@ -7,6 +7,7 @@ import type { Principal } from '../authentication/principal.js'
 import type { GatewayConfig } from '../config.js'
 import type { OperationName } from '../operations/table.js'
 import type { OpenBodyOptions, OperationContext, RequestBody, RequestHeaders } from '../operations/types.js'
+import { malformedChecksumCode } from '../payload/checksum.js'
 import { openRequestBody } from '../payload/request-body.js'
 import type { Log } from '../ports.js'
 import type { Query } from './query.js'
@@ -92,7 +93,7 @@ export class RequestContext implements OperationContext {
         // A form never tells the size of its file.
         strictChunkedPut: config.compatibility.strictChunkedPut && this.operation !== 'PostObject',
         strictPresignedChecksum: config.compatibility.strictPresignedChecksum,
-        malformedChecksum: config.compatibility.malformedChecksum ? 'BadDigest' : undefined,
+        malformedChecksum: malformedChecksumCode(config.compatibility),
       },
       options,
     )

@@ -1,6 +1,7 @@
 /** Checksums as requests declare them: by header, by trailer, or only by the name of an algorithm. */
 import type { DigestAlgorithm } from '@cairn/client'
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from '@cairn/protocol'
+import type { Compatibility } from '../compatibility.js'
 import { S3Error } from '../errors.js'
 import type { RequestHeaders } from '../operations/types.js'
 
@@ -40,6 +41,13 @@ const TRAILERS: ReadonlySet<string> = new Set(HEADERS.values())
 
 /** How a value that is no digest of its algorithm is told. */
 export type MalformedChecksumCode = 'InvalidRequest' | 'BadDigest'
+
+/** The one that the switches ask for. */
+export function malformedChecksumCode({
+  malformedChecksum,
+}: Pick<Compatibility, 'malformedChecksum'>): MalformedChecksumCode {
+  return malformedChecksum ? 'BadDigest' : 'InvalidRequest'
+}
 
 /**
  * `undefined` if the request declares none. Throws `InvalidRequest` for several, for contradicting algorithm names, and

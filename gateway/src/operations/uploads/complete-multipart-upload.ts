@@ -9,7 +9,13 @@ import {
 } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
 import { PART_LIST_BOUNDS } from '../../limits.js'
-import { checksumHeader, decodeChecksum, parseChecksum, severalChecksums } from '../../payload/checksum.js'
+import {
+  checksumHeader,
+  decodeChecksum,
+  malformedChecksumCode,
+  parseChecksum,
+  severalChecksums,
+} from '../../payload/checksum.js'
 import { readDocument } from '../../payload/read-document.js'
 import { childrenOf, findText, getText, parseXml, type XmlElement } from '../../xml/reader.js'
 import { document, element } from '../../xml/writer.js'
@@ -34,7 +40,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
   const sizeBytes = readObjectSize(context.headers)
   const parts = readParts(await readList(context))
-  const given = readObjectChecksum(context.headers, parts.length)
+  const given = readObjectChecksum(context, parts.length)
   const upload = await findUpload(context, { bucket, key, uploadId })
   if (upload !== undefined) checkAgainstUpload(upload, parts, readChecksumType(context.headers))
   const checksum = isComparable(given, upload) ? given : undefined
@@ -165,7 +171,10 @@ function readChecksumType(headers: RequestHeaders): ChecksumType | undefined {
 }
 
 /** The checksum the caller expects of the whole object. */
-function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectChecksum | undefined {
+function readObjectChecksum(
+  { headers, config }: OperationContext,
+  partCount: number,
+): ObjectChecksum | undefined {
   const type = readChecksumType(headers)
   const given = CHECKSUM_ALGORITHMS.filter((algorithm) => headers[checksumHeader(algorithm)] !== undefined)
   const [algorithm] = given
@@ -173,7 +182,7 @@ function readObjectChecksum(headers: RequestHeaders, partCount: number): ObjectC
   if (given.length > 1) throw severalChecksums()
   const text = headers[checksumHeader(algorithm)] ?? ''
   const composite = /^(.*)-(\d{1,5})$/.exec(text)
-  parseChecksum(algorithm, composite?.[1] ?? text)
+  parseChecksum(algorithm, composite?.[1] ?? text, malformedChecksumCode(config.compatibility))
   const kind: ChecksumType = type ?? (composite === null ? 'FULL_OBJECT' : 'COMPOSITE')
   const value = kind === 'COMPOSITE' && composite === null ? `${text}-${partCount}` : text
   return { algorithm, type: kind, value }

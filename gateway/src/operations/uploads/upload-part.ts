@@ -1,6 +1,6 @@
 import type { ObjectChecksum, UploadInfo } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
-import { readDeclaredChecksum } from '../../payload/checksum.js'
+import { malformedChecksumCode, readDeclaredChecksum } from '../../payload/checksum.js'
 import { checksumHeaders, refuseUnbuilt } from '../objects/attributes.js'
 import { quoted } from '../objects/object-headers.js'
 import { readPartNumber, readUploadId } from '../parameters.js'
@@ -14,7 +14,7 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const partNumber = requirePartNumber(context)
   refuseUnbuilt(context.headers)
   const info = await context.client.getUpload(upload, { signal: context.signal })
-  checkAlgorithm(context.headers, info)
+  checkAlgorithm(context, info)
   const opened = context.openBody({ checksumDefault: info.checksumAlgorithm ?? 'CRC64NVME' })
   const { body, seal, ...sealing } = opened
   // What the part came with is told, whatever is kept: see `storePart`.
@@ -32,10 +32,11 @@ async function handle(context: OperationContext): Promise<S3Response> {
 }
 
 /** An upload that declares an algorithm takes no other; one with a composite checksum wants it with every part. */
-function checkAlgorithm(headers: RequestHeaders, upload: UploadInfo): void {
+function checkAlgorithm({ headers, config }: OperationContext, upload: UploadInfo): void {
   const { checksumAlgorithm: expected, checksumType } = upload
   if (expected === undefined) return
-  const actual = readDeclaredChecksum(headers, trailerNames(headers))?.algorithm
+  const malformed = malformedChecksumCode(config.compatibility)
+  const actual = readDeclaredChecksum(headers, trailerNames(headers), malformed)?.algorithm
   if (actual === expected || (actual === undefined && checksumType === 'FULL_OBJECT')) return
   throw new S3Error(
     'InvalidRequest',
