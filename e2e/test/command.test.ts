@@ -52,6 +52,13 @@ describe('the cairn command', function () {
     expect(stdout.toString()).to.contain(`export AWS_ENDPOINT_URL=${server.endpoint}\n`)
   })
 
+  it('exports nothing of a server that never was', async () => {
+    const { status, stdout, stderr } = await cairn(['env', '--data-dir', join(folder, 'none')])
+    expect([status, stdout.toString()]).to.deep.equal([1, ''])
+    expect(stderr).to.match(/none is not there: start the server first/)
+    expect(existsSync(join(folder, 'none'))).to.equal(false)
+  })
+
   it('exits 1 and lists every mistake of its configuration', async () => {
     const wrong = await cairn(['start'], { CAIRN_PORT: 'x', CAIRN_DRIVES: 'a,,b' })
     expect(wrong.status).to.equal(1)

@@ -1,16 +1,15 @@
 /** `cairn env`: the exports that point AWS tools at this server. `eval "$(cairn env)"`. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { systemRandom } from '@cairn/protocol'
-import type { Config } from '../config.js'
-import { loadRootCredentials } from '../data-folder.js'
+import { type Config, ConfigError } from '../config.js'
+import { loadRootCredentials, type RootCredentials } from '../data-folder.js'
 import { endpointOf, schemeOf } from '../endpoint.js'
 import { readTlsFiles } from '../tls-files.js'
 
+/** Lines for a shell. `ConfigError` if the keys are not given, and the data folder that has them is not there. */
 export function env(config: Config): string {
-  const credentials =
-    config.rootAccessKey !== undefined && config.rootSecretKey !== undefined
-      ? { accessKey: config.rootAccessKey, secretKey: config.rootSecretKey }
-      : loadRootCredentials(config.dataDir, systemRandom)
+  const credentials = findCredentials(config)
   const lines = {
     AWS_ACCESS_KEY_ID: credentials.accessKey,
     AWS_SECRET_ACCESS_KEY: credentials.secretKey,
@@ -20,6 +19,16 @@ export function env(config: Config): string {
   }
   const exported = Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`)
   return [...exported, ...authorityLines(config)].join('\n')
+}
+
+function findCredentials({ rootAccessKey, rootSecretKey, dataDir }: Config): RootCredentials {
+  if (rootAccessKey !== undefined && rootSecretKey !== undefined)
+    return { accessKey: rootAccessKey, secretKey: rootSecretKey }
+  if (!existsSync(dataDir))
+    throw new ConfigError([
+      `${dataDir} is not there: start the server first, or name its folder by --data-dir`,
+    ])
+  return loadRootCredentials(dataDir, systemRandom)
 }
 
 /** Who vouches for the certificate: itself, or somebody whom we do not know but AWS tools may have to be told of. */
