@@ -6,12 +6,7 @@
  */
 import { type Clock, type ClusterMap, changesOf, type DriveId } from '@cairn/protocol'
 import type { Heartbeats } from '../core/cluster/heartbeats.js'
-
-/** Drives whose lists failed are compared again after this pause, which doubles. */
-const RETRY_MS = 2_000
-const RETRY_MS_MAX = 300_000
-/** The pause is so many times as long as the comparison took, and no longer than the above. */
-const REST_FACTOR = 10
+import { ComparisonPause } from './comparison-pause.js'
 
 export interface ComparedDrivesOptions {
   readonly clock: Clock
@@ -39,11 +34,11 @@ export class ComparedDrives {
   private holders = new Set<DriveId>()
   /** Drives, as they were opened, whose lists failed: they wait for the next attempt. */
   private failed = new Set<string>()
-  private retryMs = RETRY_MS
-  private retryAtMs = 0
+  private readonly pause: ComparisonPause
 
   constructor(options: ComparedDrivesOptions) {
     this.options = options
+    this.pause = new ComparisonPause(options.clock)
   }
 
   /** Begins anew: everything is due. */
@@ -57,7 +52,7 @@ export class ComparedDrives {
     if (this.comparedAtMs === undefined || nowMs - this.comparedAtMs >= this.options.intervalMs) return true
     if (this.hasNewHolder(map)) return true
     const now = new Set(answering.map((id) => this.nameOf(id)))
-    const waits = (name: string): boolean => this.failed.has(name) && nowMs < this.retryAtMs
+    const waits = (name: string): boolean => this.failed.has(name) && !this.pause.isOver
     for (const name of now) if (!this.names.has(name) && !waits(name)) return true
     this.keepOnly(now)
     return false
@@ -70,15 +65,11 @@ export class ComparedDrives {
 
   /** Every pool has been compared, as far as its drives could be listed. */
   note({ startedMs, names, unlisted }: FullComparison, { pools }: ClusterMap): void {
-    const { clock } = this.options
-    const nowMs = clock.monotonicMs()
     this.comparedAtMs = startedMs
     this.names = new Set([...names].filter(([id]) => !unlisted.has(id)).map(([, name]) => name))
     this.failed = new Set([...unlisted].flatMap((id) => names.get(id) ?? []))
     this.holders = new Set(pools.flatMap(({ drives }) => drives))
-    this.retryMs = unlisted.size === 0 ? RETRY_MS : Math.min(RETRY_MS_MAX, this.retryMs * 2)
-    const restMs = Math.max(this.retryMs, (nowMs - startedMs) * REST_FACTOR)
-    this.retryAtMs = nowMs + Math.min(RETRY_MS_MAX, restMs)
+    this.pause.begin(unlisted.size === 0, this.options.clock.monotonicMs() - startedMs)
   }
 
   /** A drive that is silent is forgotten, so that its return counts as a change. */

@@ -24,15 +24,11 @@ import { RepairBudget } from '../core/upkeep/repair-budget.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
 import type { DriveMender } from '../ports-blocks.js'
 import { ComparedDrives, type FullComparison } from './compared-drives.js'
+import { ComparisonPause } from './comparison-pause.js'
 import { type ComparisonResult, compareDrives } from './repair-comparison.js'
 import { clearDebts, groupsOf, owesEverything, readDebts } from './repair-debts.js'
 import { RepairWorker } from './repair-worker.js'
 
-/** Groups that could not be made whole are compared again after this pause; it doubles until a drive is well again. */
-const RETRY_MS = 2_000
-const RETRY_MS_MAX = 300_000
-/** A comparison of owing groups is followed by a pause of so many times its duration, and no longer than the above. */
-const REST_FACTOR = 10
 /** A drive's damaged blocks are listed again after this time, if it still has as many. */
 const DAMAGE_AGAIN_MS = 60_000
 /** Longest time between two full comparisons when scrub is off. */
@@ -81,10 +77,10 @@ export class RepairCoordinator {
   private last: { done: number; total: number } = { done: 0, total: 0 }
   private dirtyGroups = 0
   private readonly compared: ComparedDrives
-  private debtsDueAtMs = 0
+  /** Before groups that could not be made whole are compared again. */
+  private readonly pause: ComparisonPause
   /** Groups have changed hands: others may follow at once. */
   private hasMoved = false
-  private retryMs = RETRY_MS
   private suspects: ReadonlySet<DriveId> = new Set()
 
   constructor(options: RepairCoordinatorOptions) {
@@ -92,6 +88,7 @@ export class RepairCoordinator {
     this.budget = options.budget ?? new RepairBudget(options.clock)
     const { clock, cluster, scrubSeconds, states } = options
     const intervalMs = (scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2) * 1000
+    this.pause = new ComparisonPause(clock)
     this.compared = new ComparedDrives({ clock, heartbeats: cluster.heartbeats, intervalMs })
     this.worker = new RepairWorker({
       ...options,
@@ -134,7 +131,7 @@ export class RepairCoordinator {
   }
 
   private async compareOnce(signal: AbortSignal): Promise<void> {
-    const { store, cluster, clock } = this.options
+    const { store, cluster } = this.options
     const map = await cluster.current()
     this.noteWell(map)
     const debts = await readDebts(store)
@@ -142,7 +139,7 @@ export class RepairCoordinator {
     const answering = this.answering(map)
     const full = this.compared.isDue(map, answering) ? this.compared.begin(answering) : undefined
     const isMoving = map.pools.some(({ next }) => next !== undefined)
-    const owes = (debts.groups > 0 || isMoving) && clock.monotonicMs() >= this.debtsDueAtMs
+    const owes = (debts.groups > 0 || isMoving) && this.pause.isOver
     if (full === undefined && !owes) return
     for (const pool of map.pools) {
       const rows = debts.byPool.get(pool.id) ?? []
@@ -193,7 +190,7 @@ export class RepairCoordinator {
       if (signal.aborted) return
       if (full !== undefined) noteResult(full, result)
       const left = rows.length === 0 ? 0 : await clearDebts(store, rows, result)
-      this.planNext(left, clock.monotonicMs() - startedMs)
+      this.pause.begin(left === 0, clock.monotonicMs() - startedMs)
       await this.noteWhole(pool, new Set([...moving].filter((group) => result.isWhole(group))))
     } finally {
       this.last = isFull ? progress : this.last
@@ -224,7 +221,7 @@ export class RepairCoordinator {
   /** What has moved makes room for more: nothing is waited for. */
   private async noteWhole({ id, epoch }: Pool, groups: ReadonlySet<number>): Promise<void> {
     if (groups.size === 0) return
-    this.debtsDueAtMs = this.options.clock.monotonicMs()
+    this.pause.end()
     await this.options.onWhole?.({ pool: id, epoch, groups })
     this.hasMoved = true
   }
@@ -235,19 +232,10 @@ export class RepairCoordinator {
     this.options.onCompared?.()
   }
 
-  private planNext(left: number, tookMs: number): void {
-    const nowMs = this.options.clock.monotonicMs()
-    this.retryMs = left === 0 ? RETRY_MS : Math.min(RETRY_MS_MAX, this.retryMs * 2)
-    this.debtsDueAtMs = nowMs + Math.min(RETRY_MS_MAX, Math.max(this.retryMs, tookMs * REST_FACTOR))
-  }
-
   /** What a drive owes that was suspect can be paid now: how long it took before says nothing any more. */
   private noteWell({ drives }: ClusterMap): void {
     const suspects = new Set(drives.filter(({ state }) => state === 'suspect').map(({ id }) => id))
-    if ([...this.suspects].some((id) => !suspects.has(id))) {
-      this.retryMs = RETRY_MS
-      this.debtsDueAtMs = this.options.clock.monotonicMs()
-    }
+    if ([...this.suspects].some((id) => !suspects.has(id))) this.pause.reset()
     this.suspects = suspects
   }
 
