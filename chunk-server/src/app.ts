@@ -3,6 +3,7 @@ import {
   type Clock,
   createRouter,
   type HandshakeIdentity,
+  inTime,
   type Network,
   type Random,
   ReceiptMint,
@@ -19,7 +20,6 @@ import type { Registration } from './core/cluster/registration.js'
 import { startRegistrations } from './core/cluster/registrations.js'
 import { RunStart } from './core/cluster/run-start.js'
 import type { DriveStatus, ServedDrive } from './core/drives/drive.js'
-import { inTime } from './core/drives/drive-look.js'
 import { type DriveSet, openDriveSet } from './core/drives/drive-set.js'
 import type { DriveSource } from './core/drives/drive-source.js'
 import { startUpkeep, type Upkeep } from './core/drives/upkeep.js'

@@ -1,6 +1,5 @@
 /** Keeps the place of this service among the others: its lease and row, who coordinates, and who else lives. */
-import type { CancelTimer, Clock, Random } from '@cairn/protocol'
-import { formatId } from '@cairn/protocol'
+import { type Clock, formatId, inTime, type Random } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster/cluster-state.js'
 import { Coordinator } from '../core/services/coordinator.js'
 import { SERVICE_LEASE_MS, ServiceLease } from '../core/services/service-lease.js'
@@ -103,12 +102,7 @@ export class Standing {
 
   /** Lets another service take over at once, if the store answers within LEAVE_MS. */
   async stop(): Promise<void> {
-    let cancel: CancelTimer = () => undefined
-    const late = new Promise<void>((resolve) => {
-      cancel = this.options.clock.setTimer(LEAVE_MS, resolve)
-    })
-    await Promise.race([this.leave(), late])
-    cancel()
+    await inTime(this.options.clock, LEAVE_MS, this.leave())
   }
 
   private async leave(): Promise<void> {

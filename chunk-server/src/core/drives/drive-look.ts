@@ -1,5 +1,5 @@
 /** Looks at a disk that keep nobody waiting: a dying one, or a mount whose server has gone, may never answer. */
-import type { Clock } from '@cairn/protocol'
+import { type Clock, inTime } from '@cairn/protocol'
 
 /** How long a look may take; then the disk counts as one that does not answer. A busy one takes seconds. */
 const LOOK_MS = 5_000
@@ -32,15 +32,4 @@ export class DriveLook<Found> {
       this.answer = undefined
     }
   }
-}
-
-/** What `work` resolves with; `undefined` if that takes longer than `limitMs`. What it does later is lost. */
-export function inTime<T>(clock: Clock, limitMs: number, work: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    // In two halves: a process that stood still finds its timer due before the answers that came meanwhile.
-    let cancel = clock.setTimer(limitMs / 2, () => {
-      cancel = clock.setTimer(limitMs / 2, () => resolve(undefined))
-    })
-    work.then(resolve, reject).finally(() => cancel())
-  })
 }

@@ -4,9 +4,9 @@ import {
   type DriveId,
   type DriveRegistration,
   type DriveReport,
+  inTime,
 } from '@cairn/protocol'
 import { type DriveStatus, type OpenDriveOptions, openDrive, type ServedDrive } from './drive.js'
-import { inTime } from './drive-look.js'
 import { DriveSlot } from './drive-slot.js'
 import type { DriveSource } from './drive-source.js'
 import { staleMap } from './pool-epochs.js'
