@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { systemRandom } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
-import { loadRootCredentials, type RootCredentials } from '../data-folder.js'
+import type { RootCredentials } from '../data-folder.js'
 import { endpointOf, schemeOf } from '../endpoint.js'
+import { rootCredentialsOf } from '../roles/credentials.js'
 import { readTlsFiles } from '../tls-files.js'
 
 /** Lines for a shell. `ConfigError` if the keys are not given, and the data folder that has them is not there. */
@@ -21,14 +22,13 @@ export function env(config: Config): string {
   return [...exported, ...authorityLines(config)].join('\n')
 }
 
-function findCredentials({ rootAccessKey, rootSecretKey, dataDir }: Config): RootCredentials {
-  if (rootAccessKey !== undefined && rootSecretKey !== undefined)
-    return { accessKey: rootAccessKey, secretKey: rootSecretKey }
-  if (!existsSync(dataDir))
+function findCredentials(config: Config): RootCredentials {
+  const { dataDir, rootSecretKey } = config
+  if (rootSecretKey === undefined && !existsSync(dataDir))
     throw new ConfigError([
       `${dataDir} is not there: start the server first, or name its folder by --data-dir`,
     ])
-  return loadRootCredentials(dataDir, systemRandom)
+  return rootCredentialsOf(config, systemRandom)
 }
 
 /** Who vouches for the certificate: itself, or somebody whom we do not know but AWS tools may have to be told of. */
