@@ -58,6 +58,7 @@ export function assertPart(
     const details = {
       partNumber: String(part.partNumber),
       sizeBytes: String(part.sizeBytes),
+      sizeBytesMin: String(smallestBytes),
       etag: part.etag,
     }
     throw new CairnError('PartTooSmall', `${name} has less than ${smallestBytes} bytes`, { details })

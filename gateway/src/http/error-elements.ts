@@ -20,9 +20,6 @@ interface Facts {
   readonly details: Readonly<Record<string, string>>
 }
 
-/** Bytes that every part but the last must have. */
-const PART_BYTES_MIN = 5 * 1024 * 1024
-
 /** By the codes that are about something; the elements in S3's order. */
 const ELEMENTS_OF: Readonly<Partial<Record<S3ErrorCode, (facts: Facts) => Elements>>> = {
   NoSuchBucket: ofBucket,
@@ -54,7 +51,7 @@ const ELEMENTS_OF: Readonly<Partial<Record<S3ErrorCode, (facts: Facts) => Elemen
   }),
   EntityTooSmall: ({ details }) => ({
     ProposedSize: details.sizeBytes,
-    MinSizeAllowed: String(PART_BYTES_MIN),
+    MinSizeAllowed: details.sizeBytesMin,
     PartNumber: details.partNumber,
     ETag: details.etag,
   }),
