@@ -22,6 +22,15 @@ async function said({ stderr }: ChildProcess, text: string): Promise<void> {
   }
 }
 
+/** How it ended, and what it had told until then. */
+async function endOf(started: ChildProcess): Promise<{ ended: unknown[]; told: string }> {
+  let told = ''
+  started.stderr?.on('data', (text) => {
+    told += text
+  })
+  return { ended: await once(started, 'close'), told }
+}
+
 describe('cairn start', () => {
   let folder: string
   let child: ChildProcess | undefined
@@ -73,11 +82,8 @@ describe('cairn start', () => {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     child = started
-    let told = ''
-    started.stderr.on('data', (text) => {
-      told += text
-    })
-    expect(await once(started, 'close')).to.deep.equal([2, null])
+    const { ended, told } = await endOf(started)
+    expect(ended).to.deep.equal([2, null])
     expect(told).to.include('bring it back with "cairn metadata recover"')
   }).timeout(60_000)
 
@@ -94,11 +100,8 @@ describe('cairn start', () => {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     child = started
-    let told = ''
-    started.stderr.on('data', (text) => {
-      told += text
-    })
-    expect(await once(started, 'close')).to.deep.equal([2, null])
+    const { ended, told } = await endOf(started)
+    expect(ended).to.deep.equal([2, null])
     lock.release()
     expect(told).to.include(folder)
     expect(existsSync(join(folder, 'another'))).to.equal(false)
@@ -120,11 +123,8 @@ describe('cairn start', () => {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     child = started
-    let told = ''
-    started.stderr.on('data', (text) => {
-      told += text
-    })
-    expect(await once(started, 'close')).to.deep.equal([2, null])
+    const { ended, told } = await endOf(started)
+    expect(ended).to.deep.equal([2, null])
     expect(told).to.include(`${drive} and ${copy} are both drive`)
   }).timeout(30_000)
 
@@ -144,11 +144,8 @@ describe('cairn start', () => {
         stdio: ['ignore', 'ignore', 'pipe'],
       })
       child = started
-      let told = ''
-      started.stderr.on('data', (text) => {
-        told += text
-      })
-      expect(await once(started, 'close')).to.deep.equal([1, null])
+      const { ended, told } = await endOf(started)
+      expect(ended).to.deep.equal([1, null])
       await listener.close(0)
       expect(told).to.include('CAIRN_CLUSTER_SECRET')
     }).timeout(20_000)

@@ -1,12 +1,6 @@
 import { expect } from 'chai'
 import { Closers, openOrClose } from '../../src/roles/environment.js'
-
-async function errorOf(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-}
+import { errorOf } from '../error-of.js'
 
 describe('what a role has opened', () => {
   it('is closed in reverse, once, though one of it fails', async () => {

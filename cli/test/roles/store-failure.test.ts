@@ -3,17 +3,11 @@ import { expect } from 'chai'
 import { openLog } from '../../src/log.js'
 import { MetadataError } from '../../src/roles/metadata-error.js'
 import { StoreFailure } from '../../src/roles/store-failure.js'
+import { errorOf } from '../error-of.js'
 
 const CAUSE = new CairnError('DriveFailed', 'a commit of the metadata store failed', {
   cause: new Error('SQLITE_IOERR_FSYNC'),
 })
-
-async function errorOf(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-}
 
 describe('a failed metadata store', () => {
   it('ends a start that waits for what never comes', async () => {

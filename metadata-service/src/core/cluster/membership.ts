@@ -3,8 +3,9 @@
  *
  * Only what matters is written: a drive that is dead, one that is doubtful (`suspect`), and one that is back. The groups
  * of a dead drive go to an unused one that can take its place, or else to all others, and so do those of a drive that
- * is to be emptied: always in the two phases of `group-changes.ts`, so that what counts as a member has been filled. Who has given all away is `out`, and stays so when it returns: a spare. While the others are too few,
- * or too few failure domains are left, a drive keeps its groups, so that its return makes everything whole again.
+ * is to be emptied: always in the two phases of `group-changes.ts`, so that what counts as a member has been filled.
+ * Who has given all away is `out`, and stays so when it returns: a spare. While the others are too few, or too few
+ * failure domains are left, a drive keeps its groups, so that its return makes everything whole again.
  */
 import {
   changesOf,

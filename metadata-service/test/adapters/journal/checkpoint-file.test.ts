@@ -40,4 +40,14 @@ describe('a checkpoint', () => {
       expect(keys).to.deep.equal([...page.map(({ key }) => key.toString()), 's'])
     })
   }
+
+  it('is read with sections larger than a frame of the journal may be, as earlier versions wrote them', async () => {
+    const path = join(folder, 'large-section')
+    const large = Buffer.alloc(FRAME_BYTES_MAX + 1000, 7)
+    const encoder = new CheckpointEncoder()
+    writeFileSync(path, Buffer.concat([encoder.start(HEAD), encoder.frame(large), encoder.end(9, 2)]))
+    const sizes: number[] = []
+    const facts = await readCheckpoint(path, { frame: (found) => void sizes.push(found.length) })
+    expect([facts?.frames, sizes]).to.deep.equal([1, [large.length]])
+  })
 })
