@@ -258,6 +258,9 @@ const EMPTY_WAL: WalState = { log: 0, checkpointed: 0 }
 const NO_ROWS: BlockRows = { rows: null, count: 0 }
 
 function prepareDatabase(database: Database.Database): void {
+  // A new file becomes one with a WAL in a transaction of the old kind. Nothing is in it yet that has to last, and
+  // SQLite would sync the same file once more to undo it, if a sync of it failed.
+  database.pragma('synchronous = OFF')
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = NORMAL')
   database.pragma(`cache_size = -${CACHE_KIB}`)

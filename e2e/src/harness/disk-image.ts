@@ -3,7 +3,7 @@
  * synced then, a random part survives.
  *
  * The model promises no more than POSIX does. A write is durable once a sync of its file that began after it has
- * ended; a name (made, renamed, removed) once such a sync of its folder has. All else survives by chance: writes in
+ * ended; a name (made, given, renamed, removed) once such a sync of its folder has. All else survives by chance: writes in
  * sectors of 512 bytes or pages of 4 KiB, sizes and names each on their own; so an unsynced rename may survive
  * without the bytes, and the bytes of one write without those of the write before.
  */
@@ -112,7 +112,7 @@ export class DiskImage {
 
   /** Repeats one call. Those that failed changed nothing. */
   apply(record: DiskRecord): void {
-    const { kind, path, descriptor } = record
+    const { kind, descriptor } = record
     if (kind === 'begin') this.begun(record)
     if (record.error !== 0) return
     if (kind === 'open' || kind === 'truncated') this.opened(record)
@@ -122,9 +122,7 @@ export class DiskImage {
     else if (kind === 'truncate')
       this.file(descriptor)?.pending.push({ offset: record.offset, data: undefined })
     else if (kind === 'end') this.synced(record)
-    else if (kind === 'rename') this.renamed(path, record.other)
-    else if (kind === 'unlink' || kind === 'rmdir') this.named(path, undefined)
-    else if (kind === 'mkdir') this.made(path)
+    else this.changeNames(record)
   }
 
   /** The process has ended: its descriptors are gone. */
@@ -160,6 +158,13 @@ export class DiskImage {
     if (file !== known) this.named(path, file)
     else if (kind === 'truncated') file.pending.push({ offset: 0, data: undefined })
     this.open.set(descriptor, file)
+  }
+
+  private changeNames({ kind, path, other }: DiskRecord): void {
+    if (kind === 'rename') this.renamed(path, other)
+    else if (kind === 'link') this.named(other, this.folder(dirname(path)).now().get(path))
+    else if (kind === 'unlink' || kind === 'rmdir') this.named(path, undefined)
+    else if (kind === 'mkdir') this.made(path)
   }
 
   private named(path: string, entry: Entry | undefined): void {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 
 /**
- * `open` (`truncated`: with O_TRUNC), `close`, `write`, sync `begin` and `end`, `rename`, `unlink`, `truncate`,
+ * `open` (`truncated`: with O_TRUNC), `close`, `write`, sync `begin` and `end`, `rename`, `link`, `unlink`, `truncate`,
  * `mkdir`, `rmdir`, and `killed` where the shim ended the process.
  */
 export type DiskChange =
@@ -13,6 +13,7 @@ export type DiskChange =
   | 'begin'
   | 'end'
   | 'rename'
+  | 'link'
   | 'unlink'
   | 'truncate'
   | 'mkdir'
@@ -27,6 +28,7 @@ const KINDS: Readonly<Record<string, DiskChange>> = {
   S: 'begin',
   E: 'end',
   R: 'rename',
+  N: 'link',
   U: 'unlink',
   L: 'truncate',
   D: 'mkdir',
@@ -47,7 +49,7 @@ export interface DiskRecord {
   /** Of a write; the new size of a truncate; 1 for an open that may create. */
   readonly offset: number
   readonly path: string
-  /** The new name of a rename. */
+  /** The new name of a rename or link. */
   readonly other: string
   /** Bytes written, if they were logged. */
   readonly data: Buffer

@@ -280,6 +280,8 @@ SYNCING(fdatasync)
   return result;
 
 int rename(const char *from, const char *to) { CHANGE('R', RENAME, below(from), -1, from, to, 0, REAL(rename)(from, to)) }
+/* Gives a name, as a rename does: of the same class. */
+int link(const char *from, const char *to) { CHANGE('N', RENAME, below(to), -1, from, to, 0, REAL(link)(from, to)) }
 int unlink(const char *path) { CHANGE('U', UNLINK, below(path), -1, path, NULL, 0, REAL(unlink)(path)) }
 int ftruncate(int fd, off_t size) {
   CHANGE('L', TRUNCATE, path_of(fd) != NULL, fd, path_of(fd), NULL, (uint64_t)size, REAL(ftruncate)(fd, size))

@@ -49,17 +49,17 @@ const ACTIONS: Readonly<Record<FaultClass, readonly FaultAction[]>> = {
 }
 
 const TRACE_TRIES = 50
-/** How strace names the calls of each class. */
+/** How strace names the calls of each class; links count among renames. */
 const TRACED: Readonly<Record<FaultClass, RegExp>> = {
   sync: /^\d+ +(fsync|fdatasync|syncfs|sync_file_range)\(/,
   write: /^\d+ +(write|writev|pwrite64|pwritev|pwritev2|sendfile|copy_file_range|fallocate)\(/,
-  rename: /^\d+ +(rename|renameat|renameat2)\(/,
+  rename: /^\d+ +(rename|renameat|renameat2|link|linkat)\(/,
   unlink: /^\d+ +(unlink|unlinkat)\(/,
   truncate: /^\d+ +(truncate|ftruncate)\(/,
 }
 const TRACED_CALLS =
   'trace=fsync,fdatasync,syncfs,sync_file_range,write,writev,pwrite64,pwritev,pwritev2,sendfile,copy_file_range,' +
-  'fallocate,rename,renameat,renameat2,unlink,unlinkat,truncate,ftruncate'
+  'fallocate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,truncate,ftruncate'
 
 /** One drive shows what a fault does; with three the others have to stand in. */
 const LAYOUTS: readonly Layout[] = [
@@ -145,6 +145,7 @@ async function findPoints(world: World, layout: Layout, report: Report): Promise
 
 function classOf({ kind }: DiskRecord): FaultClass | undefined {
   if (kind === 'begin') return 'sync'
+  if (kind === 'link') return 'rename'
   return FAULT_CLASSES.find((name) => name === kind)
 }
 

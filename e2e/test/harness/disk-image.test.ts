@@ -93,6 +93,20 @@ describe('DiskImage', () => {
     expect(await cuts(changes)).to.deep.equal(new Set(['old', 'new']))
   })
 
+  it('keeps a linked name with what was synced under the other', async () => {
+    const draft = '/data/draft'
+    const linked = [
+      change('mkdir', { path: ROOT }),
+      change('open', { path: draft, descriptor: 3, offset: 1 }),
+      write('one'),
+      ...sync(3),
+      change('link', { path: draft, other: FILE }),
+    ]
+    expect(await cuts(linked)).to.deep.equal(new Set(['one', 'none']))
+    const kept = [...linked, ...syncFolder, change('unlink', { path: draft })]
+    expect(await cuts(kept)).to.deep.equal(new Set(['one']))
+  })
+
   it('cuts a large write at the edges of sectors', async () => {
     const found = await cuts([...make, ...syncFolder, write('x'.repeat(2048))])
     const torn = [...found].filter((text) => text.includes('x') && text !== 'x'.repeat(2048))

@@ -6,7 +6,6 @@
  * and the WAL index needs no shared memory. SQLite before 3.51.3 may corrupt a WAL database and is refused
  * (https://www.sqlite.org/wal.html#walreset).
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CairnError } from '@cairn/protocol'
 import { Sqlite } from '@cairn/protocol/sqlite'
@@ -18,6 +17,7 @@ import {
   WAL_PAGES_SOFT,
 } from '../embedded/entry-store-limits.js'
 import { RecentEntries } from './recent-entries.js'
+import { createDatabase, syncPath } from './sqlite-create.js'
 import { fromSqlite } from './sqlite-errors.js'
 import { SqliteRows } from './sqlite-rows.js'
 import { prepareTables } from './sqlite-tables.js'
@@ -44,6 +44,7 @@ export interface OpenDatabaseOptions {
 export function openDatabase(options: OpenDatabaseOptions): Database.Database {
   let database: Database.Database | undefined
   try {
+    if (options.durability === 'fsync' && options.mustExist !== true) createDatabase(options.path)
     database = new Sqlite(options.path, { timeout: 0, fileMustExist: options.mustExist ?? false })
     prepare(database, options)
     return database
@@ -68,19 +69,8 @@ function prepare(database: Database.Database, options: OpenDatabaseOptions): voi
   settleRecent(database)
   database.pragma(`wal_autocheckpoint = ${WAL_PAGES_HARD}`)
   if (options.integrityCheck === true) assertSound(database)
-  if (options.durability === 'fsync') syncFolder(dirname(options.path))
-}
-
-/** SQLite syncs the folder of a WAL that it has made, but takes no notice when that fails: it could be gone. */
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } catch (cause) {
-    throw new CairnError('DriveFailed', `${path} cannot be synced`, { cause })
-  } finally {
-    closeSync(folder)
-  }
+  // SQLite syncs the folder of a WAL that it has made, but takes no notice when that fails: it could be gone.
+  if (options.durability === 'fsync') syncPath(dirname(options.path))
 }
 
 function assertSound(database: Database.Database): void {
