@@ -22,6 +22,14 @@ export function exitStatusOf(error: unknown): number {
   return EXIT_STATUS.failure
 }
 
+/** What the command says of an error: where in the code it came from only if nobody has foreseen it. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const isForeseen = exitStatusOf(error) !== EXIT_STATUS.failure
+  const isExplained = error instanceof CairnError && error.code !== 'Internal'
+  return isForeseen || isExplained ? error.message : (error.stack ?? error.message)
+}
+
 /** The code of a system error, be it the error itself or its cause. */
 function systemCodeOf(error: unknown): string | undefined {
   const cause = error instanceof CairnError ? error.cause : error

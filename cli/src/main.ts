@@ -165,15 +165,9 @@ setInterval(() => undefined, TIMER_MS_MAX)
 try {
   process.exitCode = await run(command, argv)
 } catch (error) {
-  const { exitStatusOf } = await import('./exit-status.js')
+  const { wordsOf, exitStatusOf } = await import('./exit-status.js')
   process.exitCode = exitStatusOf(error)
-  const text =
-    error instanceof Error
-      ? process.exitCode === EXIT_STATUS.failure
-        ? error.stack
-        : error.message
-      : String(error)
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${wordsOf(error)}\n`)
 }
 await Promise.all([process.stdout, process.stderr].map(flush))
 process.exit()

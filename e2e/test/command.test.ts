@@ -6,6 +6,8 @@ import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
 import { type RunResult, run } from '../src/harness/run.js'
 import { CAIRN, type Server, startServer } from '../src/harness/server.js'
 
+const LATE_MS = 8_000
+
 /** Runs `cairn` to its end. */
 function cairn(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
   return run(process.execPath, [CAIRN, ...args], { env, timeoutMs: 120_000 })
@@ -94,6 +96,20 @@ describe('the cairn command', function () {
       await cluster.metadata.kill()
       const others = [...cluster.gateways, ...cluster.chunkServers]
       expect(await Promise.all(others.map((other) => other.stop()))).to.deep.equal(others.map(() => 0))
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  it('waits for a metadata service that starts last', async () => {
+    const cluster = await startCluster({ folder: join(folder, 'late'), chunkServers: 1, gateways: 1 })
+    const [gateway, chunkServer] = [cluster.gateways[0], cluster.chunkServers[0]] as [Server, Server]
+    try {
+      await Promise.all([cluster.metadata, gateway, chunkServer].map((one) => one.kill()))
+      // Longer than a client tries by itself to reach one.
+      const late = new Promise((resolve) => setTimeout(resolve, LATE_MS)).then(() => cluster.metadata.again())
+      const back = await Promise.all([late, gateway.again(), chunkServer.again()])
+      expect(await Promise.all(back.map((one) => one.stop()))).to.deep.equal([0, 0, 0])
     } finally {
       await cluster.stop()
     }

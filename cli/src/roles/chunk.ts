@@ -5,7 +5,6 @@ import { loadServerId, makeFolder, SERVER_LOCK_FILE, writePidFile } from '../dat
 import { listenHealth } from '../http/health-listener.js'
 import { logChunkEvents } from './chunk-log.js'
 import { addChunkMetrics } from './chunk-metrics.js'
-import { orRefused } from './cluster-refusal.js'
 import { logDriveDamage } from './damage-log.js'
 import { driveFolders } from './drive-folders.js'
 import {
@@ -15,6 +14,7 @@ import {
   type RoleEnvironment,
   type RunningRole,
 } from './environment.js'
+import { joined } from './joining.js'
 import { bindAddress, clusterSecretOf, HTTP_PORTS, portOf } from './service-address.js'
 import { openServiceDirectory } from './service-directory.js'
 
@@ -34,31 +34,32 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'chunk'))
   const id = loadServerId(config.dataDir, random)
-  const directory = await openServiceDirectory(environment)
   const host = config.advertise ?? config.host
-  const creating = createChunkServer({
-    ...environment,
-    id,
-    drives: driveFolders(config).map((folder) =>
-      segmentDrive(folder, {
-        clock,
-        random,
-        durability: config.durability,
-        onDamage: logDriveDamage(log, folder),
-      }),
-    ),
-    address: bindAddress(config, RPC_PORT),
-    metadata: directory,
-    identity: identityOf('chunk', id, clusterSecretOf(config)),
-    scrubSeconds: config.scrubSeconds,
-    durability: config.durability,
-    zone: config.zone,
-    rack: config.rack,
-    host: config.advertise ?? hostname(),
-    onEvent: logChunkEvents(log, id),
-    ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
-  })
-  const server = await orRefused(creating)
+  const drives = driveFolders(config).map((folder) =>
+    segmentDrive(folder, {
+      clock,
+      random,
+      durability: config.durability,
+      onDamage: logDriveDamage(log, folder),
+    }),
+  )
+  const join = async () =>
+    createChunkServer({
+      ...environment,
+      id,
+      drives,
+      address: bindAddress(config, RPC_PORT),
+      metadata: await openServiceDirectory(environment),
+      identity: identityOf('chunk', id, clusterSecretOf(config)),
+      scrubSeconds: config.scrubSeconds,
+      durability: config.durability,
+      zone: config.zone,
+      rack: config.rack,
+      host: config.advertise ?? hostname(),
+      onEvent: logChunkEvents(log, id),
+      ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
+    })
+  const server = await joined(clock, join)
   closers.add(() => server.close())
   const address = await server.start()
   await server.registered()

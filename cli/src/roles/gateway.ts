@@ -2,7 +2,6 @@
 import { connectCairn, createDigestThreads } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
-import { orRefused } from './cluster-refusal.js'
 import { logReplicaDamage } from './damage-log.js'
 import {
   type Closers,
@@ -12,6 +11,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
+import { joined } from './joining.js'
 import { recentBytes } from './recent-bytes.js'
 import { clusterSecretOf } from './service-address.js'
 import { openServiceDirectory } from './service-directory.js'
@@ -23,18 +23,21 @@ export async function startGatewayRole(environment: RoleEnvironment): Promise<Ru
 }
 
 async function open(environment: RoleEnvironment, closers: Closers): Promise<readonly string[]> {
-  const { config, log, metrics } = environment
+  const { config, clock, log, metrics } = environment
   makeFolder(config.dataDir)
   closers.add(writePidFile(config.dataDir, 'gateway'))
-  const connecting = connectCairn({
-    ...environment,
-    lanes: createDigestThreads(),
-    recentBytes: recentBytes(),
-    metadata: await openServiceDirectory(environment),
-    identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
-    onDamage: logReplicaDamage(log),
-  })
-  const client = await orRefused(connecting)
+  const join = async () => {
+    const metadata = await openServiceDirectory(environment)
+    return connectCairn({
+      ...environment,
+      lanes: createDigestThreads(),
+      recentBytes: recentBytes(),
+      metadata,
+      identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
+      onDamage: logReplicaDamage(log),
+    })
+  }
+  const client = await joined(clock, join)
   closers.add(() => client.close())
   addClientMetrics(metrics, client)
   const listener = await listenGateway(environment, { client, findTrouble: () => probeReads(client) })
