@@ -79,6 +79,7 @@ export async function openDrive(
 
 /** Times an index is made anew before its drive counts as failed. */
 const MENDINGS_MAX = 3
+const NO_ANSWER = 'its disk does not answer'
 const NO_SPACE = { capacityBytes: 0, freeBytes: 0 } as const
 const NO_USAGE: StoreUsage = { liveBytes: 0, deadBytes: 0, blockCount: 0, damagedBlocks: 0 }
 
@@ -149,8 +150,11 @@ export class ServedDrive {
     return this.folder?.place
   }
 
+  /** `DriveFailed` too while its disk does not answer: what is then begun may never end, and a lock stops the process. */
   async open(signal: AbortSignal = this.ending.signal): Promise<void> {
     const { source, options } = this
+    const look = new DriveLook(options.clock, () => looksAnswered(source))
+    if ((await look.find()) === undefined) throw new CairnError('DriveFailed', NO_ANSWER)
     this.folder = await source.open()
     this.driveId = (await openDriveIdentity(this.folder.disk, options)).driveId
     this.poolEpochs = await openPoolEpochs(this.folder.disk, options.currentEpochs)
@@ -278,7 +282,7 @@ export class ServedDrive {
   async report(): Promise<DriveReport | undefined> {
     if (this.driveId === undefined) return undefined
     const space = await this.disk.find()
-    const reason = this.reason ?? (space === undefined ? 'its disk does not answer' : undefined)
+    const reason = this.reason ?? (space === undefined ? NO_ANSWER : undefined)
     return {
       drive: this.driveId,
       healthy: space !== undefined && this.condition === 'up',
@@ -380,4 +384,10 @@ export class ServedDrive {
       cause: this.failure,
     })
   }
+}
+
+/** Whatever there is to be seen. */
+async function looksAnswered(source: DriveSource): Promise<true> {
+  await source.look?.().catch(() => undefined)
+  return true
 }
