@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { AWS_COMPATIBILITY, type Compatibility, SUITES_COMPATIBILITY } from '@cairn/gateway/compatibility'
 import type * as Yaml from 'yaml'
+import { isEveryInterface } from './endpoint.js'
 import {
   type CompatMode,
   flagOf,
@@ -69,6 +70,7 @@ export function readConfig(input: ConfigInput): ReadConfig {
   const compatibility = readCompatibility(values.compat as CompatMode, input.env, mistakes)
   warnUnknown(input.env, warnings)
   checkTogether(values as unknown as Settings, role, mistakes)
+  warnUnreachable(values as unknown as Settings, role, warnings)
   checkEtcd(values as unknown as Settings, mistakes)
   checkTls(values as unknown as Settings, { role, checkFiles: input.checkFiles === true }, mistakes)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
@@ -209,6 +211,12 @@ function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
     mistakes.push('CAIRN_CLUSTER_CA, CAIRN_CLUSTER_CERT and CAIRN_CLUSTER_KEY: give all or none')
   }
   checkDrives(values, role, mistakes)
+}
+
+/** The address that a chunk server gives to all others. */
+function warnUnreachable({ host, advertise }: Settings, role: Role, warnings: string[]): void {
+  if (role !== 'chunk' || advertise !== undefined || !isEveryInterface(host)) return
+  warnings.push(`CAIRN_ADVERTISE: not given, and nobody on another host reaches this server at ${host}`)
 }
 
 function checkEtcd(values: Settings, mistakes: string[]): void {

@@ -30,6 +30,7 @@ const DATA_FOLDER_FORMAT = 1
 /** Locked by a chunk server that runs apart, whose id lies beside it. Other roles may share the data folder. */
 export const SERVER_LOCK_FILE = 'server-lock.sqlite'
 
+const ROOT_FILE = 'root.json'
 const ACCESS_KEY_BYTES = 10
 const SECRET_KEY_BYTES = 30
 const CLUSTER_SECRET_BYTES = 32
@@ -116,18 +117,19 @@ export function makeFolder(path: string): void {
 
 /** The root account's keys: from the file, or made now and written there. `ConfigError` if it is damaged. */
 export function loadRootCredentials(dataDir: string, random: Random): RootCredentials {
-  const path = join(dataDir, 'root.json')
-  const found = readRoot(path)
+  const found = findRootCredentials(dataDir)
   if (found !== undefined) return found
   const made: RootCredentials = {
     accessKey: `CAIRN${Buffer.from(random.bytes(ACCESS_KEY_BYTES)).toString('hex').toUpperCase()}`,
     secretKey: Buffer.from(random.bytes(SECRET_KEY_BYTES)).toString('base64url'),
   }
-  replaceFile(path, `${JSON.stringify(made, null, 2)}\n`)
+  replaceFile(join(dataDir, ROOT_FILE), `${JSON.stringify(made, null, 2)}\n`)
   return made
 }
 
-function readRoot(path: string): RootCredentials | undefined {
+/** The root account's keys that a server has made; `undefined` if none has here. `ConfigError` if they are damaged. */
+export function findRootCredentials(dataDir: string): RootCredentials | undefined {
+  const path = join(dataDir, ROOT_FILE)
   try {
     const found = readJson(path)
     if (found === undefined) return undefined

@@ -8,3 +8,8 @@ export function endpointOf(host: string, port: number, scheme: 'http' | 'https' 
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
+
+/** An address to listen on that is none to connect to. */
+export function isEveryInterface(host: string): boolean {
+  return ['0.0.0.0', '::', '*'].includes(host)
+}

@@ -6,8 +6,8 @@ import { AdminError } from './http/ask-admin.js'
 import { EtcdError } from './roles/etcd-error.js'
 import { MetadataError } from './roles/metadata-error.js'
 
-/** The disk cannot be written, or read. */
-const DISK_CODES: readonly string[] = ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS']
+/** A file or folder cannot be written, or read. */
+const DISK_CODES: readonly string[] = ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR']
 
 /** The status for an error that ended a command. 70 is EX_SOFTWARE of sysexits(3). */
 export function exitStatusOf(error: unknown): number {
@@ -15,11 +15,10 @@ export function exitStatusOf(error: unknown): number {
   if (error instanceof MetadataError || hasCode(error, 'DataFolderInUse', 'FormatTooNew'))
     return EXIT_STATUS.dataFolder
   if (error instanceof EtcdError) return EXIT_STATUS.etcdUnreachable
-  const code = systemCodeOf(error)
+  const { code = '', syscall } = systemErrorOf(error)
   if (code === 'EADDRINUSE') return EXIT_STATUS.portInUse
-  if (code !== undefined && DISK_CODES.includes(code)) return EXIT_STATUS.dataFolder
-  if (code === 'EADDRNOTAVAIL' || code === 'EACCES') return EXIT_STATUS.configuration
-  return EXIT_STATUS.failure
+  if (code === 'EADDRNOTAVAIL' || syscall === 'listen') return EXIT_STATUS.configuration
+  return DISK_CODES.includes(code) ? EXIT_STATUS.dataFolder : EXIT_STATUS.failure
 }
 
 /** What the command says of an error: where in the code it came from only if nobody has foreseen it. */
@@ -30,8 +29,8 @@ export function wordsOf(error: unknown): string {
   return isForeseen || isExplained ? error.message : (error.stack ?? error.message)
 }
 
-/** The code of a system error, be it the error itself or its cause. */
-function systemCodeOf(error: unknown): string | undefined {
+/** The system error, be it the error itself or its cause. */
+function systemErrorOf(error: unknown): Partial<NodeJS.ErrnoException> {
   const cause = error instanceof CairnError ? error.cause : error
-  return (cause as NodeJS.ErrnoException | undefined)?.code
+  return cause instanceof Error ? cause : {}
 }

@@ -1,4 +1,4 @@
-/** Progress of a long command: a bar on a terminal, plain lines now and then in a pipe. */
+/** Progress of a long command: one line that is rewritten on a terminal, plain lines now and then in a pipe. */
 
 /** Where it is written. */
 export interface ProgressStream {
@@ -7,37 +7,44 @@ export interface ProgressStream {
 }
 
 export interface Progress {
-  show(text: string, done: number, total: number): void
-  /** Clears the bar. Idempotent. */
+  /** A bar, if the total is known. */
+  show(text: string, done: number, total?: number): void
+  /** Clears the line of a terminal. Idempotent. */
   end(): void
 }
 
-/** Shortest time between two lines in a pipe. */
+/** Shortest time between two lines in a pipe, and between two rewrites on a terminal. */
 const LINE_MS = 5_000
+const REWRITE_MS = 100
 const BAR_CELLS = 24
 
 export function createProgress(
   stream: ProgressStream,
   nowMs: () => number = () => performance.now(),
 ): Progress {
-  let shownAtMs = nowMs()
+  const isTerminal = stream.isTTY === true
+  let dueAtMs = nowMs() + (isTerminal ? 0 : LINE_MS)
   let isOpen = false
   return {
     show(text, done, total): void {
-      const share = total <= 0 ? 0 : Math.min(1, done / total)
-      if (stream.isTTY === true) {
-        const cells = Math.round(share * BAR_CELLS)
-        const bar = `${'#'.repeat(cells)}${'.'.repeat(BAR_CELLS - cells)}`
-        stream.write(`\r\x1b[K${text} [${bar}] ${done}/${total}`)
-        isOpen = true
-      } else if (nowMs() - shownAtMs >= LINE_MS) {
-        shownAtMs = nowMs()
-        stream.write(`${text} ${done}/${total}\n`)
-      }
+      if (nowMs() < dueAtMs) return
+      dueAtMs = nowMs() + (isTerminal ? REWRITE_MS : LINE_MS)
+      isOpen = isTerminal
+      stream.write(isTerminal ? `\r\x1b[K${text} ${barOf(done, total)}` : `${text} ${countOf(done, total)}\n`)
     },
     end(): void {
       if (isOpen) stream.write('\r\x1b[K')
       isOpen = false
     },
   }
+}
+
+function barOf(done: number, total: number | undefined): string {
+  if (total === undefined) return countOf(done, total)
+  const cells = total <= 0 ? 0 : Math.round(Math.min(1, done / total) * BAR_CELLS)
+  return `[${'#'.repeat(cells)}${'.'.repeat(BAR_CELLS - cells)}] ${countOf(done, total)}`
+}
+
+function countOf(done: number, total: number | undefined): string {
+  return total === undefined ? done.toLocaleString('en') : `${done}/${total}`
 }

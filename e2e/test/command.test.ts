@@ -57,7 +57,8 @@ describe('the cairn command', function () {
   it('exports nothing of a server that never was', async () => {
     const { status, stdout, stderr } = await cairn(['env', '--data-dir', join(folder, 'none')])
     expect([status, stdout.toString()]).to.deep.equal([1, ''])
-    expect(stderr).to.match(/none is not there: start the server first/)
+    expect(stderr).to.match(/none holds no root.json: start the server first/)
+    expect((await cairn(['status', '--data-dir', join(folder, 'none')])).status).to.equal(1)
     expect(existsSync(join(folder, 'none'))).to.equal(false)
   })
 

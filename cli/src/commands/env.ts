@@ -1,16 +1,13 @@
 /** `cairn env`: the exports that point AWS tools at this server. `eval "$(cairn env)"`. */
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { systemRandom } from '@cairn/protocol'
-import { type Config, ConfigError } from '../config.js'
-import type { RootCredentials } from '../data-folder.js'
+import type { Config } from '../config.js'
 import { endpointOf, schemeOf } from '../endpoint.js'
-import { rootCredentialsOf } from '../roles/credentials.js'
+import { knownRootCredentials } from '../roles/credentials.js'
 import { readTlsFiles } from '../tls-files.js'
 
-/** Lines for a shell. `ConfigError` if the keys are not given, and the data folder that has them is not there. */
+/** Lines for a shell. `ConfigError` if the keys are neither given nor in the data folder. */
 export function env(config: Config): string {
-  const credentials = findCredentials(config)
+  const credentials = knownRootCredentials(config)
   const lines = {
     AWS_ACCESS_KEY_ID: credentials.accessKey,
     AWS_SECRET_ACCESS_KEY: credentials.secretKey,
@@ -20,15 +17,6 @@ export function env(config: Config): string {
   }
   const exported = Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`)
   return [...exported, ...authorityLines(config)].join('\n')
-}
-
-function findCredentials(config: Config): RootCredentials {
-  const { dataDir, rootSecretKey } = config
-  if (rootSecretKey === undefined && !existsSync(dataDir))
-    throw new ConfigError([
-      `${dataDir} is not there: start the server first, or name its folder by --data-dir`,
-    ])
-  return rootCredentialsOf(config, systemRandom)
 }
 
 /** Who vouches for the certificate: itself, or somebody whom we do not know but AWS tools may have to be told of. */

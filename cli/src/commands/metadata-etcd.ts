@@ -5,12 +5,12 @@ import { systemClock, systemRandom } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
 import { makeFolder } from '../data-folder.js'
 import { openLog } from '../log.js'
+import { createProgress } from '../progress.js'
 import { createEnvironment } from '../roles/environment.js'
 import { openEtcdStore } from '../roles/etcd-store.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
 import { clusterIdOf, mended } from './metadata-lock.js'
-import { createProgress } from './metadata-progress.js'
 
 type Say = (line: string) => void
 

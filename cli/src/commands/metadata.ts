@@ -16,6 +16,7 @@ import {
 } from '@cairn/metadata-service'
 import { systemClock, systemRandom } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
+import { createProgress, type Progress } from '../progress.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
@@ -23,7 +24,6 @@ import { compactEtcd } from './metadata-compact.js'
 import { backupEtcd, restoreEtcd } from './metadata-etcd.js'
 import { clusterIdOf, mended, tryLock, whileStopped } from './metadata-lock.js'
 import { type MigrateCommand, migrate } from './metadata-migrate.js'
-import { createProgress, type Progress } from './metadata-progress.js'
 
 /** A journal is at most a second behind: so long after the command began, it holds all that was acknowledged then. */
 const JOURNAL_LAG_MS = 1_100

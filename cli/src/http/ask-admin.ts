@@ -3,7 +3,7 @@ import { signRequest } from '@cairn/gateway'
 import { systemClock, systemRandom } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { endpointOf, schemeOf } from '../endpoint.js'
-import { rootCredentialsOf } from '../roles/credentials.js'
+import { knownRootCredentials } from '../roles/credentials.js'
 import { ADMIN_PREFIX } from './admin-paths.js'
 import { askServer } from './ask-server.js'
 
@@ -25,11 +25,11 @@ export class AdminError extends Error {
   }
 }
 
-/** One signed request; the JSON of the answer. Rejects with `AdminError`. */
+/** One signed request; the JSON of the answer. Rejects with `AdminError`, or `ConfigError` if the root keys are not known here. */
 export async function askAdmin<T>(config: Config, method: string, path: string): Promise<T> {
   const endpoint = endpointOf(config.host, config.port, schemeOf(config))
   const url = new URL(`${endpoint}${ADMIN_PREFIX}/${path}`)
-  const credentials = rootCredentialsOf(config, systemRandom)
+  const credentials = knownRootCredentials(config)
   const nowMs = Math.floor(systemClock.wallMicros() / 1000)
   // The same request may be sent twice in a second: by this its signatures differ.
   const nonce = { 'x-cairn-nonce': Buffer.from(systemRandom.bytes(NONCE_BYTES)).toString('hex') }

@@ -1,4 +1,5 @@
 /** `cairn start --role gateway`: the S3 listener alone, on metadata and chunk servers elsewhere. */
+import { hostname } from 'node:os'
 import { connectCairn, createDigestThreads } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
@@ -33,7 +34,11 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
       lanes: createDigestThreads(),
       recentBytes: recentBytes(),
       metadata,
-      identity: identityOf('gateway', `gateway-${config.host}:${config.port}`, clusterSecretOf(config)),
+      identity: identityOf(
+        'gateway',
+        `gateway-${config.advertise ?? hostname()}:${config.port}`,
+        clusterSecretOf(config),
+      ),
       onDamage: logReplicaDamage(log),
     })
   }

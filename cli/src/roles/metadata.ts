@@ -1,4 +1,4 @@
-/** `cairn start --role metadata`: the metadata service alone, on SQLite, over TCP. */
+/** `cairn start --role metadata`: the metadata service alone, on SQLite or etcd, over TCP. */
 import { lockFolder } from '@cairn/chunk-server'
 import { createMetadataService } from '@cairn/metadata-service'
 import type { Config } from '../config.js'

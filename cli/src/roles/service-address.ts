@@ -1,5 +1,6 @@
 /** Addresses and secrets of roles that run apart. */
 import type { Config } from '../config.js'
+import { isEveryInterface } from '../endpoint.js'
 
 /** Ports of health and metrics of the roles without an S3 listener, unless CAIRN_HTTP_PORT says otherwise. */
 export const HTTP_PORTS: { readonly metadata: number; readonly chunk: number } = {
@@ -25,7 +26,7 @@ export function advertisedAddress(config: Config, address: string): string {
 /** What others connect to; empty when only the listening address is known, and that is every interface. */
 export function announcedAddress(config: Config, address: string): string {
   const host = config.advertise ?? config.host
-  return ['0.0.0.0', '::', '*'].includes(host) ? '' : joinAddress(host, portOf(address))
+  return isEveryInterface(host) ? '' : joinAddress(host, portOf(address))
 }
 
 /** The secret of the cluster; its id is learnt from the metadata service. */

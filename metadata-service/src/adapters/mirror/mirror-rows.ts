@@ -7,7 +7,7 @@ export const MIRROR_RANGE: StoreRange = { from: Buffer.from([0]), to: Buffer.fro
 
 /** How keys begin (see `core/rows/keys.ts`): only for the cost of a fill, which finds others too. */
 export const ROW_PREFIXES: readonly StoreKey[] = [
-  ...['b/', 'bc/', 'c/', 'dirty/', 'g/', 'head', 'i/', 'l/', 'm/'],
+  ...['b/', 'bc/', 'c/', 'dirty/', 'g/', 'head', 'l/', 'm/'],
   ...['o/', 'p/', 'r/', 's/', 'u/', 'v/'],
 ].map((prefix) => Buffer.from(prefix))
 
