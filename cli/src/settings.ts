@@ -30,7 +30,7 @@ export interface Setting<T> {
   readonly secret?: boolean
 }
 
-/** `suites` sets every switch of `Compatibility` the other way. */
+/** `suites` sets every switch of `Compatibility` the other way, but the strict ones. */
 export type CompatMode = 'aws' | 'suites'
 /** Whether writes wait for the disk. */
 export type Durability = 'fsync' | 'none'
@@ -111,7 +111,7 @@ export interface Settings {
 /** The table. Names and defaults are a contract: outside tools rely on them. */
 export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Name]> } = {
   dataDir: setting('CAIRN_DATA_DIR', 'where everything lies', './data', anyText),
-  host: setting('CAIRN_HOST', 'address the S3 port binds to', '127.0.0.1', parseHost),
+  host: setting('CAIRN_HOST', 'address that all ports of the process bind to', '127.0.0.1', parseHost),
   port: setting('CAIRN_PORT', 'S3 port; 0 picks a free one', 9000, whole(0, 65_535)),
   rootAccessKey: setting(
     'CAIRN_ROOT_ACCESS_KEY',
@@ -135,7 +135,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
   ),
   drives: setting(
     'CAIRN_DRIVES',
-    'number of local chunk servers, or a comma list of their folders',
+    'number of local drives, or a comma list of their folders',
     { count: 3 },
     parseDrives,
     { fallbackText: '3' },
@@ -146,7 +146,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     undefined,
     whole(1, REPLICAS_MAX),
     {
-      fallbackText: '3, or the number of drives if less',
+      fallbackText: '3; of all roles in one process, the number of drives if less',
     },
   ),
   region: setting('CAIRN_REGION', 'region that requests are signed for', 'us-east-1', anyText),
@@ -167,7 +167,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
   ),
   compat: setting(
     'CAIRN_COMPAT',
-    'aws, or suites: every switch where public suites and AWS disagree; each also alone as CAIRN_COMPAT_NAME=on or off',
+    'aws, or suites: every switch where public suites and AWS disagree, but the strict ones; each also alone as CAIRN_COMPAT_NAME=on or off',
     'aws',
     choice<CompatMode>(['aws', 'suites']),
   ),
@@ -244,9 +244,15 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
       fallbackText: '9101 metadata, 9201 chunk',
     },
   ),
-  advertise: setting('CAIRN_ADVERTISE', 'host under which others reach this process', undefined, parseHost, {
-    fallbackText: 'CAIRN_HOST',
-  }),
+  advertise: setting(
+    'CAIRN_ADVERTISE',
+    'host under which others reach this process; to placement it is its host',
+    undefined,
+    parseHost,
+    {
+      fallbackText: 'CAIRN_HOST',
+    },
+  ),
   zone: setting('CAIRN_ZONE', 'failure domain above the rack', 'default', anyText),
   rack: setting('CAIRN_RACK', 'failure domain above the host', 'default', anyText),
   gcGraceSeconds: setting(

@@ -64,6 +64,15 @@ describe('readConfig', () => {
     expect(readConfig({ argv: [], env: { CAIRN_PROT: '1' } }).warnings[0]).to.contain('CAIRN_PROT')
   })
 
+  it('warns of a chunk server that listens everywhere, and tells nobody where it is', () => {
+    const settings = { CAIRN_CLUSTER_SECRET: 'x'.repeat(32), CAIRN_METADATA: 'a:1', CAIRN_HOST: '0.0.0.0' }
+    const warningsOf = (env: Record<string, string>): readonly string[] =>
+      readConfig({ argv: ['--role', 'chunk'], env }).warnings
+    expect(warningsOf(settings)[0]).to.match(/^CAIRN_ADVERTISE: not given/)
+    expect(warningsOf({ ...settings, CAIRN_ADVERTISE: 'chunk-1' })).to.deep.equal([])
+    expect(warningsOf({ ...settings, CAIRN_HOST: '10.0.0.2' })).to.deep.equal([])
+  })
+
   it('sets compatibility switches together and alone', () => {
     const { compatibility } = readConfig({
       argv: ['--compat', 'suites'],

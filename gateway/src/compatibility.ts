@@ -48,7 +48,7 @@ export const AWS_COMPATIBILITY: Compatibility = {
   signatureVersion2: false,
 }
 
-/** The other side of every switch, as public conformance suites expect it. */
+/** The other side of every switch but the strict ones, as public conformance suites expect it. */
 export const SUITES_COMPATIBILITY: Compatibility = {
   strictChunkedPut: false,
   writeConditions: true,

@@ -1,6 +1,6 @@
 /**
  * Every operation of the S3 API and the requests that mean it. What is here but not in the registry answers
- * 501 by its name; a request never falls back to a plainer operation than it asked for.
+ * 501 by its name; a request never falls back to a plainer operation than it asked for, as far as we know what it asked.
  */
 
 /** How a request names an operation. */
