@@ -56,6 +56,19 @@ describe('copies', () => {
     return (await send(server, { path: `/${Bucket}/${encodeKey(key)}` })).text
   }
 
+  it('takes a bare plus in the name of a source for a space, as S3 does', async () => {
+    await put('with plus', 'a space')
+    await put('with+plus', 'a plus')
+    for (const [source, found] of [
+      ['with+plus', 'a space'],
+      ['with%20plus', 'a space'],
+      ['with%2Bplus', 'a plus'],
+    ]) {
+      expect((await copy(`/${Bucket}/${source}`, 'of-plus')).status).to.equal(200)
+      expect(await content('of-plus'), source).to.equal(found)
+    }
+  })
+
   it('answers with ETag and time in XML, and copies bytes and metadata', async () => {
     const response = await copy(`/${Bucket}/source`, 'copy')
     expect(response.status, response.text).to.equal(200)

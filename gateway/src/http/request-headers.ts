@@ -8,10 +8,9 @@ import { HEADER_BYTES_MAX, HEADERS_MAX } from '../limits.js'
 import type { RequestHeaders } from '../operations/types.js'
 import type { Query } from './query.js'
 
-/** Headers that may come once at most: two of them mean two readings of one request. */
+/** Headers that are no lists and may come once at most: two of them mean two readings of one request. */
 const SINGLE: ReadonlySet<string> = new Set([
   'authorization',
-  'content-encoding',
   'content-length',
   'content-md5',
   'content-type',
@@ -31,7 +30,6 @@ const SINGLE: ReadonlySet<string> = new Set([
   'x-amz-decoded-content-length',
   'x-amz-expected-bucket-owner',
   'x-amz-security-token',
-  'x-amz-trailer',
 ])
 
 /** Query parameters of a presigned URL that are about the signature and are no headers. */

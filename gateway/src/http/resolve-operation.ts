@@ -27,10 +27,10 @@ const REFINING_PARAMETERS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Families of such parameters: overrides of response headers, what a presigned URL carries, and what callers send for
- * the access log alone, which S3 ignores.
+ * Families of such parameters: overrides of response headers, what a presigned URL carries, what callers send for the
+ * access log alone, which S3 ignores, and headers that the AWS SDK for JavaScript 2 puts into what it presigns.
  */
-const REFINING_FAMILY = /^(?:response-|x-)/i
+const REFINING_FAMILY = /^(?:response-|x-|content-type$|content-md5$|cache-control$)/i
 
 /** Operations on an object by PUT and POST that can be about one of its versions. All others make one, or a part. */
 const OF_VERSIONS: ReadonlySet<OperationName> = new Set([

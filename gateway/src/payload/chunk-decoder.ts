@@ -4,6 +4,9 @@
  *
  *     SIZE;chunk-signature=SIGNATURE \r\n  BYTES \r\n  …  0;chunk-signature=… \r\n  NAME:VALUE \r\n …  \r\n
  *
+ * minio-go ends the lines of a trailer by \n alone, and has one more \r\n before their signature, or at the end where
+ * there is none; S3 takes that (https://github.com/minio/minio-go/pull/1705), and so do we.
+ *
  * Whoever uses it must discard everything unless `finish` returned: a bad chunk is noticed at its end.
  */
 import { S3Error } from '../errors.js'
@@ -21,12 +24,14 @@ export interface ChunkDecoderOptions {
   readonly trailerNames: readonly string[]
 }
 
-type State = 'size' | 'data' | 'dataEnd' | 'trailer' | 'end'
+type State = 'size' | 'data' | 'dataEnd' | 'trailer' | 'signature' | 'end' | 'closed'
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
 const SIZE_LINE = /^([0-9a-fA-F]{1,10})(?:;chunk-signature=([^;\s]+))?$/
 const TRAILER_LINE = /^([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*$/
+/** A line that may do without \r: blanks before the end would hide one that was lost. */
+const ENDS_BARE = /[^ \t]$/
 const TRAILER_SIGNATURE = 'x-amz-trailer-signature'
 
 export class ChunkDecoder {
@@ -57,9 +62,9 @@ export class ChunkDecoder {
 
   /** Throws `IncompleteBody` unless the last chunk, the trailer and all the declared bytes were there. */
   finish(): void {
-    if (this.#state !== 'end' || this.#decodedBytes !== this.#options.decodedBytes) {
-      throw new S3Error('IncompleteBody')
-    }
+    if (this.#state === 'signature' && this.#line === '') this.#endTrailer()
+    const isOver = (this.#state === 'end' || this.#state === 'closed') && this.#line === ''
+    if (!isOver || this.#decodedBytes !== this.#options.decodedBytes) throw new S3Error('IncompleteBody')
   }
 
   #takeData(bytes: Uint8Array, at: number, out: Uint8Array[]): number {
@@ -76,7 +81,7 @@ export class ChunkDecoder {
   }
 
   #takeLine(bytes: Uint8Array, at: number): number {
-    if (this.#state === 'end') throw new S3Error('IncompleteBody', 'There is data after the final chunk.')
+    if (this.#state === 'closed') throw tooMuch()
     const feed = bytes.indexOf(LINE_FEED, at)
     const end = feed < 0 ? bytes.length : feed
     if (this.#line.length + end - at > CHUNK_LINE_BYTES_MAX) {
@@ -86,17 +91,31 @@ export class ChunkDecoder {
     if (feed < 0) return end
     const line = this.#line
     this.#line = ''
-    this.#endLine(endsInReturn(line) ? line.slice(0, -1) : undefined)
+    if (endsInReturn(line)) this.#endLine(line.slice(0, -1))
+    else if (this.#state === 'trailer' && ENDS_BARE.test(line)) this.#addTrailer(line)
+    else throw malformed()
     return feed + 1
   }
 
-  #endLine(line: string | undefined): void {
-    if (line === undefined) throw malformed()
+  #endLine(line: string): void {
     if (this.#state === 'size') this.#endSizeLine(line)
-    else if (this.#state === 'trailer' && line !== '') this.#addTrailer(line)
-    else if (this.#state === 'trailer') this.#endTrailer()
-    else if (line === '') this.#state = 'size'
-    else throw malformed()
+    else if (this.#state === 'end') this.#endAgain(line)
+    else if (line !== '' && this.#state !== 'dataEnd') this.#addTrailer(line)
+    else if (line !== '') throw malformed()
+    else if (this.#state === 'dataEnd') this.#state = 'size'
+    else if (this.#state === 'trailer' && this.#isSignatureDue()) this.#state = 'signature'
+    else this.#endTrailer()
+  }
+
+  #endAgain(line: string): void {
+    const { verifier, trailer } = this.#options
+    if (line !== '' || !trailer || verifier !== undefined) throw tooMuch()
+    this.#state = 'closed'
+  }
+
+  #isSignatureDue(): boolean {
+    const { verifier, trailer } = this.#options
+    return verifier !== undefined && trailer && !this.#trailers.has(TRAILER_SIGNATURE)
   }
 
   #endSizeLine(line: string): void {
@@ -145,6 +164,10 @@ export class ChunkDecoder {
 
 function endsInReturn(line: string): boolean {
   return line.charCodeAt(line.length - 1) === CARRIAGE_RETURN
+}
+
+function tooMuch(): S3Error {
+  return new S3Error('IncompleteBody', 'There is data after the final chunk.')
 }
 
 function malformed(): S3Error {

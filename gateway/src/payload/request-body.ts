@@ -125,6 +125,12 @@ function readSize(source: BodySource, payload: PayloadKind, options: OpenBodyOpt
   if (!framed && decoded !== undefined) {
     throw new S3Error('InvalidRequest', 'x-amz-decoded-content-length was sent, but the body is not framed.')
   }
+  if (payload.kind === 'unsigned' && source.payloadHash !== undefined && saysFramed(headers)) {
+    throw new S3Error(
+      'InvalidArgument',
+      'aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.',
+    )
+  }
   const text = framed ? decoded : headers['content-length']
   if (text === undefined) return sizeWithoutLength(source, { framed, options })
   if (!/^\d{1,15}$/.test(text)) {
@@ -135,6 +141,10 @@ function readSize(source: BodySource, payload: PayloadKind, options: OpenBodyOpt
   const sizeBytesMax = options.sizeBytesMax ?? PUT_BYTES_MAX
   if (sizeBytes > sizeBytesMax) throw tooLarge(sizeBytes, sizeBytesMax)
   return sizeBytes
+}
+
+function saysFramed({ 'content-encoding': encoding }: RequestHeaders): boolean {
+  return encoding?.split(',').some((part) => part.trim().toLowerCase() === 'aws-chunked') ?? false
 }
 
 function sizeWithoutLength(

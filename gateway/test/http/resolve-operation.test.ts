@@ -158,6 +158,8 @@ describe('resolveOperation', () => {
     expect(resolve('GET', '/B/K?partNumber=1')).to.equal('GetObject')
     expect(resolve('GET', '/B/K?X-Amz-Algorithm=a&X-Amz-Signature=b')).to.equal('GetObject')
     expect(resolve('PUT', '/B/K?x-amz-acl=private&x-id=PutObject')).to.equal('PutObject')
+    const headers = 'Content-Type=image%2Fpng&Content-MD5=a&Cache-Control=no-store'
+    expect(resolve('PUT', `/B/K?${headers}`)).to.equal('PutObject')
     expect(resolve('PUT', '/B/K?x-user=a')).to.equal('PutObject')
     expect(resolve('DELETE', '/B/K?X-Reason=')).to.equal('DeleteObject')
     expect(resolve('GET', '/B?x-trace')).to.equal('ListObjects')

@@ -255,6 +255,51 @@ describe(`request body (seed ${seed})`, () => {
     expect(await codeOf({ headers: announced, payloadHash, pieces: [withTrailer] })).to.equal('stored')
   })
 
+  it('takes trailers as minio-go frames them: lines without \\r, and a blank line more', async () => {
+    const forms = {
+      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER': [
+        /\r\nx-amz-trailer-signature:/,
+        '\n\r\nx-amz-trailer-signature:',
+      ],
+      'STREAMING-UNSIGNED-PAYLOAD-TRAILER': [/\r\n\r\n$/, '\n\r\n\r\n'],
+    } as const
+    for (const [kind, [from, to]] of Object.entries(forms)) {
+      const bytes = Buffer.from('a body in two chunks')
+      const sent = upload(kind as Kind, bytes, [bytes.subarray(0, 7), bytes.subarray(7)])
+      const framed = Buffer.concat(sent.pieces).toString('latin1')
+      const changed = Buffer.from(framed.replace(from, to), 'latin1')
+      expect(changed.length - framed.length).to.equal(1)
+      for (let round = 0; round < 50; round++) {
+        expect(await store(recut(sent, changed))).to.deep.include({
+          checksum: `CRC32 ${crc32(bytes)}`,
+          bytes,
+        })
+      }
+      const more = Buffer.concat([changed, Buffer.from('\r\n')])
+      expect(await codeOf(recut(sent, more)), kind).to.equal('IncompleteBody')
+    }
+  })
+
+  it('wants the signature of a trailer, however that is framed', async () => {
+    const kind = 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'
+    const bytes = Buffer.from('abc')
+    const sent = upload(kind, bytes, [bytes])
+    const framed = Buffer.concat(sent.pieces).toString('latin1')
+    const without = framed.replace(/x-amz-trailer-signature:.*\r\n/, '')
+    for (const text of [without, without.replace(/\r\n\r\n$/, '\n\r\n'), `${without}\r\n`]) {
+      const pieces = [Buffer.from(text, 'latin1')]
+      expect(await codeOf({ ...sent, pieces }), JSON.stringify(text)).to.equal('SignatureDoesNotMatch')
+    }
+  })
+
+  it('refuses a body that says it is framed, with a payload that says it is not', async () => {
+    const sent = upload('UNSIGNED-PAYLOAD', Buffer.from('abc'), [])
+    const headers = { ...sent.headers, 'content-encoding': 'gzip, AWS-chunked' }
+    expect(await codeOf({ ...sent, headers })).to.equal('InvalidArgument')
+    // A form, whose field it is.
+    expect(await codeOf({ ...sent, headers, payloadHash: undefined })).to.equal('stored')
+  })
+
   it('computes CRC64NVME when nothing was sent, also for the trailer kind without a trailer', async () => {
     const bytes = Buffer.from('123456789')
     const plain = { headers: { 'content-length': '9' }, payloadHash: 'UNSIGNED-PAYLOAD', pieces: [bytes] }

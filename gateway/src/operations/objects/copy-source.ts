@@ -22,7 +22,8 @@ export function readCopySource(headers: RequestHeaders): CopySourceHeader {
   const question = raw.lastIndexOf('?versionId=')
   const path = question < 0 ? raw : raw.slice(0, question)
   const versionId = question < 0 ? undefined : decode(raw.slice(question + '?versionId='.length))
-  const decoded = decode(path).replace(/^\//, '')
+  // As in a form: S3 takes a bare plus for a space, and a plus has to come as %2B.
+  const decoded = decode(path.replaceAll('+', ' ')).replace(/^\//, '')
   const slash = decoded.indexOf('/')
   const bucket = decoded.slice(0, slash)
   const key = decoded.slice(slash + 1)
