@@ -108,6 +108,8 @@ function coverAttempts(world: ObjectWorld, { item, owner, state: first }: Deleti
     async plan(state) {
       const target = state.current?.version
       checkPreconditions(preconditions, target)
+      // Where that is fine: a marker would hide nothing, and stand in the way of the next condition.
+      if (target === undefined && hasPreconditions(preconditions)) return { done: NOTHING }
       const nowMicros = world.clock.wallMicros()
       if (state.bucket.row.versioning === 'unset') {
         if (target === undefined) return { done: NOTHING }

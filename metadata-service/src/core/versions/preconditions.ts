@@ -34,10 +34,10 @@ function needsObject({ ifMatch, ifSizeBytes, ifModifiedSeconds }: WritePrecondit
   return ifMatch.length > 0 || ifSizeBytes !== undefined || ifModifiedSeconds !== undefined
 }
 
-/** Where a missing key is fine, a delete marker still is not what was meant. */
-function checkAbsent({ missingIsFine }: WritePreconditions, version: VersionRow | undefined): void {
+/** Where a missing key is fine, a delete marker still is nothing but what `*` means. */
+function checkAbsent({ missingIsFine, ifMatch }: WritePreconditions, version: VersionRow | undefined): void {
   if (missingIsFine !== true) throw noSuchKey(version)
-  if (version !== undefined) throw failed('a delete marker is current', undefined)
+  if (version !== undefined && !ifMatch.includes('*')) throw failed('a delete marker is current', undefined)
 }
 
 /** Whether anything at all is asked. */

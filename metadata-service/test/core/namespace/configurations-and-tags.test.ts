@@ -152,12 +152,21 @@ describe('Preconditions of a delete', () => {
     expect(await remove({ ifMatch: ['*'], missingIsFine: true })).to.equal(undefined)
   })
 
-  it('fail for a delete marker', async () => {
+  it('write no delete marker for a missing key that is fine', async () => {
+    await world.bucket(BUCKET, 'enabled')
+    expect(await remove({ ifMatch: ['*'], missingIsFine: true })).to.equal(undefined)
+    // A marker would fail it.
+    expect(await remove({ ifMatch: ['etag'], missingIsFine: true })).to.equal(undefined)
+  })
+
+  it('fail for a delete marker, but for one of anything where that is fine', async () => {
     const space = await world.bucket(BUCKET, 'enabled')
     await world.put(BUCKET, space, 'k')
     await world.remove(BUCKET, 'k')
     expect(await remove({ ifMatch: ['*'] })).to.equal('NoSuchKey')
-    expect(await remove({ ifMatch: ['*'], missingIsFine: true })).to.equal('PreconditionFailed')
+    expect(await remove({ ifMatch: ['etag'], missingIsFine: true })).to.equal('PreconditionFailed')
+    expect(await remove({ ifSizeBytes: 1, missingIsFine: true })).to.equal('PreconditionFailed')
+    expect(await remove({ ifMatch: ['*'], missingIsFine: true })).to.equal(undefined)
   })
 
   it('judge the version that is named', async () => {
