@@ -383,7 +383,8 @@ class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
   private checkpoint(): void {
     this.checkpointDue = false
     if (this.failure !== undefined || !this.database.open) return
-    if (!this.tryCheckpoint()) this.giveWay()
+    // Rows that were written before the turn was over may have brought one.
+    if (this.walPages() > 0 && !this.tryCheckpoint()) this.giveWay()
   }
 
   /** False if there is no space for it: the WAL stays as it is, and the next entry goes on in it. */

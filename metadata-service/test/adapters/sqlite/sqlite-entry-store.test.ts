@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { Sqlite } from '@cairn/protocol/sqlite'
 import { expect } from 'chai'
 import { BEHIND_LIMITS } from '../../../src/adapters/embedded/entry-store-limits.js'
+import type { QuietStore } from '../../../src/adapters/sqlite/quiet-settling.js'
 import {
   type EmbeddedEntryStore,
   openSqliteEntryStore,
@@ -346,6 +347,15 @@ describe('SqliteEntryStore', () => {
     expect(store.syncs()).to.deep.equal({ entries: 3, checkpoints: 2 })
     for (const row of ['row/3', 'row/4']) await store.apply({ commits: [], always: [put(row, 'a')] })
     expect(store.syncs()).to.deep.equal({ entries: 5, checkpoints: 3 })
+  })
+
+  it('makes and counts one checkpoint where an entry and the rows that are written after it both want one', async () => {
+    const store = open({ durability: 'fsync' })
+    await store.apply({ commits: [], always: [put('row/1', 'a')] })
+    await store.apply({ commits: [], always: [{ key: bytes('row/2'), value: Buffer.alloc(3_000_000) }] })
+    ;(store as unknown as QuietStore).settleSome()
+    await world.clock.advance(0)
+    expect(store.syncs()).to.deep.equal({ entries: 3, checkpoints: 2 })
   })
 
   it('counts no syncs where it makes none', async () => {
