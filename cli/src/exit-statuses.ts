@@ -1,7 +1,7 @@
 /** Exit statuses of the `cairn` command; a contract with scripts and supervisors. */
 export const EXIT_STATUS = {
   ok: 0,
-  /** Also an admin command whose server does not answer or refuses, and `cairn wait` and `cairn health` of one that is not ready. */
+  /** Also of a command whose server does not answer it, refuses it, or is not ready. */
   configuration: 1,
   dataFolder: 2,
   portInUse: 3,

@@ -25,7 +25,7 @@ export class AdminError extends Error {
   }
 }
 
-/** One signed request; the JSON of the answer. Rejects with `AdminError`, or `ConfigError` if the root keys are not known here. */
+/** One signed request; the JSON of the answer. Rejects with `AdminError`, or `ConfigError` where there are no root keys. */
 export async function askAdmin<T>(config: Config, method: string, path: string): Promise<T> {
   const endpoint = endpointOf(config.host, config.port, schemeOf(config))
   const url = new URL(`${endpoint}${ADMIN_PREFIX}/${path}`)

@@ -1,5 +1,4 @@
 /** `cairn start --role chunk`: one chunk server with its drives, over TCP. */
-import { hostname } from 'node:os'
 import { createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
 import { loadServerId, makeFolder, SERVER_LOCK_FILE, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
@@ -15,7 +14,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { joined } from './joining.js'
-import { bindAddress, clusterSecretOf, HTTP_PORTS, portOf } from './service-address.js'
+import { bindAddress, clusterSecretOf, HTTP_PORTS, hostNameOf, portOf } from './service-address.js'
 import { openServiceDirectory } from './service-directory.js'
 
 const RPC_PORT = 9200
@@ -55,7 +54,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
       durability: config.durability,
       zone: config.zone,
       rack: config.rack,
-      host: config.advertise ?? hostname(),
+      host: hostNameOf(config),
       onEvent: logChunkEvents(log, id),
       ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
     })

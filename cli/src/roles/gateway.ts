@@ -1,5 +1,4 @@
 /** `cairn start --role gateway`: the S3 listener alone, on metadata and chunk servers elsewhere. */
-import { hostname } from 'node:os'
 import { connectCairn, createDigestThreads } from '@cairn/client'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { addClientMetrics } from './client-metrics.js'
@@ -14,7 +13,7 @@ import {
 import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
 import { joined } from './joining.js'
 import { recentBytes } from './recent-bytes.js'
-import { clusterSecretOf } from './service-address.js'
+import { clusterSecretOf, hostNameOf } from './service-address.js'
 import { openServiceDirectory } from './service-directory.js'
 
 /** Starts the gateway; resolves once it has a session and the cluster map. */
@@ -36,7 +35,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
       metadata,
       identity: identityOf(
         'gateway',
-        `gateway-${config.advertise ?? hostname()}:${config.port}`,
+        `gateway-${hostNameOf(config)}:${config.port}`,
         clusterSecretOf(config),
       ),
       onDamage: logReplicaDamage(log),

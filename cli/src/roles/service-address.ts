@@ -1,4 +1,5 @@
 /** Addresses and secrets of roles that run apart. */
+import { hostname } from 'node:os'
 import type { Config } from '../config.js'
 import { isEveryInterface } from '../endpoint.js'
 
@@ -16,6 +17,11 @@ export function bindAddress(config: Config, port: number): string {
 /** The port of a `host:port` address. */
 export function portOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(':') + 1))
+}
+
+/** By what name people and placement know the host of a role. */
+export function hostNameOf({ advertise }: Config): string {
+  return advertise ?? hostname()
 }
 
 /** What others connect to: the advertised host with the real port. */

@@ -99,10 +99,18 @@ export class ChunkDecoder {
 
   #endLine(line: string): void {
     if (this.#state === 'size') this.#endSizeLine(line)
+    else if (this.#state === 'dataEnd') this.#endChunk(line)
     else if (this.#state === 'end') this.#endAgain(line)
-    else if (line !== '' && this.#state !== 'dataEnd') this.#addTrailer(line)
-    else if (line !== '') throw malformed()
-    else if (this.#state === 'dataEnd') this.#state = 'size'
+    else this.#endTrailerLine(line)
+  }
+
+  #endChunk(line: string): void {
+    if (line !== '') throw malformed()
+    this.#state = 'size'
+  }
+
+  #endTrailerLine(line: string): void {
+    if (line !== '') this.#addTrailer(line)
     else if (this.#state === 'trailer' && this.#isSignatureDue()) this.#state = 'signature'
     else this.#endTrailer()
   }

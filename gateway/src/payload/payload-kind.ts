@@ -23,6 +23,11 @@ export function readPayloadKind(hash: string | undefined): PayloadKind {
   }
 }
 
+/** Whether an entry of `Content-Encoding` names the framing: it is transport, not content. */
+export function isFraming(encoding: string): boolean {
+  return encoding.trim().toLowerCase() === 'aws-chunked'
+}
+
 function readLiteral(hash: string): PayloadKind {
   if (/^[0-9a-f]{64}$/.test(hash)) return { kind: 'literal', sha256: Buffer.from(hash, 'hex') }
   throw new S3Error(

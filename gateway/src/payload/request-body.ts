@@ -22,7 +22,7 @@ import {
 import { ChunkDecoder } from './chunk-decoder.js'
 import { ChunkVerifier } from './chunk-verifier.js'
 import { DecodedBody } from './decoded-body.js'
-import { type PayloadKind, readPayloadKind } from './payload-kind.js'
+import { isFraming, type PayloadKind, readPayloadKind } from './payload-kind.js'
 
 /** What a body is decoded from. */
 export interface BodySource {
@@ -144,7 +144,7 @@ function readSize(source: BodySource, payload: PayloadKind, options: OpenBodyOpt
 }
 
 function saysFramed({ 'content-encoding': encoding }: RequestHeaders): boolean {
-  return encoding?.split(',').some((part) => part.trim().toLowerCase() === 'aws-chunked') ?? false
+  return encoding?.split(',').some(isFraming) ?? false
 }
 
 function sizeWithoutLength(

@@ -3,6 +3,7 @@ import type { Draft, ObjectAttributes, ObjectChecksum } from '@cairn/protocol'
 import { S3Error } from '../../errors.js'
 import type { Query } from '../../http/query.js'
 import { checksumHeader } from '../../payload/checksum.js'
+import { isFraming } from '../../payload/payload-kind.js'
 import type { MutableHeaders, RequestHeaders, ResponseHeaders } from '../types.js'
 import { readTagHeader } from './tag-set.js'
 
@@ -67,13 +68,13 @@ function checkRedirect(location: string | undefined): void {
   throw new S3Error('InvalidRedirectLocation')
 }
 
-/** `aws-chunked` is transport, not content: it is never stored, wherever it stands in the list. */
+/** The framing is never stored, wherever it stands in the list. */
 function withoutFraming(encoding: string | undefined): string | undefined {
   if (encoding === undefined) return undefined
   const kept = encoding
     .split(',')
     .map((part) => part.trim())
-    .filter((part) => part !== '' && part.toLowerCase() !== 'aws-chunked')
+    .filter((part) => part !== '' && !isFraming(part))
   return kept.length === 0 ? undefined : kept.join(', ')
 }
 

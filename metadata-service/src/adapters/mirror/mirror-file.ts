@@ -8,13 +8,14 @@
  * While it fills, pages and changes meet in any order: the newer revision wins, and deletes leave tombstones so that
  * a late page brings nothing back. They go when the fill is done.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Database, Statement } from 'better-sqlite3'
 import type { Read, StoreKey, StoreRow } from '../../ports.js'
 import type { Head, SourceChange, SourceEvent } from '../../ports-mirror.js'
 import { type RowTable, type RowVersion, readRows } from '../embedded/row-table.js'
 import { CachedRows } from '../sqlite/cached-rows.js'
 import { fromSqlite } from '../sqlite/sqlite-errors.js'
+import { removeDatabaseFiles } from '../sqlite/sqlite-files.js'
 import { openDatabase } from '../sqlite/sqlite-open.js'
 import { sealValue } from '../sqlite/sqlite-row-check.js'
 import { SqliteRows } from '../sqlite/sqlite-rows.js'
@@ -71,7 +72,7 @@ export function openMirrorFile(path: string): MirrorFile | undefined {
  */
 export function createMirrorFile(path: string, place: MirrorPlace): MirrorFile {
   try {
-    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${path}${suffix}`, { force: true })
+    removeDatabaseFiles(path)
     const database = openDatabase({ path, durability: 'none' })
     database.exec(TABLES)
     const { revision, head } = place

@@ -5,30 +5,28 @@
  * same file once more to undo it. What a failed sync has lost a second one does not bring back (Rebello et al., "Can
  * Applications Recover from fsync Failures?", ATC 2020): none is tried.
  */
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync } from 'node:fs'
 import { CairnError } from '@cairn/protocol'
 import { Sqlite } from '@cairn/protocol/sqlite'
+import { DATABASE_SUFFIXES, removeDatabaseFiles } from './sqlite-files.js'
 
 /** What file systems without hard links answer: link(2). */
 const NO_LINKS = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']
-/** What SQLite keeps beside a database. */
-const COMPANIONS = ['-wal', '-journal', '-shm']
 
 /**
- * Does nothing if there is a file, or what is left of one: SQLite knows what to do with it. `DriveFailed` or
- * `DriveFull` if it cannot be written, and errors of SQLite.
+ * Does nothing if there is a file, or what is left of one: SQLite knows what to do with it. The new name is durable once
+ * its folder is synced. `DriveFailed` or `DriveFull` if it cannot be written, and errors of SQLite.
  */
 export function createDatabase(path: string): void {
   const draft = `${path}.draft`
-  removeFiles(draft)
-  if (['', ...COMPANIONS].some((suffix) => existsSync(path + suffix))) return
+  removeDatabaseFiles(draft)
+  if (DATABASE_SUFFIXES.some((suffix) => existsSync(path + suffix))) return
   try {
     writeEmpty(draft)
     syncPath(draft)
     publish(draft, path)
   } finally {
-    removeFiles(draft)
+    removeDatabaseFiles(draft)
   }
 }
 
@@ -68,9 +66,4 @@ function publish(draft: string, path: string): void {
     const kind = code === 'ENOSPC' || code === 'EDQUOT' ? 'DriveFull' : 'DriveFailed'
     throw new CairnError(kind, `${path} cannot be made`, { cause })
   }
-  syncPath(dirname(path))
-}
-
-function removeFiles(path: string): void {
-  for (const suffix of ['', ...COMPANIONS]) rmSync(path + suffix, { force: true })
 }

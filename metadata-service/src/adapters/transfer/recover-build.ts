@@ -12,6 +12,7 @@ import { syncFolder } from '../journal/journal-files.js'
 import { type OperationVisitor, visitFrame } from '../journal/journal-frame.js'
 import { REVISION_JUMP } from '../journal/journal-limits.js'
 import { fromSqlite } from '../sqlite/sqlite-errors.js'
+import { DATABASE_SUFFIXES } from '../sqlite/sqlite-files.js'
 import { openDatabase } from '../sqlite/sqlite-open.js'
 import { openValue } from '../sqlite/sqlite-row-check.js'
 import { SqliteRows } from '../sqlite/sqlite-rows.js'
@@ -69,7 +70,7 @@ async function build(options: BuildOptions): Promise<BuiltStore> {
 
 /** Removes a database with its log. */
 export async function removeDatabase(path: string): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) await rm(path + suffix, { force: true })
+  for (const suffix of DATABASE_SUFFIXES) await rm(path + suffix, { force: true })
 }
 
 async function syncDatabase(path: string): Promise<void> {
