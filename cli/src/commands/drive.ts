@@ -58,8 +58,12 @@ export async function node(
   if (!['drain', 'undrain', 'remove'].includes(action) || name === undefined || rest.length > 0) {
     throw new ConfigError(['cairn node list | drain NODE | undrain NODE | remove NODE'])
   }
-  const query = `node=${encodeURIComponent(name)}`
-  return carryOut(config, `nodes?action=${action}&${query}&force=${options.force}`, options)
+  const path = `nodes?action=${action}&node=${encodeURIComponent(name)}&force=${options.force}`
+  return carryOut(
+    config,
+    { path, empties: action === 'drain' ? ({ server }) => server === name : NONE },
+    options,
+  )
 }
 
 /** As `node`. */
@@ -88,7 +92,9 @@ export async function drive(
   }
   const taker = by === undefined ? '' : `&by=${encodeURIComponent(by)}`
   const query = `action=${action}&drive=${encodeURIComponent(id)}${taker}&force=${options.force}`
-  return carryOut(config, `drives?${query}`, options)
+  const isEmptied = action === 'drain' || action === 'replace'
+  const empties = isEmptied ? (each: DriveSummary) => each.id === id : NONE
+  return carryOut(config, { path: `drives?${query}`, empties }, options)
 }
 
 /** As `node`. */
@@ -98,24 +104,41 @@ export async function rebalance(
   options: MoveOptions,
 ): Promise<MoveResult> {
   if (words.length > 0) throw new ConfigError(['cairn rebalance [--wait] [--json]'])
-  return carryOut(config, 'rebalance', options)
+  return carryOut(config, { path: 'rebalance', empties: NONE }, options)
 }
 
-/** True if everything is where it belongs, or as near as it can get. */
-export function isAtRest(moves: MoveReport): boolean {
-  return !moves.rebalancing && moves.positionsLeft === 0 && moves.stuck === undefined
+type RestReport = Pick<ClusterStatus, 'safeMode' | 'coordinator' | 'drives' | 'moves'>
+
+/**
+ * True if everything is where it belongs, or as near as it can get. In safe mode, without a coordinator, and before it
+ * has planned for a drive that is to be emptied, nothing moves because nothing has begun.
+ */
+export function isAtRest({ safeMode, coordinator, drives, moves = MOVES_UNKNOWN }: RestReport): boolean {
+  const isLeft = drives.some(({ drain, positions = 0 }) => drain === true && positions > 0)
+  const isPlanned = !safeMode && coordinator !== undefined && !isLeft
+  return isPlanned && !moves.rebalancing && moves.positionsLeft === 0 && moves.stuck === undefined
 }
 
-async function carryOut(config: Config, path: string, options: MoveOptions): Promise<MoveResult> {
-  const answer = await askAdmin<object>(config, 'POST', path)
+/** What a command asks of the cluster. */
+interface Wish {
+  readonly path: string
+  /** Drives that hold nothing once it has come true. */
+  readonly empties: (drive: DriveSummary) => boolean
+}
+
+const NONE = (): boolean => false
+
+async function carryOut(config: Config, wish: Wish, options: MoveOptions): Promise<MoveResult> {
+  const answer = await askAdmin<object>(config, 'POST', wish.path)
   if (!options.wait) return shown(options, answer, ['accepted: see cairn status'])
-  const { moves, done } = await waitForRest(config, options.waitSeconds)
+  const { moves, done } = await waitForRest(config, wish, options.waitSeconds)
   const moved = `${moves.positionsMoved} groups moved`
   return { ...shown(options, moves, [done ? `done: ${moved}` : `not done: ${moved}`]), done }
 }
 
 async function waitForRest(
   config: Config,
+  { empties }: Wish,
   waitSeconds: number,
 ): Promise<{ moves: MoveReport; done: boolean }> {
   const progress = createProgress(process.stderr)
@@ -125,8 +148,10 @@ async function waitForRest(
       const status = await askAdmin<ClusterStatus>(config, 'GET', 'status')
       assertStoreWrites(status)
       const { moves = MOVES_UNKNOWN } = status
-      quiet = isAtRest(moves) ? quiet + 1 : 0
-      if (quiet >= QUIET_LOOKS) return { moves, done: true }
+      quiet = isAtRest(status) ? quiet + 1 : 0
+      // At rest and not empty: somebody has taken the wish back.
+      const isEmpty = status.drives.filter(empties).every(({ positions = 0 }) => positions === 0)
+      if (quiet >= QUIET_LOOKS) return { moves, done: isEmpty }
       if (performance.now() > until || moves.stuck !== undefined) return { moves, done: false }
       const total = moves.positionsMoved + moves.positionsLeft
       if (total > 0) progress.show('moving groups', moves.positionsMoved, total)

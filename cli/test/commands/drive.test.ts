@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { drive, isAtRest, rebalance } from '../../src/commands/drive.js'
+import { drive, isAtRest, node, rebalance } from '../../src/commands/drive.js'
 import { describeGroups, describeMoves } from '../../src/commands/status.js'
 import { exitStatusOf } from '../../src/exit-status.js'
 import { withAdminServer } from './admin-server.js'
@@ -13,6 +13,11 @@ const REST = {
   straysDeleted: 0,
 }
 
+const DRIVE = { id: 'd1', server: 's1', state: 'draining', path: '/' }
+
+/** A status of a cluster that is at rest. */
+const AT_REST = { safeMode: false, coordinator: 'm1', drives: [], moves: REST }
+
 describe('what moves', () => {
   it('is shown with its rate and the time it still takes', () => {
     const moves = { ...REST, positionsMoving: 256, positionsLeft: 100, positionsMoved: 50, movingMs: 10_000 }
@@ -25,15 +30,24 @@ describe('what moves', () => {
   it('is nothing at rest, and a reason where it is stuck', () => {
     expect(describeMoves(REST)).to.deep.equal([])
     expect(describeMoves({ ...REST, stuck: 'too few' })).to.deep.equal(['nothing moves: too few'])
-    expect(isAtRest(REST)).to.equal(true)
-    expect(isAtRest({ ...REST, stuck: 'too few' })).to.equal(false)
-    expect(isAtRest({ ...REST, rebalancing: true })).to.equal(false)
+    expect(isAtRest(AT_REST)).to.equal(true)
+    expect(isAtRest({ ...AT_REST, moves: { ...REST, stuck: 'too few' } })).to.equal(false)
+    expect(isAtRest({ ...AT_REST, moves: { ...REST, rebalancing: true } })).to.equal(false)
+  })
+
+  it('is not at rest while nothing can have begun: in safe mode, without a coordinator, before it has planned', () => {
+    const { coordinator: _, ...alone } = AT_REST
+    expect(isAtRest({ ...AT_REST, safeMode: true })).to.equal(false)
+    expect(isAtRest(alone)).to.equal(false)
+    const wanted = { ...DRIVE, drain: true, positions: 9 }
+    expect(isAtRest({ ...AT_REST, drives: [wanted] })).to.equal(false)
+    expect(isAtRest({ ...AT_REST, drives: [{ ...wanted, positions: 0 }] })).to.equal(true)
+    expect(isAtRest({ ...AT_REST, drives: [{ ...wanted, drain: false }] })).to.equal(true)
   })
 
   it('is counted for each drive', () => {
-    const drive = { id: 'd', server: 's', state: 'up', path: '/' }
-    expect(describeGroups({ ...drive, positions: 4 })).to.equal('; 4 groups')
-    expect(describeGroups({ ...drive, positions: 4, joining: 2, leaving: 1 })).to.equal(
+    expect(describeGroups({ ...DRIVE, positions: 4 })).to.equal('; 4 groups')
+    expect(describeGroups({ ...DRIVE, positions: 4, joining: 2, leaving: 1 })).to.equal(
       '; 4 groups, 2 joining, 1 leaving',
     )
   })
@@ -44,7 +58,7 @@ describe('--wait', () => {
   const MOVING = { ...REST, rebalancing: true, positionsLeft: 5 }
 
   it('ends when the metadata store takes no more writes: nothing moves any more', async () => {
-    const answer = { moves: MOVING, storeTrouble: 'a commit has failed' }
+    const answer = { ...AT_REST, moves: MOVING, storeTrouble: 'a commit has failed' }
     const errors = await withAdminServer(answer, (config) => {
       const waits = [drive(config, ['drain', 'd1'], OPTIONS), rebalance(config, [], OPTIONS)]
       return Promise.all(waits.map((wait) => wait.catch((error) => error)))
@@ -57,8 +71,29 @@ describe('--wait', () => {
   })
 
   it('ends when nothing moves though it should, and says that it is not done', async () => {
-    const answer = { moves: { ...MOVING, stuck: 'too few drives' } }
+    const answer = { ...AT_REST, moves: { ...MOVING, stuck: 'too few drives' } }
     const found = await withAdminServer(answer, (config) => rebalance(config, [], OPTIONS))
     expect(found).to.deep.equal({ text: 'not done: 0 groups moved', done: false })
+  })
+
+  const MOVED = { ...REST, positionsMoved: 9 }
+  const BEGUN = { ...AT_REST, safeMode: true, drives: [{ ...DRIVE, drain: true, positions: 9 }] }
+  /** The answer to the wish, then what is to be seen of it. */
+  const EMPTIED = [{}, BEGUN, { ...AT_REST, moves: MOVED, drives: [{ ...DRIVE, drain: true, positions: 0 }] }]
+  const TAKEN_BACK = [{}, BEGUN, { ...AT_REST, drives: [{ ...DRIVE, drain: false, positions: 9 }] }]
+
+  it('ends once what is named is empty, or is not to be any more', async () => {
+    const acts = { 'drain d1': drive, 'replace d1 d2': drive, 'drain s1': node }
+    const waits = Object.entries(acts).map(([words, act]) =>
+      Promise.all(
+        [EMPTIED, TAKEN_BACK].map((course) =>
+          withAdminServer(course, (config) => act(config, words.split(' '), OPTIONS)),
+        ),
+      ),
+    )
+    for (const [emptied, kept] of await Promise.all(waits)) {
+      expect(emptied).to.deep.equal({ text: 'done: 9 groups moved', done: true })
+      expect(kept).to.deep.equal({ text: 'not done: 0 groups moved', done: false })
+    }
   })
 })
