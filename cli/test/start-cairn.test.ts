@@ -31,6 +31,19 @@ describe('startCairn', () => {
     expect(after).to.be.instanceOf(TypeError)
   })
 
+  it('tells how large the disk of each drive is, and how much of it is free', async () => {
+    const server = await startCairn({ port: 0 })
+    const text = await (await fetch(`${server.endpoint}/-/metrics`)).text()
+    await server.close()
+    const read = (name: string): number[] =>
+      [...text.matchAll(new RegExp(`^${name}\\{drive="\\w+"\\} (\\d+)`, 'gm'))].map(([, value]) =>
+        Number(value),
+      )
+    const [capacities, free] = [read('cairn_drive_capacity_bytes'), read('cairn_drive_free_bytes')]
+    expect([capacities.length, free.length]).to.deep.equal([3, 3])
+    for (const [at, bytes] of free.entries()) expect(bytes).to.be.within(1, capacities[at] ?? 0)
+  })
+
   it('leaves nothing of a closed server in memory', async () => {
     const run = async (): Promise<void> => (await startCairn({ port: 0 })).close()
     await run()

@@ -81,6 +81,8 @@ describe('a disk that does not answer', () => {
   it('keeps no other drive of its server from being heard, and is heard again once it answers', async () => {
     await clock.advance(10_000)
     expect(last().map(({ healthy }) => healthy)).to.deep.equal([true, true])
+    const spaces = () => server.drives().map(({ space }) => space !== undefined && space.capacityBytes > 0)
+    expect(spaces()).to.deep.equal([true, true])
     hang()
     await clock.advance(10_000)
     const beats = metadata.heartbeats.length
@@ -88,6 +90,7 @@ describe('a disk that does not answer', () => {
     expect(metadata.heartbeats.length - beats).to.be.at.least(19)
     expect(last().map(({ healthy }) => healthy)).to.deep.equal([true, false])
     expect(last()[HANGING]).to.include({ capacityBytes: 0, reason: 'its disk does not answer' })
+    expect(spaces()).to.deep.equal([true, false])
     release()
     await clock.advance(10_000)
     expect(last().map(({ healthy }) => healthy)).to.deep.equal([true, true])

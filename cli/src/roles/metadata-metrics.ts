@@ -9,6 +9,12 @@ type Reading = readonly [
   read: (status: MetadataServiceStatus) => number,
 ]
 
+/** What only the coordinator counts: another service would report what it found when it last was the one. */
+const ifCoordinator =
+  (read: (status: MetadataServiceStatus) => number) =>
+  (status: MetadataServiceStatus): number =>
+    status.isCoordinator ? read(status) : 0
+
 const READINGS: readonly Reading[] = [
   ['cairn_commit_batches_total', 'counter', 'Store entries: each is one sync.', (status) => status.entries],
   ['cairn_commits_total', 'counter', 'Commits that shared these entries.', (status) => status.commits],
@@ -22,9 +28,14 @@ const READINGS: readonly Reading[] = [
     'cairn_garbage_bytes',
     'gauge',
     'Bytes of dropped versions that wait for their grace.',
-    (status) => status.upkeep.garbage.pendingBytes,
+    ifCoordinator((status) => status.upkeep.garbage.pendingBytes),
   ],
-  ['cairn_garbage_rows', 'gauge', 'Rows of dropped versions.', (status) => status.upkeep.garbage.pendingRows],
+  [
+    'cairn_garbage_rows',
+    'gauge',
+    'Rows of dropped versions.',
+    ifCoordinator((status) => status.upkeep.garbage.pendingRows),
+  ],
   [
     'cairn_garbage_freed_bytes_total',
     'counter',
@@ -41,19 +52,19 @@ const READINGS: readonly Reading[] = [
     'cairn_blocks_underreplicated',
     'gauge',
     'Live blocks known to lack a good copy, and blocks of drives that do not answer.',
-    (status) => status.upkeep.repair.underReplicated,
+    ifCoordinator((status) => status.upkeep.repair.underReplicated),
   ],
   [
     'cairn_blocks_unavailable',
     'gauge',
     'Live blocks without a good copy that answers.',
-    (status) => status.upkeep.repair.unavailable,
+    ifCoordinator((status) => status.upkeep.repair.unavailable),
   ],
   [
     'cairn_groups_dirty',
     'gauge',
     'Groups that owe a copy of something.',
-    (status) => status.upkeep.repair.dirtyGroups,
+    ifCoordinator((status) => status.upkeep.repair.dirtyGroups),
   ],
   [
     'cairn_blocks_repaired_total',
@@ -77,7 +88,7 @@ const READINGS: readonly Reading[] = [
     'cairn_positions_to_move',
     'gauge',
     'Copies of groups that are to change hands.',
-    (status) => status.upkeep.moves.positionsLeft,
+    ifCoordinator((status) => status.upkeep.moves.positionsLeft),
   ],
   [
     'cairn_strays_deleted_total',
@@ -96,7 +107,7 @@ const READINGS: readonly Reading[] = [
 ]
 
 /** Adds the readings of this process's service. */
-export function addMetadataMetrics(metrics: Metrics, service: MetadataService): void {
+export function addMetadataMetrics(metrics: Metrics, service: Pick<MetadataService, 'status'>): void {
   for (const [name, kind, help, read] of READINGS) {
     metrics.add({ name, kind, help, read: () => [{ value: read(service.status()) }] })
   }

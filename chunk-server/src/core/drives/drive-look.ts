@@ -10,6 +10,7 @@ export class DriveLook<Found> {
   private readonly look: () => Promise<Found>
   /** Of the look that is under way; it stays as it is until that look ends, however late. */
   private answer: Promise<Found | undefined> | undefined
+  private found: Found | undefined
 
   constructor(clock: Clock, look: () => Promise<Found>) {
     this.clock = clock
@@ -21,8 +22,18 @@ export class DriveLook<Found> {
    * one of the few threads that all files of the process share.
    */
   find(): Promise<Found | undefined> {
-    this.answer ??= inTime(this.clock, LOOK_MS, this.begin())
+    this.answer ??= this.remember(inTime(this.clock, LOOK_MS, this.begin()))
     return this.answer
+  }
+
+  /** What the last look saw that has been answered, or given up. */
+  get last(): Found | undefined {
+    return this.found
+  }
+
+  private async remember(answer: Promise<Found | undefined>): Promise<Found | undefined> {
+    this.found = await answer
+    return this.found
   }
 
   private async begin(): Promise<Found> {

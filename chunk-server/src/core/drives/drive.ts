@@ -278,6 +278,12 @@ export class ServedDrive {
     return this.store?.usage() ?? NO_USAGE
   }
 
+  /** Of its disk, as last looked at; `undefined` while that does not answer or tell. */
+  get space(): DriveSpace | undefined {
+    const { last } = this.disk
+    return last === NO_SPACE ? undefined : last
+  }
+
   /** After a look at its disk; one that does not answer is not healthy. `undefined` for a drive without an id. */
   async report(): Promise<DriveReport | undefined> {
     if (this.driveId === undefined) return undefined
