@@ -37,7 +37,9 @@ export async function start(
   const ended = nextSignal()
   // While a role waits for others nothing else may keep the process alive: timers of services do not.
   const alive = setInterval(() => undefined, ALIVE_MS)
-  const starting = START[config.role](createEnvironment(config, log)).finally(() => clearInterval(alive))
+  const environment = createEnvironment(config, log)
+  environment.certificates.watch()
+  const starting = START[config.role](environment).finally(() => clearInterval(alive))
   const running = await Promise.race([starting, ended])
   if (typeof running === 'string') return
   for (const line of running.lines) say(line)

@@ -1,9 +1,9 @@
 /** The certificates for mutual TLS between the services as files: checked at the start, read again when they change. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { type Clock, type ClusterTls, type ClusterTlsSource, rolesInNames } from '@cairn/protocol'
+import { type ClusterTls, type ClusterTlsSource, rolesInNames } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
-import type { Logger } from '../log.js'
+import type { RoleEnvironment } from './environment.js'
 
 const FILES = [
   ['ca', 'clusterCa', 'CAIRN_CLUSTER_CA'],
@@ -18,7 +18,12 @@ const LOOK_MS = 1_000
  * `undefined` without certificates, and for all roles in one process, which need no network. `ConfigError` with all
  * that is wrong with them.
  */
-export function openClusterTls(config: Config, clock: Clock, log: Logger): ClusterTlsSource | undefined {
+export function openClusterTls({
+  config,
+  clock,
+  log,
+  certificates,
+}: Pick<RoleEnvironment, 'config' | 'clock' | 'log' | 'certificates'>): ClusterTlsSource | undefined {
   if (config.role === 'all' || config.clusterCert === undefined) return undefined
   let seen = stampOf(config)
   let current = readClusterTls(config)
@@ -36,7 +41,7 @@ export function openClusterTls(config: Config, clock: Clock, log: Logger): Clust
     }
   }
 
-  return {
+  const source = {
     current(): ClusterTls {
       const nowMs = clock.monotonicMs()
       if (nowMs - lookedAtMs >= LOOK_MS) {
@@ -46,6 +51,8 @@ export function openClusterTls(config: Config, clock: Clock, log: Logger): Clust
       return current
     },
   }
+  certificates.show('cluster', () => source.current().cert)
+  return source
 }
 
 /** Reads the three files; `ConfigError` with every mistake. */

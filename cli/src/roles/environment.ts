@@ -12,6 +12,7 @@ import {
 import type { Config } from '../config.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
+import { CertificateEnds } from './certificate-ends.js'
 import { openClusterTls } from './cluster-tls.js'
 
 export interface RoleEnvironment {
@@ -21,6 +22,7 @@ export interface RoleEnvironment {
   readonly network: Network
   readonly log: Logger
   readonly metrics: Metrics
+  readonly certificates: CertificateEnds
 }
 
 /** A running role. */
@@ -33,14 +35,17 @@ export interface RunningRole {
 
 /** `ConfigError` if the certificates for the cluster cannot be used. */
 export function createEnvironment(config: Config, log: Logger): RoleEnvironment {
-  const tls = openClusterTls(config, systemClock, log)
+  const metrics = createMetrics()
+  const certificates = new CertificateEnds(systemClock, log)
+  certificates.addTo(metrics)
+  const tls = openClusterTls({ config, clock: systemClock, log, certificates })
   const network = createNetwork({
     ...(tls === undefined ? {} : { tls }),
     clock: systemClock,
     random: systemRandom,
     onError: (error, where) => log.error({ err: error, where }, 'call failed'),
   })
-  return { config, clock: systemClock, random: systemRandom, network, log, metrics: createMetrics() }
+  return { config, clock: systemClock, random: systemRandom, network, log, metrics, certificates }
 }
 
 /** The identity a role shows its peers. */

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { EtcdTls } from '@cairn/metadata-service'
 import { type Config, ConfigError } from '../config.js'
-import type { Logger } from '../log.js'
+import type { RoleEnvironment } from './environment.js'
 
 const FILES = [
   ['ca', 'etcdCa', 'CAIRN_ETCD_CA'],
@@ -11,7 +11,10 @@ const FILES = [
 ] as const
 
 /** `undefined` when no file is configured. `ConfigError` with all that cannot be read. */
-export function readEtcdFiles(config: Config): EtcdTls | undefined {
+export function readEtcdFiles({
+  config,
+  certificates,
+}: Pick<RoleEnvironment, 'config' | 'certificates'>): EtcdTls | undefined {
   const mistakes: string[] = []
   const found: { ca?: Buffer; cert?: Buffer; key?: Buffer } = {}
   for (const [part, setting, variable] of FILES) {
@@ -24,18 +27,21 @@ export function readEtcdFiles(config: Config): EtcdTls | undefined {
     }
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
+  const path = config.etcdCert
+  if (path !== undefined) certificates.show('etcd', () => readFileSync(path))
   return Object.keys(found).length === 0 ? undefined : found
 }
 
 /** Gives the certificates anew each time that they have changed since the last call. */
-export function changedEtcdFiles(config: Config, log: Logger): () => EtcdTls | undefined {
+export function changedEtcdFiles(environment: RoleEnvironment): () => EtcdTls | undefined {
+  const { config, log } = environment
   let seen = stampOf(config)
   return () => {
     const stamp = stampOf(config)
     if (stamp === seen) return undefined
     seen = stamp
     try {
-      const tls = readEtcdFiles(config)
+      const tls = readEtcdFiles(environment)
       log.info('the certificates for etcd have changed')
       return tls
     } catch (err) {

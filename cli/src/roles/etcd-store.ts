@@ -11,11 +11,12 @@ const OPEN_MS = 30_000
 
 /** `EtcdError` if nobody answers, `ConfigError` if etcd and we refuse one another. */
 export async function openEtcdStore(
-  { config, clock, random, log }: RoleEnvironment,
+  environment: RoleEnvironment,
   endpoints: readonly string[],
 ): Promise<EtcdEntryStore> {
+  const { config, clock, random, log } = environment
   const { etcdPrefix: prefix, etcdUser: user, etcdPassword: password, etcdQuotaBytes: quotaBytes } = config
-  const tls = readEtcdFiles(config)
+  const tls = readEtcdFiles(environment)
   // The timers of the clock do not keep the process alive, and there may be no connection that does.
   const waiting = setInterval(() => undefined, OPEN_MS)
   try {
@@ -27,7 +28,7 @@ export async function openEtcdStore(
       log,
       openMs: OPEN_MS,
       quotaBytes,
-      ...(tls === undefined ? {} : { tls, changedTls: changedEtcdFiles(config, log) }),
+      ...(tls === undefined ? {} : { tls, changedTls: changedEtcdFiles(environment) }),
       ...(user === undefined || password === undefined ? {} : { user, password }),
     })
   } catch (error) {

@@ -57,7 +57,7 @@ export async function listenGateway(
       registerOwnPaths(app, { metrics, metricsToken: config.metricsToken, host: config.host, findTrouble })
       registerAdminPaths(app, { admin: client.admin, guard, accessKey: root.accessKey, clock })
     },
-    ...(tls === undefined ? {} : { tls: readIdentity(tls) }),
+    ...(tls === undefined ? {} : { tls: readIdentity(tls, environment) }),
   })
   addGatewayMetrics(metrics, gateway)
   const { host, plainPort } = config
@@ -90,18 +90,23 @@ function tlsPathsOf({ tlsCert, tlsKey }: Settings): TlsPaths | undefined {
   return tlsCert === undefined || tlsKey === undefined ? undefined : { tlsCert, tlsKey }
 }
 
-function readIdentity(paths: TlsPaths): TlsIdentity {
+function readIdentity(paths: TlsPaths, { certificates }: RoleEnvironment): TlsIdentity {
   const { identity, mistakes } = readTlsFiles(paths)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
+  certificates.show('s3', () => identity.cert)
   return identity
 }
 
 /** A renewed certificate serves new connections; one that is no good is told of, and the old one stays. */
-function watchIdentity(paths: TlsPaths, gateway: Gateway, { clock, log }: RoleEnvironment): () => void {
+function watchIdentity(paths: TlsPaths, gateway: Gateway, environment: RoleEnvironment): () => void {
+  const { clock, log, certificates } = environment
   return watchTlsFiles({
     paths,
     clock,
-    apply: (identity) => gateway.setTlsIdentity(identity),
+    apply: (identity) => {
+      gateway.setTlsIdentity(identity)
+      certificates.show('s3', () => identity.cert)
+    },
     onRefused: (mistakes) => log.error({ mistakes }, 'new certificate refused, the old one stays'),
     onChanged: ({ subject, validTo }) => log.info({ subject, validTo }, 'new certificate'),
   })

@@ -7,11 +7,14 @@ import { createSeededRandom, createSimulatedClock } from '@cairn/protocol/simula
 import { expect } from 'chai'
 import { type Config, ConfigError, readConfig } from '../../src/config.js'
 import { openLog } from '../../src/log.js'
+import { createMetrics } from '../../src/metrics.js'
+import { CertificateEnds } from '../../src/roles/certificate-ends.js'
 import { openClusterTls } from '../../src/roles/cluster-tls.js'
 
 describe('certificates of the cluster', () => {
   const clock = createSimulatedClock(createSeededRandom(3))
   const log = openLog('silent')
+  const certificates = new CertificateEnds(clock, log)
   let folder: string
   const at = (name: string): string => join(folder, name)
 
@@ -52,7 +55,7 @@ describe('certificates of the cluster', () => {
   }
 
   function open(files: Readonly<Record<string, string>>, role = 'chunk'): ClusterTlsSource | undefined {
-    return openClusterTls(configOf(files, role), clock, log)
+    return openClusterTls({ config: configOf(files, role), clock, log, certificates })
   }
 
   const GOOD = { CA: 'chunk.pem', CERT: 'chunk.pem', KEY: 'chunk.key' }
@@ -91,6 +94,11 @@ describe('certificates of the cluster', () => {
     for (const end of ['pem', 'key']) copyFileSync(at(`chunk.${end}`), at(`live.${end}`))
     const source = open({ CA: 'chunk.pem', CERT: 'live.pem', KEY: 'live.key' })
     const first = source?.current()
+    const metrics = createMetrics()
+    certificates.addTo(metrics)
+    expect(await metrics.render()).to.match(
+      /^cairn_certificate_not_after_timestamp_seconds\{use="cluster"\} \d+$/m,
+    )
     const later = async (): Promise<unknown> => {
       await clock.runUntil(new Promise<void>((resolve) => clock.setTimer(2_000, resolve)))
       return source?.current()
