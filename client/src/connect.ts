@@ -17,6 +17,7 @@ import { RecentBlocks } from './blocks/recent-blocks.js'
 import { coveredBytes, slicesInRange } from './bodies/block-maps.js'
 import type { DigestLanes } from './bodies/digest-lanes.js'
 import { ClusterView } from './cluster/cluster-view.js'
+import { findTrouble } from './cluster/find-trouble.js'
 import { MetadataCaller } from './cluster/metadata-caller.js'
 import { ReadReports } from './cluster/read-reports.js'
 import { SessionKeeper } from './cluster/session.js'
@@ -61,6 +62,11 @@ export interface ConnectOptions {
 export interface ConnectedClient extends CairnClient {
   /** Status, checks and restores. */
   readonly admin: AdminClient
+  /**
+   * Why a read or a write would fail now, for people; `undefined` if both would work as far as the services and the
+   * cluster map tell. Never rejects.
+   */
+  findTrouble(): Promise<string | undefined>
   /** A snapshot of what has happened since the client was connected. */
   counters(): ClientCounters
   /** The slices of a block map in order, its pages read and verified on the way. */
@@ -128,6 +134,7 @@ function createClient(parts: ConnectedParts): ConnectedClient {
     ...createListingMethods(parts),
     ...createUploadMethods(parts, uploads),
     admin: createAdminClient(parts.metadata),
+    findTrouble: () => findTrouble(parts),
     counters: () => ({ ...parts.counters }),
     slicesOf: (map, control) =>
       slicesInRange(parts, map, { offset: 0, length: coveredBytes(map) }, control?.signal),

@@ -17,7 +17,7 @@ import {
   type RoleEnvironment,
   type RunningRole,
 } from './environment.js'
-import { type GatewayListener, gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
+import { type GatewayListener, gatewayLines, listenGateway } from './gateway-listener.js'
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, explainDamage, openMetadataStore } from './metadata-store.js'
 import { recentBytes } from './recent-bytes.js'
@@ -69,7 +69,7 @@ async function openAll(
   closers.add(() => client.close())
   addClientMetrics(environment.metrics, client)
   const findTrouble = async () =>
-    failure.trouble ?? (await probeReads(client)) ?? findDriveTrouble(servers, config)
+    failure.trouble ?? (await client.findTrouble()) ?? findDriveTrouble(servers, config)
   const listener = await listenGateway(environment, { client, findTrouble })
   closers.add(() => listener.close())
   return listener

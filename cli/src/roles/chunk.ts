@@ -1,5 +1,5 @@
 /** `cairn start --role chunk`: one chunk server with its drives, over TCP. */
-import { createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
+import { type ChunkServer, createChunkServer, lockFolder, segmentDrive } from '@cairn/chunk-server'
 import { loadServerId, makeFolder, SERVER_LOCK_FILE, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import { logChunkEvents } from './chunk-log.js'
@@ -63,9 +63,15 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const address = await server.start()
   await server.registered()
   addChunkMetrics(metrics, [server])
-  const findTrouble = async () =>
-    server.status().registered ? undefined : 'not registered with a metadata service'
+  const findTrouble = async () => findServerTrouble(server)
   const health = await listenHealth(environment, { port: HTTP_PORTS.chunk, findTrouble })
   closers.add(() => health.close())
   return [`RPC: ${host}:${portOf(address)}`, `Health: ${health.endpoint}/-/health/ready`]
+}
+
+function findServerTrouble(server: ChunkServer): string | undefined {
+  const { registered, drives } = server.status()
+  if (!registered) return 'not registered with a metadata service'
+  if (drives.some(({ condition }) => condition === 'up')) return undefined
+  return `none of ${drives.length} drives takes writes`
 }

@@ -1,5 +1,5 @@
 /** The S3 listener on top of a client: the same in every process that has one. */
-import type { CairnClient, ConnectedClient } from '@cairn/client'
+import type { ConnectedClient } from '@cairn/client'
 import {
   createAccountGuard,
   createGateway,
@@ -117,14 +117,4 @@ export function gatewayLines(listener: GatewayListener): readonly string[] {
   const { accessKey, endpoint, plainEndpoint } = listener
   const endpoints = plainEndpoint === undefined ? [endpoint] : [endpoint, plainEndpoint]
   return [`Access key: ${accessKey}`, ...endpoints.map((url) => `S3 endpoint: ${url}`)]
-}
-
-/** Rejected calls are what "trouble" is made of: the reason in one line. */
-export async function probeReads(client: CairnClient): Promise<string | undefined> {
-  try {
-    await client.listBuckets({ limit: 1 })
-    return undefined
-  } catch (error) {
-    return `metadata does not answer: ${(error as Error).message}`
-  }
 }

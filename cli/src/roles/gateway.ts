@@ -10,7 +10,7 @@ import {
   type RoleEnvironment,
   type RunningRole,
 } from './environment.js'
-import { gatewayLines, listenGateway, probeReads } from './gateway-listener.js'
+import { gatewayLines, listenGateway } from './gateway-listener.js'
 import { joined } from './joining.js'
 import { recentBytes } from './recent-bytes.js'
 import { clusterSecretOf, hostNameOf } from './service-address.js'
@@ -44,7 +44,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const client = await joined(clock, join)
   closers.add(() => client.close())
   addClientMetrics(metrics, client)
-  const listener = await listenGateway(environment, { client, findTrouble: () => probeReads(client) })
+  const listener = await listenGateway(environment, { client, findTrouble: () => client.findTrouble() })
   closers.add(() => listener.close())
   return gatewayLines(listener)
 }

@@ -16,6 +16,7 @@ import {
   type Network,
   type Pool,
   type RpcPeer,
+  writeQuorum,
 } from '@cairn/protocol'
 import { MAP_REFRESH_MS } from '../limits.js'
 import { BlockTokens } from './block-tokens.js'
@@ -153,6 +154,21 @@ export class ClusterView {
     const id = this.map?.defaultPool
     if (id === undefined) throw new CairnError('InsufficientReplicas', 'the cluster has no pool yet')
     return this.pool(id)
+  }
+
+  /** Why blocks cannot be stored now, for people: no pool yet, or in most groups too few drives that are up. */
+  findWriteTrouble(isUp: (drive: DriveId) => boolean): string | undefined {
+    const id = this.map?.defaultPool
+    if (id === undefined) return 'the cluster has no pool yet: too few drives have registered'
+    const quorum = writeQuorum(this.pool(id).replicas)
+    let short = 0
+    for (let group = 0; group < GROUPS_PER_POOL; group++) {
+      const up = this.group(id, group).targets.filter((target) => target !== undefined && isUp(target.drive))
+      if (up.length < quorum) short++
+    }
+    // While some groups have enough, a failed write meets another group when it is repeated.
+    if (short <= GROUPS_PER_POOL / 2) return undefined
+    return `${short} of ${GROUPS_PER_POOL} groups have fewer than ${quorum} drives that are up`
   }
 
   pool(id: number): Pool {

@@ -5,6 +5,7 @@ import {
   CairnError,
   type Clock,
   type ClusterMap,
+  type ClusterStatus,
   type CompletedUpload,
   closeSession,
   completeUpload,
@@ -19,7 +20,9 @@ import {
   getBucket,
   getClusterMap,
   getObject,
+  getStatus,
   getUpload,
+  listBuckets,
   listObjects,
   listParts,
   moveSession,
@@ -37,6 +40,7 @@ import {
   reportSpeeds,
   type SessionId,
   type SpaceId,
+  type StoreSpace,
   type UploadInfo,
   type WriteContext,
 } from '@cairn/protocol'
@@ -52,6 +56,8 @@ interface Upload {
 export class FakeMetadata {
   map: ClusterMap
   leaseMs = 10_000
+  storeTrouble: string | undefined
+  space: readonly StoreSpace[] = []
   readonly buckets: Map<string, SpaceId> = new Map()
   readonly objects: Map<string, ObjectVersion> = new Map()
   readonly uploads: Map<string, Upload> = new Map()
@@ -109,6 +115,7 @@ export class FakeMetadata {
       return { epoch: this.map.epoch }
     })
     handle(getClusterMap, ({ knownEpoch }) => (knownEpoch === this.map.epoch ? {} : { map: this.map }))
+    handle(getStatus, () => this.status())
     handle(openSession, () => {
       const session = this.nextId(8) as SessionId
       this.sessions.set(formatId(session), { expiresMs: this.clock.monotonicMs() + this.leaseMs })
@@ -131,7 +138,20 @@ export class FakeMetadata {
     })
   }
 
+  private status(): ClusterStatus {
+    const { clusterId, incarnation, epoch, members } = this.map
+    const drives = this.map.drives.map((drive) => ({ ...drive, path: '' }))
+    const counts = { underReplicated: 0, unavailable: 0, dirtyGroups: 0, failures: 0 }
+    const done = { blocksRepaired: 0, bytesRepaired: 0, comparing: false, blocksCompared: 0 }
+    const repair = { ...counts, ...done, blocksToCompare: 0 }
+    const flags = { safeMode: false, garbageHeld: false, garbageBytes: 0 }
+    const { storeTrouble, space } = this
+    const trouble = storeTrouble === undefined ? {} : { storeTrouble }
+    return { clusterId, incarnation, epoch, members, drives, repair, ...flags, space, ...trouble }
+  }
+
   private serveObjects(handle: Handle): void {
+    handle(listBuckets, () => ({ buckets: [], truncated: false }))
     handle(createBucket, ({ op, bucket }) =>
       this.once(op, () => {
         if (this.buckets.has(bucket)) throw new CairnError('BucketAlreadyExists', bucket)
