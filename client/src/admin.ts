@@ -1,6 +1,7 @@
 /** What people and their tools ask of the cluster besides objects: its state, and the check of everything. */
 import {
   acceptRestore,
+  CairnError,
   type ChangeDrivesRequest,
   type CheckReport,
   type ClusterStatus,
@@ -9,6 +10,7 @@ import {
   featureLevel,
   getCheck,
   getStatus,
+  hasCode,
   startCheck,
 } from '@cairn/protocol'
 import type { CallControl } from './api.js'
@@ -40,7 +42,9 @@ export function createAdminClient(metadata: MetadataCaller): AdminClient {
       (await metadata.read(startCheck, { deep }, control?.signal)).check,
     getCheck: (options = {}) => metadata.read(getCheck, options),
     async changeDrives(request): Promise<void> {
-      await metadata.read(changeDrives, request)
+      await metadata.read(changeDrives, request).catch((error: unknown) => {
+        throw hasCode(error, 'MessageCorrupt') ? tooOld(request, error) : error
+      })
     },
     featureLevel: () => metadata.read(featureLevel, { raise: false }),
     raiseFeatureLevel: () => metadata.read(featureLevel, { raise: true }),
@@ -48,4 +52,9 @@ export function createAdminClient(metadata: MetadataCaller): AdminClient {
       await metadata.read(acceptRestore, { incarnation })
     },
   }
+}
+
+function tooOld({ action }: ChangeDrivesRequest, cause: CairnError): CairnError {
+  const message = `a metadata service is too old to know "${action}": upgrade it first`
+  return new CairnError('PreconditionFailed', message, { cause })
 }

@@ -8,6 +8,12 @@ import { CAIRN, type Server, startServer } from '../src/harness/server.js'
 
 const LATE_MS = 8_000
 
+/** Of `cairn node list --json`. */
+interface NodeShown {
+  readonly id: string
+  readonly drives: readonly { readonly id: string; readonly state: string; readonly positions: number }[]
+}
+
 /** Runs `cairn` to its end. */
 function cairn(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
   return run(process.execPath, [CAIRN, ...args], { env, timeoutMs: 120_000 })
@@ -113,6 +119,39 @@ describe('the cairn command', function () {
       expect(await Promise.all(back.map((one) => one.stop()))).to.deep.equal([0, 0, 0])
     } finally {
       await cluster.stop()
+    }
+  })
+
+  it('replaces a node by a new one, and uses a drive again, where none is used without a word', async () => {
+    const ownDir = join(folder, 'moves')
+    const env = { CAIRN_REBALANCE: 'command', CAIRN_GC_GRACE_SECONDS: '1' }
+    const drives = ['1', '2', '3', '4'].map((name) => join(folder, 'moving', name))
+    const first = await startServer({ dataDir: ownDir, env, args: ['--drives', drives.slice(0, 3).join()] })
+    const ask = (on: Server, ...words: string[]): Promise<RunResult> =>
+      cairn([...words, '--json', '--data-dir', ownDir, '--port', new URL(on.endpoint).port])
+    const nodes = async (on: Server): Promise<NodeShown[]> =>
+      JSON.parse((await ask(on, 'node', 'list')).stdout.toString())
+    const before = (await nodes(first)).map(({ id }) => id)
+    await first.stop()
+    const own = await startServer({ dataDir: ownDir, env, args: ['--drives', drives.join()] })
+    try {
+      const after = (await nodes(own)).map(({ id }) => id)
+      const [old = ''] = before
+      const by = after.find((id) => !before.includes(id)) ?? ''
+      const replaced = await ask(own, 'node', 'replace', old, by, '--wait')
+      expect(replaced.status, replaced.stderr).to.equal(0)
+      const [emptied] = (await nodes(own)).find(({ id }) => id === old)?.drives ?? []
+      expect(emptied).to.include({ state: 'out', positions: 0 })
+      const added = await ask(own, 'drive', 'add', emptied?.id ?? '', '--wait')
+      expect(added.status, added.stderr).to.equal(0)
+      expect((await ask(own, 'node', 'add', old)).status, 'twice is once').to.equal(0)
+      for (const { drives: held } of await nodes(own)) expect(held[0]?.positions).to.be.greaterThan(0)
+      const unknown = await ask(own, 'drive', 'add', 'none')
+      expect([unknown.status, unknown.stderr]).to.satisfy(
+        ([status, text]: [number, string]) => status === 1 && text.includes('CAIRN_DRIVES'),
+      )
+    } finally {
+      await own.stop()
     }
   })
 

@@ -1,5 +1,5 @@
 /**
- * `cairn node|drive list|drain|undrain|remove`, `cairn drive replace|add` and `cairn rebalance`: who holds the data.
+ * `cairn node|drive list|add|drain|undrain|replace|remove` and `cairn rebalance`: who holds the data.
  * A command says what is wanted, and the cluster goes on by itself; `--wait` shows how far it is.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -50,20 +50,12 @@ export async function node(
   words: readonly string[],
   options: MoveOptions,
 ): Promise<MoveResult> {
-  const [action = 'list', name, ...rest] = words
+  const [action = 'list'] = words
   if (action === 'list' && words.length <= 1) {
     const found = await askAdmin<{ nodes: NodeSummary[] }>(config, 'GET', 'nodes')
     return shown(options, found.nodes, found.nodes.flatMap(describeNode))
   }
-  if (!['drain', 'undrain', 'remove'].includes(action) || name === undefined || rest.length > 0) {
-    throw new ConfigError(['cairn node list | drain NODE | undrain NODE | remove NODE'])
-  }
-  const path = `nodes?action=${action}&node=${encodeURIComponent(name)}&force=${options.force}`
-  return carryOut(
-    config,
-    { path, empties: action === 'drain' ? ({ server }) => server === name : NONE },
-    options,
-  )
+  return carryOut(config, readWish('node', words, options), options)
 }
 
 /** As `node`. */
@@ -72,29 +64,12 @@ export async function drive(
   words: readonly string[],
   options: MoveOptions,
 ): Promise<MoveResult> {
-  const [action = 'list', id, by, ...rest] = words
+  const [action = 'list'] = words
   if (action === 'list' && words.length <= 1) {
     const found = await askAdmin<{ drives: DriveSummary[] }>(config, 'GET', 'drives')
     return shown(options, found.drives, found.drives.map(describeDriveLine))
   }
-  if (action === 'add') {
-    throw new ConfigError([
-      'put the new folder into CAIRN_DRIVES of its chunk server and restart that server: the drive joins by itself',
-      'once it has been up for CAIRN_SUSPECT_SECONDS, or at once by cairn rebalance',
-    ])
-  }
-  const isReplace = action === 'replace' && by !== undefined
-  const isPlain = ['drain', 'undrain', 'remove'].includes(action) && by === undefined
-  if (!(isReplace || isPlain) || id === undefined || rest.length > 0) {
-    throw new ConfigError([
-      'cairn drive list | drain DRIVE | undrain DRIVE | remove DRIVE | replace DRIVE BY | add',
-    ])
-  }
-  const taker = by === undefined ? '' : `&by=${encodeURIComponent(by)}`
-  const query = `action=${action}&drive=${encodeURIComponent(id)}${taker}&force=${options.force}`
-  const isEmptied = action === 'drain' || action === 'replace'
-  const empties = isEmptied ? (each: DriveSummary) => each.id === id : NONE
-  return carryOut(config, { path: `drives?${query}`, empties }, options)
+  return carryOut(config, readWish('drive', words, options), options)
 }
 
 /** As `node`. */
@@ -127,6 +102,38 @@ interface Wish {
 }
 
 const NONE = (): boolean => false
+
+/** Whether the action takes a second name; one that is not here is none. */
+const TAKES_ANOTHER: ReadonlyMap<string, boolean> = new Map([
+  ['add', false],
+  ['drain', false],
+  ['undrain', false],
+  ['replace', true],
+  ['remove', false],
+])
+
+/** `ConfigError` for words that are no wish. */
+function readWish(kind: 'node' | 'drive', words: readonly string[], { force }: MoveOptions): Wish {
+  const [action = '', name, by, ...rest] = words
+  const isComplete = TAKES_ANOTHER.get(action) === (by !== undefined)
+  if (name === undefined || !isComplete || rest.length > 0) throw new ConfigError(usageOf(kind))
+  const taker = by === undefined ? '' : `&by=${encodeURIComponent(by)}`
+  const empties = ({ id, server }: DriveSummary): boolean => name === (kind === 'node' ? server : id)
+  return {
+    path: `${kind}s?action=${action}&${kind}=${encodeURIComponent(name)}${taker}&force=${force}`,
+    empties: action === 'drain' || action === 'replace' ? empties : NONE,
+  }
+}
+
+function usageOf(kind: 'node' | 'drive'): string[] {
+  const name = kind.toUpperCase()
+  const plain = ['add', 'drain', 'undrain', 'remove'].map((action) => `${action} ${name}`)
+  return [
+    `cairn ${kind} list | ${plain.join(' | ')} | replace ${name} BY`,
+    'a new folder joins when it is put into CAIRN_DRIVES of its chunk server, and that is started again;',
+    'a new server joins when it is started',
+  ]
+}
 
 async function carryOut(config: Config, wish: Wish, options: MoveOptions): Promise<MoveResult> {
   const answer = await askAdmin<object>(config, 'POST', wish.path)

@@ -11,10 +11,9 @@ const COMMANDS: readonly (readonly [string, string])[] = [
     'fsck [--deep] [--json] [--repair-wait] [--accept]',
     'checks metadata against blocks, both ways; exits 5 if something is wrong',
   ],
-  ['node list | drain|undrain|remove NODE', 'shows chunk servers; empties one, uses it again, or forgets it'],
-  ['drive list | drain|undrain|remove DRIVE', 'the same for one drive; a spare is used by undrain'],
-  ['drive replace DRIVE BY', 'empties a drive, and uses a spare or new one in its place'],
-  ['drive add', 'says how: put the folder into CAIRN_DRIVES and restart its server'],
+  ['node list | add|drain|undrain|remove NODE', 'shows chunk servers; uses one now, empties or forgets it'],
+  ['drive list | add|drain|undrain|remove DRIVE', 'the same for one drive; of a spare, add uses it'],
+  ['node|drive replace NAME BY', 'empties a drive, or those of a node, and uses unused ones in their places'],
   ['rebalance', 'spreads all groups evenly, over spares too'],
   [
     '  … [--wait] [--timeout SECONDS] [--force] [--json]',

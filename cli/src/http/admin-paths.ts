@@ -8,9 +8,10 @@
  *   DELETE check?check=NAME        ends it
  *   POST   restore/accept?incarnation=ID
  *   GET    nodes                   chunk servers with their drives
- *   POST   nodes?action=ACTION&node=NAME&force=true      drain, undrain or remove
+ *   POST   nodes?action=ACTION&node=NAME&by=NAME&force=true
+ *                                  add (use now), drain, undrain, remove, or replace (`node` by `by`)
  *   GET    drives                  drives, and what moves
- *   POST   drives?action=ACTION&drive=ID&by=ID&force=true    the same, or replace `drive` by `by`
+ *   POST   drives?action=ACTION&drive=ID&by=ID&force=true    the same
  *   GET    rebalance               how far groups are on their way
  *   POST   rebalance               spreads all groups evenly, over spares too
  *   GET    feature-level           the cluster's, and who supports which
@@ -133,7 +134,7 @@ function driveRoutes(admin: AdminClient): Route[] {
     {
       method: 'POST',
       path: 'nodes',
-      act: ({ action, node = '', force }) => wish(admin, action, { servers: [node], force }),
+      act: ({ action, node = '', by, force }) => wish(admin, action, { servers: named(node, by), force }),
     },
     {
       method: 'GET',
@@ -146,8 +147,7 @@ function driveRoutes(admin: AdminClient): Route[] {
     {
       method: 'POST',
       path: 'drives',
-      act: ({ action, drive = '', by, force }) =>
-        wish(admin, action, { drives: by === undefined ? [drive] : [drive, by], force }),
+      act: ({ action, drive = '', by, force }) => wish(admin, action, { drives: named(drive, by), force }),
     },
     { method: 'GET', path: 'rebalance', act: async () => (await admin.status()).moves ?? {} },
     { method: 'POST', path: 'rebalance', act: () => wish(admin, 'rebalance', {}) },
@@ -156,7 +156,11 @@ function driveRoutes(admin: AdminClient): Route[] {
   ]
 }
 
-const ACTIONS: readonly DriveAction[] = ['drain', 'undrain', 'replace', 'remove', 'rebalance']
+function named(name: string, by: string | undefined): string[] {
+  return by === undefined ? [name] : [name, by]
+}
+
+const ACTIONS: readonly DriveAction[] = ['add', 'drain', 'undrain', 'replace', 'remove', 'rebalance']
 
 async function wish(
   admin: AdminClient,

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { drive, isAtRest, node, rebalance } from '../../src/commands/drive.js'
 import { describeGroups, describeMoves } from '../../src/commands/status.js'
+import { ConfigError } from '../../src/config.js'
 import { exitStatusOf } from '../../src/exit-status.js'
 import { withAdminServer } from './admin-server.js'
 
@@ -50,6 +51,37 @@ describe('what moves', () => {
     expect(describeGroups({ ...DRIVE, positions: 4, joining: 2, leaving: 1 })).to.equal(
       '; 4 groups, 2 joining, 1 leaving',
     )
+  })
+})
+
+describe('a wish', () => {
+  const OPTIONS = { json: true, force: false, wait: false, waitSeconds: 1 }
+  const accept = (act: typeof drive, words: string, asked: string[] = []) =>
+    withAdminServer({ action: 'taken' }, (config) => act(config, words.split(' '), OPTIONS), asked)
+
+  it('for a node or a drive is one request', async () => {
+    const asked: string[] = []
+    const { text } = await accept(drive, 'add d/1', asked)
+    expect(JSON.parse(text)).to.deep.equal({ action: 'taken' })
+    await accept(node, 'add s1', asked)
+    await accept(drive, 'replace d1 d2', asked)
+    await accept(node, 'replace s1 s2', asked)
+    expect(asked).to.deep.equal([
+      'POST drives?action=add&drive=d%2F1&force=false',
+      'POST nodes?action=add&node=s1&force=false',
+      'POST drives?action=replace&drive=d1&by=d2&force=false',
+      'POST nodes?action=replace&node=s1&by=s2&force=false',
+    ])
+  })
+
+  it('that is none is a mistake, and one without a name tells how a new folder or server joins', async () => {
+    for (const words of ['add', 'add a b', 'replace a', 'replace a b c', 'drain', 'list a', 'melt a']) {
+      const asked: string[] = []
+      const refused = await accept(node, words, asked).catch((error: unknown) => error)
+      expect(refused, words).to.be.instanceOf(ConfigError)
+      expect(String(refused)).to.include('CAIRN_DRIVES')
+      expect(asked).to.deep.equal([])
+    }
   })
 })
 

@@ -116,14 +116,22 @@ describe('admin paths', () => {
     expect((await ask('POST', 'nodes?action=drain&node=c1&force=true')).statusCode).to.equal(200)
     expect((await ask('POST', 'drives?action=replace&drive=d1&by=d2')).statusCode).to.equal(200)
     expect((await ask('POST', 'rebalance')).statusCode).to.equal(200)
+    expect((await ask('POST', 'drives?action=add&drive=d2')).statusCode).to.equal(200)
+    expect((await ask('POST', 'nodes?action=replace&node=c1&by=c2')).json()).to.deep.equal({
+      action: 'replace',
+      drives: [],
+      nodes: ['c1', 'c2'],
+    })
     const refused = await ask('POST', 'drives?action=remove&drive=d1')
     expect(refused.statusCode).to.equal(409)
     expect(refused.json().message).to.equal('it holds groups')
     expect((await ask('POST', 'drives?action=explode&drive=d1')).statusCode).to.equal(404)
-    expect(calls.slice(0, 3)).to.deep.equal([
+    expect(calls.slice(0, 5)).to.deep.equal([
       '{"action":"drain","drives":[],"servers":["c1"],"force":true}',
       '{"action":"replace","drives":["d1","d2"],"servers":[],"force":false}',
       '{"action":"rebalance","drives":[],"servers":[],"force":false}',
+      '{"action":"add","drives":["d2"],"servers":[],"force":false}',
+      '{"action":"replace","drives":[],"servers":["c1","c2"],"force":false}',
     ])
   })
 

@@ -85,11 +85,11 @@ export const MoveReport: Message<MoveReport> = message<MoveReport>('MoveReport',
 })
 
 /**
- * `drain`: give all groups away; `undrain`: use again; `replace`: the second drive takes the place of the first;
- * `remove`: forget a drive that holds nothing and does not answer, or a node with all its drives; `rebalance`: spread
- * all groups evenly, over spares too.
+ * `drain`: give all groups away; `undrain`: use again; `replace`: the second drive takes the place of the first, or the
+ * drives of the second node those of the first; `remove`: forget a drive that holds nothing and does not answer, or a
+ * node with all its drives; `rebalance`: spread all groups evenly, over spares too; `add`: use now what holds nothing.
  */
-export type DriveAction = 'drain' | 'undrain' | 'replace' | 'remove' | 'rebalance'
+export type DriveAction = 'drain' | 'undrain' | 'replace' | 'remove' | 'rebalance' | 'add'
 
 /** What an operator wants of drives and nodes. Idempotent. */
 export interface ChangeDrivesRequest {
@@ -104,7 +104,7 @@ export const ChangeDrivesRequest: Message<ChangeDrivesRequest> = message<ChangeD
   'ChangeDrivesRequest',
   1,
   {
-    action: required(1, oneOf<DriveAction>('drain', 'undrain', 'replace', 'remove', 'rebalance')),
+    action: required(1, oneOf<DriveAction>('drain', 'undrain', 'replace', 'remove', 'rebalance', 'add')),
     drives: list(2, text),
     servers: list(3, text),
     force: required(4, boolean),

@@ -1,5 +1,5 @@
 /**
- * What operators want of drives: emptied, used again, replaced, forgotten, or all groups spread evenly. Pure. A wish
+ * What operators want of drives: emptied, used, replaced, forgotten, or all groups spread evenly. Pure. A wish
  * that would lose data, or could never come true, is refused with the reason; `force` lets copies share a failure
  * domain where else it would be refused.
  */
@@ -16,6 +16,8 @@ export function planWish(
 ): ClusterChange {
   const rows = rowsOf(state, request)
   switch (request.action) {
+    case 'add':
+      return wantAdded(state, rows, conditionOf)
     case 'rebalance':
       return wantBalance(state, rows)
     case 'drain':
@@ -23,7 +25,7 @@ export function planWish(
     case 'undrain':
       return wantInUse(rows)
     case 'replace':
-      return wantReplaced(state, rows, request, conditionOf)
+      return wantReplaced(state, request, conditionOf)
     case 'remove':
       return wantForgotten(state, rows, request, conditionOf)
   }
@@ -35,20 +37,48 @@ function refuse(reason: string): CairnError {
   return new CairnError('PreconditionFailed', reason)
 }
 
-function rowsOf(state: RegisteredDrives, { drives, servers }: ChangeDrivesRequest): DriveRow[] {
+/** How what has no name yet gets one. */
+const HOW_TO_ADD = {
+  drive:
+    '; a new folder joins when it is put into CAIRN_DRIVES of its chunk server, and that is started again',
+  node: '; a new server joins when it is started',
+} as const
+
+function rowsOf(
+  state: RegisteredDrives,
+  { action, drives, servers }: Pick<ChangeDrivesRequest, 'action' | 'drives' | 'servers'>,
+): DriveRow[] {
+  const unknown = (kind: 'drive' | 'node', name: string): CairnError => {
+    const how = action === 'add' ? HOW_TO_ADD[kind] : ''
+    return new CairnError('InvalidArgument', `there is no ${kind} ${name} (see "cairn ${kind} list")${how}`)
+  }
   const rows = drives.map((id) => {
     const row = state.drives.get(id)
-    if (row === undefined)
-      throw new CairnError('InvalidArgument', `there is no drive ${id} (see "cairn drive list")`)
+    if (row === undefined) throw unknown('drive', id)
     return row
   })
   for (const server of servers) {
-    if (!state.map.members.some(({ id }) => id === server)) {
-      throw new CairnError('InvalidArgument', `there is no node ${server} (see "cairn node list")`)
-    }
+    if (!state.map.members.some(({ id }) => id === server)) throw unknown('node', server)
     rows.push(...[...state.drives.values()].filter(({ drive }) => drive.server === server))
   }
   return [...new Set(rows)]
+}
+
+/** What holds nothing is used now, given up before or not; what is in use stays so. */
+function wantAdded(
+  state: RegisteredDrives,
+  rows: readonly DriveRow[],
+  conditionOf: ConditionOf,
+): ClusterChange {
+  if (rows.length === 0) throw refuse(`it has no drives${HOW_TO_ADD.drive}`)
+  const unused = rows.filter(({ drive }) => !isUsed(state, drive.id))
+  for (const { drive } of unused) {
+    if (conditionOf(drive.id) !== 'up') throw refuse(`drive ${drive.id} does not answer`)
+    if (drive.state === 'suspect') throw refuse(`drive ${drive.id} is suspect`)
+  }
+  const { drives } = wantInUse(rows)
+  const isUnderWay = unused.length === 0 || state.rebalancing === true
+  return drives.length === 0 && isUnderWay ? NOTHING : { ...NOTHING, drives, rebalancing: true }
 }
 
 /** Spares that somebody names, or all groups: a drive that was given up is used again. */
@@ -67,7 +97,7 @@ function wantEmpty(
 ): ClusterChange {
   const drain = force ? 'forced' : 'asked'
   const wanted = rows
-    .filter((row) => row.drain !== drain && row.drain !== 'forced')
+    .filter((row) => !isToBeEmpty(row, force))
     .map((row) => {
       const { state: is } = row.drive
       return {
@@ -83,6 +113,10 @@ function wantEmpty(
   return { ...NOTHING, drives: wanted }
 }
 
+function isToBeEmpty({ drain }: DriveRow, force: boolean): boolean {
+  return drain === 'forced' || (drain === 'asked' && !force)
+}
+
 function wantInUse(rows: readonly DriveRow[]): ClusterChange {
   const wanted = rows.filter(({ drain, drive }) => drain !== undefined || drive.state === 'out')
   return {
@@ -94,29 +128,51 @@ function wantInUse(rows: readonly DriveRow[]): ClusterChange {
   }
 }
 
-/** The first drive is emptied onto the others, of which the second is to be one. */
+/** The first is emptied onto all that are in use, of which the second is to be. A drive each, or all those of a node. */
 function wantReplaced(
   state: RegisteredDrives,
-  rows: readonly DriveRow[],
-  { force }: ChangeDrivesRequest,
+  request: ChangeDrivesRequest,
   conditionOf: ConditionOf,
 ): ClusterChange {
-  const [old, by, ...others] = rows
-  if (old === undefined || by === undefined || others.length > 0) {
-    throw new CairnError(
-      'InvalidArgument',
-      'a drive to be replaced and the one that takes its place are needed',
-    )
+  const { force } = request
+  const [olds, takers] = sidesOf(state, request)
+  const needed = Math.max(1, olds.filter(({ drive }) => isUsed(state, drive.id)).length)
+  const taken = takers.filter(({ drive, drain }) => drain === undefined && drive.state !== 'out')
+  if (olds.every((row) => isToBeEmpty(row, force)) && taken.length >= needed) return NOTHING
+  const obstacles = takers.flatMap(({ drive: { id } }) => findObstacle(state, id, conditionOf) ?? [])
+  const usable = takers.filter(({ drive: { id } }) => findObstacle(state, id, conditionOf) === undefined)
+  if (usable.length < needed) {
+    const count = `${needed} unused drives that answer are needed, and there are ${usable.length}`
+    throw refuse([count, ...obstacles].join('; '))
   }
-  if (state.map.pools.some(({ drives }) => drives.includes(by.drive.id))) {
-    throw refuse(`drive ${by.drive.id} holds groups already`)
-  }
-  if (conditionOf(by.drive.id) !== 'up') throw refuse(`drive ${by.drive.id} does not answer`)
-  const taken = wantInUse([by]).drives
+  const used = wantInUse(usable).drives
   const drives = new Map(state.drives)
-  for (const row of taken) drives.set(row.drive.id, row)
-  const emptied = wantEmpty({ ...state, drives }, [old], force, conditionOf)
-  return { ...NOTHING, drives: [...taken, ...emptied.drives] }
+  for (const row of used) drives.set(row.drive.id, row)
+  const emptied = wantEmpty({ ...state, drives }, olds, force, conditionOf)
+  return { ...NOTHING, drives: [...used, ...emptied.drives] }
+}
+
+function sidesOf(
+  state: RegisteredDrives,
+  { action, drives, servers }: ChangeDrivesRequest,
+): [olds: DriveRow[], takers: DriveRow[]] {
+  const sides = [
+    ...drives.map((drive) => rowsOf(state, { action, drives: [drive], servers: [] })),
+    ...servers.map((server) => rowsOf(state, { action, drives: [], servers: [server] })),
+  ]
+  const [olds, takers, ...others] = sides
+  const isPair = drives.length !== 1 && others.length === 0
+  if (olds === undefined || takers === undefined || !isPair || olds.some((row) => takers.includes(row))) {
+    const message = 'two drives, or two nodes, are needed: one to be replaced, and one that takes its place'
+    throw new CairnError('InvalidArgument', message)
+  }
+  return [olds, takers]
+}
+
+/** Why a drive cannot take the place of another. */
+function findObstacle(state: RegisteredDrives, id: DriveId, conditionOf: ConditionOf): string | undefined {
+  if (isUsed(state, id)) return `drive ${id} holds groups already`
+  return conditionOf(id) === 'up' ? undefined : `drive ${id} does not answer`
 }
 
 function wantForgotten(

@@ -1,5 +1,6 @@
 import type { ChangeDrivesRequest, DriveAction } from '@cairn/protocol'
 import { expect } from 'chai'
+import { summarizeDrives } from '../../../src/core/cluster/drive-summaries.js'
 import { planWish } from '../../../src/core/cluster/drive-wishes.js'
 import { rejection } from '../../rejection.js'
 import { idOf, RepairWorld } from '../../repair-world.js'
@@ -54,6 +55,92 @@ describe('wishes for drives', () => {
     expect(await codeOf(wish('replace', { drives: [idOf(1), idOf(2)] }))).to.equal('PreconditionFailed')
     expect(await wish('replace', { drives: [idOf(1), idOf(4)] })).to.equal(true)
     expect(stateOf(1)).to.equal('draining')
+    expect(await wish('replace', { drives: [idOf(1), idOf(4)] }), 'twice is once').to.equal(false)
+    await world.run(world.look())
+    expect(await wish('replace', { drives: [idOf(1), idOf(4)] }), 'also under way').to.equal(false)
+  })
+
+  /** Another drive of server `at`, which is heard from then on. */
+  async function addDrive(at: number, id: number): Promise<void> {
+    const member = { id: `c${at}`, address: `local:c${at}`, zone: '', rack: '', host: `h${at}` }
+    const drive = { id: idOf(id), capacityBytes: 1e9, path: `/d${id}`, device: '1', parent: '1' }
+    world.mender.add(idOf(id))
+    await world.run(world.cluster.register({ member, drives: [drive] }))
+    await world.run(world.beat())
+  }
+
+  it('replace a node by one with as many unused drives that answer, all at once', async () => {
+    await world.run(world.register(4, idOf(4)))
+    const byC4 = { servers: ['c1', 'c4'] }
+    await addDrive(1, 11)
+    expect(await wish('add', { drives: [idOf(11)] })).to.equal(true)
+    await world.run(world.look())
+    const refused = await rejection(wish('replace', byC4))
+    expect([refused.code, refused.message]).to.deep.equal([
+      'PreconditionFailed',
+      `2 unused drives that answer are needed, and there are 0; drive ${idOf(4)} holds groups already`,
+    ])
+    await world.run(world.register(5, idOf(5)))
+    expect(await codeOf(wish('replace', { servers: ['c1', 'c5'] })), 'one for two').to.equal(
+      'PreconditionFailed',
+    )
+    await addDrive(5, 15)
+    expect(await wish('replace', { servers: ['c1', 'c5'] })).to.equal(true)
+    expect([1, 11, 5, 15].map(stateOf)).to.deep.equal(['draining', 'draining', 'up', 'up'])
+    await world.run(world.look())
+    expect(await wish('replace', { servers: ['c1', 'c5'] }), 'twice is once').to.equal(false)
+  })
+
+  it('replace one by another of its kind, and nothing else', async () => {
+    await world.run(world.register(4, idOf(4)))
+    const wrong = [
+      { drives: [idOf(1)] },
+      { drives: [idOf(1), idOf(1)] },
+      { drives: [idOf(1)], servers: ['c4'] },
+      { servers: ['c1', 'c1'] },
+      { servers: ['c1', 'c2', 'c4'] },
+    ]
+    for (const names of wrong) expect(await codeOf(wish('replace', names))).to.equal('InvalidArgument')
+  })
+
+  const joining = (at: number): number => {
+    const found = summarizeDrives(world.cluster, world.states).find(({ id }) => id === idOf(at))
+    return (found?.joining ?? 0) + (found?.positions ?? 0)
+  }
+
+  it('use a new drive now, also where none is used without a word; twice is once', async () => {
+    await world.run(world.register(4, idOf(4)))
+    await world.run(world.look())
+    expect(joining(4), 'before').to.equal(0)
+    expect(await wish('add', { servers: ['c4'] })).to.equal(true)
+    expect(await wish('add', { drives: [idOf(4)] })).to.equal(false)
+    await world.run(world.look())
+    expect(joining(4)).to.be.greaterThan(0)
+    expect(await wish('add', { servers: ['c4'] })).to.equal(false)
+    expect(await wish('add', { servers: ['c1'] }), 'one in use').to.equal(false)
+  })
+
+  it('use a drive that was drained, and a spare', async () => {
+    await world.run(world.register(4, idOf(4)))
+    expect(await wish('drain', { drives: [idOf(4)] })).to.equal(true)
+    await world.run(world.look())
+    expect(stateOf(4)).to.equal('out')
+    expect(await wish('add', { drives: [idOf(4)] })).to.equal(true)
+    expect(stateOf(4)).to.equal('up')
+    await world.run(world.look())
+    expect(joining(4)).to.be.greaterThan(0)
+  })
+
+  it('use no drive that does not answer, and tell how an unknown one joins', async () => {
+    await world.run(world.register(4, idOf(4)))
+    world.drive(4).isUp = false
+    for (let at = 0; at < 20; at++) {
+      await world.clock.advance(2_000)
+      await world.run(world.beat())
+    }
+    expect(await codeOf(wish('add', { drives: [idOf(4)] }))).to.equal('PreconditionFailed')
+    expect((await rejection(wish('add', { drives: ['none'] }))).message).to.include('CAIRN_DRIVES')
+    expect((await rejection(wish('add', { servers: ['none'] }))).message).to.include('is started')
   })
 
   it('never forget a drive that holds groups or answers', async () => {
