@@ -183,7 +183,10 @@ function wantForgotten(
 ): ClusterChange {
   for (const { drive } of rows) {
     if (isUsed(state, drive.id)) throw refuse(`drive ${drive.id} still holds groups: drain it first`)
-    if (conditionOf(drive.id) === 'up') throw refuse(`drive ${drive.id} still answers: stop its server first`)
+    if (conditionOf(drive.id) === 'up') {
+      const wait = 'stop its server first, and wait for CAIRN_SUSPECT_SECONDS'
+      throw refuse(`drive ${drive.id} still answers, or did so a moment ago: ${wait}`)
+    }
   }
   const removed = rows.map(({ drive }) => drive.id)
   return { ...NOTHING, removed, removedMembers: servers }

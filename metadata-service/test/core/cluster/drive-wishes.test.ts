@@ -146,7 +146,11 @@ describe('wishes for drives', () => {
   it('never forget a drive that holds groups or answers', async () => {
     await world.run(world.register(4, idOf(4)))
     expect(await codeOf(wish('remove', { drives: [idOf(1)] }))).to.equal('PreconditionFailed')
-    expect(await codeOf(wish('remove', { servers: ['c4'] }))).to.equal('PreconditionFailed')
+    const refused = await rejection(wish('remove', { servers: ['c4'] }))
+    expect([refused.code, refused.message]).to.deep.equal([
+      'PreconditionFailed',
+      `drive ${idOf(4)} still answers, or did so a moment ago: stop its server first, and wait for CAIRN_SUSPECT_SECONDS`,
+    ])
     world.drive(4).isUp = false
     for (let at = 0; at < 20; at++) {
       await world.clock.advance(2_000)
