@@ -30,7 +30,7 @@ const COMMANDS: readonly (readonly [string, string])[] = [
     'puts a stopped server back to a backup; --yes if it has metadata; with CAIRN_ETCD into an empty prefix',
   ],
   [
-    'metadata migrate --to-etcd [--resume] [--json]',
+    'metadata migrate [--to-etcd] [--resume] [--json]',
     'moves the metadata of a stopped server to CAIRN_ETCD; --resume goes on after a crash',
   ],
   ['metadata migrate --undo', 'takes it back, as long as no service has used it there'],

@@ -1,4 +1,4 @@
-/** `cairn metadata migrate --to-etcd [--resume] | --undo`: from the embedded store to etcd, and back. */
+/** `cairn metadata migrate [--to-etcd] [--resume] | --undo`: from the embedded store to etcd, and back. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -29,10 +29,8 @@ type Say = (line: string) => void
 /** `DataFolderInUse` if the server runs. */
 export async function migrate(config: Config, command: MigrateCommand, say: Say): Promise<void> {
   const { etcd } = config
-  if (command.toEtcd === command.undo) {
-    throw new ConfigError([
-      'say "cairn metadata migrate --to-etcd [--resume]", or "cairn metadata migrate --undo"',
-    ])
+  if (command.toEtcd && command.undo) {
+    throw new ConfigError(['--to-etcd moves the metadata to etcd, --undo takes it back: say one of them'])
   }
   if (etcd === undefined)
     throw new ConfigError(['CAIRN_ETCD must name the etcd, also of one that was moved to'])

@@ -48,4 +48,19 @@ describe('cairn metadata', () => {
     expect(said[0]).to.match(new RegExp(`^checkpoint ${join(ours, 'drives')}`))
     expect(existsSync(join(ours, 'metadata', 'store.sqlite'))).to.equal(true)
   }).timeout(30_000)
+
+  it('moves to etcd unless told to undo that, and says what it needs', async () => {
+    const { config } = readConfig({ argv: [], env: { CAIRN_DATA_DIR: folder } })
+    const withEtcd = { ...config, etcd: ['127.0.0.1:1'] }
+    const migrate = async (flags: object, at = config): Promise<string> => {
+      const command = { action: 'migrate', file: undefined, yes: false, toEtcd: false, resume: false }
+      const all = { ...command, undo: false, json: false, ...flags }
+      return metadata(at, all, () => undefined).then(() => 'done', String)
+    }
+    for (const flags of [{}, { toEtcd: true }, { resume: true }]) {
+      expect(await migrate(flags)).to.match(/^ConfigError: .*CAIRN_ETCD/)
+      expect(await migrate(flags, withEtcd)).to.include(`no metadata store at ${folder}`)
+    }
+    expect(await migrate({ toEtcd: true, undo: true }, withEtcd)).to.match(/^ConfigError: .*say one of them/)
+  })
 })
