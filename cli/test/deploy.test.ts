@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { parseAllDocuments } from 'yaml'
-import { startCairn } from '../src/index.js'
+import { parse, parseAllDocuments } from 'yaml'
 import { SETTINGS } from '../src/settings.js'
 
 const ROOT = new URL('../../../', import.meta.url)
@@ -10,11 +9,16 @@ function read(path: string): string {
   return readFileSync(new URL(path, ROOT), 'utf8')
 }
 
+/** Files below a folder of the repository, by their paths from its root. */
+function filesBelow(folder: string): string[] {
+  const below = readdirSync(new URL(folder, ROOT), { recursive: true, withFileTypes: true })
+  const files = below.filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`)
+  return files.map((file) => file.slice(ROOT.pathname.length))
+}
+
 /** Every file under deploy/, and compose.yaml and Dockerfile beside it. */
 function deployFiles(): string[] {
-  const below = readdirSync(new URL('deploy/', ROOT), { recursive: true, withFileTypes: true })
-  const files = below.filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`)
-  return [...files.map((file) => file.slice(ROOT.pathname.length)), 'compose.yaml', 'Dockerfile']
+  return [...filesBelow('deploy/'), 'compose.yaml', 'Dockerfile']
 }
 
 interface Probe {
@@ -88,17 +92,28 @@ describe('deployment files', () => {
     }
   })
 
-  it('draw only metrics that Cairn, etcd or Node have', async () => {
-    const drawn = new Set(read('deploy/monitoring/grafana/cairn.json').match(/\b(?:cairn|s3)_[a-z0-9_]+/g))
-    const server = await startCairn({ port: 0 })
-    try {
-      const text = await (await fetch(`${server.endpoint}/-/metrics`)).text()
-      const shown = new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name))
-      const missing = [...drawn].filter((name) => !shown.has(name.replace(/_bucket$/, '')))
-      expect(missing).to.deep.equal([])
-      expect(drawn.size).to.be.greaterThan(20)
-    } finally {
-      await server.close()
+  it('draw and watch only metrics that some role of Cairn exports', () => {
+    const sources = filesBelow('cli/src/').map(read).join('\n')
+    const exported = new Set([...sources.matchAll(/'((?:cairn|s3)_[a-z0-9_]+)'/g)].map(([, name]) => name))
+    for (const [file, least] of [
+      ['grafana/cairn.json', 30],
+      ['alerts.yml', 15],
+    ] as const) {
+      const named = new Set(read(`deploy/monitoring/${file}`).match(/\b(?:cairn|s3)_[a-z0-9_]+/g))
+      const missing = [...named].filter((name) => !exported.has(name.replace(/_bucket$/, '')))
+      expect(missing, file).to.deep.equal([])
+      expect(named.size, file).to.be.at.least(least)
     }
+  })
+
+  it('give Prometheus every file of rules that it is told to load', () => {
+    const { rule_files: rules } = parse(read('deploy/monitoring/prometheus.yml')) as { rule_files: string[] }
+    const { services } = parse(read('compose.yaml'), { merge: true, maxAliasCount: -1 }) as {
+      services: { prometheus: { volumes: string[] } }
+    }
+    expect(rules).to.deep.equal(['alerts.yml'])
+    expect(services.prometheus.volumes).to.include.members(
+      rules.map((file) => `./deploy/monitoring/${file}:/etc/prometheus/${file}:ro`),
+    )
   })
 })
