@@ -1,5 +1,5 @@
 /** Opens the metadata store of a cluster: etcd. */
-import { type EtcdEntryStore, openEtcdEntryStore } from '@cairn/metadata-service'
+import { type EtcdEntryStore, type EtcdEntryStoreOptions, openEtcdEntryStore } from '@cairn/metadata-service'
 import { hasCode } from '@cairn/protocol'
 import { ConfigError } from '../config.js'
 import type { RoleEnvironment } from './environment.js'
@@ -13,6 +13,7 @@ const OPEN_MS = 30_000
 export async function openEtcdStore(
   environment: RoleEnvironment,
   endpoints: readonly string[],
+  options: Pick<EtcdEntryStoreOptions, 'compacts'> = {},
 ): Promise<EtcdEntryStore> {
   const { config, clock, random, log } = environment
   const { etcdPrefix: prefix, etcdUser: user, etcdPassword: password, etcdQuotaBytes: quotaBytes } = config
@@ -21,6 +22,7 @@ export async function openEtcdStore(
   const waiting = setInterval(() => undefined, OPEN_MS)
   try {
     return await openEtcdEntryStore({
+      ...options,
       endpoints,
       prefix,
       clock,

@@ -83,7 +83,7 @@ async function openClusterStore(
   endpoints: readonly string[],
 ): Promise<EntryStore> {
   const { config } = environment
-  const store = await openEtcdStore(environment, endpoints)
+  const store = await openEtcdStore(environment, endpoints, { compacts: true })
   try {
     await assertWhole(store)
     const isEmpty = (await store.head()).revision === 0

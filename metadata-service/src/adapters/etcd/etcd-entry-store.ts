@@ -60,8 +60,8 @@ export interface EtcdEntryStoreOptions {
   /** Longest wait for one answer, and for one call over all members, in ms. */
   readonly attemptMs?: number
   readonly totalMs?: number
-  /** How much history is kept, in ms. */
-  readonly historyMs?: number
+  /** Drops old history from time to time: services do, commands do not. */
+  readonly compacts?: boolean
   /** Quota of a member that does not tell its own; 8 GiB unless given. */
   readonly quotaBytes?: number
 }
@@ -101,7 +101,7 @@ class RemoteEntryStore implements EtcdEntryStore {
   private readonly leases: EtcdLeases
   private readonly clock: Clock
   private readonly fullness: EtcdSpace
-  private readonly stopCompaction: CancelTimer
+  private readonly stopCompaction: CancelTimer = () => undefined
   private stopTlsWatch: CancelTimer = () => undefined
 
   constructor(connection: EtcdConnection, options: EtcdEntryStoreOptions) {
@@ -111,10 +111,7 @@ class RemoteEntryStore implements EtcdEntryStore {
     this.reads = new EtcdReads(connection, this.keys)
     this.leases = new EtcdLeases({ ...options, connection })
     this.fullness = new EtcdSpace({ ...options, connection })
-    const whileRoomMs = options.historyMs ?? HISTORY_MS
-    const historyMs = (): number => (this.isShort ? Math.min(whileRoomMs, SHORT_HISTORY_MS) : whileRoomMs)
-    const revision = (): Promise<number> => this.reads.revision()
-    this.stopCompaction = compactRegularly({ ...options, connection, historyMs, revision })
+    if (options.compacts === true) this.stopCompaction = this.compactRegularly(options)
     if (options.changedTls !== undefined) this.watchTls(options.changedTls)
   }
 
@@ -209,6 +206,12 @@ class RemoteEntryStore implements EtcdEntryStore {
     this.stopCompaction()
     this.stopTlsWatch()
     this.connection.close()
+  }
+
+  private compactRegularly(options: Pick<EtcdEntryStoreOptions, 'clock' | 'log'>): CancelTimer {
+    const historyMs = (): number => (this.isShort ? SHORT_HISTORY_MS : HISTORY_MS)
+    const revision = (): Promise<number> => this.reads.revision()
+    return compactRegularly({ ...options, connection: this.connection, historyMs, revision })
   }
 
   /** Calls under way are not disturbed; further ones use the new certificates. */

@@ -1,5 +1,7 @@
+import { type Clock, systemClock } from '@cairn/protocol'
 import { expect } from 'chai'
 import { openEtcdEntryStore } from '../../../src/adapters/etcd/etcd-entry-store.js'
+import { COMPACT_EVERY_MS } from '../../../src/adapters/etcd/etcd-limits.js'
 import { createKeyValueStore } from '../../../src/core/commit/batcher.js'
 import type { Commit } from '../../../src/ports.js'
 import { absent, bytes, createRealWorld, put, range, text } from '../../conformance/subject.js'
@@ -122,6 +124,22 @@ describe('EtcdEntryStore', function () {
     expect(await two.store.count(range('', '\xff\xff'))).to.equal(0)
     await one.store.close()
     await two.store.close()
+  })
+
+  it('drops history from time to time only where it is told to', async () => {
+    const timers: number[] = []
+    const clock: Clock = {
+      ...systemClock,
+      setTimer(delayMs, task) {
+        timers.push(delayMs)
+        return systemClock.setTimer(delayMs, task)
+      },
+    }
+    for (const compacts of [false, true]) {
+      const { store } = await openEtcdSubject(cluster(), { clock, compacts })
+      await store.close()
+      expect(timers.includes(COMPACT_EVERY_MS)).to.equal(compacts)
+    }
   })
 
   it('closes at once, whatever is under way, and leaves nothing unsaid', async () => {
