@@ -45,10 +45,14 @@ export {
 } from './adapters/transfer/backup.js'
 export {
   backupCluster,
+  type ClusterBackupOptions,
+  type ClusterBackupResult,
+} from './adapters/transfer/cluster-backup.js'
+export {
   type ClusterRestoreOptions,
   type ClusterRestoreReport,
   restoreCluster,
-} from './adapters/transfer/cluster-backup.js'
+} from './adapters/transfer/cluster-restore.js'
 export {
   describeMark,
   type MigrateOptions,

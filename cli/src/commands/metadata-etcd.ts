@@ -50,7 +50,9 @@ export async function backupEtcd(
   )
   progress.end()
   const at = new Date(done.wallMicros / 1000).toISOString()
-  say(`${done.file}: ${done.bytes} bytes, ${done.rows} rows, as of ${at}`)
+  say(
+    `${done.file}: ${done.bytes} bytes, ${done.rows} rows, ${done.changes} entries of meanwhile, as of ${at}`,
+  )
 }
 
 export async function restoreEtcd(

@@ -135,7 +135,7 @@ function endOf(place: MirrorPlace, changes: readonly SourceChange[]): MirrorPlac
 }
 
 /** `Busy` if something is missing before the change, or it is not above the last one. */
-function placeAfter({ revision, head }: MirrorPlace, change: SourceChange): MirrorPlace {
+export function placeAfter({ revision, head }: MirrorPlace, change: SourceChange): MirrorPlace {
   if (change.revision <= revision) {
     throw new CairnError('Busy', `revision ${change.revision} came after ${revision}`)
   }

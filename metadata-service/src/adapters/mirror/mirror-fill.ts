@@ -35,19 +35,13 @@ export async function findPlace(source: MirrorSource): Promise<MirrorPlace> {
 
 /** Reads all pages. What they are ahead of the changes is still to be applied then. */
 export async function fillMirror(options: MirrorFillOptions, signal: AbortSignal): Promise<void> {
-  const { file, clock } = options
-  const ends = new PageEnds(MIRROR_RANGE, ROW_PREFIXES, file.place.head.version < SMALL_ENTRIES)
-  const begin = file.place.revision
-  let from: StoreKey = MIRROR_RANGE.from
+  const { source, file, clock } = options
+  const { revision, head } = file.place
+  const ask: Ask = (act) => untilAnswered(options, act, signal)
   let rows = 0
-  while (Buffer.compare(from, MIRROR_RANGE.to) < 0) {
-    const range = { from, to: ends.next(from) }
-    const page = await readPage(options, range, signal)
-    if (page.revision < begin) throw new CairnError('Busy', 'a page is older than the begin of the fill')
+  for await (const page of presentPages({ source, entries: head.version, ask })) {
+    if (page.revision < revision) throw new CairnError('Busy', 'a page is older than the begin of the fill')
     file.addPage(page.rows)
-    ends.note(page)
-    const last = page.hasMore ? page.rows.at(-1) : undefined
-    from = last === undefined ? range.to : successorOfKey(last.key)
     if (Math.floor((rows + page.rows.length) / PROGRESS_ROWS) > Math.floor(rows / PROGRESS_ROWS)) {
       options.onProgress(rows + page.rows.length)
     }
@@ -56,17 +50,46 @@ export async function fillMirror(options: MirrorFillOptions, signal: AbortSignal
   }
 }
 
+/** Asks the store as often as it takes, or is worth. */
+export type Ask = <T>(act: () => Promise<T>) => Promise<T>
+
+/** All rows of a range of keys, at one revision. */
+export interface PresentPage extends Pick<SourcePage, 'revision' | 'rows'> {
+  readonly range: StoreRange
+}
+
+/** All rows of a store in use, in ranges with tight ends, each as of the moment at which it is read. */
+export async function* presentPages(options: {
+  readonly source: Pick<MirrorSource, 'page'>
+  /** Number of entries of the store so far. */
+  readonly entries: number
+  readonly ask: Ask
+}): AsyncGenerator<PresentPage> {
+  const { source, entries, ask } = options
+  const ends = new PageEnds(MIRROR_RANGE, ROW_PREFIXES, entries < SMALL_ENTRIES)
+  let from: StoreKey = MIRROR_RANGE.from
+  while (Buffer.compare(from, MIRROR_RANGE.to) < 0) {
+    const range = { from, to: ends.next(from) }
+    const { rows, revision, hasMore } = await ask(() => source.page(range, FILL_ROWS))
+    ends.note({ rows, hasMore })
+    const last = hasMore ? rows.at(-1) : undefined
+    const to = last === undefined ? range.to : successorOfKey(last.key)
+    yield { range: { from, to }, revision, rows }
+    from = to
+  }
+}
+
 /** Again after a failure, for as long as the fill is wanted. */
-async function readPage(
-  { source, clock, random }: MirrorFillOptions,
-  range: StoreRange,
+async function untilAnswered<T>(
+  { clock, random }: MirrorFillOptions,
+  act: () => Promise<T>,
   signal: AbortSignal,
-): Promise<SourcePage> {
+): Promise<T> {
   const backoff = new Backoff(clock, random)
   for (;;) {
     if (signal.aborted) throw new CairnError('ShuttingDown', 'the fill has been given up')
     try {
-      return await source.page(range, FILL_ROWS)
+      return await act()
     } catch (error) {
       if (!(error instanceof CairnError) || error.code === 'ShuttingDown') throw error
       await backoff.wait()

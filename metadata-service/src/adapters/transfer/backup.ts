@@ -127,7 +127,7 @@ async function copySections(
   if (facts === undefined) throw new CairnError('MessageCorrupt', `${checkpoint.path} was replaced meanwhile`)
 }
 
-/** Writes a file so that a crash leaves it whole or not at all. */
+/** Writes a file so that a crash leaves it whole or not at all. `DriveFull` if there is no room for it. */
 export async function writeBackup(
   file: string,
   fill: (
@@ -150,8 +150,14 @@ export async function writeBackup(
   } catch (error) {
     await handle.close().catch(() => undefined)
     await rm(temporary, { force: true })
-    throw error
+    throw isFull(error)
+      ? new CairnError('DriveFull', `there is no room for ${file}`, { cause: error })
+      : error
   }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
 /** What a backup says of itself. `DriveFailed` if it is damaged, `FormatTooNew` if a newer version made it. */

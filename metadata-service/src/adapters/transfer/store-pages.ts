@@ -1,13 +1,10 @@
-/** All rows of a store, page by page in the order of their keys: as they are copied, compared and backed up. */
+/** All rows of a store, page by page in the order of their keys: as they are copied and compared. */
 import { type BlockHasher, type Clock, createBlockHasher, hasCode, sameBytes } from '@cairn/protocol'
 import { HEAD_KEY } from '../../core/commit/commit-rows.js'
 import { isWithin, successorOfKey } from '../../core/rows/keys.js'
 import { MOVE_KEY, MOVED_KEY } from '../../core/rows/store-move.js'
 import type { EntryStore, StoreKey, StoreRow } from '../../ports.js'
-import type { MirrorSource } from '../../ports-mirror.js'
-import { FILL_ROWS, SMALL_ENTRIES } from '../mirror/mirror-limits.js'
-import { PageEnds } from '../mirror/mirror-page-ends.js'
-import { LEASED_RANGES, MIRROR_RANGE, ROW_PREFIXES } from '../mirror/mirror-rows.js'
+import { LEASED_RANGES, MIRROR_RANGE } from '../mirror/mirror-rows.js'
 
 /**
  * Rows that belong to one store and its running services: the end of a lease deletes some, every entry writes `head`.
@@ -17,9 +14,9 @@ export function staysBehind(key: StoreKey): boolean {
   return [HEAD_KEY, MOVE_KEY, MOVED_KEY].some((own) => Buffer.compare(own, key) === 0)
 }
 
-/** Attempts at one page. */
-const ATTEMPTS_MAX = 5
-const RETRY_MS = 200
+/** Attempts at one page, and the pause between two in ms. */
+export const ATTEMPTS_MAX: number = 5
+export const RETRY_MS: number = 200
 
 /** Rows of a store that nobody writes to, behind a key; without those that stay behind. */
 export async function* pagesOf(
@@ -39,36 +36,6 @@ export async function* pagesOf(
   }
 }
 
-export interface PagesAtOptions {
-  readonly clock: Clock
-  /** `Busy` once the store keeps it no longer. */
-  readonly revision: number
-  /** Pause after each page with rows, in times of what the page took: others use the store meanwhile. */
-  readonly pauseFactor: number
-}
-
-/** All rows of a store as of one revision, in ranges with tight ends; without those that stay behind. */
-export async function* pagesAt(
-  source: MirrorSource,
-  options: PagesAtOptions,
-): AsyncGenerator<readonly StoreRow[]> {
-  const { clock, revision, pauseFactor } = options
-  const isSmall = (await retry(clock, () => source.head())).version < SMALL_ENTRIES
-  const ends = new PageEnds(MIRROR_RANGE, ROW_PREFIXES, isSmall)
-  let { from } = MIRROR_RANGE
-  while (Buffer.compare(from, MIRROR_RANGE.to) < 0) {
-    const startedMs = clock.monotonicMs()
-    const range = { from, to: ends.next(from) }
-    const page = await retry(clock, () => source.page(range, FILL_ROWS, revision))
-    ends.note(page)
-    const tookMs = clock.monotonicMs() - startedMs
-    yield page.rows.filter(({ key }) => !staysBehind(key))
-    const last = page.hasMore ? page.rows.at(-1) : undefined
-    from = last === undefined ? range.to : successorOfKey(last.key)
-    if (page.rows.length > 0 && pauseFactor > 0) await wait(clock, tookMs * pauseFactor)
-  }
-}
-
 /** Asks again after an answer that did not come. */
 export async function retry<T>(clock: Clock, ask: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -81,7 +48,8 @@ export async function retry<T>(clock: Clock, ask: () => Promise<T>): Promise<T> 
   }
 }
 
-function wait(clock: Clock, ms: number): Promise<void> {
+/** Some time later. */
+export function wait(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.setTimer(ms, resolve))
 }
 

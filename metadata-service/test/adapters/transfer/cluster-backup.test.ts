@@ -1,23 +1,28 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CairnError, systemClock, systemRandom } from '@cairn/protocol'
 import { expect } from 'chai'
-import { backupStopped, readBackup } from '../../../src/adapters/transfer/backup.js'
-import {
-  backupCluster,
-  type ClusterRestoreReport,
-  restoreCluster,
-} from '../../../src/adapters/transfer/cluster-backup.js'
+import { backupStopped, readBackup, writeBackup } from '../../../src/adapters/transfer/backup.js'
+import { backupCluster } from '../../../src/adapters/transfer/cluster-backup.js'
+import { type ClusterRestoreReport, restoreCluster } from '../../../src/adapters/transfer/cluster-restore.js'
 import { migrateStore } from '../../../src/adapters/transfer/migrate.js'
 import type { MovableStore } from '../../../src/adapters/transfer/move-target.js'
 import { MOVE_KEY } from '../../../src/core/rows/store-move.js'
 import { put } from '../../conformance/subject.js'
 import { rejection } from '../../rejection.js'
 import { openEtcdSubject, useEtcd } from '../../support/etcd-subject.js'
+import { Ledger, rowsOfBackup } from './backup-world.js'
 import { CLUSTER_ID, MoveWorld, rowsOf } from './move-world.js'
 
 const ROWS = 3_000
+const MANY_ROWS = 100_000
+/** Of as many as a transaction of etcd takes. */
+const ROWS_PER_ENTRY = 100
+const COMPACT_MS = 1_000
+const BACKUP = new URL('./backup-process.js', import.meta.url).pathname
 /** Rows that a new life writes anew. */
 const NEW = ['m/cluster', 'm/restored']
 
@@ -55,32 +60,68 @@ describe('a backup of a store in etcd', function () {
     return new Map([...(await rowsOf(store))].filter(([key]) => !NEW.includes(key)))
   }
 
-  it('is of one moment, whatever is written meanwhile, and brings all of that back', async () => {
+  it('is of one moment beside writers, though etcd drops its history all the time', async () => {
+    const { store } = await openEtcdSubject(etcd())
+    closers.push(() => store.close())
+    const ledger = new Ledger(store, world.random)
+    await ledger.fill(MANY_ROWS, ROWS_PER_ENTRY)
+    const file = join(folder, 'backup')
+    let isOver = false
+    const compacting = (async () => {
+      for (let revision = 0; !isOver; await turn(COMPACT_MS)) {
+        await store.compact(revision)
+        revision = (await store.read([])).revision
+      }
+    })()
+    const writing = [1, 2, 3, 4].map(async () => {
+      while (!isOver) await ledger.change(MANY_ROWS)
+    })
+    const done = await backupCluster({ store, file, clock: systemClock }).finally(() => {
+      isOver = true
+    })
+    await Promise.all([compacting, ...writing])
+    expect([done.rows >= MANY_ROWS / 2, done.changes > 100]).to.deep.equal([true, true])
+    const expected = ledger.at(done.number)
+    expect(sameRows(await rowsOfBackup(file, folder), expected)).to.equal(true)
+    const target = await open()
+    const { rows } = await restore(file, target)
+    expect(rows).to.equal(expected.size + 1)
+  })
+
+  it('leaves nothing that passes for one when it is killed', async () => {
+    const { store, prefix } = await openEtcdSubject(etcd())
+    closers.push(() => store.close())
+    await new Ledger(store, world.random).fill(MANY_ROWS / 4, ROWS_PER_ENTRY)
+    const file = join(folder, 'backup')
+    const child = spawn(process.execPath, [BACKUP, etcd().endpoints[0] ?? '', prefix, file])
+    await once(child.stdout, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(readdirSync(folder)).to.deep.equal(['backup.new'])
+    expect((await rejection(readBackup(`${file}.new`))).code).to.equal('DriveFailed')
+    await backupCluster({ store, file, clock: systemClock })
+    expect(readdirSync(folder)).to.deep.equal(['backup'])
+    expect((await rowsOfBackup(file, folder)).size).to.equal(MANY_ROWS / 4)
+  })
+
+  it('says which file has no room, and leaves nothing of it', async () => {
+    const file = join(folder, 'backup')
+    const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    const error = await rejection(writeBackup(file, () => Promise.reject(full)))
+    expect([error.code, error.message.includes(file)]).to.deep.equal(['DriveFull', true])
+    expect(readdirSync(folder)).to.deep.equal([])
+  })
+
+  it('begins a new life', async () => {
     const source = await open()
     world.target = source
     const { incarnation } = await migrateStore({ ...world.options(), resume: false })
-    const before = await sharedRows(source)
     const file = join(folder, 'backup')
-    let writes = 0
-    const onProgress = async (): Promise<void> => {
-      writes++
-      await world.write(source, {
-        compares: [],
-        puts: [put(`i/late ${writes}`, 'late')],
-        deletes: [Buffer.from('i/00001')],
-      })
-    }
-    const late: Promise<void>[] = []
-    const done = await backupCluster({
-      store: source,
-      file,
-      clock: systemClock,
-      onProgress: () => void late.push(onProgress()),
-    })
-    await Promise.all(late)
+    const before = await sharedRows(source)
+    const done = await backupCluster({ store: source, file, clock: systemClock })
     const target = await open()
     const restored = await restore(file, target)
-    expect([writes > 1, restored.rows]).to.deep.equal([true, done.rows])
+    expect([restored.rows, done.changes]).to.deep.equal([done.rows, 0])
     expect(await sharedRows(target)).to.deep.equal(before)
     expect(restored.incarnation).to.not.equal(incarnation)
   })
@@ -110,3 +151,12 @@ describe('a backup of a store in etcd', function () {
     expect(error.message).to.include('is being filled')
   })
 })
+
+function turn(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** A difference of so many rows is not to be printed. */
+function sameRows(found: ReadonlyMap<string, string>, expected: ReadonlyMap<string, string>): boolean {
+  return found.size === expected.size && [...found].every(([name, value]) => expected.get(name) === value)
+}

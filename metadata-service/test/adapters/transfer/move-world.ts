@@ -16,10 +16,22 @@ import type { MovableStore } from '../../../src/adapters/transfer/move-target.js
 import { STORE_FILE } from '../../../src/adapters/transfer/recover.js'
 import { staysBehind } from '../../../src/adapters/transfer/store-pages.js'
 import { CLUSTER_KEY, ClusterRow } from '../../../src/core/rows/cluster-state-rows.js'
-import type { Commit, EntryStore } from '../../../src/ports.js'
+import type { Commit, EntryStore, Put } from '../../../src/ports.js'
 import { put, range, seed } from '../../conformance/subject.js'
 
 export const CLUSTER_ID = 'c0ffee'
+
+export const CLUSTER: Put = {
+  key: CLUSTER_KEY,
+  value: ClusterRow.encode({
+    clusterId: CLUSTER_ID,
+    incarnation: 'first',
+    featureLevel: 1,
+    epoch: 7,
+    createdMs: 0,
+    change: Buffer.alloc(16),
+  }),
+}
 
 /** Ends a command where a kill would. */
 export class Killed extends Error {}
@@ -48,16 +60,8 @@ export class MoveWorld {
   /** A cluster, a session under a lease, and some rows. */
   async fill(rows: number): Promise<void> {
     const store = this.open()
-    const cluster = {
-      clusterId: CLUSTER_ID,
-      incarnation: 'first',
-      featureLevel: 1,
-      epoch: 7,
-      createdMs: 0,
-      change: Buffer.alloc(16),
-    }
     const lease = await store.grantLease(60_000)
-    const puts = [{ key: CLUSTER_KEY, value: ClusterRow.encode(cluster) }, put('s/session', 'writer', lease)]
+    const puts = [CLUSTER, put('s/session', 'writer', lease)]
     await this.write(store, { compares: [], puts })
     for (let at = 0; at < rows; at++) await this.put(store, at)
     await store.close()
