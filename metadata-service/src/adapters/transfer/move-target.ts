@@ -10,13 +10,11 @@ import { successorOfKey } from '../../core/rows/keys.js'
 import { MOVE_KEY, MOVED_KEY, MovedRow, MoveRow } from '../../core/rows/store-move.js'
 import type { Commit, Entry, EntryFence, EntryStore, StoreKey, StoreRange, StoreRow } from '../../ports.js'
 import type { MirrorSource } from '../../ports-mirror.js'
+import { type Ask, presentPages } from '../mirror/mirror-fill.js'
 import { MIRROR_RANGE } from '../mirror/mirror-rows.js'
 
 /** Longest time in ms in which a step is tried again. */
 const TRY_MS = 60_000
-
-/** Rows looked at by one step of emptying. */
-const CLEAR_ROWS = 1_000
 
 /** Rows that an emptied store keeps until the move is over. */
 const KEPT: readonly StoreKey[] = [HEAD_KEY, MOVE_KEY]
@@ -118,23 +116,15 @@ export class MoveTarget {
 
   /** Removes all rows but `head` and `m/move`, in pieces that hold nobody up. */
   async clear(onProgress: (rows: number) => void): Promise<void> {
-    let from = MIRROR_RANGE.from
+    const ask: Ask = (act) => this.again(act)
+    const { version } = await ask(() => this.store.head())
     let rows = 0
-    for (;;) {
-      const range = { from, to: MIRROR_RANGE.to }
-      const { results } = await this.again(() =>
-        this.store.read([{ kind: 'scan', range, limit: CLEAR_ROWS }]),
-      )
-      const found = results[0] ?? []
-      const last = found.at(-1)
-      if (last === undefined) return
-      const to = successorOfKey(last.key)
-      const deleteRanges = rangesBetween(found, { from, to })
+    for await (const page of presentPages({ source: this.store, entries: version, ask })) {
+      if (page.rows.length === 0) continue
+      const deleteRanges = rangesBetween(page.rows, page.range)
       await this.send({ commits: [{ compares: [], deleteRanges }], always: [], fence: this.fence() })
-      rows += found.length
+      rows += page.rows.length
       onProgress(rows)
-      if (found.length < CLEAR_ROWS) return
-      from = to
     }
   }
 

@@ -129,10 +129,12 @@ export class StoreCopy {
     await this.target.step({ ...progress, after: last.key, rows: progress.rows + rows.length }, commits)
   }
 
-  /** The keys of the source tell where ranges of the copy may end, so that none is wide. */
+  /**
+   * The keys of the source tell where ranges of the copy may end, so that none is wide. They need not be of one
+   * revision, which etcd would have to keep: another command that writes makes step 5 fail.
+   */
   private async verify(): Promise<RowsDigest> {
-    const { source, target, onProgress } = this.options
-    const { revision } = await target.read([])
+    const { source, onProgress } = this.options
     const [ours, theirs] = [new RowsDigester(), new RowsDigester()]
     let { from } = MIRROR_RANGE
     let rows = 0
@@ -140,26 +142,22 @@ export class StoreCopy {
       const last = page.at(-1)
       if (last === undefined) continue
       const to = successorOfKey(last.key)
-      theirs.add(await this.compare(page, { from, to }, revision))
+      theirs.add(await this.compare(page, { from, to }))
       ours.add(page)
       from = to
       rows += page.length
       onProgress?.('verifying', rows)
     }
-    await this.compare([], { from, to: MIRROR_RANGE.to }, revision)
+    await this.compare([], { from, to: MIRROR_RANGE.to })
     const [digest, other] = [ours.digest(), theirs.digest()]
     if (digest.rows === other.rows && digest.hash === other.hash) return digest
     throw new CairnError('MessageCorrupt', 'the hash of the copy is not that of its source')
   }
 
   /** The rows of the copy. `MessageCorrupt` if they are not these. */
-  private async compare(
-    rows: readonly StoreRow[],
-    range: StoreRange,
-    revision: number,
-  ): Promise<readonly StoreRow[]> {
+  private async compare(rows: readonly StoreRow[], range: StoreRange): Promise<readonly StoreRow[]> {
     const { target, clock } = this.options
-    const page = await retry(clock, () => target.page(range, ROWS_PER_ENTRY + OWN_ROWS_MAX, revision))
+    const page = await retry(clock, () => target.page(range, ROWS_PER_ENTRY + OWN_ROWS_MAX))
     const copied = page.rows.filter(({ key }) => !staysBehind(key))
     const wrong = firstDifference(rows, copied)
     if (wrong === undefined && !page.hasMore) return copied

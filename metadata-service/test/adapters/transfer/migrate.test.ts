@@ -1,5 +1,6 @@
 import { CairnError, hasCode } from '@cairn/protocol'
 import { expect } from 'chai'
+import { MIRROR_RANGE } from '../../../src/adapters/mirror/mirror-rows.js'
 import { readMovedMark } from '../../../src/adapters/sqlite/sqlite-moved.js'
 import { type MigratePlace, migrateStore, undoMigration } from '../../../src/adapters/transfer/migrate.js'
 import type { MovableStore } from '../../../src/adapters/transfer/move-target.js'
@@ -141,6 +142,23 @@ describe('a migration to etcd', function () {
       world.target = real
     }
     await expectMoved()
+  })
+
+  it('needs no history of etcd, and asks it for no range that may be wide, on the way there and back', async () => {
+    const real = world.target
+    world.target = {
+      ...delegate(real),
+      page: (within, limit, revision) =>
+        revision === undefined ? real.page(within, limit) : Promise.reject(new Error('history was dropped')),
+      read: (reads) =>
+        reads.some((read) => read.kind === 'scan' && Buffer.compare(read.range.to, MIRROR_RANGE.to) === 0)
+          ? Promise.reject(new Error('a wide range'))
+          : real.read(reads),
+    }
+    await migrateStore({ ...world.options(), resume: false })
+    await undoMigration(world.options())
+    world.target = real
+    expect([(await rowsOf(real)).size, isOldUsable()]).to.deep.equal([0, true])
   })
 
   it('is whole although every answer is lost once, before or after its entry', async () => {
