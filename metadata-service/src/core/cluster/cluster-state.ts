@@ -227,13 +227,18 @@ export class ClusterState {
     return results[0]?.[0]?.revision === this.snapshot.revision
   }
 
+  /**
+   * Of readings that overlap the newest counts. One that began when the snapshot was there already counts in any case:
+   * if it is older, the store was restored from an older copy of itself.
+   */
   private async reload(): Promise<ClusterMap> {
+    const before = this.snapshot
     const snapshot = await readClusterSnapshot(this.options.store)
     if (snapshot === undefined) throw new CairnError('Internal', 'the store has lost its cluster row')
     // Not to be used: what stands in its rows may mean something else.
     const { featureLevel } = snapshot.clusterRow
     requireLevel({ featureLevel }, this.supportedLevel, 'this metadata service')
-    if (snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
+    if (this.snapshot === before || snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
     return this.snapshot.map
   }
 

@@ -15,7 +15,15 @@ import {
   required,
   text,
 } from '@cairn/protocol'
-import type { Compare, EntryStore, KeyValueStore, LeaseId, StoreKey, StoreRow } from '../../ports.js'
+import type {
+  CommitResult,
+  Compare,
+  EntryStore,
+  KeyValueStore,
+  LeaseId,
+  StoreKey,
+  StoreRow,
+} from '../../ports.js'
 import { rangeOfPrefix } from '../rows/keys.js'
 
 /** Lease of a service: see reliability start values. */
@@ -24,6 +32,10 @@ export const SERVICE_LEASE_MS = 10_000
 /** Longer than a lease that is renewed no more. */
 const WAIT_MS = SERVICE_LEASE_MS + 3_000
 const WAIT_STEP_MS = 500
+
+/** Attempts of one claim against changes of the cluster map, and the pause before the next; then `Busy`. */
+const CLAIM_ATTEMPTS_MAX = 8
+const CLAIM_PAUSE_MS = 200
 
 /** Services of one cluster. */
 const SERVICES_MAX = 1000
@@ -93,7 +105,7 @@ export class ServiceLease {
       const other = await this.tryClaim()
       if (other === undefined) return
       if (clock.monotonicMs() >= untilMs) throw nameTaken(other)
-      await new Promise<void>((resolve) => clock.setTimer(WAIT_STEP_MS, resolve))
+      await this.pause(WAIT_STEP_MS)
     }
   }
 
@@ -143,9 +155,22 @@ export class ServiceLease {
     if (held !== undefined) await this.options.store.revokeLease(held.id)
   }
 
-  /** The row of whoever has the name, if it is not ours now. */
+  /** The row of whoever has the name, if it is not ours now. `Busy` if the cluster map changes all the time. */
   private async tryClaim(): Promise<ServiceRow | undefined> {
-    const { store, clock, isExclusive, joinCompare } = this.options
+    for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt++) {
+      const result = await this.putRow()
+      if (result.committed) return undefined
+      const found = result.rows[0]
+      if (found === undefined) await this.pause(CLAIM_PAUSE_MS)
+      else if (this.isOver(found)) await removeRow(this.options.store, found)
+      else return ServiceRow.decode(found.value)
+    }
+    throw new CairnError('Busy', 'the cluster map keeps changing')
+  }
+
+  /** Takes the name under a new lease if nobody has it, and the cluster is as this service supports it. */
+  private async putRow(): Promise<CommitResult> {
+    const { store, clock, joinCompare } = this.options
     const { key, row } = this
     const sentMs = clock.monotonicMs()
     const id = await store.grantLease(SERVICE_LEASE_MS)
@@ -157,18 +182,18 @@ export class ServiceLease {
         carries: ([found]) => found !== undefined && ServiceRow.decode(found.value).run === row.run,
       },
     })
-    if (result.committed) {
-      this.held = { id, endsAtMs: sentMs + SERVICE_LEASE_MS }
-      return undefined
-    }
-    await store.revokeLease(id)
-    const found = result.rows[0]
-    if (found === undefined) return this.tryClaim()
-    if (isExclusive || ServiceRow.decode(found.value).run === row.run) {
-      await removeRow(store, found)
-      return this.tryClaim()
-    }
-    return ServiceRow.decode(found.value)
+    if (result.committed) this.held = { id, endsAtMs: sentMs + SERVICE_LEASE_MS }
+    else await store.revokeLease(id)
+    return result
+  }
+
+  /** The row is of a run that is surely over, or ours from a lease that is given up. */
+  private isOver(found: StoreRow): boolean {
+    return this.options.isExclusive || ServiceRow.decode(found.value).run === this.row.run
+  }
+
+  private pause(pauseMs: number): Promise<void> {
+    return new Promise((resolve) => this.options.clock.setTimer(pauseMs, resolve))
   }
 }
 

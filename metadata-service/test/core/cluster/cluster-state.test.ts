@@ -35,6 +35,20 @@ function server(at: number, ids: string[], place: Partial<DriveRegistration> = {
   }
 }
 
+/** Whatever store there is at the time of the call. */
+function overCurrent(current: () => KeyValueStore): KeyValueStore {
+  return {
+    commit: (commit) => current().commit(commit),
+    read: (reads) => current().read(reads),
+    readAuthority: (reads) => current().readAuthority(reads),
+    watch: (range, fromRevision, signal) => current().watch(range, fromRevision, signal),
+    grantLease: (ttlMs) => current().grantLease(ttlMs),
+    renewLease: (lease) => current().renewLease(lease),
+    revokeLease: (lease) => current().revokeLease(lease),
+    close: () => current().close(),
+  }
+}
+
 async function openCluster(store: KeyValueStore): Promise<ClusterState> {
   return ClusterState.open({ store, clock, random, replicas: 3, drivesExpected: 3 })
 }
@@ -215,6 +229,41 @@ describe('ClusterState', () => {
     await run(other.register(server(1, ['1', '9'])))
     await run(cluster.report({ server: 'c1', reports: [reportOf('1'), reportOf('9', false)] }))
     expect(cluster.heartbeats.ofDrive(idOf('9'))?.report.healthy).to.equal(false)
+  })
+
+  it('goes back with a store that was restored from an older copy of itself', async () => {
+    const older = openStore()
+    const { epoch } = (await run(openCluster(older))).known
+    let store = openStore()
+    const cluster = await run(openFilled(overCurrent(() => store)))
+    store = older
+    expect((await run(cluster.current())).epoch)
+      .to.equal(epoch)
+      .and.to.be.below(4)
+    expect(await run(cluster.register(server(1, ['1'])))).to.equal(epoch + 1)
+  })
+
+  it('keeps the newer of two readings that overlap', async () => {
+    const store = openStore()
+    let holdBack = (read: ReturnType<KeyValueStore['read']>): ReturnType<KeyValueStore['read']> => read
+    const held: KeyValueStore = { ...overCurrent(() => store), read: (reads) => holdBack(store.read(reads)) }
+    const cluster = await run(openFilled(held))
+    let release = (): void => undefined
+    holdBack = async (read) => {
+      const result = await read
+      await new Promise<void>((resolve) => {
+        release = resolve
+      })
+      return result
+    }
+    const late = cluster.refresh()
+    await clock.advance(1)
+    holdBack = (read) => read
+    await run((await run(openCluster(store))).register(server(4, ['4'])))
+    const { epoch } = await run(cluster.refresh())
+    release()
+    expect((await run(late)).epoch).to.equal(epoch)
+    expect(cluster.known.epoch).to.equal(epoch)
   })
 
   it('refuses a registration without proper ids', async () => {
