@@ -38,7 +38,7 @@ import {
 } from './etcd-limits.js'
 import { EtcdReads } from './etcd-reads.js'
 import { EtcdSpace } from './etcd-space.js'
-import { findTlsTrouble } from './etcd-tls-check.js'
+import { findTlsTroubles } from './etcd-tls-check.js'
 import { toResults, toTransaction } from './etcd-transaction.js'
 
 export interface EtcdEntryStoreOptions {
@@ -115,14 +115,17 @@ class RemoteEntryStore implements EtcdEntryStore {
     if (options.changedTls !== undefined) this.watchTls(options.changedTls)
   }
 
-  /** Waits until etcd answers. */
+  /**
+   * Waits until etcd answers: one member is enough. A certificate that does not fit ends the wait only if it is so with
+   * all members.
+   */
   async greet(options: EtcdEntryStoreOptions & { readonly attemptMs: number }): Promise<void> {
     const untilMs = this.clock.monotonicMs() + (options.openMs ?? OPEN_MS)
     for (;;) {
-      const trouble = await tlsTrouble(options)
-      if (trouble !== undefined) throw trouble
+      const answer = this.reads.revision()
       try {
-        await this.reads.revision()
+        await Promise.race([answer, assertFitting(options)])
+        await answer
         return
       } catch (error) {
         if (!hasCode(error, 'Busy') || this.clock.monotonicMs() >= untilMs) throw error
@@ -245,15 +248,11 @@ class RemoteEntryStore implements EtcdEntryStore {
   }
 }
 
-async function tlsTrouble(
-  options: EtcdEntryStoreOptions & { readonly attemptMs: number },
-): Promise<CairnError | undefined> {
-  const { endpoints, tls, attemptMs } = options
-  const secure = endpoints.filter(
-    (name) => name.startsWith('https://') || (tls !== undefined && !name.includes('://')),
-  )
-  const troubles = await Promise.all(
-    secure.map((name) => findTlsTrouble(name.replace(/^https:\/\//, ''), tls ?? {}, attemptMs)),
-  )
-  return troubles.find((trouble) => trouble !== undefined)
+/** Looks at the certificates of all members that are asked over TLS. `PeerRejected` if those of none fit. */
+async function assertFitting(options: EtcdEntryStoreOptions & { readonly attemptMs: number }): Promise<void> {
+  const { endpoints, log } = options
+  const troubles = await findTlsTroubles(options)
+  for (const err of troubles) log?.error({ err }, 'etcd: the certificates of a member and ours do not fit')
+  const [first] = troubles
+  if (first !== undefined && troubles.length === endpoints.length) throw first
 }

@@ -7,12 +7,24 @@ import { connect } from 'node:tls'
 import { CairnError } from '@cairn/protocol'
 import type { EtcdTls } from './etcd-endpoint.js'
 
+/** Resolves with the refusals of and by those members that are asked over TLS and answer; none for one that fits. */
+export async function findTlsTroubles(options: {
+  readonly endpoints: readonly string[]
+  readonly tls?: EtcdTls
+  readonly attemptMs: number
+}): Promise<CairnError[]> {
+  const { endpoints, tls, attemptMs } = options
+  const secure = endpoints.filter(
+    (name) => name.startsWith('https://') || (tls !== undefined && !name.includes('://')),
+  )
+  const troubles = await Promise.all(
+    secure.map((name) => findTlsTrouble(name.replace(/^https:\/\//, ''), tls ?? {}, attemptMs)),
+  )
+  return troubles.filter((trouble) => trouble !== undefined)
+}
+
 /** Resolves with the refusal, or with `undefined` if the handshake succeeds or nobody answers. */
-export function findTlsTrouble(
-  address: string,
-  tls: EtcdTls,
-  timeoutMs: number,
-): Promise<CairnError | undefined> {
+function findTlsTrouble(address: string, tls: EtcdTls, timeoutMs: number): Promise<CairnError | undefined> {
   const { hostname, port } = new URL(`https://${address}`)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   return new Promise((resolve) => {

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { createServer, type Server } from 'node:tls'
 import {
   type EtcdCluster,
   hasEtcd,
@@ -21,6 +23,7 @@ describe('an etcd that wants certificates and a password', function () {
   let folder: string
   let tls: EtcdTls
   let strangers: EtcdTls
+  let impostor: Server
   const login = { user: 'cairn', password: 'cairn-password' }
 
   before(async function () {
@@ -41,6 +44,8 @@ describe('an etcd that wants certificates and a password', function () {
     const stranger = await otherAuthority.issue('client')
     strangers = { ...read(stranger), ca: readFileSync(otherAuthority.caFile) }
     await removeFolder(other)
+    impostor = createServer({ ...strangers, ALPNProtocols: ['h2'] }).on('tlsClientError', () => undefined)
+    await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve))
     await cluster.control('user', 'add', 'root:root-password')
     await cluster.control('user', 'grant-role', 'root', 'root')
     await cluster.control('role', 'add', 'cairn')
@@ -51,6 +56,7 @@ describe('an etcd that wants certificates and a password', function () {
   })
 
   after(async () => {
+    impostor?.close()
     await cluster?.stop()
     if (folder !== undefined) await removeFolder(folder)
   })
@@ -101,6 +107,23 @@ describe('an etcd that wants certificates and a password', function () {
     expect(await codeOf({ tls: { ...strangers, ca }, ...login })).to.equal('PeerRejected')
     expect(await codeOf({ tls: { cert, key }, ...login })).to.equal('PeerRejected')
     expect(await codeOf({ tls: strangers, ...login })).to.equal('PeerRejected')
+  })
+
+  it('is used though another member has a certificate that does not fit; if nobody has one that does, that is said', async () => {
+    const address = `127.0.0.1:${(impostor.address() as AddressInfo).port}`
+    const endpoints = [...cluster.endpoints, address]
+    const refused: string[] = []
+    const log = {
+      info: () => undefined,
+      error: ({ err }: { err?: Error }) => {
+        if (err !== undefined) refused.push(err.message)
+      },
+    }
+    expect(await codeOf({ tls, ...login, endpoints, log, openMs: 10_000 })).to.equal('none')
+    expect(refused.filter((message) => !message.startsWith(`the certificates of ${address}`))).to.deep.equal(
+      [],
+    )
+    expect(await codeOf({ tls, ...login, endpoints: [address, address] })).to.equal('PeerRejected')
   })
 
   it('is asked for a new token when it has forgotten the old one, and for the new certificates', async () => {
