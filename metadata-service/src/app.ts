@@ -117,6 +117,7 @@ class Service implements MetadataService {
     this.safeMode = new SafeMode({
       clock,
       cluster,
+      states: this.states,
       delaySeconds: Math.min(SAFE_MODE_SECONDS, gcGraceSeconds),
     })
     this.upkeep = this.createUpkeep()

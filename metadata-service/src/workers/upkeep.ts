@@ -159,7 +159,9 @@ export class Upkeep {
   /** Sums since the start; pending garbage as of the last run. */
   get status(): UpkeepStatus {
     const { straysDeleted } = this.strays.done
-    return { ...this.state, repair: this.repair.report, moves: { ...this.membership.report, straysDeleted } }
+    const stuck = this.options.safeMode.findObstacle()
+    const moves = { ...this.membership.report, straysDeleted, ...(stuck === undefined ? {} : { stuck }) }
+    return { ...this.state, repair: this.repair.report, moves }
   }
 
   start(): void {

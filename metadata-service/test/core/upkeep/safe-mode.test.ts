@@ -9,7 +9,12 @@ describe('SafeMode', () => {
   beforeEach(async () => {
     world = await RepairWorld.open()
     await world.clock.advance(1_000)
-    safeMode = new SafeMode({ clock: world.clock, cluster: world.cluster, delaySeconds: 30 })
+    safeMode = new SafeMode({
+      clock: world.clock,
+      cluster: world.cluster,
+      states: world.states,
+      delaySeconds: 30,
+    })
   })
 
   /** Drives that are up are reported each 3 s. */
@@ -52,19 +57,48 @@ describe('SafeMode', () => {
     expect(safeMode.isOver()).to.equal(true)
   })
 
-  it('does not wait for dead drives that were drained by force', async () => {
+  const LOST = [2, 3].map(idOf)
+
+  async function drainByForce(): Promise<void> {
+    const request = { action: 'drain', drives: LOST, servers: [], force: true } as const
+    await world.run(world.cluster.change((state) => planWish(state, request, (id) => world.states.of(id))))
+  }
+
+  /** Of five drives two fall silent until they count as dead. */
+  async function loseTwo(look: () => Promise<void>): Promise<void> {
     for (const at of [4, 5]) await world.run(world.register(at, idOf(at)))
     for (const at of [2, 3]) world.drive(at).isUp = false
     for (let second = 0; second < 620; second += 2) {
       await world.clock.advance(2_000)
-      await world.run(world.look())
+      await world.run(look())
     }
     safeMode.restart()
     await pass(60)
     expect(safeMode.isOver()).to.equal(false)
-    const request = { action: 'drain', drives: [2, 3].map(idOf), servers: [], force: true } as const
-    await world.run(world.cluster.change((state) => planWish(state, request, (id) => world.states.of(id))))
+  }
+
+  it('does not wait for dead drives that were drained by force', async () => {
+    await loseTwo(() => world.look())
+    await drainByForce()
     await pass(36)
     expect(safeMode.isOver()).to.equal(true)
+  })
+
+  it('does not wait for such drives though the map could not learn of their death before', async () => {
+    await loseTwo(() => world.beat())
+    const states = world.cluster.known.drives.map(({ state }) => state)
+    expect(states).to.not.include('dead')
+    expect(safeMode.findObstacle()).to.match(new RegExp(`drain by force, ${LOST.join()}$`))
+    await drainByForce()
+    await pass(60)
+    expect(safeMode.isOver()).to.equal(true)
+    expect(safeMode.findObstacle()).to.equal(undefined)
+  })
+
+  it('names no drive whose silence is short', async () => {
+    for (const at of [2, 3]) world.drive(at).isUp = false
+    await pass(60)
+    expect(safeMode.isOver()).to.equal(false)
+    expect(safeMode.findObstacle()).to.equal(undefined)
   })
 })
