@@ -77,7 +77,10 @@ export interface DriveMender {
   list(drive: DriveId, after: BlockId | undefined, scope: ListScope): Promise<ListedBlocks>
   /** Those of the blocks, at most LIST_PAGE_MAX, that the drive has. */
   find(drive: DriveId, blocks: readonly BlockId[]): Promise<readonly BlockEntry[]>
-  /** Bytes written; 0 if a good copy was there. `BlockCorrupt` or `NoSuchBlock` if the source has none. */
+  /**
+   * Bytes written; 0 if a good copy was there. `BlockCorrupt` or `NoSuchBlock` if the source has none; whatever else
+   * went wrong there has `at: 'source'` among its details.
+   */
   copy(order: CopyOrder): Promise<number>
   /** Reads the blocks whole, at most LIST_PAGE_MAX: those whose bytes are wrong. */
   verify(drive: DriveId, blocks: readonly BlockId[]): Promise<readonly BlockId[]>

@@ -299,10 +299,11 @@ export class RepairWorker {
     else this.settle(suspect)
   }
 
-  /** From one good copy after the other, until one has really been good. */
-  private async copyOne({ suspect, judgement, facts }: Task, drive: DriveId): Promise<boolean> {
+  /** From one good copy after the other, until one has really been good, and there to be had. */
+  private async copyOne(task: Task, drive: DriveId): Promise<boolean> {
+    const { suspect, facts } = task
     const { block, pool } = suspect
-    for (const source of judgement.good) {
+    for (const source of this.sourcesOf(task)) {
       try {
         const writtenBytes = await this.options.drives.copy({ drive, source, block, pool, ...facts })
         this.counts.bytesRepaired += writtenBytes
@@ -311,10 +312,24 @@ export class RepairWorker {
         if (!(error instanceof CairnError)) throw error
         this.counts.failures++
         this.options.onError(`copy of block ${formatId(block)} from ${source} to ${drive}`, error)
-        if (!hasCode(error, 'BlockCorrupt', 'NoSuchBlock', 'BlockUnavailable')) return false
+        const isOfSource = error.details.at === 'source'
+        if (!isOfSource && !hasCode(error, 'BlockCorrupt', 'NoSuchBlock', 'BlockUnavailable')) return false
       }
     }
     return false
+  }
+
+  /**
+   * Doubtful drives last. Each attempt begins with another one: a call that ends by its own deadline does not say whose
+   * fault that was.
+   */
+  private sourcesOf({ suspect, judgement }: Task): DriveId[] {
+    const { drives } = this.options.cluster.known
+    const doubtful = new Set(drives.filter(({ state }) => state === 'suspect').map(({ id }) => id))
+    const { good } = judgement
+    const sorted = [...good.filter((id) => !doubtful.has(id)), ...good.filter((id) => doubtful.has(id))]
+    const first = suspect.attempts % sorted.length
+    return [...sorted.slice(first), ...sorted.slice(0, first)]
   }
 
   /** No row names it: others free it, or have. */

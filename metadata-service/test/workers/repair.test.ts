@@ -1,4 +1,4 @@
-import { CairnError, formatId, groupOf, sessionOf } from '@cairn/protocol'
+import { type BlockId, CairnError, type DriveId, formatId, groupOf, sessionOf } from '@cairn/protocol'
 import { expect } from 'chai'
 import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/rows/keys.js'
 import { DirtyRow } from '../../src/core/rows/rows.js'
@@ -137,6 +137,47 @@ describe('repair', () => {
     await world.run(world.mend())
     expect(world.good(block)).to.have.members(ALL)
     expect(world.repair.report.failures).to.equal(1)
+  })
+
+  /** Copies from the source that is asked first end with this error; that source. */
+  async function spoilFirst(block: BlockId, error: CairnError): Promise<DriveId> {
+    const [first = ''] = world.holders(block).filter((id) => TWO.includes(id))
+    const { mender } = world
+    const copy = mender.copy.bind(mender)
+    mender.copy = async (order) => {
+      if (order.source === first) throw error
+      return copy(order)
+    }
+    return first
+  }
+
+  for (const code of ['ConnectionLost', 'DeadlineExceeded', 'NotAllowed', 'PeerRejected', 'Busy'] as const) {
+    it(`takes another source when one ends with ${code}`, async () => {
+      const block = await world.run(world.put('k', TWO))
+      await spoilFirst(block, new CairnError(code, 'no', { details: { at: 'source' } }))
+      await world.run(world.mend())
+      expect(world.good(block)).to.have.members(ALL)
+      expect(world.repair.report.failures).to.equal(1)
+    })
+  }
+
+  it('begins with another source after a copy that ended by its deadline', async () => {
+    const block = await world.run(world.put('k', TWO))
+    await spoilFirst(block, new CairnError('DeadlineExceeded', 'late'))
+    await world.run(world.mend())
+    expect(world.good(block)).to.have.members(TWO)
+    await world.clock.advance(10_000)
+    await world.run(world.repair.repair(new AbortController().signal))
+    expect(world.good(block)).to.have.members(ALL)
+  })
+
+  it('takes a doubtful drive as a source last', async () => {
+    const block = await world.run(world.put('k', TWO))
+    const [first = ''] = world.holders(block).filter((id) => TWO.includes(id))
+    for (let looks = 0; looks < 2; looks++) await world.run(world.look(Number(first)))
+    expect(stateOf(Number(first))).to.equal('suspect')
+    await world.run(world.mend())
+    expect(world.mender.copies.map(({ source }) => source)).to.deep.equal(TWO.filter((id) => id !== first))
   })
 
   it('tries again when a drive was full', async () => {
