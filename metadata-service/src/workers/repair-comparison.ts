@@ -47,6 +47,8 @@ export interface ComparisonScope {
 export interface ComparisonResult {
   /** By its members' lists, and by what has become of the blocks that were queued. */
   isWhole(group: number): boolean
+  /** Nothing is left to be done for the group as long as those of its members that did not answer are silent. */
+  isSettled(group: number): boolean
   /** Every group that was compared is whole. */
   readonly allWhole: boolean
   /** Drives that were listed to the end. */
@@ -161,15 +163,16 @@ class Comparison implements RepairWatcher {
     const listed = new Set(this.scope.answering.filter((drive) => !this.failed.has(drive)))
     const { pool, isGivenUp } = this.scope
     const known = { isKnown: (drive: DriveId) => listed.has(drive), isGivenUp }
+    const isEachHolder = (group: number, has: (drive: DriveId) => boolean): boolean =>
+      (this.holders[group] ?? []).every(has)
+    const isSettled = (group: number): boolean =>
+      !isCut && !this.open.has(group) && isEachHolder(group, (drive) => !this.failed.has(drive))
     const isWhole = (group: number): boolean =>
-      !isCut &&
-      !this.open.has(group) &&
-      (this.holders[group] ?? []).every((drive) => listed.has(drive)) &&
-      knowsAll(pool, group, known)
+      isSettled(group) && isEachHolder(group, known.isKnown) && knowsAll(pool, group, known)
     let allWhole = true
     for (let group = 0; group < GROUPS_PER_POOL; group++) {
       if (this.isInScope(group) && !isWhole(group)) allWhole = false
     }
-    return { isWhole, allWhole, listed }
+    return { isWhole, isSettled, allWhole, listed }
   }
 }

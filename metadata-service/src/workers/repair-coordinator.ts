@@ -25,6 +25,7 @@ import type { KeyValueStore, StoreRow } from '../ports.js'
 import type { DriveMender } from '../ports-blocks.js'
 import { ComparedDrives, type FullComparison } from './compared-drives.js'
 import { ComparisonPause } from './comparison-pause.js'
+import { type PartialDebt, PartialDebts } from './partial-debts.js'
 import { type ComparisonResult, compareDrives } from './repair-comparison.js'
 import { clearDebts, groupsOf, owesEverything, readDebts } from './repair-debts.js'
 import { RepairWorker } from './repair-worker.js'
@@ -61,6 +62,8 @@ interface PoolWork {
   readonly pool: Pool
   /** Debts that may be paid by it. */
   readonly rows: readonly StoreRow[]
+  /** Debts that stay, of which something may be paid. */
+  readonly partial: readonly PartialDebt[]
   /** Groups that change hands. */
   readonly moving: ReadonlySet<number>
   /** Of which it is a part; `undefined` if only debts and moves are looked at. */
@@ -79,6 +82,7 @@ export class RepairCoordinator {
   private readonly compared: ComparedDrives
   /** Before groups that could not be made whole are compared again. */
   private readonly pause: ComparisonPause
+  private readonly partial: PartialDebts
   /** Groups have changed hands: others may follow at once. */
   private hasMoved = false
   private suspects: ReadonlySet<DriveId> = new Set()
@@ -89,6 +93,7 @@ export class RepairCoordinator {
     const { clock, cluster, scrubSeconds, states } = options
     const intervalMs = (scrubSeconds === 0 ? COMPARE_SECONDS_MAX : scrubSeconds / 2) * 1000
     this.pause = new ComparisonPause(clock)
+    this.partial = new PartialDebts(clock)
     this.compared = new ComparedDrives({ clock, heartbeats: cluster.heartbeats, intervalMs })
     this.worker = new RepairWorker({
       ...options,
@@ -148,11 +153,13 @@ export class RepairCoordinator {
     if (full !== undefined && !signal.aborted) this.noteCompared(full, map)
   }
 
-  private async comparePool(work: Omit<PoolWork, 'moving'>): Promise<void> {
+  private async comparePool(work: Omit<PoolWork, 'moving' | 'partial'>): Promise<void> {
     const { map, pool, full } = work
-    const rows = full === undefined ? this.payable(map, pool, work.rows) : work.rows
     const moving = this.movable(map, pool)
-    if (full !== undefined || rows.length + moving.size > 0) await this.compare({ ...work, rows, moving })
+    if (full !== undefined) return this.compare({ ...work, partial: [], moving })
+    const { rows, partial } = this.payable(map, pool, work.rows)
+    const count = rows.length + partial.length + moving.size
+    if (count > 0) await this.compare({ ...work, rows, partial, moving })
   }
 
   /** Compares everything now, whether or not it is due. */
@@ -167,7 +174,7 @@ export class RepairCoordinator {
   }
 
   private async compare(work: PoolWork): Promise<void> {
-    const { map, pool, rows, moving, full, signal } = work
+    const { map, pool, rows, partial, moving, full, signal } = work
     const isFull = full !== undefined
     const { clock, cluster, store } = this.options
     const startedMs = clock.monotonicMs()
@@ -176,7 +183,8 @@ export class RepairCoordinator {
     const progress = { done: 0, total: Math.ceil(total) }
     if (isFull) this.comparison = progress
     try {
-      const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(rows, moving) }
+      const owing = [...rows, ...partial.map(({ row }) => row)]
+      const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(owing, moving) }
       const givenUp = (drive: DriveId): boolean => isGivenUp(cluster.drives.get(drive))
       const scope = { map, pool, answering, isGivenUp: givenUp, ...groups }
       const compareOptions = {
@@ -190,7 +198,9 @@ export class RepairCoordinator {
       if (signal.aborted) return
       if (full !== undefined) noteResult(full, result)
       const left = rows.length === 0 ? 0 : await clearDebts(store, rows, result)
-      this.pause.begin(left === 0, clock.monotonicMs() - startedMs)
+      const tookMs = clock.monotonicMs() - startedMs
+      this.partial.note(partial, result, tookMs)
+      this.pause.begin(left === 0, tookMs)
       await this.noteWhole(pool, new Set([...moving].filter((group) => result.isWhole(group))))
     } finally {
       this.last = isFull ? progress : this.last
@@ -199,13 +209,21 @@ export class RepairCoordinator {
   }
 
   /** What a drive that does not answer owes has to wait for it; its return brings a full comparison. */
-  private payable(map: ClusterMap, pool: Pool, rows: readonly StoreRow[]): StoreRow[] {
-    const { states } = this.options
-    return rows.filter(({ key }) => {
-      const { group } = parseDirtyKey(key)
+  private payable(
+    map: ClusterMap,
+    pool: Pool,
+    owed: readonly StoreRow[],
+  ): { readonly rows: readonly StoreRow[]; readonly partial: readonly PartialDebt[] } {
+    const rows: StoreRow[] = []
+    const partial: PartialDebt[] = []
+    for (const row of owed) {
+      const { group } = parseDirtyKey(row.key)
       const holders = group === EVERY_GROUP ? pool.drives : holdersOfGroup(map, pool, group)
-      return holders.every((drive) => states.answers(drive))
-    })
+      const drives = holders.filter((drive) => this.options.states.answers(drive))
+      if (drives.length === holders.length) rows.push(row)
+      else if (group !== EVERY_GROUP && this.partial.isDue({ row, drives })) partial.push({ row, drives })
+    }
+    return { rows, partial }
   }
 
   /** Groups that change hands, whose drives all answer. */
@@ -235,7 +253,10 @@ export class RepairCoordinator {
   /** What a drive owes that was suspect can be paid now: how long it took before says nothing any more. */
   private noteWell({ drives }: ClusterMap): void {
     const suspects = new Set(drives.filter(({ state }) => state === 'suspect').map(({ id }) => id))
-    if ([...this.suspects].some((id) => !suspects.has(id))) this.pause.reset()
+    if ([...this.suspects].some((id) => !suspects.has(id))) {
+      this.pause.reset()
+      this.partial.reset()
+    }
     this.suspects = suspects
   }
 

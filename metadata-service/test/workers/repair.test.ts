@@ -111,6 +111,56 @@ describe('repair', () => {
     expect(await dirtyRows(world)).to.equal(0)
   })
 
+  /** Everything was compared; then drive 1 is the only one with a block beside drive 2, and falls silent. */
+  async function oweInSilence(): Promise<BlockId> {
+    await world.run(world.mend('due'))
+    const block = await world.run(world.put('k', TWO))
+    world.drive(1).isUp = false
+    await passSilently(40)
+    return block
+  }
+
+  async function passSilently(seconds: number): Promise<void> {
+    for (let second = 0; second < seconds; second += 2) {
+      await world.clock.advance(2_000)
+      await world.run(world.beat())
+    }
+  }
+
+  it('pays what two drives owe each other while the third is silent, and keeps the debt', async () => {
+    const block = await oweInSilence()
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.include(idOf(3))
+    expect(await dirtyRows(world)).to.equal(1)
+    world.drive(1).isUp = true
+    await passSilently(4)
+    await world.run(world.mend('due'))
+    expect(await dirtyRows(world)).to.equal(0)
+  })
+
+  it('looks at such a debt again only while something of it can be paid', async () => {
+    const block = await oweInSilence()
+    world.drive(3).refuses = 'DriveFull'
+    await world.run(world.mend('due'))
+    await passSilently(100)
+    world.drive(3).refuses = undefined
+    await world.run(world.mend('due'))
+    expect(world.good(block)).to.include(idOf(3))
+    await passSilently(100)
+    await world.run(world.mend('due'))
+    const { mender } = world
+    const list = mender.list.bind(mender)
+    let lists = 0
+    mender.list = async (...request) => {
+      lists++
+      return list(...request)
+    }
+    await passSilently(100)
+    await world.run(world.mend('due'))
+    expect(lists).to.equal(0)
+    expect(await dirtyRows(world)).to.equal(1)
+  })
+
   it('keeps a debt that was written anew since the comparison began', async () => {
     const block = await world.run(world.put('k', TWO))
     const { mender } = world
