@@ -57,11 +57,12 @@ export interface StatusReport {
   }
 }
 
-/** Runs the command with the data folder and the port of this server. */
+/** Runs the command with the data folder, the host and the port of this server. */
 export function cairnOf(server: Server, ...args: readonly string[]): Promise<RunResult> {
-  const { port } = new URL(server.endpoint)
+  const { hostname, port } = new URL(server.endpoint)
   const env = {
     CAIRN_DATA_DIR: server.dataDir,
+    CAIRN_HOST: hostname,
     CAIRN_PORT: port,
     CAIRN_ROOT_ACCESS_KEY: server.accessKey,
     CAIRN_ROOT_SECRET_KEY: server.secretKey,

@@ -6,7 +6,7 @@ import { poll } from './check.js'
 import { type EtcdCluster, type EtcdMember, startEtcd } from './etcd.js'
 import { removeFolder, temporaryFolder } from './folders.js'
 import { type Hosts, makeHosts } from './hosts.js'
-import { type Server, startServer } from './server.js'
+import { CAIRN, type Server, startServer } from './server.js'
 import { createSignedClient, type SignedClient } from './signed-client.js'
 
 const ETCD_MEMBERS = 3
@@ -40,6 +40,8 @@ export interface ClusterHostsOptions {
   readonly spread?: boolean
   /** Of every process but etcd's. */
   readonly env?: Readonly<Record<string, string>>
+  /** The command of another build, from which all but etcd start. */
+  readonly cairn?: string
 }
 
 /** One drive in it. */
@@ -77,6 +79,10 @@ export interface ClusterOnHosts {
   /** A client for each gateway, in the order of their names. */
   readonly clients: readonly SignedClient[]
   process(name: string): ClusterProcess
+  /** A process that is not etcd's, in the life that it has now. */
+  server(name: string): Server
+  /** Ends such a process as an operator does, and starts it from another build; rejects if it does not come up. */
+  replace(name: string, cairn: string): Promise<void>
   /** Names of a role's processes. */
   names(role: ClusterRole): readonly string[]
   /** Through the first gateway that answers. */
@@ -111,8 +117,11 @@ export async function startClusterOnHosts(options: ClusterHostsOptions = {}): Pr
       CAIRN_ROOT_SECRET_KEY: root.secretAccessKey,
       ...options.env,
     }
+    const { cairn = CAIRN } = options
     for (const role of ['metadata', 'chunk', 'gateway'] as const) {
-      const own = (names.get(role) ?? []).map((name) => serviceProcess(name, role, { hosts, folder, env }))
+      const own = (names.get(role) ?? []).map((name) =>
+        serviceProcess(name, role, { hosts, folder, env, cairn }),
+      )
       started.push(...own)
       processes.push(...own)
       await Promise.all(own.map((each) => each.restart()))
@@ -155,6 +164,8 @@ function namesOf(chunkServers: number): Names {
 }
 
 interface StartedProcess extends ClusterProcess {
+  server(): Server
+  replace(cairn: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -162,38 +173,51 @@ interface Surroundings {
   readonly hosts: Hosts
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
+  readonly cairn: string
 }
 
 function serviceProcess(
   name: string,
   role: 'metadata' | 'chunk' | 'gateway',
-  { hosts, folder, env }: Surroundings,
+  { hosts, folder, env, cairn }: Surroundings,
 ): StartedProcess {
   const { address, wrapper } = hosts.host(name)
   const number = Number(name.slice(name.lastIndexOf('-') + 1))
   const rack = RACKS[(number - 1) % RACKS.length] as string
   let server: Server | undefined
+  let build = cairn
+  async function start(): Promise<void> {
+    const dataDir = join(folder, name)
+    await mkdir(dataDir, { recursive: true })
+    server = await startServer({
+      cairn: build,
+      dataDir,
+      args: ['--role', role],
+      wrapper,
+      env: {
+        ...env,
+        CAIRN_HOST: address,
+        CAIRN_ADVERTISE: address,
+        ...(role === 'gateway' ? { CAIRN_PORT: String(S3_PORT) } : {}),
+        ...(role === 'chunk' ? { CAIRN_RACK: rack, CAIRN_DRIVES: '1' } : {}),
+      },
+      ...(role === 'gateway' ? {} : { readyLine: /^Health: .*$/m }),
+    })
+  }
   return {
     name,
     role,
     signal: (signal) => server?.signal(signal),
     kill: async () => server?.kill(),
-    async restart() {
-      const dataDir = join(folder, name)
-      await mkdir(dataDir, { recursive: true })
-      server = await startServer({
-        dataDir,
-        args: ['--role', role],
-        wrapper,
-        env: {
-          ...env,
-          CAIRN_HOST: address,
-          CAIRN_ADVERTISE: address,
-          ...(role === 'gateway' ? { CAIRN_PORT: String(S3_PORT) } : {}),
-          ...(role === 'chunk' ? { CAIRN_RACK: rack, CAIRN_DRIVES: '1' } : {}),
-        },
-        ...(role === 'gateway' ? {} : { readyLine: /^Health: .*$/m }),
-      })
+    restart: start,
+    server() {
+      if (server === undefined) throw new Error(`${name} has not been started`)
+      return server
+    },
+    async replace(next) {
+      await server?.stop()
+      build = next
+      await start()
     },
     log: () => server?.log() ?? '',
     async stop() {
@@ -229,6 +253,11 @@ interface Parts {
 function describeCluster({ hosts, etcd, names, processes, clients, folder }: Parts): ClusterOnHosts {
   const members = etcd.members.map((member, at) => etcdProcess(names.get('etcd')?.[at] ?? '', member, etcd))
   const all = [...members, ...processes]
+  const find = <P extends ClusterProcess>(among: readonly P[], name: string): P => {
+    const found = among.find((each) => each.name === name)
+    if (found === undefined) throw new Error(`there is no process ${name}`)
+    return found
+  }
   let asked = 0
   const state = async (): Promise<ClusterState> => {
     for (const client of clients) {
@@ -245,11 +274,9 @@ function describeCluster({ hosts, etcd, names, processes, clients, folder }: Par
     etcd,
     processes: all,
     clients,
-    process(name) {
-      const found = all.find((each) => each.name === name)
-      if (found === undefined) throw new Error(`there is no process ${name}`)
-      return found
-    },
+    process: (name) => find<ClusterProcess>(all, name),
+    server: (name) => find(processes, name).server(),
+    replace: (name, cairn) => find(processes, name).replace(cairn),
     names: (role) => names.get(role) ?? [],
     state,
     async coordinator() {

@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 export const CAIRN: string = fileURLToPath(new URL('../../../../cli/bin/cairn.js', import.meta.url))
 
 /** Those of the command's first line, for the Node.js that runs us. */
-const NODE_FLAGS = /^#!.* node (.*)$/m.exec(readFileSync(CAIRN, 'utf8'))?.[1]?.split(' ') ?? []
+function nodeFlagsOf(command: string): string[] {
+  return /^#!.* node (.*)$/m.exec(readFileSync(command, 'utf8'))?.[1]?.split(' ') ?? []
+}
 
 /** Far more than a start takes, since others may share the machine. */
 const READY_TIMEOUT_MS = 180_000
@@ -18,6 +20,8 @@ export interface StartOptions {
   readonly dataDir: string
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** Of another build; `CAIRN` unless given. */
+  readonly cairn?: string
   /** What the process prints when it is ready; the S3 endpoint unless given. */
   readonly readyLine?: RegExp
   /** Runs the server under this command, for example strace. */
@@ -58,8 +62,8 @@ export class NotReadyError extends Error {
 /** Starts `cairn start` and waits until it says that it is ready; `NotReadyError` if it does not in time. */
 export async function startServer(options: StartOptions): Promise<Server> {
   const started = performance.now()
-  const node = [process.execPath, ...NODE_FLAGS]
-  const command = [...(options.wrapper ?? []), ...node, CAIRN, 'start', ...(options.args ?? [])]
+  const { cairn = CAIRN, wrapper = [], args = [] } = options
+  const command = [...wrapper, process.execPath, ...nodeFlagsOf(cairn), cairn, 'start', ...args]
   const child = spawn(command[0] as string, command.slice(1), {
     env: {
       ...process.env,

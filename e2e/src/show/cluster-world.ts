@@ -8,6 +8,7 @@ import {
 import { canMakeHosts } from '../harness/hosts.js'
 import { type MixedLoad, type Sample, startMixedLoad } from '../harness/mixed-load.js'
 import { createSeeded, type Seeded } from '../harness/seeded.js'
+import type { SignedClient } from '../harness/signed-client.js'
 import type { Report } from './report.js'
 
 /** Nothing has failed for so long: the service is back. */
@@ -42,6 +43,8 @@ export interface OnClusterOptions extends ClusterHostsOptions {
 
 export interface ClusterRunOptions extends OnClusterOptions {
   readonly faultMs: number
+  /** Puts something around the clients of the load, which try once. */
+  readonly wrapClients?: (clients: readonly SignedClient[]) => readonly SignedClient[]
 }
 
 /** Starts a cluster, calls `run`, and takes the cluster away; where there can be none it says so. */
@@ -68,12 +71,17 @@ export async function onCluster(
 /** The same under a load, of which every key is checked at the end. */
 export async function withCluster(
   report: Report,
-  { faultMs, ...options }: ClusterRunOptions,
+  { faultMs, wrapClients = (clients) => clients, ...options }: ClusterRunOptions,
   run: (world: ClusterWorld) => Promise<void>,
 ): Promise<void> {
   await onCluster(report, options, async (cluster, seeded) => {
     const bucket = `load-${seeded.seed}-${++loads}`
-    const load = await startMixedLoad({ clients: cluster.clients, bucket, seeded, writers: WRITERS })
+    const load = await startMixedLoad({
+      clients: wrapClients(cluster.clients),
+      bucket,
+      seeded,
+      writers: WRITERS,
+    })
     try {
       await run({ report, cluster, load, faultMs })
     } finally {

@@ -28,6 +28,7 @@ import { showRecover } from './recover.js'
 import { showReplace } from './replace.js'
 import type { Report } from './report.js'
 import { showReturningDrive } from './returning-drive.js'
+import { showRollingUpgrade } from './rolling-upgrade.js'
 import { showSlowServers } from './slow-servers.js'
 import { showStartTime } from './start-time.js'
 import { showSyscalls } from './syscalls.js'
@@ -66,6 +67,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['recover', (report) => showRecover(report)],
   ['replace', (report) => showReplace(report)],
   ['returning-drive', (report) => showReturningDrive(report)],
+  ['rolling-upgrade', showRollingUpgrade],
   ['slow-servers', (report) => showSlowServers(report)],
   ['start-time', showStartTime],
   ['syscalls', showSyscalls],
