@@ -16,6 +16,9 @@ import {
 import type { CallControl } from './api.js'
 import type { MetadataCaller } from './cluster/metadata-caller.js'
 
+/** What is wanted of drives and nodes, as of now. */
+export type DriveWish = Omit<ChangeDrivesRequest, 'epoch'>
+
 /** What an operator asks of a cluster. */
 export interface AdminClient {
   /** Drives, repair and garbage as the metadata service sees them. */
@@ -25,7 +28,7 @@ export interface AdminClient {
   /** How a check stands, the last one unless named; `cancel` ends it. `InvalidArgument` if it is not known. */
   getCheck(options?: { readonly check?: string; readonly cancel?: boolean }): Promise<CheckReport>
   /** Tells the cluster what is wanted of drives and nodes; `PreconditionFailed` if that would lose data. */
-  changeDrives(request: ChangeDrivesRequest): Promise<void>
+  changeDrives(request: DriveWish): Promise<void>
   /** Which feature level the cluster has, and who supports which. */
   featureLevel(): Promise<FeatureLevelReport>
   /** Raises it as far as any member supports it; `PreconditionFailed` unless all do. Idempotent. */
@@ -42,7 +45,8 @@ export function createAdminClient(metadata: MetadataCaller): AdminClient {
       (await metadata.read(startCheck, { deep }, control?.signal)).check,
     getCheck: (options = {}) => metadata.read(getCheck, options),
     async changeDrives(request): Promise<void> {
-      await metadata.read(changeDrives, request).catch((error: unknown) => {
+      const { epoch } = await metadata.read(getStatus, { withMap: false })
+      await metadata.read(changeDrives, { ...request, epoch }).catch((error: unknown) => {
         throw hasCode(error, 'MessageCorrupt') ? tooOld(request, error) : error
       })
     },
@@ -54,7 +58,7 @@ export function createAdminClient(metadata: MetadataCaller): AdminClient {
   }
 }
 
-function tooOld({ action }: ChangeDrivesRequest, cause: CairnError): CairnError {
+function tooOld({ action }: DriveWish, cause: CairnError): CairnError {
   const message = `a metadata service is too old to know "${action}": upgrade it first`
   return new CairnError('PreconditionFailed', message, { cause })
 }

@@ -1,6 +1,6 @@
 export { CairnError, type ErrorCode, hasCode } from '@cairn/protocol'
 export { createDigestThreads } from './adapters/digest-threads.js'
-export type { AdminClient } from './admin.js'
+export type { AdminClient, DriveWish } from './admin.js'
 export * from './api.js'
 export type { DigestLane, DigestLanes } from './bodies/digest-lanes.js'
 export { type ConnectedClient, type ConnectOptions, connectCairn } from './connect.js'

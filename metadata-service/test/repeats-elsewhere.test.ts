@@ -1,97 +1,20 @@
-/** Every method of the metadata service that changes something, done again where and when it should not be. */
+/** Every change of buckets and objects, done again where and when it should not be. */
 
-import type { Attempt, RpcMethod, UploadInfo } from '@cairn/protocol'
+import type { Attempt, UploadInfo } from '@cairn/protocol'
 import * as protocol from '@cairn/protocol'
 import { expect } from 'chai'
 import type { EntryStore } from '../src/index.js'
 import { type PausableService, SeveralServices } from './several-services.js'
-
-type Made = { readonly request: object; readonly method: RpcMethod<object, unknown> }
-
-/** Makes a request in a world with bucket `b`, object `k` and an open upload. */
-type Maker = (world: SeveralServices, at: PausableService, upload: UploadInfo) => Promise<Made>
-
-const of = (method: unknown, request: object): Made => ({
-  method: method as RpcMethod<object, unknown>,
-  request,
-})
-
-async function put(world: SeveralServices, at: PausableService, key: string): Promise<object> {
-  const op = world.op()
-  return {
-    context: { session: world.session, op, poolEpoch: 0, dirtyGroups: [] },
-    bucket: 'b',
-    space: await world.bucketSpace(at),
-    key,
-    map: { pool: 1, slices: [], pages: [] },
-    sizeBytes: 0,
-    etag: 'e',
-    owner: 'o',
-    attributes: {},
-  }
-}
-
-const makePut: Maker = async (world, at) => of(protocol.putObject, await put(world, at, 'fresh'))
-
-const nameOf = ({ uploadId, key }: UploadInfo): object => ({ bucket: 'b', key, uploadId })
-
-/** Changes of the namespace: each is fenced by its session. */
-const CHANGES: Readonly<Record<string, Maker>> = {
-  CreateBucket: async (world) =>
-    of(protocol.createBucket, { op: world.op(), bucket: 'new', owner: 'o', region: 'r' }),
-  DeleteBucket: async (world) => of(protocol.deleteBucket, { op: world.op(), bucket: 'empty' }),
-  SetBucketVersioning: async (world) =>
-    of(protocol.setBucketVersioning, { op: world.op(), bucket: 'b', versioning: 'enabled' }),
-  SetBucketConfiguration: async (world) =>
-    of(protocol.setBucketConfiguration, {
-      op: world.op(),
-      bucket: 'b',
-      kind: 'cors',
-      document: Buffer.from('1'),
-    }),
-  PutObject: makePut,
-  DeleteObjects: async (world) =>
-    of(protocol.deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: world.op(), key: 'k' }] }),
-  CopyObject: async (world) =>
-    of(protocol.copyObject, {
-      context: { session: world.session, op: world.op(), poolEpoch: 0, dirtyGroups: [] },
-      source: { bucket: 'b', key: 'k', etag: 'e' },
-      bucket: 'b',
-      key: 'copy',
-      owner: 'o',
-    }),
-  SetObjectTags: async (world) =>
-    of(protocol.setObjectTags, { op: world.op(), bucket: 'b', key: 'k', tags: [{ key: 'a', value: 'b' }] }),
-  CreateUpload: async (world) =>
-    of(protocol.createUpload, { op: world.op(), bucket: 'b', key: 'up', owner: 'o', attributes: {} }),
-  PutPart: async (world, at, upload) => {
-    const {
-      space: _space,
-      key: _key,
-      owner: _owner,
-      attributes: _attributes,
-      ...rest
-    } = (await put(world, at, 'up')) as Record<string, unknown>
-    return of(protocol.putPart, { ...rest, ...nameOf(upload), partNumber: 1 })
-  },
-  FreezeUpload: async (world, _at, upload) =>
-    of(protocol.freezeUpload, { ...nameOf(upload), op: world.op() }),
-  ThawUpload: async (world, _at, upload) => of(protocol.thawUpload, { ...nameOf(upload), op: world.op() }),
-  AbortUpload: async (world, _at, upload) => of(protocol.abortUpload, { ...nameOf(upload), op: world.op() }),
-  CompleteUpload: async (world, at, upload) => {
-    const op = world.op()
-    await world.call(at, protocol.freezeUpload, { ...nameOf(upload), op } as never)
-    return of(protocol.completeUpload, {
-      context: { session: world.session, op, poolEpoch: 0, dirtyGroups: [] },
-      ...nameOf(upload),
-      map: { pool: 1, slices: [], pages: [] },
-      sizeBytes: 0,
-      etag: 'e',
-      parts: [{ firstNumber: 1, count: 1, sizeBytes: 0 }],
-      listHash: 'h',
-    })
-  },
-}
+import {
+  CHANGES,
+  type Made,
+  type Maker,
+  makePut,
+  nameOf,
+  of,
+  outcomeOf,
+  put,
+} from './support/namespace-changes.js'
 
 type Successor = (world: SeveralServices, upload: UploadInfo) => Made
 
@@ -135,28 +58,6 @@ const SUCCESSORS: Readonly<Record<string, Successor>> = {
 /** What a repeat comes to after the successor, where that is not the first result. */
 const LATER: Readonly<Record<string, string>> = { CreateBucket: 'NoSuchBucket', FreezeUpload: 'NoSuchUpload' }
 
-/** What needs no fence, and why. */
-const WITHOUT_FENCE: Readonly<Record<string, string>> = {
-  OpenSession: 'each opens a session of its own, which its lease ends',
-  RenewSession: 'a lease that runs may be renewed at any time',
-  CloseSession: 'a session id is never drawn twice',
-  MoveSession: 'raises the route; whoever holds an older one moves again',
-  RegisterServer: 'refused once a later run of the server has registered',
-  FeatureLevel: 'raises to what all support; never down',
-  Heartbeat: 'kept in memory only',
-  ReportBlocks: 'only has blocks looked at',
-  ReportSpeeds: 'kept in memory only',
-  StartCheck: 'reads only',
-  GetCheck: 'reads only',
-  AcceptRestore: 'names the incarnation that it accepts',
-  ChangeDrives: 'says which state is wanted',
-  ...Object.fromEntries(
-    ['GetClusterMap', 'GetBucket', 'ListBuckets', 'GetBucketConfiguration', 'GetObject', 'ListObjects']
-      .concat(['ListVersions', 'GetUpload', 'ListParts', 'ListUploads', 'GetStatus', 'GetBlockTokens'])
-      .map((name) => [name, 'reads only']),
-  ),
-}
-
 interface Stage {
   readonly world: SeveralServices
   readonly a: PausableService
@@ -181,14 +82,6 @@ async function stage(maker: Maker, between?: Between): Promise<Stage> {
   const upload = await world.run(world.call(a, protocol.createUpload, creation))
   const since = world.clock.wallMicros()
   return { world, a, b, made: await world.run(maker(world, a, upload)), upload, since }
-}
-
-/** The outcome in a word: the code of the error, or `done`. */
-function outcomeOf(call: Promise<unknown>): Promise<string> {
-  return call.then(
-    () => 'done',
-    (error: { code?: string }) => error.code ?? 'error',
-  )
 }
 
 function send({ world, made }: Stage, at: PausableService, attempt: Attempt): Promise<string> {
@@ -285,16 +178,6 @@ describe('a change that is under way in a service that stands still', () => {
 })
 
 describe('changes that are repeated', () => {
-  it('are all known to this table', () => {
-    const methods = Object.values(protocol as Record<string, unknown>).filter(
-      (value): value is { number: number; name: string } =>
-        typeof value === 'object' && value !== null && 'request' in value && 'response' in value,
-    )
-    const names = methods.filter(({ number }) => number < 100).map(({ name }) => name)
-    const known = [...Object.keys(CHANGES), ...Object.keys(WITHOUT_FENCE)]
-    expect(names.filter((name) => !known.includes(name))).to.deep.equal([])
-  })
-
   for (const [name, maker] of Object.entries(CHANGES)) {
     const move = (on: Stage): Promise<unknown> =>
       on.world.run(on.world.call(on.b, protocol.moveSession, { session: on.world.session, route: 1 }))

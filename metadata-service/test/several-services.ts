@@ -5,11 +5,13 @@ import {
   createRouter,
   getBucket,
   type HandshakeIdentity,
+  type HeartbeatRequest,
   heartbeat,
   type Network,
   type OpId,
   openSession,
   type Random,
+  type RegisterServerRequest,
   type RpcMethod,
   type RpcPeer,
   registerServer,
@@ -32,11 +34,28 @@ import {
 } from '../src/index.js'
 import type { StoreEvent } from '../src/ports.js'
 
-const DRIVE = '0'.repeat(16)
 const DEADLINE = { deadlineMs: 20_000 }
 
 export function identityOf(role: string, name: string): HandshakeIdentity {
   return { role, name, clusterId: '', featureLevel: 1, clusterSecret: Buffer.alloc(32, 7) }
+}
+
+export function driveOf(at: number): string {
+  return String(at).padStart(16, '0')
+}
+
+/** What server `at` with one drive says of itself, and reports. */
+export function registrationOf(at: number, runStart = 0): RegisterServerRequest {
+  const name = `c${at}`
+  const member = { id: name, address: `local:${name}`, zone: '', rack: '', host: `h${at}`, runStart }
+  const drive = { id: driveOf(at), capacityBytes: 1e9, path: '/d', device: '1', parent: '1' }
+  return { member, drives: [drive] }
+}
+
+export function beatOf(at: number): HeartbeatRequest {
+  const space = { capacityBytes: 1e9, freeBytes: 1e8, liveBytes: 0, deadBytes: 0 }
+  const report = { drive: driveOf(at), healthy: true, ...space, blockCount: 0, damagedBlocks: 0 }
+  return { server: `c${at}`, reports: [report] }
 }
 
 /** One service that can be paused, as by SIGSTOP: nothing that it asks for or is told comes through meanwhile. */
@@ -96,21 +115,16 @@ export class SeveralServices {
     return { service, peer, pause: close, pauseAfter: closeAfter, wake: open, kill: close }
   }
 
-  /** One drive, that all given services hear of. */
-  async addDrive(services: readonly PausableService[]): Promise<void> {
-    const router = createRouter()
-    await this.network.listen('local:c1', router, identityOf('chunk', 'c1'))
-    const member = { id: 'c1', address: 'local:c1', zone: '', rack: '', host: 'h' }
-    const drive = { id: DRIVE, capacityBytes: 1e9, path: '/d', device: '1', parent: '1' }
-    await services[0]?.peer.call(registerServer, { member, drives: [drive] }, DEADLINE)
-    await this.beat(services)
+  /** The drive of server `at`, that all given services hear of. */
+  async addDrive(services: readonly PausableService[], at = 1): Promise<void> {
+    await this.network.listen(`local:c${at}`, createRouter(), identityOf('chunk', `c${at}`))
+    await services[0]?.peer.call(registerServer, registrationOf(at), DEADLINE)
+    await this.beat(services, at)
   }
 
   /** The drive reports itself healthy. */
-  async beat(services: readonly PausableService[]): Promise<void> {
-    const space = { capacityBytes: 1e9, freeBytes: 1e8, liveBytes: 0, deadBytes: 0 }
-    const report = { drive: DRIVE, healthy: true, ...space, blockCount: 0, damagedBlocks: 0 }
-    for (const { peer } of services) await peer.call(heartbeat, { server: 'c1', reports: [report] }, DEADLINE)
+  async beat(services: readonly PausableService[], at = 1): Promise<void> {
+    for (const { peer } of services) await peer.call(heartbeat, beatOf(at), DEADLINE)
   }
 
   async open({ peer }: PausableService): Promise<SessionId> {

@@ -91,7 +91,10 @@ export const MoveReport: Message<MoveReport> = message<MoveReport>('MoveReport',
  */
 export type DriveAction = 'drain' | 'undrain' | 'replace' | 'remove' | 'rebalance' | 'add'
 
-/** What an operator wants of drives and nodes. Idempotent. */
+/**
+ * What an operator wants of drives and nodes. Idempotent, and `PreconditionFailed` instead of undoing what somebody
+ * has wanted of the same drives since it was asked.
+ */
 export interface ChangeDrivesRequest {
   readonly action: DriveAction
   readonly drives: readonly string[]
@@ -99,6 +102,8 @@ export interface ChangeDrivesRequest {
   readonly servers: readonly string[]
   /** Also if copies then share a failure domain. */
   readonly force: boolean
+  /** Epoch of the cluster map when it was asked; absent from those who cannot tell, who have no such protection. */
+  readonly epoch?: number
 }
 export const ChangeDrivesRequest: Message<ChangeDrivesRequest> = message<ChangeDrivesRequest>(
   'ChangeDrivesRequest',
@@ -108,6 +113,7 @@ export const ChangeDrivesRequest: Message<ChangeDrivesRequest> = message<ChangeD
     drives: list(2, text),
     servers: list(3, text),
     force: required(4, boolean),
+    epoch: optional(5, integer),
   },
 )
 

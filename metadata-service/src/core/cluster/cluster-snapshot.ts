@@ -22,6 +22,7 @@ export interface ClusterSnapshot {
   /** What writers to a pool compare: the same object until the map is read again. */
   readonly poolCompares: ReadonlyMap<number, Compare>
   readonly rebalancing: boolean
+  readonly balanceEpoch: number
 }
 
 /** What a cluster is made with. */
@@ -48,6 +49,7 @@ export async function readClusterSnapshot(store: KeyValueStore): Promise<Cluster
   const driveRows = ofKind('drive').map((row) => DriveRow.decode(row.value))
   const pools = ofKind('pool').map((row) => ({ pool: Pool.decode(row.value), revision: row.revision }))
   const { clusterId, incarnation, featureLevel, epoch, defaultPool, featureLevelTarget = 0 } = clusterRow
+  const { rebalancing = false, balanceEpoch = 0 } = clusterRow
   return {
     clusterRow,
     revision: cluster.revision,
@@ -55,7 +57,8 @@ export async function readClusterSnapshot(store: KeyValueStore): Promise<Cluster
     poolCompares: new Map(
       pools.map(({ pool, revision }) => [pool.id, { kind: 'revision', key: poolKey(pool.id), revision }]),
     ),
-    rebalancing: clusterRow.rebalancing === true,
+    rebalancing,
+    balanceEpoch,
     map: {
       clusterId,
       incarnation,

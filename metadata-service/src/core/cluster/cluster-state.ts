@@ -282,6 +282,7 @@ export class ClusterState {
       change: this.options.random.bytes(16),
       ...defaultPoolOf(clusterRow, change),
       ...(change.rebalancing === undefined ? {} : { rebalancing: change.rebalancing }),
+      ...(change.balanceEpoch === undefined ? {} : { balanceEpoch: change.balanceEpoch }),
       ...levelOf(change),
     }
     const result = await store.commit({

@@ -36,15 +36,18 @@ export interface ClusterChange {
   readonly removedMembers?: readonly string[]
   /** Whether groups are to be spread evenly from now on; unchanged if absent. */
   readonly rebalancing?: boolean
+  /** Epoch of this change, if somebody wants that; unchanged if absent. */
+  readonly balanceEpoch?: number
   /** The cluster's feature level, and the one it is about to be raised to, 0 for none; unchanged if absent. */
   readonly feature?: { readonly level: number; readonly target: number }
 }
 
 /** True for a change that writes nothing. */
 export function isEmptyChange(change: ClusterChange): boolean {
-  const { members, drives, pools, removed = [], removedMembers = [], rebalancing, feature } = change
+  const { members, drives, pools, removed = [], removedMembers = [] } = change
   const rows = [members, drives, pools, removed, removedMembers]
-  return rebalancing === undefined && feature === undefined && rows.every(({ length }) => length === 0)
+  const others = [change.rebalancing, change.balanceEpoch, change.feature]
+  return others.every((other) => other === undefined) && rows.every(({ length }) => length === 0)
 }
 
 /** The cluster map with the place of each drive. */
@@ -53,6 +56,8 @@ export interface RegisteredDrives {
   readonly drives: ReadonlyMap<string, DriveRow>
   /** Groups are being spread evenly. */
   readonly rebalancing?: boolean
+  /** Epoch of the last change by which somebody wanted that. */
+  readonly balanceEpoch?: number
 }
 
 /** How the first pool is made: once at least this many drives are up. */
@@ -76,7 +81,8 @@ export function planRegistration(
   let pools = state.map.pools
   for (const registration of request.drives) {
     const known = drives.get(registration.id)
-    const row = toRow(registration, request.member.id, known)
+    const born = known === undefined ? { wishEpoch: state.map.epoch + 1 } : {}
+    const row = { ...toRow(registration, request.member.id, known), ...born }
     drives.set(registration.id, row)
     const isUnused = known === undefined || (known.drive.state === 'out' && known.drain === undefined)
     const old = isUnused ? findPredecessor(drives, registration, request.member.id, present) : undefined

@@ -1,11 +1,16 @@
 /**
- * What operators want of drives: emptied, used, replaced, forgotten, or all groups spread evenly. Pure. A wish
- * that would lose data, or could never come true, is refused with the reason; `force` lets copies share a failure
- * domain where else it would be refused.
+ * What operators want of drives: emptied, used, replaced, forgotten, or all groups spread evenly. Pure. A wish that
+ * would lose data, or could never come true, is refused with the reason; `force` lets copies share a failure domain
+ * where else it would be refused.
+ *
+ * A wish may come late, or twice, through services that stood still. So it says at which epoch of the map it was asked,
+ * and each drive keeps the epoch of the last change by which something was wanted of it. ● A wish that was asked before
+ * that changes nothing: what it wants is so already, or it is refused. Also a wish that finds everything as it wants it
+ * raises the epoch, so that nothing earlier can come after its answer.
  */
 import { CairnError, type ChangeDrivesRequest, type DriveId } from '@cairn/protocol'
 import type { DriveRow } from '../rows/cluster-state-rows.js'
-import type { ClusterChange, RegisteredDrives } from './drive-registration.js'
+import { type ClusterChange, isEmptyChange, type RegisteredDrives } from './drive-registration.js'
 import { type ConditionOf, planMembership } from './membership.js'
 
 /** The rows that a wish changes. `InvalidArgument` for what is not known, `PreconditionFailed` for what cannot be. */
@@ -14,12 +19,24 @@ export function planWish(
   request: ChangeDrivesRequest,
   conditionOf: ConditionOf,
 ): ClusterChange {
+  const { epoch } = request
   const rows = rowsOf(state, request)
+  const change = plan(state, rows, request, conditionOf)
+  const later = rows.find(({ wishEpoch = 0 }) => epoch !== undefined && wishEpoch > epoch)
+  if (later === undefined) return marked(state, epoch === undefined ? [] : rows, change)
+  if (isEmptyChange(change)) return NOTHING
+  throw refuse(`what is wanted of drive ${later.drive.id} was changed meanwhile: look, and say it again`)
+}
+
+function plan(
+  state: RegisteredDrives,
+  rows: readonly DriveRow[],
+  request: ChangeDrivesRequest,
+  conditionOf: ConditionOf,
+): ClusterChange {
   switch (request.action) {
     case 'add':
       return wantAdded(state, rows, conditionOf)
-    case 'rebalance':
-      return wantBalance(state, rows)
     case 'drain':
       return wantEmpty(state, rows, request.force, conditionOf)
     case 'undrain':
@@ -28,7 +45,17 @@ export function planWish(
       return wantReplaced(state, request, conditionOf)
     case 'remove':
       return wantForgotten(state, rows, request, conditionOf)
+    case 'rebalance':
+      return wantBalance(state, request)
   }
+}
+
+/** The change with the mark of its epoch on each drive that it is about. */
+function marked(state: RegisteredDrives, named: readonly DriveRow[], change: ClusterChange): ClusterChange {
+  const wishEpoch = state.map.epoch + 1
+  const rows = new Map([...named, ...change.drives].map((row) => [row.drive.id, { ...row, wishEpoch }]))
+  for (const id of change.removed ?? []) rows.delete(id)
+  return { ...change, drives: [...rows.values()] }
 }
 
 const NOTHING: ClusterChange = { members: [], drives: [], pools: [], indebted: [] }
@@ -81,12 +108,16 @@ function wantAdded(
   return drives.length === 0 && isUnderWay ? NOTHING : { ...NOTHING, drives, rebalancing: true }
 }
 
-/** Spares that somebody names, or all groups: a drive that was given up is used again. */
-function wantBalance(state: RegisteredDrives, named: readonly DriveRow[]): ClusterChange {
-  const rows = named.length > 0 ? named : [...state.drives.values()]
-  const spares = rows.filter(({ drive, drain }) => drive.state === 'out' && drain === undefined)
-  if (spares.length === 0 && state.rebalancing === true) return NOTHING
-  return { ...NOTHING, drives: spares.map((row) => withState(row, 'up')), rebalancing: true }
+/** Over all drives that are not to be empty: one that was given up is used again. What was asked before the last is done. */
+function wantBalance(state: RegisteredDrives, { epoch }: ChangeDrivesRequest): ClusterChange {
+  const { drives, map, rebalancing, balanceEpoch = 0 } = state
+  if (epoch !== undefined && balanceEpoch > epoch) return NOTHING
+  const spares = [...drives.values()].filter(
+    ({ drive, drain }) => drive.state === 'out' && drain === undefined,
+  )
+  if (epoch === undefined && spares.length === 0 && rebalancing === true) return NOTHING
+  const used = spares.map((row) => withState(row, 'up'))
+  return { ...NOTHING, drives: used, rebalancing: true, balanceEpoch: map.epoch + 1 }
 }
 
 function wantEmpty(

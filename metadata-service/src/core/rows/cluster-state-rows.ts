@@ -31,6 +31,8 @@ export interface ClusterRow {
   readonly rebalancing?: boolean
   /** The level is about to be raised to this one; absent while it is not. */
   readonly featureLevelTarget?: number
+  /** Epoch of the last change by which somebody wanted groups spread evenly. */
+  readonly balanceEpoch?: number
 }
 
 export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow', 1, {
@@ -43,6 +45,7 @@ export const ClusterRow: Message<ClusterRow> = message<ClusterRow>('ClusterRow',
   defaultPool: optional(7, integer),
   rebalancing: optional(20, boolean),
   featureLevelTarget: optional(21, integer),
+  balanceEpoch: optional(22, integer),
 })
 
 /** A drive and the place where its server found it: `st_dev` of its folder, device and inode of the parent. */
@@ -56,6 +59,8 @@ export interface DriveRow {
    * domain. Its state says how far that is.
    */
   readonly drain?: 'asked' | 'forced'
+  /** Epoch of the change that made the row, or of the last one by which somebody wanted something of the drive. */
+  readonly wishEpoch?: number
 }
 
 export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
@@ -64,6 +69,7 @@ export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
   device: required(3, text),
   parent: required(4, text),
   drain: optional(20, oneOf<'asked' | 'forced'>('asked', 'forced')),
+  wishEpoch: optional(21, integer),
 })
 
 /** The row that every change of the map rewrites. */

@@ -166,6 +166,55 @@ describe('wishes for drives', () => {
     expect(await codeOf(wish('drain', { servers: ['none'] }))).to.equal('InvalidArgument')
   })
 
+  const now = (): number => world.cluster.known.epoch
+
+  it('are refused once somebody has wanted something else of the drive since they were asked', async () => {
+    await world.run(world.register(4, idOf(4)))
+    const drain = { drives: [idOf(2)], epoch: now() }
+    expect(await wish('drain', drain)).to.equal(true)
+    expect(await wish('drain', drain), 'a repeat is done').to.equal(false)
+    expect(await wish('undrain', { drives: [idOf(2)], epoch: now() })).to.equal(true)
+    const late = await rejection(wish('drain', drain))
+    expect([late.code, late.message]).to.deep.equal([
+      'PreconditionFailed',
+      `what is wanted of drive ${idOf(2)} was changed meanwhile: look, and say it again`,
+    ])
+    expect(stateOf(2)).to.equal('up')
+    expect(await wish('drain', { ...drain, epoch: now() }), 'said again').to.equal(true)
+  })
+
+  it('come too late also after a wish that found everything as it should be', async () => {
+    await world.run(world.register(4, idOf(4)))
+    const drain = { servers: ['c2'], epoch: now() }
+    expect(await wish('undrain', { drives: [idOf(2)], epoch: now() })).to.equal(true)
+    expect(await codeOf(wish('drain', drain))).to.equal('PreconditionFailed')
+  })
+
+  it('forget no drive that has come back since they were asked', async () => {
+    await world.run(world.register(4, idOf(4)))
+    world.drive(4).isUp = false
+    for (let at = 0; at < 20; at++) {
+      await world.clock.advance(2_000)
+      await world.run(world.beat())
+    }
+    const remove = { servers: ['c4'], epoch: now() }
+    expect(await wish('remove', remove)).to.equal(true)
+    await world.run(world.register(4, idOf(4)))
+    expect(await codeOf(wish('remove', remove))).to.equal('PreconditionFailed')
+    expect(stateOf(4)).to.equal('up')
+  })
+
+  it('begin no rebalancing that was asked before the last', async () => {
+    await world.run(world.register(4, idOf(4)))
+    const epoch = now()
+    expect(await wish('rebalance', { epoch })).to.equal(true)
+    expect(await wish('rebalance', { epoch })).to.equal(false)
+    const finished = { members: [], drives: [], pools: [], indebted: [], rebalancing: false }
+    await world.run(world.cluster.change(() => finished))
+    expect(await wish('rebalance', { epoch })).to.equal(false)
+    expect(world.cluster.isRebalancing).to.equal(false)
+  })
+
   it('keep the wish to rebalance until it has come true', async () => {
     await world.run(world.register(4, idOf(4)))
     expect(await wish('rebalance')).to.equal(true)
