@@ -33,6 +33,12 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'chunk'))
   const id = loadServerId(config.dataDir, random)
+  let running: ChunkServer | undefined
+  // Before the drives are opened: one that has lost its index is read as a whole, and a supervisor must not take that
+  // for a hang.
+  const findTrouble = async () => findServerTrouble(running)
+  const health = await listenHealth(environment, { port: HTTP_PORTS.chunk, findTrouble })
+  closers.add(() => health.close())
   const host = config.advertise ?? config.host
   const drives = driveFolders(config).map((folder) =>
     segmentDrive(folder, {
@@ -60,16 +66,15 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
     })
   const server = await joined(clock, join)
   closers.add(() => server.close())
+  running = server
   const address = await server.start()
   await server.registered()
   addChunkMetrics(metrics, [server])
-  const findTrouble = async () => findServerTrouble(server)
-  const health = await listenHealth(environment, { port: HTTP_PORTS.chunk, findTrouble })
-  closers.add(() => health.close())
   return [`RPC: ${host}:${portOf(address)}`, `Health: ${health.endpoint}/-/health/ready`]
 }
 
-function findServerTrouble(server: ChunkServer): string | undefined {
+function findServerTrouble(server: ChunkServer | undefined): string | undefined {
+  if (server === undefined) return 'waiting for a metadata service, or opening the drives'
   const { registered, drives } = server.status()
   if (!registered) return 'not registered with a metadata service'
   if (drives.some(({ condition }) => condition === 'up')) return undefined

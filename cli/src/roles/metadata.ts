@@ -1,6 +1,6 @@
 /** `cairn start --role metadata`: the metadata service alone, on SQLite or etcd, over TCP. */
 import { lockFolder } from '@cairn/chunk-server'
-import { createMetadataService } from '@cairn/metadata-service'
+import { createMetadataService, type MetadataService } from '@cairn/metadata-service'
 import type { Config } from '../config.js'
 import { makeFolder, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
@@ -25,6 +25,11 @@ import { StoreFailure } from './store-failure.js'
 const RPC_PORT = 9100
 const REPLICAS_DEFAULT = 3
 
+/** A service that is not there yet. */
+const OPENING: Pick<MetadataService, 'findTrouble'> = {
+  findTrouble: async () => 'opening the metadata store',
+}
+
 /** Starts the service; the first pool is made when enough chunk servers have registered. */
 export async function startMetadataRole(environment: RoleEnvironment): Promise<RunningRole> {
   const failure = new StoreFailure(environment.log)
@@ -45,6 +50,13 @@ async function open(
   const lock = lockFolder(folder)
   closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'metadata'))
+  let running: Pick<MetadataService, 'findTrouble'> = OPENING
+  // Before the store is opened, which may have to wait for etcd: a supervisor must not take that for a hang.
+  const health = await listenHealth(environment, {
+    port: HTTP_PORTS.metadata,
+    findTrouble: async () => failure.trouble ?? (await running.findTrouble()),
+  })
+  closers.add(() => health.close())
   const store = await openMetadataStore(environment, failure)
   const replicas = config.replicas ?? REPLICAS_DEFAULT
   const service = await createMetadataService({
@@ -67,11 +79,7 @@ async function open(
   closers.add(() => service.close())
   const address = await service.start()
   addMetadataMetrics(metrics, service)
-  const health = await listenHealth(environment, {
-    port: HTTP_PORTS.metadata,
-    findTrouble: async () => failure.trouble ?? (await service.findTrouble()),
-  })
-  closers.add(() => health.close())
+  running = service
   return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]
 }
 
