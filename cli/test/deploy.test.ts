@@ -45,6 +45,20 @@ interface Workload {
   }
 }
 
+interface ComposeService {
+  readonly image: string
+  readonly user?: string
+  readonly read_only: boolean
+  readonly cap_drop: readonly string[]
+  readonly security_opt: readonly string[]
+  readonly volumes: readonly string[]
+}
+
+function composeServices(): Readonly<Record<string, ComposeService>> {
+  const file = parse(read('compose.yaml'), { merge: true, maxAliasCount: -1 })
+  return (file as { services: Record<string, ComposeService> }).services
+}
+
 describe('deployment files', () => {
   it('name only settings that there are', () => {
     const known = new Set<string>()
@@ -106,13 +120,27 @@ describe('deployment files', () => {
     }
   })
 
+  it('start every container without a writable root or a capability, and none but the one-shot as root', () => {
+    const facts = Object.entries(composeServices()).map(([name, service]) => {
+      const { read_only, cap_drop, security_opt, user, image } = service
+      expect([read_only, cap_drop, security_opt], name).to.deep.equal([
+        true,
+        ['ALL'],
+        ['no-new-privileges:true'],
+      ])
+      // The images of Cairn and Grafana name a user of their own.
+      return user ?? image.replace(/^.*?:-|:.*$/g, '')
+    })
+    expect(new Set(facts)).to.deep.equal(
+      new Set(['0', '10002:10002', 'cairn', '65534:10001', 'grafana/grafana']),
+    )
+    expect(facts.filter((fact) => fact === '0')).to.have.length(1)
+  })
+
   it('give Prometheus every file of rules that it is told to load', () => {
     const { rule_files: rules } = parse(read('deploy/monitoring/prometheus.yml')) as { rule_files: string[] }
-    const { services } = parse(read('compose.yaml'), { merge: true, maxAliasCount: -1 }) as {
-      services: { prometheus: { volumes: string[] } }
-    }
     expect(rules).to.deep.equal(['alerts.yml'])
-    expect(services.prometheus.volumes).to.include.members(
+    expect(composeServices().prometheus?.volumes).to.include.members(
       rules.map((file) => `./deploy/monitoring/${file}:/etc/prometheus/${file}:ro`),
     )
   })
