@@ -53,7 +53,7 @@ export interface Disk {
   /** Removes a file; one that is absent is no error. */
   remove(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
-  /** Makes creations, renames and removals in a folder durable. */
+  /** Makes creations, renames and removals in a folder durable. `Busy` only before any sync: it can be repeated. */
   syncFolder(folder: string): Promise<void>
   space(): Promise<{ readonly capacityBytes: number; readonly freeBytes: number }>
 }

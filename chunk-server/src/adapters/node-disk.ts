@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { allocateAligned, CairnError, DIRECT_BYTES } from '@cairn/protocol'
+import { allocateAligned, CairnError, DIRECT_BYTES, hasCode } from '@cairn/protocol'
 import { checkedFolder, checkedPath, folderOfPath } from '../core/drives/disk-path.js'
 import type { Disk, DiskFile, OpenMode } from '../ports.js'
 
@@ -325,6 +325,9 @@ async function syncFolder(path: string): Promise<void> {
   const descriptor = await run<number>('open folder', (done) => fs.open(path, 'r', done))
   try {
     await run('fsync folder', (done) => fs.fsync(descriptor, (error) => done(error, undefined)))
+  } catch (cause) {
+    // Whatever its reason: what was lost by it no second sync brings back.
+    throw hasCode(cause, 'Busy') ? new CairnError('DriveFailed', cause.message, { cause }) : cause
   } finally {
     await run('close', (done) => fs.close(descriptor, (error) => done(error ?? null, undefined)))
   }

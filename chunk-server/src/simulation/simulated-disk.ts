@@ -29,6 +29,12 @@ export interface SimulatedDiskOptions {
   readonly latencyMs?: number
 }
 
+export interface FaultOptions {
+  readonly lasting?: boolean
+  readonly pathEnd?: string
+  readonly exhausted?: boolean
+}
+
 /** A `Disk` with the switches a test needs. Crashing leaves a new disk; all calls of the old one then fail. */
 export interface SimulatedDisk extends Disk {
   readonly log: readonly LoggedOperation[]
@@ -37,8 +43,11 @@ export interface SimulatedDisk extends Disk {
   readonly syncsAfterFailure: number
   /** Called as each operation is submitted; may crash, fork or throw. */
   onOperation: ((operation: LoggedOperation) => void) | undefined
-  /** The `nth` operation of this kind from now on (1 is the next), and if `lasting` all after it, fails with EIO. */
-  fail(kind: DiskOperation, nth: number, options?: { lasting?: boolean; pathEnd?: string }): void
+  /**
+   * The `nth` operation of this kind from now on (1 is the next), and if `lasting` all after it, fails with EIO;
+   * `exhausted`: for want of descriptors, before it has any effect.
+   */
+  fail(kind: DiskOperation, nth: number, options?: FaultOptions): void
   setCapacity(capacityBytes: number): void
   /** Cuts the power now. */
   crash(choice: CrashChoice): SimulatedDisk
@@ -58,10 +67,8 @@ export function createSimulatedDisk(options: SimulatedDiskOptions): SimulatedDis
   return new VolumeDisk(options, new SimulatedVolume())
 }
 
-interface Fault {
+interface Fault extends Required<FaultOptions> {
   readonly kind: DiskOperation
-  readonly lasting: boolean
-  readonly pathEnd: string
   countdown: number
 }
 
@@ -189,9 +196,15 @@ class VolumeDisk implements SimulatedDisk, FileHost {
     return this.log.filter((operation) => operation.kind === kind).length
   }
 
-  fail(kind: DiskOperation, nth: number, options: { lasting?: boolean; pathEnd?: string } = {}): void {
-    const { lasting = false, pathEnd = '' } = options
-    this.faults.push({ kind, lasting, pathEnd, countdown: nth })
+  fail(kind: DiskOperation, nth: number, options: FaultOptions = {}): void {
+    this.faults.push({
+      kind,
+      countdown: nth,
+      lasting: false,
+      pathEnd: '',
+      exhausted: false,
+      ...options,
+    })
   }
 
   setCapacity(capacityBytes: number): void {
@@ -256,10 +269,11 @@ class VolumeDisk implements SimulatedDisk, FileHost {
     const operation = { kind, path, bytes }
     this.log.push(operation)
     this.onOperation?.(operation)
-    const failed = this.takeFault(kind, path)
+    const fault = this.takeFault(kind, path)
     await this.turn()
     this.needPower()
-    if (!failed) return effect(false)
+    if (fault === undefined) return effect(false)
+    if (fault.exhausted) throw new CairnError('Busy', `${kind} of ${path} failed (EMFILE)`)
     if (kind === 'write' || kind === 'sync') effect(true)
     throw new CairnError('DriveFailed', `${kind} of ${path} failed (EIO)`, { cause: { code: 'EIO' } })
   }
@@ -299,14 +313,14 @@ class VolumeDisk implements SimulatedDisk, FileHost {
     if (this.dead) throw new CairnError('DriveFailed', 'the simulated disk has lost its power')
   }
 
-  private takeFault(kind: DiskOperation, path: string): boolean {
-    let failed = false
+  private takeFault(kind: DiskOperation, path: string): Fault | undefined {
+    let found: Fault | undefined
     for (const fault of this.faults) {
       if (fault.kind !== kind || !path.endsWith(fault.pathEnd)) continue
       fault.countdown--
-      if (fault.countdown === 0 || (fault.lasting && fault.countdown < 0)) failed = true
+      if (fault.countdown === 0 || (fault.lasting && fault.countdown < 0)) found ??= fault
     }
-    return failed
+    return found
   }
 
   private turn(): Promise<void> {

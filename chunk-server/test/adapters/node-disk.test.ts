@@ -129,6 +129,20 @@ describe('NodeDisk', () => {
     })
   }
 
+  it('is busy while a folder cannot be opened for its sync, and failed once the sync has failed', async () => {
+    const disk = createNodeDisk(folder.path, { durability: 'fsync' })
+    const fail = (...args: unknown[]): void =>
+      (args.at(-1) as (error: Error) => void)(Object.assign(new Error('ENOMEM'), { code: 'ENOMEM' }))
+    for (const [call, code] of [
+      ['open', 'Busy'],
+      ['fsync', 'DriveFailed'],
+    ] as const) {
+      await replacing({ [call]: fail } as unknown as Partial<typeof fs>, async () => {
+        expect(await codeOf(disk.syncFolder(''))).to.equal(code)
+      })
+    }
+  })
+
   it('does not follow symbolic links', async () => {
     symlinkSync('/etc/hostname', join(folder.path, 'link'))
     const disk = createNodeDisk(folder.path, { durability: 'fsync' })

@@ -135,7 +135,7 @@ export class WriteState {
     }
   }
 
-  /** Makes creations and removals in `folder` durable. A failure ends writing. */
+  /** Makes creations and removals in `folder` durable. A failure ends writing; `Busy` does not: nothing was synced. */
   async syncFolder(folder: string): Promise<void> {
     if (!this.durable) return
     this.assertWritable()
@@ -143,6 +143,7 @@ export class WriteState {
     try {
       await this.disk.syncFolder(folder)
     } catch (error) {
+      if (hasCode(error, 'Busy')) throw error
       throw this.fail('sync', error)
     }
   }

@@ -98,6 +98,30 @@ describe('SegmentBlockStore on a failing drive', function () {
     })
   }
 
+  it('goes on after a want of descriptors at whichever sync of its folder, and keeps what it said', async () => {
+    const counting = new World(1)
+    await counting.open()
+    const opened = counting.disk.count('syncFolder')
+    await workload(counting)
+    const total = counting.disk.count('syncFolder') - opened
+    expect(counting.store.counters.segmentsRemoved, 'by compaction').to.be.greaterThan(0)
+    for (let nth = 1; nth <= total; nth++) {
+      const world = new World(1)
+      await world.open()
+      world.disk.fail('syncFolder', nth, { exhausted: true })
+      const done = await workload(world)
+      expect(new Set(done.errors), `syncFolder ${nth}`).to.deep.equal(new Set(['Busy']))
+      await world.run(put(world, 1))
+      done.stored.add(1)
+      await world.run(world.store.compactOnce())
+      await checkAfter(world, done)
+      world.crash({ kind: 'lost' }, { loseIndex: nth % 2 === 0 })
+      await world.open()
+      await checkAfter(world, done)
+      expect(world.damage).to.deep.equal([])
+    }
+  })
+
   async function filledTo(capacity: number): Promise<void> {
     const world = new World(2)
     world.disk.setCapacity(capacity)
