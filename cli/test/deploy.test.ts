@@ -137,6 +137,19 @@ describe('deployment files', () => {
     expect(facts.filter((fact) => fact === '0')).to.have.length(1)
   })
 
+  it('let systemd start every role again, whatever its status and however often', () => {
+    const units = filesBelow('deploy/systemd/').filter((file) => file.endsWith('.service'))
+    expect(units).to.have.length(4)
+    for (const unit of units) {
+      const lines = read(unit).split('\n')
+      expect(lines, unit).to.include.members(['Restart=always', 'StartLimitIntervalSec=0'])
+      expect(
+        lines.filter((line) => line.startsWith('RestartPrevent')),
+        unit,
+      ).to.deep.equal([])
+    }
+  })
+
   it('give Prometheus every file of rules that it is told to load', () => {
     const { rule_files: rules } = parse(read('deploy/monitoring/prometheus.yml')) as { rule_files: string[] }
     expect(rules).to.deep.equal(['alerts.yml'])
