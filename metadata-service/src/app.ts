@@ -21,6 +21,7 @@ import { TokenKeyRing } from './core/services/token-keys.js'
 import { SafeMode } from './core/upkeep/safe-mode.js'
 import { logFailedWork } from './failed-work.js'
 import type { KeyValueStore, StoreSpace } from './ports.js'
+import { isServing } from './rpc/ask-service.js'
 import { registerClusterHandlers } from './rpc/cluster-handlers.js'
 import { registerNamespaceHandlers } from './rpc/object-handlers.js'
 import { guardSessions } from './rpc/program-sessions.js'
@@ -259,7 +260,7 @@ class Service implements MetadataService {
 
   private createStanding(): Standing {
     const { store, cluster, options } = this
-    const { clock, random, identity, isShared = false, softwareVersion = '', log } = options
+    const { clock, random, network, identity, isShared = false, softwareVersion = '', log } = options
     return new Standing({
       store,
       clock,
@@ -268,6 +269,7 @@ class Service implements MetadataService {
       name: identity.name,
       softwareVersion,
       isShared,
+      isServing: (address) => isServing({ network, identity: this.identity }, address),
       onCoordinator: (isTaken, epoch) => {
         this.safeMode.restart()
         const message = isTaken ? 'this service coordinates now' : 'this service coordinates no more'

@@ -143,6 +143,26 @@ describe('several metadata services', () => {
     expect(again.service.status().isCoordinator).to.equal(true)
   })
 
+  /** As etcd does with each new leader: the lease of a service, the first of all, gets its whole time anew. */
+  async function prolongLease(world: SeveralServices, times: number): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      await world.store.renewLease('1')
+      await world.clock.advance(8_000)
+    }
+  }
+
+  it('wait for the name of a dead one whose lease is prolonged, and give up for now when that does not end', async () => {
+    const world = new SeveralServices()
+    const a = await world.run(world.start('a'))
+    a.kill()
+    const late = rejection(world.start('a', { address: 'local:late' }))
+    await prolongLease(world, 9)
+    expect((await late).code).to.equal('Busy')
+    const again = world.start('a', { address: 'local:again' })
+    await prolongLease(world, 4)
+    expect((await world.run(again)).service.status().isCoordinator).to.equal(true)
+  })
+
   it('tell of each other in answers to heartbeats and to those who ask for the map', async () => {
     const world = new SeveralServices()
     const a = await world.run(world.start('a'))

@@ -30,6 +30,7 @@ import type { KeyValueStore, StoreSpace } from '../ports.js'
 import type { CheckRunner } from '../workers/check-runner.js'
 import type { Standing } from '../workers/standing.js'
 import type { Upkeep } from '../workers/upkeep.js'
+import { askService } from './ask-service.js'
 
 /** What the methods look at. */
 export interface UpkeepHandlersOptions {
@@ -46,17 +47,6 @@ export interface UpkeepHandlersOptions {
   readonly network: Network
   readonly identity: HandshakeIdentity
 }
-
-const UNREACHABLE = [
-  'ConnectionLost',
-  'DeadlineExceeded',
-  'Cancelled',
-  'PeerRejected',
-  'ShuttingDown',
-] as const
-
-/** The coordinator must answer what was passed on to it in this time; then this service says what it knows. */
-const PASS_ON_MS = 2_000
 
 export function registerUpkeepHandlers(router: RpcRouter, options: UpkeepHandlersOptions): void {
   const { store, cluster, states, upkeep, check } = options
@@ -116,7 +106,7 @@ async function findCheck(options: UpkeepHandlersOptions, request: GetCheckReques
   const own = standing.coordinator.isCoordinator() && name === undefined
   const addresses = own ? [] : [coordinator ?? '', ...(name === undefined ? [] : others)]
   for (const address of addresses.filter((each) => each !== '')) {
-    const answer = await ask(options, { address, method: getCheck, request }).catch(unlessUnknown)
+    const answer = await askService(options, { address, method: getCheck, request }).catch(unlessUnknown)
     if (answer !== undefined) return answer
   }
   return check.get(name, cancel)
@@ -138,24 +128,7 @@ async function askCoordinator<Q extends { readonly passedOn?: boolean }, R>(
   const { coordinator } = options.standing
   const address = coordinator.known?.address ?? ''
   if (request.passedOn === true || coordinator.isCoordinator() || address === '') return undefined
-  return ask(options, { address, method, request })
-}
-
-/** What another service answers, or refuses; `undefined` if it cannot be asked. */
-async function ask<Q extends { readonly passedOn?: boolean }, R>(
-  { network, identity }: UpkeepHandlersOptions,
-  call: { readonly address: string; readonly method: RpcMethod<Q, R>; readonly request: Q },
-): Promise<R | undefined> {
-  const peer = network.connect(call.address, identity, 'metadata')
-  try {
-    const request = { ...call.request, passedOn: true }
-    return (await peer.call(call.method, request, { deadlineMs: PASS_ON_MS })).response
-  } catch (error) {
-    if (!hasCode(error, ...UNREACHABLE)) throw error
-    return undefined
-  } finally {
-    await peer.close()
-  }
+  return askService(options, { address, method, request })
 }
 
 async function describe(options: UpkeepHandlersOptions, withMap: boolean): Promise<ClusterStatus> {

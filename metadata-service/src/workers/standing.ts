@@ -24,6 +24,8 @@ export interface StandingOptions {
   readonly softwareVersion: string
   /** Other services work on the same store. */
   readonly isShared: boolean
+  /** Whether a metadata service answers at this address, which may be empty. */
+  isServing(address: string): Promise<boolean>
   onCoordinator(isTaken: boolean, epoch: number): void
   onError(work: string, error: unknown): void
 }
@@ -51,6 +53,7 @@ export class Standing {
       row,
       isExclusive,
       joinCompare: () => cluster.joinCompare(),
+      isServing: (address) => options.isServing(address),
     })
     this.coordinator = new Coordinator({
       store,
@@ -80,7 +83,7 @@ export class Standing {
     return this.lease.leftMs() > 0
   }
 
-  /** Takes the name. `DataFolderInUse` if a living service has it. */
+  /** Takes the name: see `ServiceLease.claim`. */
   join(): Promise<void> {
     return this.lease.claim()
   }

@@ -3,7 +3,8 @@
  *
  * ● The end of the lease is counted on our own monotonic clock, from before the grant or the renewal was sent: so this
  * service gives up what it holds under the lease no later than the store does. A service that crashed leaves its row
- * until the lease ends; one of the same name waits for that, and is refused by a service that lives.
+ * until the lease ends, and the store may set the time of a lease back; one of the same name waits for that. It is
+ * refused for good only while the other one answers.
  */
 import {
   CairnError,
@@ -29,8 +30,10 @@ import { rangeOfPrefix } from '../rows/keys.js'
 /** Lease of a service: see reliability start values. */
 export const SERVICE_LEASE_MS = 10_000
 
-/** Longer than a lease that is renewed no more. */
+/** Longer than most leases that are renewed no more: who has the name then is asked whether it lives. */
 const WAIT_MS = SERVICE_LEASE_MS + 3_000
+/** Longest wait for the name of a run that does not answer. etcd gives each lease its whole time with each new leader. */
+const WAIT_MS_MAX = 60_000
 const WAIT_STEP_MS = 500
 
 /** Attempts of one claim against changes of the cluster map, and the pause before the next; then `Busy`. */
@@ -68,6 +71,8 @@ export interface ServiceLeaseOptions {
   readonly isExclusive: boolean
   /** What must hold when the service joins: that the cluster's feature level is one that it supports. */
   joinCompare(): Promise<Compare>
+  /** Whether a metadata service answers at this address, which may be empty. */
+  isServing(address: string): Promise<boolean>
 }
 
 interface HeldLease {
@@ -97,14 +102,16 @@ export class ServiceLease {
     return this.held === undefined ? 0 : Math.max(0, this.held.endsAtMs - this.options.clock.monotonicMs())
   }
 
-  /** Takes the name. `DataFolderInUse` if a living service has it. */
+  /** Takes the name. `DataFolderInUse` if a living service has it, `Busy` if the lease of a dead one does not end. */
   async claim(): Promise<void> {
-    const { clock } = this.options
-    const untilMs = clock.monotonicMs() + WAIT_MS
+    const { clock, isServing } = this.options
+    const sinceMs = clock.monotonicMs()
     for (;;) {
       const other = await this.tryClaim()
       if (other === undefined) return
-      if (clock.monotonicMs() >= untilMs) throw nameTaken(other)
+      const waitedMs = clock.monotonicMs() - sinceMs
+      if (waitedMs >= WAIT_MS && (await isServing(other.address))) throw nameTaken(other)
+      if (waitedMs >= WAIT_MS_MAX) throw nameKept(other)
       await this.pause(WAIT_STEP_MS)
     }
   }
@@ -226,6 +233,18 @@ function serviceKey(name: string): StoreKey {
 
 function nameTaken({ name, address, startedMs }: ServiceRow): CairnError {
   const since = new Date(startedMs).toISOString()
-  const where = address === '' ? '' : ` at ${address}`
-  return new CairnError('DataFolderInUse', `a metadata service named ${name} runs${where} since ${since}`)
+  return new CairnError(
+    'DataFolderInUse',
+    `a metadata service named ${name} runs${at(address)} since ${since}`,
+  )
+}
+
+function nameKept({ name, address }: ServiceRow): CairnError {
+  const former = `a metadata service named ${name}${at(address)}`
+  const message = `${former} does not answer, but its lease has not ended for ${WAIT_MS_MAX / 1000} s`
+  return new CairnError('Busy', message)
+}
+
+function at(address: string): string {
+  return address === '' ? '' : ` at ${address}`
 }

@@ -26,6 +26,7 @@ describe('ServiceLease', () => {
         asked++
         return compare
       },
+      isServing: async () => false,
     })
     await clock.runUntil(lease.claim())
     expect(lease.leftMs()).to.be.above(0)
