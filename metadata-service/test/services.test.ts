@@ -17,6 +17,9 @@ import { rejection } from './rejection.js'
 import { type PausableService, SeveralServices } from './several-services.js'
 import { SilentStore } from './silent-store.js'
 
+/** The lease of the service that was started first, in the store of this world. */
+const FIRST_LEASE = '1'
+
 /** Puts an object without blocks. */
 async function putOf(world: SeveralServices, service: PausableService, key = 'k'): Promise<PutObjectRequest> {
   const op = world.op()
@@ -143,10 +146,21 @@ describe('several metadata services', () => {
     expect(again.service.status().isCoordinator).to.equal(true)
   })
 
-  /** As etcd does with each new leader: the lease of a service, the first of all, gets its whole time anew. */
+  it('have one coordinator when the lease of the first has ended early, though that has a new one at once', async () => {
+    const world = new SeveralServices()
+    const services = [await world.run(world.start('a')), await world.run(world.start('b'))]
+    await world.clock.advance(5_000)
+    await world.store.revokeLease(FIRST_LEASE)
+    await world.clock.advance(10_000)
+    const leading = services.filter(({ service }) => service.status().isCoordinator)
+    expect(leading).to.have.length(1)
+    for (const { service } of services) expect(service.status().services).to.have.members(['a', 'b'])
+  })
+
+  /** As etcd does with each new leader: the lease gets its whole time anew. */
   async function prolongLease(world: SeveralServices, times: number): Promise<void> {
     for (let time = 0; time < times; time++) {
-      await world.store.renewLease('1')
+      await world.store.renewLease(FIRST_LEASE)
       await world.clock.advance(8_000)
     }
   }

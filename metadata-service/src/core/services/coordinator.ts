@@ -12,6 +12,7 @@ import type {
   CommitResult,
   Compare,
   KeyValueStore,
+  LeaseId,
   Read,
   ReadResult,
   StoreKey,
@@ -62,6 +63,8 @@ export interface CoordinatorOptions {
 
 interface Leading {
   readonly epoch: number
+  /** Under which the row stands: it goes with that lease, whatever other one this service takes then. */
+  readonly lease: LeaseId
   readonly compare: Compare
 }
 
@@ -85,7 +88,7 @@ export class Coordinator {
 
   /** Whether this service coordinates, by its own clock. */
   isCoordinator(): boolean {
-    if (this.leading !== undefined && this.options.lease.leftMs() <= 0) this.stepDown()
+    if (this.leading !== undefined && this.options.lease.lease !== this.leading.lease) this.stepDown()
     return this.leading !== undefined
   }
 
@@ -150,18 +153,19 @@ export class Coordinator {
       proof: { keys: [EPOCH_KEY], carries: ([found]) => isOf(found, row) },
     })
     if (!result.committed) return
-    await this.confirm(row)
+    await this.confirm(row, held)
   }
 
   /** The creation of the row is what later commits compare: read it rather than trust an answer that was settled. */
-  private async confirm(row: CoordinatorRow): Promise<void> {
+  private async confirm(row: CoordinatorRow, held: LeaseId): Promise<void> {
     const { store, lease, onTaken } = this.options
     const { results } = await store.readAuthority([{ kind: 'get', key: COORDINATOR_KEY }])
     const found = results[0]?.[0]
-    if (found === undefined || !isOf(found, row) || lease.leftMs() <= 0) return
+    if (found === undefined || !isOf(found, row) || lease.lease !== held) return
     this.seen = row
     this.leading = {
       epoch: row.epoch,
+      lease: held,
       compare: { kind: 'creation', key: COORDINATOR_KEY, created: found.created },
     }
     onTaken(row.epoch)
