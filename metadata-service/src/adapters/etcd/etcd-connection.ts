@@ -58,16 +58,23 @@ export class EtcdConnection {
     this.login = new EtcdLogin(library, options)
   }
 
-  /** A call that may be made twice without harm. `Busy` when no member answers within the total deadline. */
-  ask<M extends EtcdMethod>(method: M, request: EtcdRequest<M>): Promise<EtcdResponse<M>> {
-    return this.call(method, this.encode(method, request), true)
+  /**
+   * A call that may be made twice without harm; one attempt takes `attemptMs` at most, that of all calls unless given.
+   * `Busy` when no member answers within the total deadline.
+   */
+  ask<M extends EtcdMethod>(
+    method: M,
+    request: EtcdRequest<M>,
+    attemptMs: number = this.options.attemptMs,
+  ): Promise<EtcdResponse<M>> {
+    return this.call(method, this.encode(method, request), { isHarmless: true, attemptMs })
   }
 
   /**
    * A call that is made once, encoded by `encode`. `OutcomeUnknown` when its answer is lost, `Busy` if it was not sent.
    */
   send<M extends EtcdMethod>(method: M, request: Buffer): Promise<EtcdResponse<M>> {
-    return this.call(method, request, false)
+    return this.call(method, request, { isHarmless: false, attemptMs: this.options.attemptMs })
   }
 
   encode<M extends EtcdMethod>(method: M, request: EtcdRequest<M>): Buffer {
@@ -136,21 +143,24 @@ export class EtcdConnection {
   private call<M extends EtcdMethod>(
     method: M,
     request: Buffer,
-    isHarmless: boolean,
+    { isHarmless, attemptMs }: { readonly isHarmless: boolean; readonly attemptMs: number },
   ): Promise<EtcdResponse<M>> {
     return this.repeat(isHarmless, async () => {
       try {
-        return await this.callOnce(method, request)
+        return await this.callOnce(method, request, attemptMs)
       } catch (error) {
         if (!hasReason(error, 'token') || !this.login.isUsed) throw error
         // With a new token, once: the old one has expired, or the member has forgotten it.
-        return await this.callOnce(method, request)
+        return await this.callOnce(method, request, attemptMs)
       }
     })
   }
 
-  private async callOnce<M extends EtcdMethod>(method: M, request: Buffer): Promise<EtcdResponse<M>> {
-    const { attemptMs: timeoutMs } = this.options
+  private async callOnce<M extends EtcdMethod>(
+    method: M,
+    request: Buffer,
+    timeoutMs: number,
+  ): Promise<EtcdResponse<M>> {
     const { endpoint, metadata } = await this.reach()
     try {
       return await endpoint.call(method, request, { metadata, timeoutMs })

@@ -3,6 +3,12 @@
 /** Longest wait for one answer, in ms: etcd commits in milliseconds, and elects a new leader within 2.5 s. */
 export const ATTEMPT_MS: number = 1_500
 
+/**
+ * Longest wait for a page of a fill, in ms. The first look into a dense part costs etcd all its keys, some 2 s for ten
+ * million; etcd goes on with what nobody waits for any more, so asking again would only add to it.
+ */
+export const PAGE_MS: number = 20_000
+
 /** Longest time in ms in which a call may be tried at one member after another. */
 export const TOTAL_MS: number = 6_000
 

@@ -8,7 +8,7 @@ import type { Head, SourcePage } from '../../ports-mirror.js'
 import { checkReads } from '../embedded/check-request.js'
 import type { EtcdConnection } from './etcd-connection.js'
 import { type EtcdKeys, isVoid } from './etcd-keys.js'
-import { OPERATIONS_MAX, WIDE_KEYS } from './etcd-limits.js'
+import { OPERATIONS_MAX, PAGE_MS, WIDE_KEYS } from './etcd-limits.js'
 import type { RangeRequest, RangeResponse } from './etcd-messages.js'
 import { RangeEnds } from './etcd-range-ends.js'
 
@@ -59,7 +59,8 @@ export class EtcdReads {
   async page(range: StoreRange, limit: number, revision = 0): Promise<SourcePage> {
     checkReads([{ kind: 'scan', range, limit }])
     const asked = isVoid(range) ? { from: NOTHING, to: Buffer.from([0]) } : range
-    const found = await this.connection.ask('range', { ...this.keys.range(asked), limit, revision })
+    const request = { ...this.keys.range(asked), limit, revision }
+    const found = await this.connection.ask('range', request, PAGE_MS)
     return {
       revision: revision > 0 ? revision : (found.header?.revision ?? 0),
       rows: isVoid(range) ? [] : this.rowsOf(found),

@@ -110,6 +110,21 @@ describe('a store on three members of etcd', function () {
     await cluster().ready()
   })
 
+  it('waits long for a page of a fill: a second question would only add to the work', async () => {
+    const [member] = cluster().members
+    if (member === undefined) throw new Error('no member')
+    const options = { endpoints: [member.endpoint], attemptMs: 200, totalMs: 200 }
+    const { store } = await openEtcdSubject(cluster(), options)
+    await store.apply({ commits: [], always: [put('row', '1')] })
+    member.signal('SIGSTOP')
+    const page = store.page({ from: bytes('r'), to: bytes('s') }, 10)
+    expect(await codeOf(store.read([{ kind: 'get', key: bytes('row') }]))).to.equal('Busy')
+    member.signal('SIGCONT')
+    expect((await page).rows.map(({ key }) => text(key))).to.deep.equal(['row'])
+    await store.close()
+    await cluster().ready()
+  })
+
   it('says Busy, and has written nothing, while no member can be reached', async () => {
     const { store } = await openEtcdSubject(cluster(), { attemptMs: 300, totalMs: 600 })
     for (const member of cluster().members) await member.kill()
