@@ -133,6 +133,12 @@ export interface EntryStore {
   apply(entry: Entry): Promise<readonly CommitResult[]>
   /** Linearizable: sees every entry that was applied before the call. All reads at one revision. */
   read(reads: readonly Read[]): Promise<ReadResult>
+  /**
+   * Rows as an entry of this revision left them, whatever others have done since: by them its sender settles a lost
+   * answer. `Busy` once the revision is no longer kept. A store that no other process writes to may give the newest
+   * rows: until the entry is settled nobody touches what it wrote.
+   */
+  rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]>
   /** What `read` would resolve with, in this turn; `undefined` where it has to be waited for. Throws as it rejects. */
   readNow?(reads: readonly Read[]): ReadResult | undefined
   /**
@@ -186,9 +192,9 @@ export interface KeyValueStore {
 export type RowStore = Pick<KeyValueStore, 'commit' | 'read'>
 
 /**
- * How to tell, after a lost answer, whether the commit happened: any of these rows carries the op id. `key` is a
- * row that the commit writes; `carries` decides from its value. Name every row that may carry the id once another
- * service has superseded the commit (`g/…`, `v/…`). Without keys the commit is run again: only for those that may be.
+ * How to tell, after a lost answer, whether the commit happened: any of these rows, that it writes, carries the op id
+ * at the revision of its entry. `carries` decides from their values. Without keys the commit is run again: only for
+ * those that may be.
  */
 export interface CommitProof {
   readonly keys: readonly StoreKey[]

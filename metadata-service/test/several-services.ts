@@ -185,6 +185,7 @@ function createGate(store: EntryStore): Gate {
     store: {
       apply: (entry) => through(() => store.apply(entry)),
       read: (reads) => through(() => store.read(reads)),
+      rowsAt: (keys, revision) => through(() => store.rowsAt(keys, revision)),
       watch,
       grantLease: (ttlMs) => through(() => store.grantLease(ttlMs)),
       renewLease: (lease) => through(() => store.renewLease(lease)),

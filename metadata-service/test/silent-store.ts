@@ -30,6 +30,7 @@ export class SilentStore {
     return {
       apply: (entry) => this.ask(() => store.apply(entry), 'OutcomeUnknown'),
       read: (reads) => this.ask(() => store.read(reads), 'Busy'),
+      rowsAt: (keys, revision) => this.ask(() => store.rowsAt(keys, revision), 'Busy'),
       watch: (range, from, signal) => store.watch(range, from, signal),
       grantLease: (ttlMs) => this.ask(() => store.grantLease(ttlMs), 'Busy'),
       renewLease: (lease) => this.ask(() => store.renewLease(lease), 'Busy'),

@@ -168,8 +168,8 @@ const forgetful: Between = () => async (store) => {
     known.set(name, answer)
     return answer
   }
-  const { apply, watch, grantLease, renewLease, revokeLease, close } = store
-  return { apply, read, watch, grantLease, renewLease, revokeLease, close, readAuthority: store.read }
+  const { apply, rowsAt, watch, grantLease, renewLease, revokeLease, close } = store
+  return { apply, read, rowsAt, watch, grantLease, renewLease, revokeLease, close, readAuthority: store.read }
 }
 
 describe('a metadata service that is paused while another one writes', () => {

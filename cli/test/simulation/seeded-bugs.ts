@@ -95,6 +95,7 @@ function wrapStore(store: EntryStore, changes: Partial<EntryStore>): EntryStore 
   return {
     apply: (entry) => store.apply(entry),
     read: (reads) => store.read(reads),
+    rowsAt: (keys, revision) => store.rowsAt(keys, revision),
     watch: (range, fromRevision, signal) => store.watch(range, fromRevision, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),

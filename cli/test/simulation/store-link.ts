@@ -44,6 +44,7 @@ export function linkStore(options: StoreLinkOptions): EntryStore {
       return results
     },
     read: (reads) => travel(() => store.read(reads)),
+    rowsAt: (keys, revision) => travel(() => store.rowsAt(keys, revision)),
     watch: (range, fromRevision, signal) => store.watch(range, fromRevision, signal),
     grantLease: (ttlMs) => travel(() => store.grantLease(ttlMs)),
     renewLease: (lease) => travel(() => store.renewLease(lease)),

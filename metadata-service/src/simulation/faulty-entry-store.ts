@@ -6,7 +6,7 @@
 import { CairnError, type Random } from '@cairn/protocol'
 import { authorityOf } from '../core/commit/commit-reads.js'
 import { PassingStore } from '../core/commit/passing-store.js'
-import type { CommitResult, Entry, EntryStore, Read, ReadResult } from '../ports.js'
+import type { CommitResult, Entry, EntryStore, Read, ReadResult, StoreKey, StoreRow } from '../ports.js'
 
 /** What may happen to an entry. */
 export type EntryFault = 'lost-before' | 'lost-after' | 'late' | 'too-large'
@@ -99,6 +99,11 @@ class BadLine extends PassingStore<EntryStore> implements FaultyEntryStore {
   async readAuthority(reads: readonly Read[]): Promise<ReadResult> {
     await this.meetFault()
     return authorityOf(this.store).read(reads)
+  }
+
+  async rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    await this.meetFault()
+    return this.store.rowsAt(keys, revision)
   }
 
   private async meetFault(): Promise<void> {

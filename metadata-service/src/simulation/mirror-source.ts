@@ -13,6 +13,7 @@ import type {
   Read,
   ReadResult,
   StoreEvent,
+  StoreKey,
   StoreRange,
   StoreRow,
 } from '../ports.js'
@@ -89,6 +90,10 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
     return this.store.read(reads)
   }
 
+  rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    return this.store.rowsAt(keys, revision)
+  }
+
   override async close(): Promise<void> {
     this.closing.abort()
     await this.store.close()
@@ -120,7 +125,7 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
     await this.collectedThrough(newest)
     const revision = atRevision ?? newest
     if (revision < this.compacted) throw new CairnError('Busy', `revision ${revision} is compacted`)
-    const all = this.rowsAt(range, revision)
+    const all = this.rangeAt(range, revision)
     // Between the state it is of and its arrival others write.
     await this.delay()
     this.maybeLose()
@@ -128,7 +133,7 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
   }
 
   async count(range: StoreRange): Promise<number> {
-    return this.rowsAt(range, this.newest).length
+    return this.rangeAt(range, this.newest).length
   }
 
   async *follow(fromRevision: number, signal: AbortSignal): AsyncGenerator<SourceChange> {
@@ -232,7 +237,7 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
     return value === undefined ? { key } : { key, value, created }
   }
 
-  private rowsAt(range: StoreRange, revision: number): StoreRow[] {
+  private rangeAt(range: StoreRange, revision: number): StoreRow[] {
     const [from, to] = [mapKey(range.from), mapKey(range.to)]
     const names = [...this.versions.keys()].filter((name) => name >= from && name < to).sort()
     return names.flatMap((name) => {

@@ -143,6 +143,15 @@ export function describeEntryStore(name: string, open: () => EntrySubject | Prom
       expect(store.readNow?.(reads) ?? later).to.deep.equal(later)
     })
 
+    it('gives rows as an entry left them until others write them', async () => {
+      const [made] = await store.apply({
+        commits: [{ compares: [absent('a')], puts: [put('a', '1')] }],
+        always: [put('lane', '1')],
+      })
+      const [row, none] = await store.rowsAt([bytes('a'), bytes('b')], made?.revision ?? 0)
+      expect([text(row?.value), row?.revision, none]).to.deep.equal(['1', made?.revision, undefined])
+    })
+
     it('refuses everything once it is closed', async () => {
       await store.close()
       expect(await codeOf(store.apply({ commits: [], always: [] }))).to.equal('ShuttingDown')

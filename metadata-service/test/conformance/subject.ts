@@ -160,6 +160,7 @@ export function withIsolationCheck(store: EntryStore): EntryStore {
     },
     read: (reads) => store.read(reads),
     readAuthority: (reads) => store.readAuthority?.(reads) ?? store.read(reads),
+    rowsAt: (keys, revision) => store.rowsAt(keys, revision),
     watch: (within, from, signal) => store.watch(within, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),

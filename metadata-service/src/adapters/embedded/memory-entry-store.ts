@@ -8,13 +8,16 @@ import type {
   Read,
   ReadResult,
   StoreEvent,
+  StoreKey,
   StoreRange,
+  StoreRow,
 } from '../../ports.js'
 import { applyEntry } from './apply-entry.js'
 import { checkReads, checkTtl } from './check-request.js'
 import { createEventLog, type EventLog } from './event-log.js'
 import { createLeaseTable, type LeaseTable } from './lease-table.js'
 import { createOrderedRows } from './ordered-rows.js'
+import { RowHistory } from './row-history.js'
 import { type RowTable, readRows } from './row-table.js'
 
 /** `clock` decides when leases end. */
@@ -29,6 +32,7 @@ export function createMemoryEntryStore(options: MemoryEntryStoreOptions): EntryS
 
 class MemoryEntryStore implements EntryStore {
   private readonly table: RowTable = createOrderedRows()
+  private readonly history = new RowHistory()
   private readonly log: EventLog = createEventLog(0)
   private readonly leases: LeaseTable
   private revision = 0
@@ -59,6 +63,11 @@ class MemoryEntryStore implements EntryStore {
     this.enter()
     checkReads(reads)
     return { revision: this.revision, results: readRows(this.table, reads) }
+  }
+
+  async rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    this.enter()
+    return keys.map((key) => this.history.rowAt(key, revision))
   }
 
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {
@@ -107,6 +116,7 @@ class MemoryEntryStore implements EntryStore {
   private advance(events: readonly StoreEvent[]): void {
     if (events.length === 0) return
     this.revision++
+    for (const event of events) this.history.note(event, this.table.find(event.key))
     this.log.append(events)
   }
 }

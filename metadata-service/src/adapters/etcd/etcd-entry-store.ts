@@ -14,7 +14,9 @@ import type {
   Read,
   ReadResult,
   StoreEvent,
+  StoreKey,
   StoreRange,
+  StoreRow,
   StoreSpace,
 } from '../../ports.js'
 import type { Head, MirrorSource, SourceChange, SourcePage } from '../../ports-mirror.js'
@@ -152,6 +154,10 @@ class RemoteEntryStore implements EtcdEntryStore {
 
   read(reads: readonly Read[]): Promise<ReadResult> {
     return this.whileOpen(() => this.reads.read(reads))
+  }
+
+  rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    return this.whileOpen(() => this.reads.rowsAt(keys, revision))
   }
 
   watch(range: StoreRange, fromRevision: number, signal: AbortSignal): AsyncIterable<StoreEvent> {

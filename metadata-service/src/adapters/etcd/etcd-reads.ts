@@ -36,10 +36,22 @@ export class EtcdReads {
   }
 
   /** See `EntryStore.read`. */
-  async read(reads: readonly Read[]): Promise<ReadResult> {
+  read(reads: readonly Read[]): Promise<ReadResult> {
+    return this.readAt(reads, undefined)
+  }
+
+  /** See `EntryStore.rowsAt`. */
+  async rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    const reads = keys.map((key): Read => ({ kind: 'get', key }))
+    const { results } = await this.readAt(reads, revision)
+    return results.map(([row]) => row)
+  }
+
+  /** At the newest revision unless one is given. */
+  private async readAt(reads: readonly Read[], at: number | undefined): Promise<ReadResult> {
     checkReads(reads)
     const all = reads.map(begin)
-    let revision: number | undefined
+    let revision = at
     for (;;) {
       const open = all.filter(({ rest }) => rest !== undefined).slice(0, OPERATIONS_MAX)
       if (open.length === 0 && revision !== undefined) {

@@ -15,7 +15,7 @@
 
 import { CairnError, type Clock, formatId, hasCode } from '@cairn/protocol'
 import { PassingStore } from '../../core/commit/passing-store.js'
-import type { CommitResult, Entry, EntryStore, Read, ReadResult } from '../../ports.js'
+import type { CommitResult, Entry, EntryStore, Read, ReadResult, StoreKey, StoreRow } from '../../ports.js'
 import { JournalCheckpoints } from './journal-checkpoints.js'
 import { JournalDrive, type JournalState } from './journal-drive.js'
 import { listCopies, readClean, removeClean, writeClean } from './journal-files.js'
@@ -121,6 +121,10 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
 
   get failure(): CairnError | undefined {
     return this.store.failure
+  }
+
+  rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    return this.store.rowsAt(keys, revision)
   }
 
   get isShort(): boolean {

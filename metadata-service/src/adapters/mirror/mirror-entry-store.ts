@@ -22,7 +22,9 @@ import type {
   EntryStore,
   Read,
   ReadResult,
+  StoreKey,
   StoreRange,
+  StoreRow,
   StoreSpace,
 } from '../../ports.js'
 import type { MirrorSource } from '../../ports-mirror.js'
@@ -95,6 +97,10 @@ class Mirrored extends PassingStore<EntryStore & MirrorSource> implements Mirror
 
   readAuthority(reads: readonly Read[]): Promise<ReadResult> {
     return authorityOf(this.store).read(reads)
+  }
+
+  rowsAt(keys: readonly StoreKey[], revision: number): Promise<readonly (StoreRow | undefined)[]> {
+    return this.store.rowsAt(keys, revision)
   }
 
   override async close(): Promise<void> {

@@ -28,7 +28,9 @@ import type {
   Read,
   ReadResult,
   StoreEvent,
+  StoreKey,
   StoreRange,
+  StoreRow,
 } from '../../ports.js'
 import { applyEntry } from '../embedded/apply-entry.js'
 import { checkReads, checkTtl } from '../embedded/check-request.js'
@@ -145,6 +147,12 @@ class SqliteEntryStore implements EmbeddedEntryStore, QuietStore {
       const { results, events } = applyEntry(context, entry)
       return { value: results, events }
     })
+  }
+
+  /** The newest: nobody else writes. */
+  async rowsAt(keys: readonly StoreKey[]): Promise<readonly (StoreRow | undefined)[]> {
+    const { results } = await this.read(keys.map((key) => ({ kind: 'get', key })))
+    return results.map(([row]) => row)
   }
 
   async read(reads: readonly Read[]): Promise<ReadResult> {

@@ -5,7 +5,7 @@
  * that starts what the one before it had done: else a put whose answer was lost in a crash would undo a later delete
  * when it is repeated, and a delete a later put.
  */
-import type { OpId, Random } from '@cairn/protocol'
+import { AgingMap, mapKey, type OpId, type Random } from '@cairn/protocol'
 import type { KeyValueStore, StoreKey, StoreRow } from '../../ports.js'
 import { garbageRange } from '../rows/keys.js'
 import { type AppliedOperation, GarbageRow } from '../rows/rows.js'
@@ -16,8 +16,12 @@ import { RecentOperations } from './recent-operations.js'
 const RECALLED_MAX = 65_536
 const RECALLED_PER_READ = 1000
 
+/** Operations whose outcome is not known: at some 200 bytes each 3 MB. */
+const UNKNOWN_MAX = 16_384
+
 export class AppliedOperations {
   private readonly recent: RecentOperations
+  private readonly unknown = new AgingMap<string, true>()
 
   constructor(random: Random) {
     this.recent = new RecentOperations(random)
@@ -49,6 +53,16 @@ export class AppliedOperations {
       to = rows.length < RECALLED_PER_READ ? undefined : rows.at(-1)?.key
     }
     this.remember(newestFirst.slice(0, RECALLED_MAX).reverse())
+  }
+
+  /** A commit of the operation has been sent, and whether it has happened, or yet will, is not known. */
+  rememberUnknown(op: OpId): void {
+    this.unknown.set(mapKey(op), true)
+    if (this.unknown.size > UNKNOWN_MAX) this.unknown.takeOldest()
+  }
+
+  isUnknown(op: OpId): boolean {
+    return this.unknown.size > 0 && this.unknown.get(mapKey(op)) === true
   }
 
   find(op: OpId): AppliedOperation | undefined {

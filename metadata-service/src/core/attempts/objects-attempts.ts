@@ -3,7 +3,7 @@
  * plan starts from them without a read. Bounded: `ConditionalConflict` if the caller had preconditions, or else
  * `Busy`, says that nothing was written.
  */
-import { CairnError, type Clock, type OpId } from '@cairn/protocol'
+import { CairnError, type Clock, hasCode, type OpId } from '@cairn/protocol'
 import type { CommitResult, RowStore, StoreRow } from '../../ports.js'
 import type { AppliedOperation } from '../rows/rows.js'
 import { type Resolver, requireBucket } from '../versions/resolve.js'
@@ -18,7 +18,7 @@ import type { CommitEvidence } from './commit-evidence.js'
 import type { KeyLocks } from './key-locks.js'
 import type { AppliedOperations } from './objects-applied.js'
 import type { RefusedOperations } from './objects-refused.js'
-import { type RepeatProofs, settleRepeat, type TraceKind } from './repeat-proofs.js'
+import { outcomeUnknown, type RepeatProofs, settleRepeat, type TraceKind } from './repeat-proofs.js'
 import type { WriterGuard } from './writer-guard.js'
 
 /** Attempts of one write. Writers of one key queue up in the service, so more than two are rare. */
@@ -93,7 +93,7 @@ async function attempt<Plan extends PlannedCommit, Result>(
     if (refused !== undefined) await throwExplained(write, refused)
     const planned = await write.plan(state)
     if ('done' in planned) return planned.done
-    const result: CommitResult = await world.store.commit(planned.plan.commit)
+    const result = await commitPlanned(world, write.op, planned.plan)
     if (result.committed) {
       world.applied.rememberCommit(planned.plan)
       return write.result(planned.plan, state)
@@ -101,6 +101,19 @@ async function attempt<Plan extends PlannedCommit, Result>(
     refused = result.rows
   }
   throw new CairnError(write.hasPreconditions ? 'ConditionalConflict' : 'Busy', 'other writers were faster')
+}
+
+async function commitPlanned(
+  { store, applied }: ObjectWorld,
+  op: OpId,
+  { commit }: PlannedCommit,
+): Promise<CommitResult> {
+  try {
+    return await store.commit(commit)
+  } catch (error) {
+    if (hasCode(error, 'OutcomeUnknown')) applied.rememberUnknown(op)
+    throw error
+  }
 }
 
 /** What the operation has done already, as far as the key's row, this service or the garbage knows. */
@@ -111,6 +124,8 @@ async function findFirst<Plan extends PlannedCommit, Result>(
   isFirstLook: boolean,
 ): Promise<AppliedOperation | undefined> {
   const known = findApplied(state.current?.version, op) ?? applied.find(op)
+  // Whoever supersedes what it has done need not tell this service, and it may still happen.
+  if (known === undefined && applied.isUnknown(op)) throw outcomeUnknown('its commit was lost')
   if (known !== undefined || attempt === undefined || !isFirstLook || !(await attempt.isForeign()))
     return known
   // The state was read after all attempts on earlier routes had ended: nothing can come in between any more.

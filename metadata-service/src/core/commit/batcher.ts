@@ -6,9 +6,9 @@
  * waits too. Entries are sent at the end of a turn of the event loop, so that all that arrived in it share one.
  *
  * ● A lost answer is never guessed. The lane settles whether the entry happened (see `commit-lane.ts`); then the
- * proof rows of each commit tell whether *it* was among those applied. One that was refused, or whose entry never
- * happened, is tried again; its result is always the truth. What cannot be settled within COMMIT_DEADLINE_MS ends
- * as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened. What the store says for good, as
+ * proof rows of each commit, as its entry left them, tell whether *it* was among those applied: others may have
+ * superseded it since. One that was refused, or whose entry never happened, is tried again; its result is always the
+ * truth. What cannot be settled within COMMIT_DEADLINE_MS ends as `OutcomeUnknown`. `Busy` means that a commit was given up before it happened. What the store says for good, as
  * that its lane row is damaged, ends a commit at once.
  */
 
@@ -254,10 +254,9 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
   private async isRefuted(pending: PendingCommit, verdict: Verdict, untilMs: number): Promise<boolean> {
     const { proof } = pending
     try {
-      const found = await this.readProof(proof, untilMs)
-      if (!proof.carries(found.rows)) return true
-      const revision = verdict.kind === 'happened' ? verdict.revision : provenRevision(proof, found)
-      pending.resolve({ committed: true, revision })
+      const found = await this.readProof(proof, verdict, untilMs)
+      if (!proof.carries(found.rows)) return isRefutation(proof, verdict)
+      pending.resolve({ committed: true, revision: provenRevision(proof, found) })
     } catch (cause) {
       pending.reject(new CairnError('OutcomeUnknown', 'the proof of a commit cannot be judged', { cause }))
     }
@@ -265,12 +264,12 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
   }
 
   /** Retries what may pass until `untilMs`, then rejects with the last error. */
-  private async readProof(proof: CommitProof, untilMs: number): Promise<ProofRows> {
+  private async readProof(proof: CommitProof, verdict: Verdict, untilMs: number): Promise<ProofRows> {
     const { clock, random } = this.options
     const backoff = new Backoff(clock, random)
     for (;;) {
       try {
-        return await this.readRows(proof)
+        return await this.readRows(proof, verdict)
       } catch (error) {
         if (isFinal(toCairnError(error)) || clock.monotonicMs() >= untilMs) throw error
         await backoff.wait()
@@ -278,7 +277,10 @@ class Batcher extends PassingStore<EntryStore> implements KeyValueStore {
     }
   }
 
-  private async readRows({ keys }: CommitProof): Promise<ProofRows> {
+  private async readRows({ keys }: CommitProof, verdict: Verdict): Promise<ProofRows> {
+    if (verdict.kind === 'happened') {
+      return { revision: verdict.revision, rows: await this.store.rowsAt(keys, verdict.revision) }
+    }
     const { revision, results } = await this.authorityReads.read(keys.map((key) => ({ kind: 'get', key })))
     return { revision, rows: results.map((found) => found[0]) }
   }
@@ -297,6 +299,15 @@ function provenRevision(proof: CommitProof, { revision, rows }: ProofRows): numb
       row !== undefined && proof.carries(rows.map((other, index) => (index === at ? other : undefined))),
   )
   return Math.min(revision, ...proving.map((row) => row?.revision ?? revision))
+}
+
+/**
+ * Whether rows without the proof say that the commit has not happened. Rows of a later time do not: others may have
+ * superseded it. Throws `OutcomeUnknown` then, unless the commit may be run again.
+ */
+function isRefutation({ keys }: CommitProof, verdict: Verdict): true {
+  if (verdict.kind === 'happened' || keys.length === 0) return true
+  throw new CairnError('OutcomeUnknown', 'others may have superseded the commit')
 }
 
 function lastDeadline(batch: readonly PendingCommit[]): number {

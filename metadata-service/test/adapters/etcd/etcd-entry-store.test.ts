@@ -82,6 +82,18 @@ describe('EtcdEntryStore', function () {
     await store.close()
   })
 
+  it('gives rows as they were at a revision, until that is compacted', async () => {
+    const { store, forgetEvents } = await openEtcdSubject(cluster())
+    const [made] = await store.apply({ commits: [create('a', bytes('1'))], always: [] })
+    const revision = made?.revision ?? 0
+    await store.apply({ commits: [{ compares: [], deletes: [bytes('a')] }], always: [put('b', '1')] })
+    const rows = await store.rowsAt([bytes('a'), bytes('b')], revision)
+    expect(rows.map((row) => text(row?.value))).to.deep.equal(['1', undefined])
+    await forgetEvents((await store.read([])).revision)
+    expect(await codeOf(store.rowsAt([bytes('a')], revision))).to.equal('Busy')
+    await store.close()
+  })
+
   it('pages through wide ranges, forward and back, without missing or doubling a row', async () => {
     const { store } = await openEtcdSubject(cluster())
     const names = Array.from(

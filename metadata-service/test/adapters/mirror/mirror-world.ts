@@ -128,6 +128,7 @@ export function delegate(source: EntryStore & MirrorSource): EntryStore & Mirror
   return {
     apply: (entry) => source.apply(entry),
     read: (reads) => source.read(reads),
+    rowsAt: (keys, revision) => source.rowsAt(keys, revision),
     watch: (within, from, signal) => source.watch(within, from, signal),
     grantLease: (ttlMs) => source.grantLease(ttlMs),
     renewLease: (lease) => source.renewLease(lease),

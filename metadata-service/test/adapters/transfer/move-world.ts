@@ -138,6 +138,7 @@ export function createTarget(): MovableStore {
       return store.apply(entry)
     },
     read: (reads) => store.read(reads),
+    rowsAt: (keys, revision) => store.rowsAt(keys, revision),
     watch: (within, from, signal) => store.watch(within, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),

@@ -2,7 +2,7 @@
 import { CairnError, type ErrorCode } from '@cairn/protocol'
 import { createMemoryEntryStore } from '../../../src/adapters/embedded/memory-entry-store.js'
 import { createKeyValueStore } from '../../../src/core/commit/batcher.js'
-import type { Commit, CommitResult, Entry, EntryStore, KeyValueStore } from '../../../src/ports.js'
+import type { Commit, CommitResult, Entry, EntryStore, KeyValueStore, StoreKey } from '../../../src/ports.js'
 import { createFaultyEntryStore, type FaultyEntryStore } from '../../../src/simulation/faulty-entry-store.js'
 import {
   absent,
@@ -48,6 +48,7 @@ export function bound(store: EntryStore): EntryStore {
   return {
     apply: (entry) => store.apply(entry),
     read: (reads) => store.read(reads),
+    rowsAt: (keys, revision) => store.rowsAt(keys, revision),
     watch: (within, from, signal) => store.watch(within, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     renewLease: (lease) => store.renewLease(lease),
@@ -63,10 +64,19 @@ export function failReads(
 ): { readonly failed: number } {
   const count = { failed: 0 }
   const read = line.read.bind(line)
-  line.read = async (reads) => {
-    if (!reads.some((one) => one.kind === 'get' && text(one.key) === of)) return read(reads)
+  const rowsAt = line.rowsAt.bind(line)
+  const assertReadable = (keys: readonly StoreKey[]): void => {
+    if (!keys.some((key) => text(key) === of)) return
     count.failed++
     throw new CairnError(code, `the row ${of} cannot be read`)
+  }
+  line.read = async (reads) => {
+    assertReadable(reads.flatMap((one) => (one.kind === 'get' ? [one.key] : [])))
+    return read(reads)
+  }
+  line.rowsAt = async (keys, revision) => {
+    assertReadable(keys)
+    return rowsAt(keys, revision)
   }
   return count
 }

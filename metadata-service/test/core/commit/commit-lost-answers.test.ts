@@ -91,6 +91,41 @@ describe('Lost answers', () => {
     expect(again?.committed).to.equal(false)
   })
 
+  it('end as OutcomeUnknown when another run has moved the lane, and the rows prove nothing', async () => {
+    const bench = createBench()
+    bench.line.inject('lost-after')
+    const first = codeOf(start(bench, create('k', 'mine')))
+    const apply = bench.line.apply.bind(bench.line)
+    bench.line.apply = async (entry) => {
+      bench.line.apply = apply
+      try {
+        return await apply(entry)
+      } finally {
+        const remove = { compares: [], deletes: [bytes('k')] }
+        await bench.memory.apply({ commits: [remove], always: [put('l/test', 'moved')] })
+      }
+    }
+    expect(await bench.world.clock.runUntil(first)).to.equal('OutcomeUnknown')
+    expect(await storedText(bench, 'k')).to.equal(undefined)
+  })
+
+  it('are settled by what the entry left, not by what others have made of it', async () => {
+    const bench = createBench()
+    bench.line.inject('lost-after')
+    const first = start(bench, create('k', 'mine'))
+    const apply = bench.line.apply.bind(bench.line)
+    bench.line.apply = async (entry) => {
+      bench.line.apply = apply
+      try {
+        return await apply(entry)
+      } finally {
+        await bench.memory.apply({ commits: [{ compares: [], deletes: [bytes('k')] }], always: [] })
+      }
+    }
+    expect(await bench.world.clock.runUntil(first)).to.deep.equal({ committed: true, revision: 1 })
+    expect(await storedText(bench, 'k')).to.equal(undefined)
+  })
+
   it('end as OutcomeUnknown for a commit whose proof cannot be judged, and only for it', async () => {
     const bench = createBench()
     bench.line.inject('lost-after')
