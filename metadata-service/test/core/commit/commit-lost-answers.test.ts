@@ -1,5 +1,6 @@
 import { CairnError } from '@cairn/protocol'
 import { expect } from 'chai'
+import type { Entry } from '../../../src/ports.js'
 import type { EntryFault } from '../../../src/simulation/faulty-entry-store.js'
 import { absent, atRevision, bytes, createWorld, put, text } from '../../conformance/subject.js'
 
@@ -71,21 +72,26 @@ describe('Lost answers', () => {
     expect(result).to.deep.equal({ committed: true, revision: results[0]?.[0]?.revision })
   })
 
+  /** Another writer's entry right behind the next one. */
+  function followUp({ line, memory }: Bench, other: Entry): void {
+    const apply = line.apply.bind(line)
+    line.apply = async (entry) => {
+      line.apply = apply
+      try {
+        return await apply(entry)
+      } finally {
+        await memory.apply(other)
+      }
+    }
+  }
+
   it('are settled by the rows when another run has moved the lane meanwhile', async () => {
     const bench = createBench()
     const other = createBench({ memory: bench.memory, world: bench.world })
     bench.line.inject('lost-after')
     bench.line.failReads(0)
     const first = start(bench, create('k', 'mine'))
-    const apply = bench.line.apply.bind(bench.line)
-    bench.line.apply = async (entry) => {
-      bench.line.apply = apply
-      try {
-        return await apply(entry)
-      } finally {
-        await bench.memory.apply({ commits: [], always: [put('l/test', 'moved')] })
-      }
-    }
+    followUp(bench, { commits: [], always: [put('l/test', 'moved')] })
     expect(await bench.world.clock.runUntil(first)).to.deep.equal({ committed: true, revision: 1 })
     const [again] = await run(other, create('k', 'other'))
     expect(again?.committed).to.equal(false)
@@ -95,16 +101,7 @@ describe('Lost answers', () => {
     const bench = createBench()
     bench.line.inject('lost-after')
     const first = codeOf(start(bench, create('k', 'mine')))
-    const apply = bench.line.apply.bind(bench.line)
-    bench.line.apply = async (entry) => {
-      bench.line.apply = apply
-      try {
-        return await apply(entry)
-      } finally {
-        const remove = { compares: [], deletes: [bytes('k')] }
-        await bench.memory.apply({ commits: [remove], always: [put('l/test', 'moved')] })
-      }
-    }
+    followUp(bench, { commits: [{ compares: [], deletes: [bytes('k')] }], always: [put('l/test', 'moved')] })
     expect(await bench.world.clock.runUntil(first)).to.equal('OutcomeUnknown')
     expect(await storedText(bench, 'k')).to.equal(undefined)
   })
@@ -113,15 +110,7 @@ describe('Lost answers', () => {
     const bench = createBench()
     bench.line.inject('lost-after')
     const first = start(bench, create('k', 'mine'))
-    const apply = bench.line.apply.bind(bench.line)
-    bench.line.apply = async (entry) => {
-      bench.line.apply = apply
-      try {
-        return await apply(entry)
-      } finally {
-        await bench.memory.apply({ commits: [{ compares: [], deletes: [bytes('k')] }], always: [] })
-      }
-    }
+    followUp(bench, { commits: [{ compares: [], deletes: [bytes('k')] }], always: [] })
     expect(await bench.world.clock.runUntil(first)).to.deep.equal({ committed: true, revision: 1 })
     expect(await storedText(bench, 'k')).to.equal(undefined)
   })
