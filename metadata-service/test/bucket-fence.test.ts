@@ -4,24 +4,17 @@ import { expect } from 'chai'
 import { bucketKey, currentRange } from '../src/core/rows/keys.js'
 import { VersionRow } from '../src/core/rows/rows.js'
 import type { StoreRow } from '../src/ports.js'
-import { type PausableService, SeveralServices } from './several-services.js'
+import { startTwo, type TwoServices } from './several-services.js'
 
 /** Calls of the store and answers to them, at each of which the put is stopped once. */
 const STEPS = [0, 1, 2, 3, 4, 5, 6]
 
-interface Stage {
-  readonly world: SeveralServices
-  readonly a: PausableService
-  readonly b: PausableService
+interface Stage extends TwoServices {
   readonly put: PutObjectRequest
 }
 
 async function stage(): Promise<Stage> {
-  const world = new SeveralServices()
-  const a = await world.run(world.start('a'))
-  const b = await world.run(world.start('b'))
-  await world.run(world.addDrive([a, b]))
-  await world.run(world.open(a))
+  const { world, a, b } = await startTwo()
   await world.run(world.bucket(b))
   const op = world.op()
   const put: PutObjectRequest = {

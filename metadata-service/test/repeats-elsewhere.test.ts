@@ -4,7 +4,7 @@ import type { Attempt, UploadInfo } from '@cairn/protocol'
 import * as protocol from '@cairn/protocol'
 import { expect } from 'chai'
 import type { EntryStore } from '../src/index.js'
-import { type PausableService, SeveralServices } from './several-services.js'
+import { type PausableService, type SeveralServices, startTwo, type TwoServices } from './several-services.js'
 import {
   CHANGES,
   type Made,
@@ -58,10 +58,7 @@ const SUCCESSORS: Readonly<Record<string, Successor>> = {
 /** What a repeat comes to after the successor, where that is not the first result. */
 const LATER: Readonly<Record<string, string>> = { CreateBucket: 'NoSuchBucket', FreezeUpload: 'NoSuchUpload' }
 
-interface Stage {
-  readonly world: SeveralServices
-  readonly a: PausableService
-  readonly b: PausableService
+interface Stage extends TwoServices {
   readonly made: Made
   readonly upload: UploadInfo
   readonly since: number
@@ -70,11 +67,7 @@ interface Stage {
 type Between = (store: EntryStore) => Promise<EntryStore>
 
 async function stage(maker: Maker, between?: Between): Promise<Stage> {
-  const world = new SeveralServices()
-  const a = await world.run(world.start('a', {}, between))
-  const b = await world.run(world.start('b', {}, between))
-  await world.run(world.addDrive([a, b]))
-  await world.run(world.open(a))
+  const { world, a, b } = await startTwo(between)
   await world.run(world.bucket(a))
   await world.run(world.bucket(a, 'empty'))
   await world.run(world.call(a, protocol.putObject, (await world.run(put(world, a, 'k'))) as never))

@@ -7,7 +7,13 @@ import * as protocol from '@cairn/protocol'
 import { expect } from 'chai'
 import { CLUSTER_KEY, ClusterRow } from '../src/core/rows/cluster-state-rows.js'
 import { RESTORED_KEY } from '../src/core/upkeep/restore-hold.js'
-import { beatOf, type PausableService, registrationOf, SeveralServices } from './several-services.js'
+import {
+  beatOf,
+  type PausableService,
+  registrationOf,
+  startTwo,
+  type TwoServices,
+} from './several-services.js'
 import { WISHES, WishWorld } from './support/drive-wishes.js'
 import { CHANGES, outcomeOf } from './support/namespace-changes.js'
 
@@ -15,23 +21,8 @@ import { CHANGES, outcomeOf } from './support/namespace-changes.js'
 const CALLS_MAX = 6
 const LATE_MS = 12_000
 
-interface Stage {
-  readonly world: SeveralServices
-  readonly a: PausableService
-  readonly b: PausableService
-}
-
-async function stage(): Promise<Stage> {
-  const world = new SeveralServices()
-  const a = await world.run(world.start('a'))
-  const b = await world.run(world.start('b'))
-  await world.run(world.addDrive([a, b]))
-  await world.run(world.open(a))
-  return { world, a, b }
-}
-
 /** Every row but those of the services themselves, which live by their leases. */
-async function contentOf({ world }: Stage): Promise<string[]> {
+async function contentOf({ world }: TwoServices): Promise<string[]> {
   const range = { from: Buffer.from('a'), to: Buffer.from('~') }
   const { results } = await world.run(world.store.read([{ kind: 'scan', range, limit: 1000 }]))
   const rows = (results[0] ?? []).map(({ key, value }) => [Buffer.from(key), Buffer.from(value)] as const)
@@ -43,7 +34,7 @@ function isLasting(row: string): boolean {
 }
 
 /** The request at either service, and at both at once: the outcomes, which the first is not one of. */
-async function repeat<Q, R>(on: Stage, method: RpcMethod<Q, R>, request: Q): Promise<string[]> {
+async function repeat<Q, R>(on: TwoServices, method: RpcMethod<Q, R>, request: Q): Promise<string[]> {
   const { world, a, b } = on
   const send = (at: PausableService): Promise<string> => outcomeOf(world.call(at, method, request))
   const outcomes = [await world.run(send(a)), await world.run(send(b))]
@@ -52,7 +43,7 @@ async function repeat<Q, R>(on: Stage, method: RpcMethod<Q, R>, request: Q): Pro
 
 /** The first time may change something; no repeat does. */
 async function expectOnce<Q, R>(
-  on: Stage,
+  on: TwoServices,
   method: RpcMethod<Q, R>,
   request: Q,
   later = 'done',
@@ -64,7 +55,7 @@ async function expectOnce<Q, R>(
 }
 
 /** Rewrites the cluster row, as a restore does. */
-async function restore({ world }: Stage, incarnation: string): Promise<void> {
+async function restore({ world }: TwoServices, incarnation: string): Promise<void> {
   const { results } = await world.run(world.store.read([{ kind: 'get', key: CLUSTER_KEY }]))
   const row = ClusterRow.decode(results[0]?.[0]?.value ?? new Uint8Array())
   const puts = [
@@ -136,9 +127,9 @@ async function comesBack(action: DriveAction, calls: number, options = { isDated
 const REPEATS: Readonly<Record<string, Repeats>> = {
   ChangeDrives: Object.assign({}, ...(Object.keys(WISHES) as DriveAction[]).map(repeatsOfWish)),
   RegisterServer: {
-    'registers once': async () => expectOnce(await stage(), protocol.registerServer, registrationOf(2, 5)),
+    'registers once': async () => expectOnce(await startTwo(), protocol.registerServer, registrationOf(2, 5)),
     'does nothing after a later run of its server has registered': async () => {
-      const on = await stage()
+      const on = await startTwo()
       await expectOnce(on, protocol.registerServer, registrationOf(2, 5))
       await expectOnce(on, protocol.registerServer, registrationOf(2, 7))
       const before = await contentOf(on)
@@ -148,11 +139,11 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
     },
   },
   FeatureLevel: {
-    'raises once': async () => expectOnce(await stage(), protocol.featureLevel, { raise: true }),
+    'raises once': async () => expectOnce(await startTwo(), protocol.featureLevel, { raise: true }),
   },
   AcceptRestore: {
     'accepts once, and never the next restore': async () => {
-      const on = await stage()
+      const on = await startTwo()
       await restore(on, 'first')
       await expectOnce(on, protocol.acceptRestore, { incarnation: 'first' })
       await restore(on, 'second')
@@ -165,7 +156,7 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
   },
   OpenSession: {
     'leaves nothing of those that nobody has got, once their leases have ended': async () => {
-      const on = await stage()
+      const on = await startTwo()
       expect(await repeat(on, protocol.openSession, { role: 'gateway', name: 'g' })).to.include('done')
       await on.world.clock.advance(LATE_MS)
       expect((await contentOf(on)).filter((row) => row.startsWith('s/'))).to.deep.equal([])
@@ -173,11 +164,11 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
   },
   RenewSession: {
     'changes nothing': async () => {
-      const on = await stage()
+      const on = await startTwo()
       await expectOnce(on, protocol.renewSession, { session: on.world.session })
     },
     'brings no session back, closed or expired': async () => {
-      const on = await stage()
+      const on = await startTwo()
       const closed = on.world.session
       await on.world.run(on.world.call(on.b, protocol.closeSession, { session: closed }))
       const expired = await on.world.run(on.world.open(on.a))
@@ -192,7 +183,7 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
   },
   CloseSession: {
     'closes once, and no other session': async () => {
-      const on = await stage()
+      const on = await startTwo()
       const session = on.world.session
       await on.world.run(on.world.open(on.a))
       await expectOnce(on, protocol.closeSession, { session }, 'SessionExpired')
@@ -204,7 +195,7 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
   },
   MoveSession: {
     'never leads back to an earlier route, and brings no session back': async () => {
-      const on = await stage()
+      const on = await startTwo()
       const { world, a, b } = on
       const move = (at: PausableService, session: SessionId): Promise<number> =>
         world.run(world.call(at, protocol.moveSession, { session, route: 1 }).then(({ route }) => route))
@@ -222,10 +213,10 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
       expect(await contentOf(on)).to.deep.equal(before)
     },
   },
-  Heartbeat: { 'writes nothing': async () => expectOnce(await stage(), protocol.heartbeat, beatOf(1)) },
+  Heartbeat: { 'writes nothing': async () => expectOnce(await startTwo(), protocol.heartbeat, beatOf(1)) },
   ReportBlocks: {
     'writes nothing': async () => {
-      const on = await stage()
+      const on = await startTwo()
       const blocks = [protocol.sessionScopedId<protocol.BlockId>(on.world.session, 1)]
       await expectOnce(on, protocol.reportBlocks, { pool: 1, blocks })
     },
@@ -233,12 +224,12 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
   ReportSpeeds: {
     'writes nothing': async () => {
       const speed = { server: 'c1', kind: 'read' as const, calls: 9, lowMicros: 1, highMicros: 2 }
-      await expectOnce(await stage(), protocol.reportSpeeds, { observer: 'g', speeds: [speed] })
+      await expectOnce(await startTwo(), protocol.reportSpeeds, { observer: 'g', speeds: [speed] })
     },
   },
   StartCheck: {
     'writes nothing, and one runs at a time': async () => {
-      const on = await stage()
+      const on = await startTwo()
       const before = await contentOf(on)
       const found = await repeat(on, protocol.startCheck, { deep: false })
       for (const outcome of found) expect(outcome).to.be.oneOf(['done', 'Busy'])

@@ -154,6 +154,22 @@ export class SeveralServices {
   }
 }
 
+export interface TwoServices {
+  readonly world: SeveralServices
+  readonly a: PausableService
+  readonly b: PausableService
+}
+
+/** Two services that hear of one drive, and a session at the first. */
+export async function startTwo(between?: (store: EntryStore) => Promise<EntryStore>): Promise<TwoServices> {
+  const world = new SeveralServices()
+  const a = await world.run(world.start('a', {}, between))
+  const b = await world.run(world.start('b', {}, between))
+  await world.run(world.addDrive([a, b]))
+  await world.run(world.open(a))
+  return { world, a, b }
+}
+
 interface Gate {
   readonly store: EntryStore
   close(): void

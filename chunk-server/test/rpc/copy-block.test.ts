@@ -3,70 +3,28 @@ import {
   type BlockId,
   type CopyBlockRequest,
   copyBlock,
-  createRouter,
   findBlocks,
   getBlock,
   hashBlock,
   listBlocks,
-  type RpcPeer,
   verifyBlocks,
 } from '@cairn/protocol'
-import {
-  connectAsCaller,
-  createSeededRandom,
-  createSimulatedClock,
-  type SimulatedClock,
-} from '@cairn/protocol/simulation'
+import { createSeededRandom } from '@cairn/protocol/simulation'
 import { expect } from 'chai'
-import { type ChunkServer, createChunkServer } from '../../src/app.js'
-import { createSimulatedDisk, type SimulatedDisk, simulatedSegmentDrive } from '../../src/simulation/index.js'
+import type { SimulatedDisk } from '../../src/simulation/index.js'
 import { blockId, codeOf, ownerOf, unitsOf } from '../conformance/blocks.js'
-import { TIGHT } from '../core/store/segment-world.js'
-import { recordMetadata } from './metadata-stub.js'
-import { createTestNetwork, identity, type TestNetwork } from './network.js'
+import { TwoServers } from './two-servers.js'
 
 const call = { deadlineMs: BLOCK_DEADLINE_MS }
 const never = new AbortController().signal
 const BODY = createSeededRandom(3).bytes(300_000)
 
 describe('CopyBlock', () => {
-  const random = createSeededRandom(12)
-  let clock: SimulatedClock
-  let network: TestNetwork
-  let disks: SimulatedDisk[]
-  let servers: ChunkServer[]
-  let peer: RpcPeer
+  let world: TwoServers
 
-  const run = <T>(step: () => Promise<T>): Promise<T> => clock.runUntil(step())
-  const driveId = (at: number): string => servers[at]?.status().drives[0]?.drive ?? ''
-  const storeOf = (at: number) => {
-    const drive = servers[at]?.drives()[0]
-    if (drive === undefined) throw new RangeError(`no server ${at}`)
-    return drive.writable()
-  }
-
-  async function start(at: number): Promise<void> {
-    const disk = disks[at]
-    if (disk === undefined) throw new RangeError(`no disk ${at}`)
-    const drive = simulatedSegmentDrive({ name: `drive ${at}`, disk, clock, random, limits: TIGHT })
-    const world = {
-      clock,
-      random,
-      network,
-      identity,
-      durability: 'fsync',
-      metadata: 'local:metadata',
-    } as const
-    const server = await createChunkServer({
-      ...world,
-      id: `c${at}`,
-      drives: [drive],
-      address: `local:c${at}`,
-    })
-    servers[at] = server
-    await server.start()
-    await server.registered()
-  }
+  const run = <T>(step: () => Promise<T>): Promise<T> => world.run(step)
+  const driveId = (at: number): string => world.driveId(at)
+  const storeOf = (at: number) => world.storeOf(at)
 
   const request = (block: BlockId, body: Uint8Array = BODY): CopyBlockRequest => ({
     drive: driveId(1),
@@ -80,13 +38,13 @@ describe('CopyBlock', () => {
     sourceAddress: 'local:c0',
   })
   const copy = async (wanted: CopyBlockRequest): Promise<number> =>
-    (await peer.call(copyBlock, wanted, call)).response.writtenBytes
+    (await world.peer.call(copyBlock, wanted, call)).response.writtenBytes
   const putAt = (at: number, block: BlockId, body: Uint8Array = BODY) =>
     storeOf(at).put(block, ownerOf('k'), unitsOf(block, body), { signal: never })
 
   /** Flips a byte in the middle of the stored data of a block. */
   function rot(at: number, body: Uint8Array): void {
-    const disk = disks[at]
+    const disk = world.disks[at]
     for (const { path } of disk?.log ?? []) {
       const found = Buffer.from(disk?.peek(path) ?? Buffer.alloc(0)).indexOf(body)
       if (found < 0) continue
@@ -103,23 +61,9 @@ describe('CopyBlock', () => {
   }
 
   beforeEach(async () => {
-    clock = createSimulatedClock(random)
-    network = createTestNetwork(clock, random)
-    disks = [0, 1].map(() => createSimulatedDisk({ clock, random }))
-    servers = []
-    const router = createRouter()
-    recordMetadata(router)
-    await network.listen('local:metadata', router, { ...identity, role: 'metadata' })
-    await run(async () => {
-      for (const at of disks.keys()) await start(at)
-    })
-    peer = connectAsCaller(network, 'local:c1', identity, 'chunk')
+    world = await TwoServers.open()
   })
-  afterEach(() =>
-    run(async () => {
-      for (const server of servers) await server.close()
-    }),
-  )
+  afterEach(() => world.close())
 
   it('fetches a block with its owner, and reads a good copy instead of writing it again', () =>
     run(async () => {
@@ -127,11 +71,11 @@ describe('CopyBlock', () => {
       await putAt(0, block)
       expect(await copy(request(block))).to.equal(BODY.length)
       expect(await isGood(1, block)).to.equal(true)
-      const { response } = await peer.call(findBlocks, { drive: driveId(1), blocks: [block] }, call)
+      const { response } = await world.peer.call(findBlocks, { drive: driveId(1), blocks: [block] }, call)
       expect(response.blocks[0]?.owner).to.deep.equal(ownerOf('k'))
-      const reads = disks[1]?.count('read') ?? 0
+      const reads = world.disks[1]?.count('read') ?? 0
       expect(await copy(request(block))).to.equal(0)
-      expect(disks[1]?.count('read')).to.be.above(reads + 1)
+      expect(world.disks[1]?.count('read')).to.be.above(reads + 1)
     }))
 
   for (const size of [0, 7, 300_000]) {
@@ -145,7 +89,7 @@ describe('CopyBlock', () => {
         expect(await copy(request(block, body))).to.equal(size)
         expect(await isGood(1, block)).to.equal(true)
         const page = { drive: driveId(1), limit: 10, withOwner: false, damagedOnly: true }
-        expect((await peer.call(listBlocks, page, call)).response.blocks).to.deep.equal([])
+        expect((await world.peer.call(listBlocks, page, call)).response.blocks).to.deep.equal([])
       }))
   }
 
@@ -155,10 +99,10 @@ describe('CopyBlock', () => {
       await putAt(1, block)
       rot(1, BODY)
       const asked = { drive: driveId(1), blocks: [block, blockId(1, 2)] }
-      const { response } = await peer.call(verifyBlocks, asked, call)
+      const { response } = await world.peer.call(verifyBlocks, asked, call)
       expect(response.damaged.map((id) => Buffer.from(id))).to.deep.equal([Buffer.from(block)])
       expect(response.readBytes).to.equal(BODY.length)
-      expect((await servers[1]?.drives()[0]?.report())?.damagedBlocks).to.equal(1)
+      expect((await world.servers[1]?.drives()[0]?.report())?.damagedBlocks).to.equal(1)
     }))
 
   it('takes nothing from a source that lacks the block, holds other content, or rots', () =>
@@ -175,16 +119,16 @@ describe('CopyBlock', () => {
         'ConnectionLost',
         'PeerRejected',
       ])
-      expect(servers[1]?.status().drives[0]?.condition).to.equal('up')
+      expect(world.servers[1]?.status().drives[0]?.condition).to.equal('up')
     }))
 
   it('blames the source, not its own drive, when the source has failed', () =>
     run(async () => {
       const block = blockId(1, 1)
       await putAt(0, block)
-      disks[0]?.fail('read', 1, { lasting: true })
+      world.disks[0]?.fail('read', 1, { lasting: true })
       expect(await codeOf(copy(request(block)))).to.equal('DriveFailed')
-      expect(servers[1]?.status().drives[0]?.condition).to.equal('up')
+      expect(world.servers[1]?.status().drives[0]?.condition).to.equal('up')
     }))
 
   it('refuses a conflict, an old map and what no block can be', () =>
@@ -211,15 +155,15 @@ describe('CopyBlock', () => {
         const some = blocks.slice(at, at + 50)
         await Promise.all(some.map((block) => putAt(0, block, body)))
         await Promise.all(some.map((block) => copy(request(block, body))))
-        await new Promise<void>((resolve) => clock.setTimer(1_000, resolve))
+        await new Promise<void>((resolve) => world.clock.setTimer(1_000, resolve))
       }
       expect(await storeOf(1).find(blocks)).to.have.length(200)
-      expect(disks[1]?.count('sync')).to.be.below(100)
+      expect(world.disks[1]?.count('sync')).to.be.below(100)
     }))
 
   /** Copies a block while the power of the target goes at its `nth` write or sync; says if it was acknowledged. */
   async function copyThroughPowerCut(block: BlockId, nth: number): Promise<boolean> {
-    const disk = disks[1]
+    const disk = world.disks[1]
     if (disk === undefined) throw new RangeError('no disk')
     let left: SimulatedDisk | undefined
     let operations = 0
@@ -230,9 +174,9 @@ describe('CopyBlock', () => {
       () => true,
       () => false,
     )
-    disks[1] = left ?? disk.crash({ kind: 'lost' })
-    await servers[1]?.close().catch(() => undefined)
-    await start(1)
+    world.disks[1] = left ?? disk.crash({ kind: 'lost' })
+    await world.servers[1]?.close().catch(() => undefined)
+    await world.start(1)
     return done
   }
 
@@ -247,7 +191,7 @@ describe('CopyBlock', () => {
         expect(isThere && !(await isGood(1, block)), `cut ${nth}: what is there is whole`).to.equal(false)
         expect(await copy(request(block))).to.equal(isThere ? 0 : BODY.length)
         const range = { drive: driveId(1), block, offset: 0, length: 0 }
-        expect((await peer.call(getBlock, range, call)).response.blockBytes).to.equal(BODY.length)
+        expect((await world.peer.call(getBlock, range, call)).response.blockBytes).to.equal(BODY.length)
       }
     }))
 })

@@ -25,6 +25,15 @@ describe('wishes for drives', () => {
     return world.cluster.known.drives.find(({ id }) => id === idOf(at))?.state
   }
 
+  /** Server `at` is not heard for so long that its drive does not count as up any more. */
+  async function silence(at: number): Promise<void> {
+    world.drive(at).isUp = false
+    for (let passedMs = 0; passedMs < 40_000; passedMs += 2_000) {
+      await world.clock.advance(2_000)
+      await world.run(world.beat())
+    }
+  }
+
   it('refuse to empty a drive whose copies would have no place', async () => {
     expect(await codeOf(wish('drain', { drives: [idOf(1)] }))).to.equal('PreconditionFailed')
     expect(await codeOf(wish('drain', { servers: ['c1'] }))).to.equal('PreconditionFailed')
@@ -133,11 +142,7 @@ describe('wishes for drives', () => {
 
   it('use no drive that does not answer, and tell how an unknown one joins', async () => {
     await world.run(world.register(4, idOf(4)))
-    world.drive(4).isUp = false
-    for (let at = 0; at < 20; at++) {
-      await world.clock.advance(2_000)
-      await world.run(world.beat())
-    }
+    await silence(4)
     expect(await codeOf(wish('add', { drives: [idOf(4)] }))).to.equal('PreconditionFailed')
     expect((await rejection(wish('add', { drives: ['none'] }))).message).to.include('CAIRN_DRIVES')
     expect((await rejection(wish('add', { servers: ['none'] }))).message).to.include('is started')
@@ -151,11 +156,7 @@ describe('wishes for drives', () => {
       'PreconditionFailed',
       `drive ${idOf(4)} still answers, or did so a moment ago: stop its server first, and wait for CAIRN_SUSPECT_SECONDS`,
     ])
-    world.drive(4).isUp = false
-    for (let at = 0; at < 20; at++) {
-      await world.clock.advance(2_000)
-      await world.run(world.beat())
-    }
+    await silence(4)
     expect(await wish('remove', { servers: ['c4'] })).to.equal(true)
     expect(stateOf(4)).to.equal(undefined)
     expect(world.cluster.known.members.map(({ id }) => id)).to.not.include('c4')
@@ -192,11 +193,7 @@ describe('wishes for drives', () => {
 
   it('forget no drive that has come back since they were asked', async () => {
     await world.run(world.register(4, idOf(4)))
-    world.drive(4).isUp = false
-    for (let at = 0; at < 20; at++) {
-      await world.clock.advance(2_000)
-      await world.run(world.beat())
-    }
+    await silence(4)
     const remove = { servers: ['c4'], epoch: now() }
     expect(await wish('remove', remove)).to.equal(true)
     await world.run(world.register(4, idOf(4)))
