@@ -179,7 +179,14 @@ export class RepairWorld {
     const { store, clock, cluster, states, mender } = this
     const onError = (what: string): number => this.errors.push(what)
     const answers = (drive: DriveId): boolean => states.answers(drive)
-    const strays = new StrayWorker({ clock, cluster, drives: mender, answers, onError })
+    const strays = new StrayWorker({
+      clock,
+      cluster,
+      drives: mender,
+      answers,
+      onLacking: (pool, block, copies) => this.repair.suspect({ pool, blocks: [block] }, copies),
+      onError,
+    })
     this.slow = new SlowServers({ clock })
     const membership = new MembershipWorker({
       clock,
@@ -277,9 +284,16 @@ export class RepairWorld {
   async put(key: string, drives?: readonly DriveId[]): Promise<BlockId> {
     const op = this.op()
     const block = this.storeBlock({ space: this.space, bucket: 'b', key, map: op }, drives)
+    await this.commit({ key, op, block, isOwing: drives !== undefined && drives.length < 3 })
+    return block
+  }
+
+  /** Commits an object of this block, which was stored under the same operation. */
+  async commit(object: { key: string; op: OpId; block: BlockId; isOwing: boolean }): Promise<void> {
+    const { key, op, block, isOwing } = object
     const slice = { block, offset: 0, length: 10, blockBytes: 10, hash: new Uint8Array(32) }
     const map: BlockMap = { pool: 1, slices: [slice], pages: [] }
-    const dirtyGroups = drives === undefined || drives.length >= 3 ? [] : [groupOf(block)]
+    const dirtyGroups = isOwing ? [groupOf(block)] : []
     const poolEpoch = this.cluster.known.pools[0]?.epoch ?? 0
     await this.namespace.putObject({
       context: { session: this.session, op, poolEpoch, dirtyGroups },
@@ -292,7 +306,6 @@ export class RepairWorld {
       owner: 'o',
       attributes: {},
     })
-    return block
   }
 
   async delete(key: string): Promise<void> {

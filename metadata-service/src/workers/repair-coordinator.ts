@@ -116,9 +116,9 @@ export class RepairCoordinator {
     }
   }
 
-  /** Readers have met these; what finds no room is found again by comparison. */
-  suspect({ pool, blocks }: ReportBlocksRequest): void {
-    for (const block of blocks) this.worker.queue.add({ block, pool, copies: 1, watchers: [], attempts: 0 })
+  /** Readers have met these, or others that know how many copies are good; what finds no room is found again. */
+  suspect({ pool, blocks }: ReportBlocksRequest, copies = 1): void {
+    for (const block of blocks) this.worker.queue.add({ block, pool, copies, watchers: [], attempts: 0 })
   }
 
   /** Repairs what is queued. */

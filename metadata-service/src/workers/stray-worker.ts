@@ -4,7 +4,8 @@
  * ● A copy is deleted only after a linearizable read of the map has shown that its drive neither holds nor joins the
  * group and that the group does not change hands, and after every member has said that it has a good copy of the same
  * content: the leaver's copy is the last to go. The deletion names the epoch of that map, so that a drive that has
- * come back into the group since refuses it. What some member lacks stays; if no row names it, the search for orphans
+ * come back into the group since refuses it. What some member lacks stays, and repair looks at it: a writer may have
+ * counted a copy that was deleted before its drive came back into the group. If no row names it, the search for orphans
  * frees it. A group is looked at until the slowest writer must have heard of the change: blocks that were under way
  * to the leaver would else stay there. A crash forgets only what was to be looked at: after the next comparison of
  * everything all drives are.
@@ -38,6 +39,8 @@ export interface StrayWorkerOptions {
   readonly cluster: ClusterState
   readonly drives: Pick<DriveMender, 'list' | 'find'> & Pick<DriveInspector, 'deleteOnDrive'>
   answers(drive: DriveId): boolean
+  /** A member lacks this block, of which so many good copies were seen. */
+  onLacking(pool: number, block: BlockId, copies: number): void
   onError(what: string, error: unknown): void
 }
 
@@ -165,17 +168,16 @@ export class StrayWorker {
     drive: DriveId,
     blocks: readonly BlockEntry[],
   ): Promise<Set<number>> {
-    const found = await this.findOnMembers(pool, blocks)
-    const isSafe = ({ block, hash, sizeBytes }: BlockEntry): boolean => {
-      const members = drivesOfGroup(pool, groupOf(block))
-      return members.every((member) => {
-        const entry = found.get(`${member} ${formatId(block)}`)
-        const isGood = entry !== undefined && entry.damaged !== true
-        return isGood && entry.sizeBytes === sizeBytes && sameBytes(entry.hash, hash)
+    const good = await this.findOnMembers(pool, blocks)
+    const isSafe = ({ block, hash, sizeBytes }: BlockEntry): boolean =>
+      drivesOfGroup(pool, groupOf(block)).every((member) => {
+        const copy = good.get(`${member} ${formatId(block)}`)
+        return copy !== undefined && copy.sizeBytes === sizeBytes && sameBytes(copy.hash, hash)
       })
-    }
     const safe = blocks.filter(isSafe)
-    const left = new Set(blocks.filter((entry) => !safe.includes(entry)).map(({ block }) => groupOf(block)))
+    const kept = blocks.filter((entry) => !safe.includes(entry))
+    for (const { block } of kept) this.reportLacking(pool, block, good)
+    const left = new Set(kept.map(({ block }) => groupOf(block)))
     if (safe.length === 0) return left
     // The map must still be the one by which this drive has nothing to do with the groups.
     const now = (await this.options.cluster.current()).pools.find(({ id }) => id === pool.id)
@@ -193,7 +195,15 @@ export class StrayWorker {
     return left
   }
 
-  /** What the members of the blocks' groups have of them, by member and block. */
+  private reportLacking(pool: Pool, block: BlockId, good: ReadonlyMap<string, BlockEntry>): void {
+    const { answers, onLacking } = this.options
+    const members = drivesOfGroup(pool, groupOf(block))
+    const lacking = members.filter((member) => !good.has(`${member} ${formatId(block)}`))
+    const isKnown = lacking.some((member) => member !== undefined && answers(member))
+    if (isKnown) onLacking(pool.id, block, 1 + members.length - lacking.length)
+  }
+
+  /** The good copies that members of the blocks' groups have, by member and block. */
   private async findOnMembers(
     pool: Pool,
     blocks: readonly BlockEntry[],
@@ -212,7 +222,9 @@ export class StrayWorker {
       [...asked].map(async ([member, wanted]) => {
         if (!this.options.answers(member)) return
         const entries = await this.options.drives.find(member, wanted)
-        for (const entry of entries) found.set(`${member} ${formatId(entry.block)}`, entry)
+        for (const entry of entries) {
+          if (entry.damaged !== true) found.set(`${member} ${formatId(entry.block)}`, entry)
+        }
       }),
     )
     return found

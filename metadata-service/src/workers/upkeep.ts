@@ -102,6 +102,7 @@ export class Upkeep {
       cluster,
       drives: blocks,
       answers,
+      onLacking: (pool, block, copies) => this.repair.suspect({ pool, blocks: [block] }, copies),
       onError: (work, error) => options.onError(work, error),
     })
     this.membership = new MembershipWorker({

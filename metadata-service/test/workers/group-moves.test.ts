@@ -344,6 +344,26 @@ describe('groups on the move', function () {
     expect(world.good(block)).to.not.include(stray)
   })
 
+  it('get a copy that a slow writer counts though it was freed before its drive came back', async () => {
+    await addDrives(world, [4])
+    await settle(world)
+    const op = world.op()
+    const everywhere = [1, 2, 3, 4].map(idOf)
+    const block = world.storeBlock({ space: world.space, bucket: 'b', key: 'slow', map: op }, everywhere)
+    const [first = '', second = ''] = drivesOfGroup(poolOf(world), groupOf(block)) as DriveId[]
+    await setDrain(world, [Number(first)], true)
+    await settle(world)
+    expect(world.good(block)).to.not.include(first)
+    await setDrain(world, [Number(first)], false)
+    await setDrain(world, [Number(second)], true)
+    await settle(world)
+    expect(drivesOfGroup(poolOf(world), groupOf(block))).to.include(first)
+    expect(world.good(block)).to.not.include(first)
+    await world.run(world.commit({ key: 'slow', op, block, isOwing: false }))
+    for (let at = 0; at < 60; at++) await round(world)
+    expect(world.good(block)).to.include.members(drivesOfGroup(poolOf(world), groupOf(block)))
+  })
+
   it('free what a writer with the former map stores on a drive after it has left', async () => {
     await addDrives(world, [4])
     await settle(world)
