@@ -149,8 +149,13 @@ class Comparison implements RepairWatcher {
   private async wait(signal: AbortSignal): Promise<void> {
     if (this.pending === 0 || signal.aborted) return
     await new Promise<void>((resolve) => {
-      this.onSettled = resolve
-      signal.addEventListener('abort', () => resolve(), { once: true })
+      // The signal outlives many comparisons: none leaves its listener behind.
+      const done = (): void => {
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      this.onSettled = done
+      signal.addEventListener('abort', done)
     })
   }
 

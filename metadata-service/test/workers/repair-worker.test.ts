@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { type BlockId, CairnError, formatId, groupOf } from '@cairn/protocol'
 import { expect } from 'chai'
 import { dirtyKey } from '../../src/core/rows/keys.js'
@@ -94,5 +95,15 @@ describe('RepairWorker', () => {
     await world.run(Promise.all([world.repair.repair(signal), compared]))
     const debt = world.store.read([{ kind: 'get', key: dirtyKey(1, groupOf(owed)) }])
     expect((await world.run(debt)).results[0]).to.have.length(1)
+  })
+
+  it('leaves nothing behind on a signal that outlives its comparisons', async () => {
+    const { signal } = new AbortController()
+    await world.run(world.put('lacking', TWO))
+    const compared = world.repair.compareAll(signal)
+    await world.clock.advance(1_000)
+    const waiting = getEventListeners(signal, 'abort').length
+    await world.run(Promise.all([world.repair.repair(signal), compared]))
+    expect([waiting, getEventListeners(signal, 'abort').length]).to.deep.equal([1, 0])
   })
 })
