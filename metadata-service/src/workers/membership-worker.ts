@@ -4,9 +4,10 @@
  */
 import { type Clock, changesOf, type DriveId, type MoveReport } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster/cluster-state.js'
-import type { RegisteredDrives } from '../core/cluster/drive-registration.js'
+import type { ClusterChange, RegisteredDrives } from '../core/cluster/drive-registration.js'
 import type { DriveStates } from '../core/cluster/drive-states.js'
 import { countMoving } from '../core/cluster/drive-summaries.js'
+import { groupsLeft } from '../core/cluster/group-holders.js'
 import { type MembershipStep, planMembership, type WholeGroups } from '../core/cluster/membership.js'
 import type { SlowServers } from '../core/cluster/slow-servers.js'
 import type { KeyValueStore } from '../ports.js'
@@ -24,7 +25,7 @@ export interface MembershipWorkerOptions {
   readonly groupsMax?: number
   /** The map has changed. */
   onChange?(): void
-  /** A drive does not hold these groups any more. */
+  /** A drive neither holds nor joins these groups any more. */
   onLeave(pool: number, drive: DriveId, groups: readonly number[]): void
 }
 
@@ -68,6 +69,7 @@ export class MembershipWorker {
     this.noteStep(planned.step)
     if (!hasChanged) return
     if (whole !== undefined) this.noteMoved(planned.state, whole)
+    this.noteLeavers(planned.state, planned.step.change)
     onChange?.()
   }
 
@@ -110,12 +112,14 @@ export class MembershipWorker {
   private noteMoved({ map }: RegisteredDrives, whole: WholeGroups): void {
     const pool = map.pools.find(({ id, epoch }) => id === whole.pool && epoch === whole.epoch)
     if (pool === undefined) return
-    const left = new Map<DriveId, number[]>()
-    for (const { group, leaver } of changesOf(pool)) {
-      if (!whole.groups.has(group)) continue
-      this.moved++
-      if (leaver !== undefined) left.set(leaver, [...(left.get(leaver) ?? []), group])
+    this.moved += changesOf(pool).filter(({ group }) => whole.groups.has(group)).length
+  }
+
+  private noteLeavers({ map }: RegisteredDrives, change: ClusterChange): void {
+    for (const after of change.pools) {
+      const before = map.pools.find(({ id }) => id === after.id)
+      if (before === undefined) continue
+      for (const [drive, groups] of groupsLeft(before, after)) this.options.onLeave(after.id, drive, groups)
     }
-    for (const [drive, groups] of left) this.options.onLeave(pool.id, drive, groups)
   }
 }

@@ -203,6 +203,26 @@ describe('groups on the move', function () {
     for (const block of blocks) expect(world.good(block)).to.include.members([idOf(1), idOf(2), idOf(3)])
   })
 
+  it('are freed on a drive that was to join them and is drained before it does', async () => {
+    await addDrives(world, [4, 5])
+    await settle(world)
+    const blocks = await putMany(world, 60, 'a')
+    world.drive(4).refuses = 'DriveFull'
+    await setDrain(world, [5], true)
+    for (let at = 0; at < 20; at++) await round(world)
+    const filled = blocks.filter((block) => joinersOfGroup(poolOf(world), groupOf(block)).includes(idOf(4)))
+    expect(filled.length).to.be.above(0)
+    for (const block of filled) {
+      const entry = world.drive(5).blocks.get(formatId(block))
+      if (entry === undefined) throw new Error('the leaver has no copy')
+      world.drive(4).blocks.set(formatId(block), entry)
+    }
+    await setDrain(world, [4], true)
+    await settle(world)
+    expect(world.drive(4).blocks.size).to.equal(0)
+    expectInPlace(world, blocks)
+  })
+
   it('of a dead drive are made whole on the others, and it returns as a spare', async () => {
     const blocks = await putMany(world, 30, 'a')
     await addDrives(world, [4, 5])

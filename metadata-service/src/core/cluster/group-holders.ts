@@ -56,6 +56,21 @@ export function poolOfDrive(map: ClusterMap, drive: DriveId): Pool | undefined {
   return own.length === 0 && map.pools.length === 1 ? map.pools[0] : undefined
 }
 
+/** By drive: groups that it held, or got blocks of to join them, and has nothing to do with any more. */
+export function groupsLeft(before: Pool, after: Pool): Map<DriveId, number[]> {
+  const left = new Map<DriveId, number[]>()
+  for (let group = 0; group < GROUPS_PER_POOL; group++) {
+    const staying = involved(after, group)
+    for (const drive of involved(before, group)) {
+      if (staying.has(drive)) continue
+      const groups = left.get(drive)
+      if (groups === undefined) left.set(drive, [group])
+      else groups.push(group)
+    }
+  }
+  return left
+}
+
 /** As many members of a group as make sure that one of them has every acknowledged write. */
 function readQuorum({ replicas }: Pool): number {
   return replicas - writeQuorum(replicas) + 1
@@ -97,4 +112,10 @@ function listHolders(stateOf: StateOf, pool: Pool, group: number): DriveId[] {
     return joiners[position] === undefined || stateOf(id) !== 'dead'
   }
   return [...members.filter(counts), ...joiners.filter((id): id is DriveId => id !== undefined)]
+}
+
+/** Members and joiners of a group. */
+function involved(pool: Pool, group: number): Set<DriveId> {
+  const drives = [...drivesOfGroup(pool, group), ...joinersOfGroup(pool, group)]
+  return new Set(drives.filter((drive) => drive !== undefined))
 }
