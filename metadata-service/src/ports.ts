@@ -189,7 +189,7 @@ export interface KeyValueStore {
 }
 
 /** What operations on the namespace do to the store. */
-export type RowStore = Pick<KeyValueStore, 'commit' | 'read'>
+export type RowStore = Pick<KeyValueStore, 'commit' | 'read' | 'readAuthority'>
 
 /**
  * How to tell, after a lost answer, whether the commit happened: any of these rows, that it writes, carries the op id

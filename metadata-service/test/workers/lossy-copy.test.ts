@@ -1,5 +1,9 @@
+import type { VersioningState } from '@cairn/protocol'
 import { expect } from 'chai'
+import { createWriterGuard } from '../../src/core/attempts/writer-guard.js'
+import { createNamespace, type Namespace } from '../../src/core/namespace/namespace.js'
 import { isGarbageHeld, RESTORED_KEY } from '../../src/core/upkeep/restore-hold.js'
+import { completeUpload } from '../../src/core/uploads/complete-upload.js'
 import { abortUpload } from '../../src/core/uploads/uploads.js'
 import { putPart } from '../../src/core/uploads/uploads-parts.js'
 import type { KeyValueStore, Read, ReadResult } from '../../src/ports.js'
@@ -8,9 +12,11 @@ import { abortLostUploads } from '../../src/workers/lost-uploads.js'
 import { OrphanWorker } from '../../src/workers/orphan-worker.js'
 import { UploadWorld } from '../core/uploads/upload-world.js'
 
-/** A store whose copy, which answers `read`, has lost every row but those of garbage and uploads. */
-function withLossyCopy(store: KeyValueStore): KeyValueStore {
-  const keeps = (key: Uint8Array): boolean => key[0] === 0x67 || key[0] === 0x75
+/** Of garbage and uploads. */
+const isKept = (key: Uint8Array): boolean => key[0] === 0x67 || key[0] === 0x75
+
+/** A store whose copy, which answers `read`, has lost every row but these. */
+function withLossyCopy(store: KeyValueStore, keeps: (key: Uint8Array) => boolean): KeyValueStore {
   return {
     commit: (commit) => store.commit(commit),
     async read(reads: readonly Read[]): Promise<ReadResult> {
@@ -29,7 +35,14 @@ function withLossyCopy(store: KeyValueStore): KeyValueStore {
 async function open() {
   const world = await UploadWorld.open(43)
   const space = await world.run(world.bucket())
-  return { world, space, store: withLossyCopy(world.store) }
+  /** A service whose copy has lost all rows below one prefix. */
+  const losing = (prefix: string): Namespace => {
+    const { clock, random, sessions, cluster } = world
+    const lossy = withLossyCopy(world.store, (key) => !Buffer.from(key).toString('latin1').startsWith(prefix))
+    const guard = createWriterGuard(sessions, cluster)
+    return createNamespace({ store: lossy, clock, random, guard, sessions })
+  }
+  return { world, space, losing, store: withLossyCopy(world.store, isKept) }
 }
 
 describe('A copy of the store that has lost rows', () => {
@@ -78,5 +91,42 @@ describe('A copy of the store that has lost rows', () => {
     const puts = [{ key: RESTORED_KEY, value: Buffer.from('x') }]
     await world.run(world.store.commit({ compares: [], puts, proof: { keys: [], carries: () => false } }))
     expect(await world.run(isGarbageHeld(store))).to.equal(true)
+  })
+
+  it('does not make an upload forget whose blocks it shares', async () => {
+    const { world, space, losing } = await open()
+    await world.run(world.put(space, 's'))
+    const upload = await world.run(world.create('k'))
+    const source = (await world.run(world.namespace.getObject({ bucket: 'b', key: 's' }))).object
+    await world.run(world.copiedPart(upload, source, 1))
+    await world.run(completeUpload(losing('p/').world, await world.run(world.prepareComplete(upload))))
+    await world.run(world.delete('k'))
+    await world.run(world.garbage.runOnce())
+    expect(await world.run(world.lostBlocks())).to.deep.equal([])
+  })
+
+  it('does not make a delete hide the version before', async () => {
+    const { world, losing } = await open()
+    const space = await world.run(world.bucket('versioned', 'enabled'))
+    const etag = await world.run(world.put(space, 'k', { bucket: 'versioned' }))
+    await world.run(world.put(space, 'k', { bucket: 'versioned' }))
+    const find = { bucket: 'versioned', key: 'k' }
+    const { versionId } = (await world.run(world.namespace.getObject(find))).object
+    const items = [{ op: world.op(), key: 'k', versionId }]
+    await world.run(losing('v/').deleteObjects({ bucket: 'versioned', owner: 'o', items }))
+    expect((await world.run(world.namespace.getObject(find))).object.etag).to.equal(etag)
+  })
+
+  it('does not make a write leave the null version that it replaces', async () => {
+    const { world, space, losing } = await open()
+    const versioning = (state: VersioningState) =>
+      world.run(world.namespace.setBucketVersioning({ op: world.op(), bucket: 'b', versioning: state }))
+    await world.run(world.put(space, 'k'))
+    await versioning('enabled')
+    await world.run(world.put(space, 'k'))
+    await versioning('suspended')
+    const items = [{ op: world.op(), key: 'k' }]
+    await world.run(losing('v/').deleteObjects({ bucket: 'b', owner: 'o', items }))
+    expect(await world.run(world.rows('v/'))).to.have.length(1)
   })
 })

@@ -122,6 +122,10 @@ class FencedStore implements RowStore {
   read(reads: Parameters<RowStore['read']>[0]): ReturnType<RowStore['read']> {
     return this.store.read(reads)
   }
+
+  readAuthority(reads: Parameters<RowStore['read']>[0]): ReturnType<RowStore['read']> {
+    return this.store.readAuthority(reads)
+  }
 }
 
 /** Never tells a time before the one that the first attempt carried. */

@@ -174,9 +174,12 @@ async function planCompletion(
   })
 }
 
-/** The `r/` rows that the part copies of this upload made; from now on the version holds them. */
+/**
+ * The `r/` rows that the part copies of this upload made; from now on the version holds them. ● Asked of the store
+ * itself: one that is missed makes the blocks of a living source die with this version.
+ */
 async function borrowedMaps(world: ObjectWorld, { row }: StoredUpload): Promise<MapReference[]> {
-  const { results } = await world.store.read([
+  const { results } = await world.store.readAuthority([
     { kind: 'scan', range: borrowRange(row.op), limit: BORROWED_MAPS_MAX },
   ])
   return (results[0] ?? []).map(({ value }) => MapReference.decode(value))

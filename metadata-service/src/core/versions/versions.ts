@@ -63,22 +63,22 @@ export function readCurrentNow(resolver: Resolver, bucketName: string, key: stri
   return { state: { bucket: read.bucket, key, current: stored(found) }, found }
 }
 
-/** The version at one place in `v/`. */
+/** The version at one place in `v/`. ● Whoever asks is about to replace it: asked of the store itself. */
 export async function findOlder(
-  store: RowStore,
+  store: Pick<RowStore, 'readAuthority'>,
   { space, key }: KeyPlace,
   { seq, op }: OlderPlace,
 ): Promise<FoundVersion | undefined> {
-  const { results } = await store.read([{ kind: 'get', key: olderKey(space, key, seq, op) }])
+  const { results } = await store.readAuthority([{ kind: 'get', key: olderKey(space, key, seq, op) }])
   return foundVersion(results[0]?.[0], false)
 }
 
-/** The newest version in `v/`: the one that a removal of the current one exposes. */
+/** The newest version in `v/`, as the store itself knows it: ● the one that a removal of the current one exposes. */
 export async function findNewestOlder(
-  store: RowStore,
+  store: Pick<RowStore, 'readAuthority'>,
   { space, key }: KeyPlace,
 ): Promise<FoundVersion | undefined> {
-  const { results } = await store.read([{ kind: 'scan', range: olderRange(space, key), limit: 1 }])
+  const { results } = await store.readAuthority([{ kind: 'scan', range: olderRange(space, key), limit: 1 }])
   return foundVersion(results[0]?.[0], false)
 }
 
