@@ -51,8 +51,8 @@ export interface ChunkServerOptions {
   readonly drives: readonly (string | DriveSource)[]
   /** Where to listen: `host:port`, port 0 for a free one, or `local:<name>`. */
   readonly address: string
-  /** What others connect to, if not the address listened on. */
-  readonly advertise?: string
+  /** What others connect to, from the address listened on; that address unless given. */
+  advertise?(listening: string): string
   /** The address of a metadata service, or a directory of all. */
   readonly metadata: string | ServiceDirectory
   readonly network: Network
@@ -176,7 +176,7 @@ class OpenChunkServer implements ChunkServer {
       receipts: this.receipts,
     })
     this.listener = await options.network.listen(options.address, router, options.identity)
-    this.registration = this.register(options.advertise ?? this.listener.address)
+    this.registration = this.register(options.advertise?.(this.listener.address) ?? this.listener.address)
     this.driveSet.watch()
     this.upkeep = startUpkeep({
       clock: options.clock,

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { AWS_COMPATIBILITY, type Compatibility, SUITES_COMPATIBILITY } from '@cairn/gateway/compatibility'
 import type * as Yaml from 'yaml'
@@ -70,7 +71,8 @@ export function readConfig(input: ConfigInput): ReadConfig {
   const compatibility = readCompatibility(values.compat as CompatMode, input.env, mistakes)
   warnUnknown(input.env, warnings)
   checkTogether(values as unknown as Settings, role, mistakes)
-  warnUnreachable(values as unknown as Settings, role, warnings)
+  warnGuessed(values as unknown as Settings, role, warnings)
+  warnOwnKeys(values as unknown as Settings, role, warnings)
   checkEtcd(values as unknown as Settings, mistakes)
   checkTls(values as unknown as Settings, { role, checkFiles: input.checkFiles === true }, mistakes)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
@@ -213,10 +215,17 @@ function checkTogether(values: Settings, role: Role, mistakes: string[]): void {
   checkDrives(values, role, mistakes)
 }
 
-/** The address that a chunk server gives to all others. */
-function warnUnreachable({ host, advertise }: Settings, role: Role, warnings: string[]): void {
-  if (role !== 'chunk' || advertise !== undefined || !isEveryInterface(host)) return
-  warnings.push(`CAIRN_ADVERTISE: not given, and nobody on another host reaches this server at ${host}`)
+/** The address that a server gives to all others. */
+function warnGuessed({ host, advertise }: Settings, role: Role, warnings: string[]): void {
+  const isSought = role === 'chunk' || role === 'metadata'
+  if (!isSought || advertise !== undefined || !isEveryInterface(host)) return
+  warnings.push(`CAIRN_ADVERTISE: not given; others are told to come to ${hostname()}`)
+}
+
+function warnOwnKeys({ rootAccessKey }: Settings, role: Role, warnings: string[]): void {
+  if (role !== 'gateway' || rootAccessKey !== undefined) return
+  const keys = 'CAIRN_ROOT_ACCESS_KEY and CAIRN_ROOT_SECRET_KEY'
+  warnings.push(`${keys}: not given; those of this gateway's own data folder are unknown to other gateways`)
 }
 
 function checkEtcd(values: Settings, mistakes: string[]): void {

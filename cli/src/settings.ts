@@ -250,7 +250,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     undefined,
     parseHost,
     {
-      fallbackText: 'CAIRN_HOST',
+      fallbackText: 'CAIRN_HOST, or the name of the host where that is every interface',
     },
   ),
   zone: setting('CAIRN_ZONE', 'failure domain above the rack', 'default', anyText),

@@ -1,5 +1,5 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { ConfigError, readConfig } from '../src/config.js'
@@ -64,13 +64,26 @@ describe('readConfig', () => {
     expect(readConfig({ argv: [], env: { CAIRN_PROT: '1' } }).warnings[0]).to.contain('CAIRN_PROT')
   })
 
-  it('warns of a chunk server that listens everywhere, and tells nobody where it is', () => {
+  it('warns of a server that listens everywhere, and is not told by which name others come', () => {
     const settings = { CAIRN_CLUSTER_SECRET: 'x'.repeat(32), CAIRN_METADATA: 'a:1', CAIRN_HOST: '0.0.0.0' }
+    const warningsOf = (role: string, env: Record<string, string>): readonly string[] =>
+      readConfig({ argv: ['--role', role], env }).warnings
+    for (const role of ['chunk', 'metadata']) {
+      expect(warningsOf(role, settings)).to.deep.equal([
+        `CAIRN_ADVERTISE: not given; others are told to come to ${hostname()}`,
+      ])
+      expect(warningsOf(role, { ...settings, CAIRN_ADVERTISE: 'chunk-1' })).to.deep.equal([])
+      expect(warningsOf(role, { ...settings, CAIRN_HOST: '10.0.0.2' })).to.deep.equal([])
+    }
+  })
+
+  it('warns of a gateway whose keys no other gateway knows', () => {
+    const settings = { CAIRN_CLUSTER_SECRET: 'x'.repeat(32), CAIRN_METADATA: 'a:1' }
+    const keys = { CAIRN_ROOT_ACCESS_KEY: 'access-key', CAIRN_ROOT_SECRET_KEY: 'secret-key' }
     const warningsOf = (env: Record<string, string>): readonly string[] =>
-      readConfig({ argv: ['--role', 'chunk'], env }).warnings
-    expect(warningsOf(settings)[0]).to.match(/^CAIRN_ADVERTISE: not given/)
-    expect(warningsOf({ ...settings, CAIRN_ADVERTISE: 'chunk-1' })).to.deep.equal([])
-    expect(warningsOf({ ...settings, CAIRN_HOST: '10.0.0.2' })).to.deep.equal([])
+      readConfig({ argv: ['--role', 'gateway'], env }).warnings
+    expect(warningsOf(settings)[0]).to.match(/unknown to other gateways$/)
+    expect(warningsOf({ ...settings, ...keys })).to.deep.equal([])
   })
 
   it('sets compatibility switches together and alone', () => {

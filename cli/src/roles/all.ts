@@ -21,6 +21,7 @@ import { type GatewayListener, gatewayLines, listenGateway } from './gateway-lis
 import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, explainDamage, openMetadataStore } from './metadata-store.js'
 import { recentBytes } from './recent-bytes.js'
+import { advertisedHost } from './service-address.js'
 import { StoreFailure } from './store-failure.js'
 import { refuseTwinDrives } from './twin-drives.js'
 
@@ -112,8 +113,8 @@ async function startMetadata(
 }
 
 /** Tells services on one etcd apart. */
-function nameOf({ etcd, advertise, host, port }: Config): string {
-  return etcd === undefined ? 'metadata-1' : `all-${advertise ?? host}:${port}`
+function nameOf(config: Config): string {
+  return config.etcd === undefined ? 'metadata-1' : `all-${advertisedHost(config)}:${config.port}`
 }
 
 /** One chunk server for each drive, so that one failing drive is one failing server, as in a cluster. */

@@ -14,7 +14,7 @@ import {
   type RunningRole,
 } from './environment.js'
 import { joined } from './joining.js'
-import { bindAddress, clusterSecretOf, HTTP_PORTS, hostNameOf, portOf } from './service-address.js'
+import { advertisedAddress, bindAddress, clusterSecretOf, HTTP_PORTS, hostNameOf } from './service-address.js'
 import { openServiceDirectory } from './service-directory.js'
 
 const RPC_PORT = 9200
@@ -39,7 +39,6 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const findTrouble = async () => findServerTrouble(running)
   const health = await listenHealth(environment, { port: HTTP_PORTS.chunk, findTrouble })
   closers.add(() => health.close())
-  const host = config.advertise ?? config.host
   const drives = driveFolders(config).map((folder) =>
     segmentDrive(folder, {
       clock,
@@ -62,7 +61,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
       rack: config.rack,
       host: hostNameOf(config),
       onEvent: logChunkEvents(log, id),
-      ...(config.advertise === undefined ? {} : { advertise: `${host}:${config.rpcPort ?? RPC_PORT}` }),
+      advertise: (listening) => advertisedAddress(config, listening),
     })
   const server = await joined(clock, join)
   closers.add(() => server.close())
@@ -70,7 +69,7 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   const address = await server.start()
   await server.registered()
   addChunkMetrics(metrics, [server])
-  return [`RPC: ${host}:${portOf(address)}`, `Health: ${health.endpoint}/-/health/ready`]
+  return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]
 }
 
 function findServerTrouble(server: ChunkServer | undefined): string | undefined {

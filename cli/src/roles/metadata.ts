@@ -1,8 +1,9 @@
 /** `cairn start --role metadata`: the metadata service alone, on SQLite or etcd, over TCP. */
 import { lockFolder } from '@cairn/chunk-server'
 import { createMetadataService, type MetadataService } from '@cairn/metadata-service'
+import type { Random } from '@cairn/protocol'
 import type { Config } from '../config.js'
-import { makeFolder, writePidFile } from '../data-folder.js'
+import { loadServerId, makeFolder, writePidFile } from '../data-folder.js'
 import { listenHealth } from '../http/health-listener.js'
 import {
   type Closers,
@@ -15,7 +16,7 @@ import { addMetadataMetrics } from './metadata-metrics.js'
 import { entriesInFlight, explainDamage, metadataFolder, openMetadataStore } from './metadata-store.js'
 import {
   advertisedAddress,
-  announcedAddress,
+  advertisedHost,
   bindAddress,
   clusterSecretOf,
   HTTP_PORTS,
@@ -44,7 +45,7 @@ async function open(
   closers: Closers,
   failure: StoreFailure,
 ): Promise<readonly string[]> {
-  const { config, metrics } = environment
+  const { config, metrics, random } = environment
   const folder = metadataFolder(config.dataDir)
   makeFolder(folder)
   const lock = lockFolder(folder)
@@ -63,10 +64,10 @@ async function open(
     ...environment,
     store,
     entriesInFlight: entriesInFlight(config),
-    identity: identityOf('metadata', nameOf(config), clusterSecretOf(config)),
+    identity: identityOf('metadata', nameOf(config, random), clusterSecretOf(config)),
     address: bindAddress(config, RPC_PORT),
     isShared: config.etcd !== undefined,
-    advertise: (listening) => announcedAddress(config, listening),
+    advertise: (listening) => advertisedAddress(config, listening),
     gcGraceSeconds: config.gcGraceSeconds,
     orphanGraceSeconds: config.orphanGraceSeconds,
     scrubSeconds: config.scrubSeconds,
@@ -84,7 +85,9 @@ async function open(
 }
 
 /** Tells services on one etcd apart; of two that share it the second is refused. */
-function nameOf({ advertise, host, rpcPort, etcd }: Config): string {
-  const place = advertise ?? host
-  return etcd === undefined ? `metadata-${place}` : `${place}:${rpcPort ?? RPC_PORT}`
+function nameOf(config: Config, random: Random): string {
+  const { etcd, rpcPort = RPC_PORT, dataDir } = config
+  const place = advertisedHost(config)
+  if (etcd === undefined) return `metadata-${place}`
+  return `${place}:${rpcPort === 0 ? loadServerId(dataDir, random) : rpcPort}`
 }

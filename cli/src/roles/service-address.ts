@@ -24,15 +24,14 @@ export function hostNameOf({ advertise }: Config): string {
   return advertise ?? hostname()
 }
 
-/** What others connect to: the advertised host with the real port. */
-export function advertisedAddress(config: Config, address: string): string {
-  return joinAddress(config.advertise ?? config.host, portOf(address))
+/** Where others reach this process: by the name of this host where it listens on every interface. */
+export function advertisedHost({ advertise, host }: Pick<Config, 'advertise' | 'host'>): string {
+  return advertise ?? (isEveryInterface(host) ? hostname() : host)
 }
 
-/** What others connect to; empty when only the listening address is known, and that is every interface. */
-export function announcedAddress(config: Config, address: string): string {
-  const host = config.advertise ?? config.host
-  return isEveryInterface(host) ? '' : joinAddress(host, portOf(address))
+/** What others connect to: the advertised host with the real port. */
+export function advertisedAddress(config: Config, address: string): string {
+  return joinAddress(advertisedHost(config), portOf(address))
 }
 
 /** The secret of the cluster; its id is learnt from the metadata service. */
