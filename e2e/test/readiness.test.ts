@@ -57,6 +57,19 @@ describe('a gateway of a cluster', function () {
     await s3.send(new PutObjectCommand({ Bucket: 'ready', Key: 'k', Body: 'body' }))
   })
 
+  it('is not needed to see what the services know', async () => {
+    const inspect = async ({ httpEndpoint }: { httpEndpoint: string }) =>
+      (await (await fetch(`${httpEndpoint}/-/inspect`)).json()) as Record<string, unknown>
+    const metadata = await inspect(cluster.metadata)
+    expect(metadata).to.include({ role: 'metadata', isCoordinator: true })
+    expect(metadata.driveStates).to.have.length(3)
+    for (const server of cluster.chunkServers) {
+      const chunk = await inspect(server)
+      expect(chunk).to.include({ role: 'chunk', registered: true })
+      expect(chunk.drives).to.have.length(1)
+    }
+  })
+
   it('is not ready once too few chunk servers are left for a write', async () => {
     await Promise.all(cluster.chunkServers.slice(1).map((server) => server.kill()))
     const { trouble } = await until(({ ready }) => !ready)

@@ -1,4 +1,4 @@
-/** Paths of Cairn's own below `/-/`: liveness, readiness, metrics. */
+/** Paths of Cairn's own below `/-/`: liveness, readiness, metrics, and what a service without a gateway knows. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -12,6 +12,8 @@ export interface OwnPaths {
   readonly host: string
   /** Why a write or a read would fail now; `undefined` if both would work. */
   readonly findTrouble: () => Promise<string | undefined>
+  /** What the process knows of itself and of the others, as JSON; absent at a gateway, which has the admin API. */
+  readonly inspect?: () => object
 }
 
 /** Registers the paths on a Fastify instance. */
@@ -26,6 +28,9 @@ export function registerOwnPaths(app: FastifyInstance, paths: OwnPaths): void {
     if (!mayRead(request, paths)) return refuse(reply)
     return reply.header('content-type', paths.metrics.contentType).send(await paths.metrics.render())
   })
+  const { inspect } = paths
+  if (inspect === undefined) return
+  app.get('/-/inspect', (request, reply) => (mayRead(request, paths) ? inspect() : refuse(reply)))
 }
 
 /** A proxy on this host brings others in: what it has forwarded is not from this host. */
@@ -64,5 +69,5 @@ function isLoopback(address: string): boolean {
 }
 
 function refuse(reply: FastifyReply): FastifyReply {
-  return reply.code(403).send({ message: 'metrics are for this host, or for holders of CAIRN_METRICS_TOKEN' })
+  return reply.code(403).send({ message: 'for this host, or for holders of CAIRN_METRICS_TOKEN' })
 }

@@ -37,7 +37,11 @@ async function open(environment: RoleEnvironment, closers: Closers): Promise<rea
   // Before the drives are opened: one that has lost its index is read as a whole, and a supervisor must not take that
   // for a hang.
   const findTrouble = async () => findServerTrouble(running)
-  const health = await listenHealth(environment, { port: HTTP_PORTS.chunk, findTrouble })
+  const health = await listenHealth(environment, {
+    port: HTTP_PORTS.chunk,
+    findTrouble,
+    inspect: () => ({ role: 'chunk', id, ...running?.status() }),
+  })
   closers.add(() => health.close())
   const drives = driveFolders(config).map((folder) =>
     segmentDrive(folder, {

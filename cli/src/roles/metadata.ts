@@ -27,10 +27,6 @@ const RPC_PORT = 9100
 const REPLICAS_DEFAULT = 3
 
 /** A service that is not there yet. */
-const OPENING: Pick<MetadataService, 'findTrouble'> = {
-  findTrouble: async () => 'opening the metadata store',
-}
-
 /** Starts the service; the first pool is made when enough chunk servers have registered. */
 export async function startMetadataRole(environment: RoleEnvironment): Promise<RunningRole> {
   const failure = new StoreFailure(environment.log)
@@ -51,11 +47,14 @@ async function open(
   const lock = lockFolder(folder)
   closers.add(() => lock.release())
   closers.add(writePidFile(config.dataDir, 'metadata'))
-  let running: Pick<MetadataService, 'findTrouble'> = OPENING
+  const name = nameOf(config, random)
+  let running: MetadataService | undefined
   // Before the store is opened, which may have to wait for etcd: a supervisor must not take that for a hang.
   const health = await listenHealth(environment, {
     port: HTTP_PORTS.metadata,
-    findTrouble: async () => failure.trouble ?? (await running.findTrouble()),
+    findTrouble: async () =>
+      failure.trouble ?? (running === undefined ? 'opening the metadata store' : await running.findTrouble()),
+    inspect: () => ({ role: 'metadata', name, ...(running === undefined ? {} : describe(running)) }),
   })
   closers.add(() => health.close())
   const store = await openMetadataStore(environment, failure)
@@ -64,7 +63,7 @@ async function open(
     ...environment,
     store,
     entriesInFlight: entriesInFlight(config),
-    identity: identityOf('metadata', nameOf(config, random), clusterSecretOf(config)),
+    identity: identityOf('metadata', name, clusterSecretOf(config)),
     address: bindAddress(config, RPC_PORT),
     isShared: config.etcd !== undefined,
     advertise: (listening) => advertisedAddress(config, listening),
@@ -82,6 +81,19 @@ async function open(
   addMetadataMetrics(metrics, service)
   running = service
   return [`RPC: ${advertisedAddress(config, address)}`, `Health: ${health.endpoint}/-/health/ready`]
+}
+
+/** Its status without the tables of groups. */
+function describe(service: MetadataService): object {
+  const { map, ...status } = service.status()
+  const { pools, ...rest } = map
+  return {
+    ...status,
+    map: {
+      ...rest,
+      pools: pools.map(({ groups: _, next, ...pool }) => ({ ...pool, isChanging: next !== undefined })),
+    },
+  }
 }
 
 /** Tells services on one etcd apart; of two that share it the second is refused. */

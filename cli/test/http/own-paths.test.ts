@@ -13,6 +13,7 @@ describe('own paths', () => {
       metricsToken: 'token',
       host: 'store.internal',
       findTrouble: async () => undefined,
+      inspect: () => ({ role: 'chunk', drives: 2 }),
     })
   })
 
@@ -27,6 +28,12 @@ describe('own paths', () => {
     for (const address of ['127.0.0.1', '127.8.8.8', '::1', '::ffff:127.0.0.1']) {
       expect(await scrape(address)).to.equal(200)
     }
+  })
+
+  it('shows what it knows to whom it shows metrics', async () => {
+    const ask = (remoteAddress: string) => app.inject({ url: '/-/inspect', remoteAddress })
+    expect((await ask('127.0.0.1')).json()).to.deep.equal({ role: 'chunk', drives: 2 })
+    expect((await ask('10.0.0.1')).statusCode).to.equal(403)
   })
 
   it('shows metrics to other hosts only for the token', async () => {
