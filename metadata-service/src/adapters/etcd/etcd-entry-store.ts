@@ -177,7 +177,7 @@ class RemoteEntryStore implements EtcdEntryStore {
   }
 
   head(): Promise<Head> {
-    return this.whileOpen(() => this.reads.head(HEAD_KEY))
+    return this.whileOpen(() => this.reads.head())
   }
 
   follow(fromRevision: number, signal: AbortSignal): AsyncIterable<SourceChange> {

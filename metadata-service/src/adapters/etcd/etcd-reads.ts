@@ -1,8 +1,10 @@
 /**
- * Reads: a transaction that writes nothing is linearizable, and all its ranges are of one revision. What does not fit
- * one (many reads, ranges that were cut too short) is read in further ones at that same revision.
+ * Reads: a transaction that reads something and writes nothing is linearizable, and all its ranges are of one
+ * revision. What does not fit one (many reads, ranges that were cut too short) is read in further ones at that same
+ * revision.
  */
 import { CairnError } from '@cairn/protocol'
+import { HEAD_KEY } from '../../core/commit/commit-rows.js'
 import type { Read, ReadResult, StoreKey, StoreRange, StoreRow } from '../../ports.js'
 import type { Head, SourcePage } from '../../ports-mirror.js'
 import { checkReads } from '../embedded/check-request.js'
@@ -28,11 +30,14 @@ interface Progress {
 export class EtcdReads {
   private readonly connection: EtcdConnection
   private readonly keys: EtcdKeys
+  /** Of the row `head`, in etcd. */
+  private readonly headKey: Buffer
   private readonly ends = new RangeEnds()
 
   constructor(connection: EtcdConnection, keys: EtcdKeys) {
     this.connection = connection
     this.keys = keys
+    this.headKey = keys.outside(HEAD_KEY)
   }
 
   /** See `EntryStore.read`. */
@@ -57,13 +62,13 @@ export class EtcdReads {
       if (open.length === 0 && revision !== undefined) {
         return { revision, results: all.map(({ rows }) => rows) }
       }
-      revision = await this.readSome(open, revision)
+      revision = open.length === 0 ? await this.revision() : await this.readSome(open, revision)
     }
   }
 
   /** See `MirrorSource.head`. */
-  async head(key: StoreKey): Promise<Head> {
-    const { kvs } = await this.connection.ask('range', { key: this.keys.outside(key) })
+  async head(): Promise<Head> {
+    const { kvs } = await this.connection.ask('range', { key: this.headKey })
     return { revision: kvs?.[0]?.mod_revision ?? 0, version: kvs?.[0]?.version ?? 0 }
   }
 
@@ -87,9 +92,13 @@ export class EtcdReads {
     return count ?? 0
   }
 
-  /** The revision of the store, whoever writes to it. */
+  /**
+   * The revision of the store, whoever writes to it. ● Some row is asked for: a transaction that reads nothing is
+   * answered from what the member itself has come to.
+   */
   async revision(): Promise<number> {
-    return (await this.connection.ask('txn', {})).header?.revision ?? 0
+    const { header } = await this.connection.ask('range', { key: this.headKey, count_only: true })
+    return header?.revision ?? 0
   }
 
   private async readSome(open: readonly Progress[], pinned: number | undefined): Promise<number> {

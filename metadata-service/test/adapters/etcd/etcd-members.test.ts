@@ -110,6 +110,18 @@ describe('a store on three members of etcd', function () {
     await cluster().ready()
   })
 
+  it('is not answered by a member that may be behind, not even about its revision alone', async () => {
+    const [member, ...others] = cluster().members
+    if (member === undefined) throw new Error('no member')
+    const { store } = await openEtcdSubject(cluster(), { endpoints: [member.endpoint], totalMs: 1_600 })
+    expect((await store.read([])).revision).to.be.greaterThan(0)
+    for (const other of others) other.signal('SIGSTOP')
+    expect(await codeOf(store.read([]))).to.equal('Busy')
+    for (const other of others) other.signal('SIGCONT')
+    await cluster().ready()
+    await store.close()
+  })
+
   it('waits long for a page of a fill: a second question would only add to the work', async () => {
     const [member] = cluster().members
     if (member === undefined) throw new Error('no member')
