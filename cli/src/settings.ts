@@ -257,7 +257,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
   rack: setting('CAIRN_RACK', 'failure domain above the host', 'default', anyText),
   gcGraceSeconds: setting(
     'CAIRN_GC_GRACE_SECONDS',
-    'how long dropped blocks are kept',
+    'how long dropped blocks are kept; a minute at most while a drive has less than 5 % free',
     600,
     whole(0, SECONDS_MAX),
   ),

@@ -167,6 +167,25 @@ describe('createMetadataService', () => {
     await run(service.close())
   })
 
+  it('frees what was deleted after a minute instead of the grace while a drive is nearly full', async () => {
+    const running = await run(start(600))
+    const { service, call, servers } = running
+    const { session } = await run(call(openSession, { role: 'gateway', name: 'g1' }))
+    await run(putOne(running, session))
+    await run(call(deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: opOf(session, 4), key: 'k' }] }))
+    const beat = (freeBytes: number) => {
+      const space = { capacityBytes: 1e9, freeBytes, liveBytes: 10, deadBytes: 0 }
+      const report = { drive: servers[0]?.drive ?? '', healthy: true, blockCount: 1, damagedBlocks: 0, ...space }
+      return run(call(heartbeat, { server: 'chunk-1', reports: [report] }))
+    }
+    await clock.advance(61_000)
+    await beat(6e7)
+    expect((await run(service.runUpkeep())).garbage.freedRows).to.equal(0)
+    await beat(4e7)
+    expect((await run(service.runUpkeep())).garbage.freedRows).to.equal(1)
+    await run(service.close())
+  })
+
   it('answers a known epoch without a map, and lets unknown servers register', async () => {
     const { service, call } = await run(start())
     const { map } = await run(call(getClusterMap, {}))

@@ -42,8 +42,8 @@ export interface GarbageWorkerOptions {
   readonly store: KeyValueStore
   readonly clock: Clock
   readonly reclaimer: BlockReclaimer
-  /** Age from which garbage is freed; 0 frees it at the next run. */
-  readonly graceSeconds: number
+  /** Age from which garbage is freed, as of now; 0 frees it at the next run. */
+  graceSeconds(): number
 }
 
 /** What one run did, and what it left. */
@@ -104,7 +104,8 @@ export class GarbageWorker {
       const row = GarbageRow.decode(storeRow.value)
       return { storeRow, row, task: taskOf(row) }
     })
-    const isOld = ({ row }: Item): boolean => ageSeconds(row, nowMicros) >= this.options.graceSeconds
+    const graceSeconds = this.options.graceSeconds()
+    const isOld = ({ row }: Item): boolean => ageSeconds(row, nowMicros) >= graceSeconds
     const ready = items.filter(isOld)
     for (const item of items) if (item.task !== 'none') this.countPending(item.row, 1)
     await this.removeProofs(ready, nowMicros)

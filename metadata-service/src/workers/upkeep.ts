@@ -29,6 +29,10 @@ const REPAIR_MS = 500
 /** Pause between two looks at what drives need not have any more. */
 const STRAYS_MS = 1_000
 
+/** Part of a drive's capacity below which its free space counts as nearly used up, and the grace of garbage then. */
+const NEARLY_FULL = 0.05
+const SHORT_GRACE_SECONDS = 60
+
 export interface UpkeepOptions {
   /** With several services it fences each commit: see `core/services/coordinator.ts`. */
   readonly store: KeyValueStore
@@ -84,9 +88,14 @@ export class Upkeep {
   }
 
   constructor(options: UpkeepOptions) {
-    const { store, clock, blocks, gcGraceSeconds, orphanGraceSeconds } = options
+    const { store, clock, blocks, orphanGraceSeconds } = options
     this.options = options
-    this.garbage = new GarbageWorker({ store, clock, reclaimer: blocks, graceSeconds: gcGraceSeconds })
+    this.garbage = new GarbageWorker({
+      store,
+      clock,
+      reclaimer: blocks,
+      graceSeconds: () => this.garbageGrace(),
+    })
     this.orphans = new OrphanWorker({
       store,
       clock,
@@ -221,6 +230,16 @@ export class Upkeep {
     const garbageHeld = await isGarbageHeld(this.options.store)
     this.state = { ...this.state, garbageHeld }
     if (!garbageHeld) await run()
+  }
+
+  /** Readers of what was dropped have less time while a drive is nearly full. */
+  private garbageGrace(): number {
+    const { cluster, gcGraceSeconds } = this.options
+    const isNearlyFull = cluster.known.drives.some(({ id }) => {
+      const report = cluster.heartbeats.ofDrive(id)?.report
+      return report !== undefined && report.freeBytes < report.capacityBytes * NEARLY_FULL
+    })
+    return isNearlyFull ? Math.min(gcGraceSeconds, SHORT_GRACE_SECONDS) : gcGraceSeconds
   }
 
   private async collectGarbage(signal: AbortSignal): Promise<GarbageCounts> {

@@ -60,7 +60,7 @@ describe('GarbageWorker', () => {
     const { world, space } = await open()
     const { GarbageWorker } = await import('../../src/workers/garbage-worker.js')
     const { store, clock, drives } = world
-    const worker = new GarbageWorker({ store, clock, reclaimer: drives, graceSeconds: 100 })
+    const worker = new GarbageWorker({ store, clock, reclaimer: drives, graceSeconds: () => 100 })
     await world.run(world.put(space, 'k'))
     await world.run(world.delete('k'))
     expect(await world.run(worker.runOnce())).to.include({ pendingRows: 1, pendingBytes: 10, freedBytes: 0 })

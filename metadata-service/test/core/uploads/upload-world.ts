@@ -63,7 +63,7 @@ export class UploadWorld {
     this.sessions = new Sessions({ store: this.store, clock, random })
     this.drives = new MemoryDrives(clock)
     const { store } = this
-    this.garbage = new GarbageWorker({ store, clock, reclaimer: this.drives, graceSeconds: 0 })
+    this.garbage = new GarbageWorker({ store, clock, reclaimer: this.drives, graceSeconds: () => 0 })
     this.orphans = new OrphanWorker({ store, clock, inspector: this.drives, graceSeconds: 0 })
   }
 
