@@ -81,7 +81,7 @@ export interface BlockStore {
   /**
    * Durable once it resolves. Every unit's check is verified on the way in (`BlockCorrupt`). Storing the same
    * content again is a no-op, other content is `BlockConflict`. `DriveFull` leaves nothing behind; `DriveFailed`
-   * after any failed sync; `Cancelled` after an abort. Units but the last are UNIT_BYTES, the whole at most
+   * after any failed sync; `Cancelled` after an abort; `Busy` if the block was deleted meanwhile. Units but the last are UNIT_BYTES, the whole at most
    * BLOCK_BYTES_MAX, else `InvalidArgument`. Whatever it rejects with, nothing of the block can be read.
    */
   put(
@@ -112,7 +112,10 @@ export interface BlockStore {
   ): Promise<OpenBlock>
   /** What `get` would resolve with, if that is in memory; `undefined` if it is not. Throws as `get` rejects. */
   getNow?(block: BlockId, range: { offset: number; length: number }): BlockAtHand | undefined
-  /** Tombstones, durable once it resolves. Absent blocks are skipped. Works on a full drive. */
+  /**
+   * Tombstones, durable once it resolves. Absent blocks are skipped. Works on a full drive. Puts of its blocks, `list`
+   * and `find` wait for it: they tell of no copy that is about to go.
+   */
   delete(blocks: readonly BlockId[]): Promise<{ deleted: number; freedBytes: number }>
   /**
    * Live blocks in id order. A page under a filter looks at a bounded number of blocks, so that it may be short, or

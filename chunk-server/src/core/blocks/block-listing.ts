@@ -3,6 +3,7 @@ import { type BlockEntry, type BlockId, BlockOwner, type Clock, groupOf } from '
 import type { BlockIndex, BlockPage, IndexedBlock, ListFilter } from '../../ports.js'
 import { type BlockReader, concernsBlock } from './block-reader.js'
 import type { BlockTable } from './block-table.js'
+import type { Deletions } from './deletions.js'
 
 /** Owners on their way to a caller: reads in flight at once. */
 const OWNERS_AT_ONCE = 16
@@ -15,6 +16,7 @@ export interface BlockListingOptions {
   readonly index: BlockIndex
   readonly table: BlockTable
   readonly reader: BlockReader
+  readonly deletions: Deletions
   readonly clock: Clock
 }
 
@@ -39,6 +41,7 @@ export class BlockListing {
     withOwner: boolean,
     filter: ListFilter = {},
   ): Promise<BlockPage> {
+    await this.options.deletions.ended()
     await this.options.table.flush()
     const { groups } = filter
     const { rows, ...page } =
@@ -50,7 +53,8 @@ export class BlockListing {
 
   /** See `BlockStore.find`. */
   async find(blocks: readonly BlockId[]): Promise<BlockEntry[]> {
-    const { table } = this.options
+    const { table, deletions } = this.options
+    await deletions.ended()
     const rows = blocks.map((block) => table.find(block)).filter((row) => row !== undefined)
     return this.owned(rows)
   }

@@ -23,6 +23,7 @@ import type { StreamWriter } from '../segments/stream-writer.js'
 import type { WriteState } from '../segments/write-state.js'
 import { compareContent, hashUnits } from './block-content.js'
 import type { BlockTable } from './block-table.js'
+import type { Deletions } from './deletions.js'
 import { HandedPut, prepareBlock } from './handed-put.js'
 import { UnitIntake } from './unit-intake.js'
 import type { WarmBlocks } from './warm-blocks.js'
@@ -34,6 +35,7 @@ export interface BlockPutsOptions {
   readonly log: GroupCommit
   readonly streams: StreamWriter
   readonly warm: WarmBlocks
+  readonly deletions: Deletions
   readonly clock: Clock
   readonly limits: SegmentLimits
 }
@@ -44,18 +46,20 @@ export class BlockPuts {
   private readonly log: GroupCommit
   private readonly streams: StreamWriter
   private readonly warm: WarmBlocks
+  private readonly deletions: Deletions
   private readonly clock: Clock
   private readonly limits: SegmentLimits
   private closed = false
   /** Puts under way, by block: a second one waits for the first. */
   private readonly putting = new TurnoverMap<string, UnderWay>()
 
-  constructor({ table, state, log, streams, warm, clock, limits }: BlockPutsOptions) {
+  constructor({ table, state, log, streams, warm, deletions, clock, limits }: BlockPutsOptions) {
     this.table = table
     this.state = state
     this.log = log
     this.streams = streams
     this.warm = warm
+    this.deletions = deletions
     this.clock = clock
     this.limits = limits
   }
@@ -157,11 +161,22 @@ export class BlockPuts {
 
   private async store(put: Put): Promise<StoredBlock> {
     const { block, intake, key } = put
+    if (this.table.find(block, key) !== undefined) await this.deletions.ended()
     const known = this.table.find(block, key)
-    if (known !== undefined && !known.damaged) return compareContent(known, intake)
+    if (known !== undefined && !known.damaged) return this.confirm(put, known)
     this.assertRoom()
     if (this.mustLook()) await this.state.assertRoom(0)
     return this.storeTaken(put, intake.take(this.limits.smallBlockBytesMax))
+  }
+
+  /** The block is there already. */
+  private async confirm({ block, key, intake }: Put, known: StoredBlock): Promise<StoredBlock> {
+    const stored = await compareContent(known, intake)
+    await this.deletions.ended()
+    this.state.assertWritable()
+    if (this.table.find(block, key) === undefined)
+      throw new CairnError('Busy', 'the block was deleted meanwhile')
+    return stored
   }
 
   private async storeTaken(put: Put, taken: Unit[] | Promise<Unit[]>): Promise<StoredBlock> {

@@ -3,6 +3,9 @@
  * compaction makes no copy of it that the tombstone's horizon would not cover. The other way round a deletion waits
  * for a large copy that is under way: the copy may become durable after the tombstone was indexed, and a start that
  * reads only what is not indexed would find the copy alone.
+ *
+ * ● Nobody is told of a copy while a deletion that may take it is under way: a copy that others count must not be gone
+ * once the sync ends (`ended`).
  */
 import { type BlockId, CairnError, mapKey } from '@cairn/protocol'
 import type { GroupCommit, Placement } from '../segments/group-commit.js'
@@ -22,6 +25,7 @@ export class Deletions {
   readonly copying: Map<string, Promise<void>> = new Map()
   private readonly log: GroupCommit
   private readonly table: BlockTable
+  private readonly running = new Set<Promise<Deleted>>()
 
   constructor(log: GroupCommit, table: BlockTable) {
     this.log = log
@@ -30,6 +34,21 @@ export class Deletions {
 
   /** Durable once it resolves; absent blocks are skipped. */
   async delete(blocks: readonly BlockId[]): Promise<Deleted> {
+    const work = this.deleteNow(blocks)
+    this.running.add(work)
+    try {
+      return await work
+    } finally {
+      this.running.delete(work)
+    }
+  }
+
+  /** Waits for the deletions that have begun so far; `undefined` if there are none, as nearly always. */
+  ended(): Promise<unknown> | undefined {
+    return this.running.size === 0 ? undefined : Promise.allSettled(this.running)
+  }
+
+  private async deleteNow(blocks: readonly BlockId[]): Promise<Deleted> {
     while (this.copying.size > 0) {
       const copies = blocks.flatMap((block) => this.copying.get(mapKey(block)) ?? [])
       if (copies.length === 0) break

@@ -316,3 +316,53 @@ describe('Compaction', () => {
     expect(await world.segments()).not.to.include(path)
   })
 })
+
+describe('A deletion under way', () => {
+  const block = blockId(1, 1)
+  const body = createSeededRandom(1).bytes(500_000)
+  let world: World
+  beforeEach(async () => {
+    world = await opened(15)
+    await world.run(put(world, 1, body.length))
+  })
+
+  function deleting(): Promise<unknown> {
+    return world.store.delete([block])
+  }
+
+  it('hides its block from those who compare drives', async () => {
+    const [, page] = await world.run(Promise.all([deleting(), world.store.list(undefined, 10, false)]))
+    expect(page.blocks).to.deep.equal([])
+    await world.run(put(world, 1, body.length))
+    const [, found] = await world.run(Promise.all([deleting(), world.store.find([block])]))
+    expect(found).to.deep.equal([])
+  })
+
+  it('is waited for by a put of the same block, which stores it anew', async () => {
+    await world.run(Promise.all([deleting(), put(world, 1, body.length)]))
+    expect(await isRight(world, 1, body.length)).to.equal(true)
+  })
+
+  it('that begins while a put compares leaves it unacknowledged', async () => {
+    let deletion: Promise<unknown> = Promise.resolve()
+    async function* units(): UnitStream {
+      for (const [at, unit] of unitsOf(block, body).entries()) {
+        if (at === 4) deletion = deleting()
+        yield unit
+      }
+    }
+    const repeat = world.store.put(block, ownerOf('key 1'), units(), { signal: never })
+    expect(await world.run(codeOf(repeat))).to.equal('Busy')
+    await world.run(deletion)
+    expect(await world.run(world.store.find([block]))).to.deep.equal([])
+  })
+
+  it('whose sync fails leaves no put of its block acknowledged', async () => {
+    world.disk.fail('sync', 1)
+    const repeat = codeOf(put(world, 1, body.length))
+    expect(await world.run(Promise.all([codeOf(deleting()), repeat]))).to.deep.equal([
+      'DriveFailed',
+      'DriveFailed',
+    ])
+  })
+})
