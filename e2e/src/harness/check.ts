@@ -38,6 +38,8 @@ export interface DriveStatus {
 
 /** What `cairn status --json` prints. */
 export interface StatusReport {
+  /** Name of the metadata service that coordinates. */
+  readonly coordinator?: string
   readonly safeMode: boolean
   readonly drives: readonly DriveStatus[]
   readonly repair: {

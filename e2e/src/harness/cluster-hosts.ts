@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { poll } from './check.js'
+import { poll, type StatusReport } from './check.js'
 import { type EtcdCluster, type EtcdMember, startEtcd } from './etcd.js'
 import { removeFolder, temporaryFolder } from './folders.js'
 import { type Hosts, makeHosts } from './hosts.js'
@@ -10,7 +10,7 @@ import { CAIRN, type Server, startServer } from './server.js'
 import { createSignedClient, type SignedClient } from './signed-client.js'
 
 const ETCD_MEMBERS = 3
-const RACKS = ['a', 'b', 'c']
+const RACKS = 3
 const S3_PORT = 9000
 const CHUNK_SERVERS = 5
 /** An empty cluster moves its groups in seconds, once it is out of safe mode. */
@@ -36,38 +36,14 @@ export interface ClusterProcess {
 export interface ClusterHostsOptions {
   /** The first three hold all blocks, unless they are spread. */
   readonly chunkServers?: number
+  /** Chunk servers take turns in so many; three unless given. */
+  readonly racks?: number
   /** Every chunk server gets its share before the start is over; true unless given. */
   readonly spread?: boolean
   /** Of every process but etcd's. */
   readonly env?: Readonly<Record<string, string>>
   /** The command of another build, from which all but etcd start. */
   readonly cairn?: string
-}
-
-/** One drive in it. */
-export interface DriveState {
-  readonly id: string
-  /** The name of the process stands in it. */
-  readonly path: string
-  readonly state: string
-  /** Places in groups. */
-  readonly positions: number
-}
-
-/** `cairn status --json` of the cluster, as far as the runs look at it. */
-export interface ClusterState {
-  readonly coordinator?: string
-  readonly safeMode: boolean
-  readonly moves?: { readonly positionsLeft: number; readonly stuck?: string }
-  readonly drives: readonly DriveState[]
-  readonly repair: {
-    readonly underReplicated: number
-    readonly unavailable: number
-    readonly dirtyGroups: number
-    readonly blocksRepaired: number
-    readonly bytesRepaired: number
-    readonly comparing: boolean
-  }
 }
 
 export interface ClusterOnHosts {
@@ -85,12 +61,14 @@ export interface ClusterOnHosts {
   replace(name: string, cairn: string): Promise<void>
   /** Names of a role's processes. */
   names(role: ClusterRole): readonly string[]
-  /** Through the first gateway that answers. */
-  state(): Promise<ClusterState>
+  /** What `cairn status` tells, by the first gateway that answers; a drive's path has its process's name in it. */
+  state(): Promise<StatusReport>
   /** Name of the metadata service that coordinates now. */
   coordinator(): Promise<string>
   /** Name of the member of etcd that leads now. */
   etcdLeader(): Promise<string>
+  /** Starts one more chunk server on a host of its own; its name. */
+  addChunkServer(): Promise<string>
   /** Ends all processes, and removes hosts and data. */
   stop(): Promise<void>
 }
@@ -117,11 +95,10 @@ export async function startClusterOnHosts(options: ClusterHostsOptions = {}): Pr
       CAIRN_ROOT_SECRET_KEY: root.secretAccessKey,
       ...options.env,
     }
-    const { cairn = CAIRN } = options
+    const { cairn = CAIRN, racks = RACKS } = options
+    const surroundings = { hosts, folder, env, cairn, racks }
     for (const role of ['metadata', 'chunk', 'gateway'] as const) {
-      const own = (names.get(role) ?? []).map((name) =>
-        serviceProcess(name, role, { hosts, folder, env, cairn }),
-      )
+      const own = (names.get(role) ?? []).map((name) => serviceProcess(name, role, surroundings))
       started.push(...own)
       processes.push(...own)
       await Promise.all(own.map((each) => each.restart()))
@@ -129,7 +106,7 @@ export async function startClusterOnHosts(options: ClusterHostsOptions = {}): Pr
     const clients = (names.get('gateway') ?? []).map((name) =>
       createSignedClient(`http://${hosts.host(name).address}:${S3_PORT}`, root),
     )
-    const cluster = describeCluster({ hosts, etcd, names, processes, clients, folder })
+    const cluster = describeCluster({ surroundings, etcd, names, processes, clients })
     if (options.spread ?? true) await spread(cluster)
     return cluster
   } catch (error) {
@@ -144,18 +121,18 @@ export async function startClusterOnHosts(options: ClusterHostsOptions = {}): Pr
 async function spread({ clients: [client], state }: ClusterOnHosts): Promise<void> {
   const asked = await client?.send('POST', '/-/admin/v1/rebalance', { body: new Uint8Array() })
   if (asked?.status !== 200) throw new Error(`no rebalance: ${asked?.body.toString()}`)
-  const isSpread = ({ moves, drives }: ClusterState): boolean =>
-    moves?.positionsLeft === 0 && drives.every(({ positions }) => positions > 0)
+  const isSpread = ({ moves, drives }: StatusReport): boolean =>
+    moves.positionsLeft === 0 && drives.every(({ positions }) => positions > 0)
   const found = await poll(state, isSpread, SPREAD_MS)
   if (!isSpread(found)) throw new Error(`not spread in time: ${JSON.stringify(found)}`)
 }
 
-type Names = ReadonlyMap<ClusterRole, readonly string[]>
+type Names = ReadonlyMap<ClusterRole, string[]>
 
 function namesOf(chunkServers: number): Names {
   const numbered = (role: string, count: number): string[] =>
     Array.from({ length: count }, (_, at) => `${role}-${at + 1}`)
-  return new Map<ClusterRole, readonly string[]>([
+  return new Map<ClusterRole, string[]>([
     ['etcd', numbered('etcd', ETCD_MEMBERS)],
     ['metadata', numbered('metadata', 2)],
     ['chunk', numbered('chunk', chunkServers)],
@@ -174,16 +151,16 @@ interface Surroundings {
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
   readonly cairn: string
+  readonly racks: number
 }
 
 function serviceProcess(
   name: string,
   role: 'metadata' | 'chunk' | 'gateway',
-  { hosts, folder, env, cairn }: Surroundings,
+  { hosts, folder, env, cairn, racks }: Surroundings,
 ): StartedProcess {
   const { address, wrapper } = hosts.host(name)
   const number = Number(name.slice(name.lastIndexOf('-') + 1))
-  const rack = RACKS[(number - 1) % RACKS.length] as string
   let server: Server | undefined
   let build = cairn
   async function start(): Promise<void> {
@@ -199,7 +176,7 @@ function serviceProcess(
         CAIRN_HOST: address,
         CAIRN_ADVERTISE: address,
         ...(role === 'gateway' ? { CAIRN_PORT: String(S3_PORT) } : {}),
-        ...(role === 'chunk' ? { CAIRN_RACK: rack, CAIRN_DRIVES: '1' } : {}),
+        ...(role === 'chunk' ? { CAIRN_RACK: `rack-${number % racks}`, CAIRN_DRIVES: '1' } : {}),
       },
       ...(role === 'gateway' ? {} : { readyLine: /^Health: .*$/m }),
     })
@@ -242,29 +219,29 @@ function etcdProcess(name: string, member: EtcdMember, etcd: EtcdCluster): Clust
 }
 
 interface Parts {
-  readonly hosts: Hosts
+  readonly surroundings: Surroundings
   readonly etcd: EtcdCluster
   readonly names: Names
-  readonly processes: readonly StartedProcess[]
+  readonly processes: StartedProcess[]
   readonly clients: readonly SignedClient[]
-  readonly folder: string
 }
 
-function describeCluster({ hosts, etcd, names, processes, clients, folder }: Parts): ClusterOnHosts {
+function describeCluster({ surroundings, etcd, names, processes, clients }: Parts): ClusterOnHosts {
+  const { hosts, folder } = surroundings
   const members = etcd.members.map((member, at) => etcdProcess(names.get('etcd')?.[at] ?? '', member, etcd))
-  const all = [...members, ...processes]
+  const all = (): ClusterProcess[] => [...members, ...processes]
   const find = <P extends ClusterProcess>(among: readonly P[], name: string): P => {
     const found = among.find((each) => each.name === name)
     if (found === undefined) throw new Error(`there is no process ${name}`)
     return found
   }
   let asked = 0
-  const state = async (): Promise<ClusterState> => {
+  const state = async (): Promise<StatusReport> => {
     for (const client of clients) {
       // Asked several times a second: without it two requests would be the same, and the second one refused.
       const headers = { 'x-cairn-nonce': String(++asked) }
       const answer = await client.send('GET', '/-/admin/v1/status', { headers }).catch(() => undefined)
-      if (answer?.status === 200) return JSON.parse(answer.body.toString()) as ClusterState
+      if (answer?.status === 200) return JSON.parse(answer.body.toString()) as StatusReport
     }
     throw new Error('no gateway tells how the cluster is')
   }
@@ -272,9 +249,11 @@ function describeCluster({ hosts, etcd, names, processes, clients, folder }: Par
     hosts,
     folder,
     etcd,
-    processes: all,
+    get processes() {
+      return all()
+    },
     clients,
-    process: (name) => find<ClusterProcess>(all, name),
+    process: (name) => find(all(), name),
     server: (name) => find(processes, name).server(),
     replace: (name, cairn) => find(processes, name).replace(cairn),
     names: (role) => names.get(role) ?? [],
@@ -288,6 +267,16 @@ function describeCluster({ hosts, etcd, names, processes, clients, folder }: Par
     async etcdLeader() {
       const leader = await etcd.leader()
       return names.get('etcd')?.[etcd.members.indexOf(leader)] ?? ''
+    },
+    async addChunkServer() {
+      const chunkServers = names.get('chunk') ?? []
+      const name = `chunk-${chunkServers.length + 1}`
+      await hosts.add(name)
+      const added = serviceProcess(name, 'chunk', surroundings)
+      chunkServers.push(name)
+      processes.push(added)
+      await added.restart()
+      return name
     },
     async stop() {
       for (const client of clients) client.close()

@@ -36,6 +36,8 @@ export interface Link {
 export interface Hosts {
   /** The host of this name; throws for another name. */
   host(name: string): Host
+  /** Makes one more. */
+  add(name: string): Promise<Host>
   /** Cuts every link from one of `from` to one of `to`; in place of what was cut before. */
   cut(link: Link): Promise<void>
   /** Carries everything again. */
@@ -52,43 +54,27 @@ export async function canMakeHosts(): Promise<boolean> {
 /** Makes hosts of these names; this process reaches them, and is the host `client` among them. */
 export async function makeHosts(names: readonly string[]): Promise<Hosts> {
   await removeLeftovers()
-  const subnet = freeSubnet()
-  const space = (name: string): string => `${PREFIX}${process.pid}-${name}`
-  const all = [OUTSIDE, ...names]
-  const places = all.map((name, at) => ({ name, port: `p${at}`, address: `10.77.${subnet}.${at + 1}` }))
-  const link = (own: string): string => `cairn${subnet}${own}`
+  const hosts = describeHosts(freeSubnet())
   try {
-    await ip(switchCommands(space(SWITCH)))
-    for (const { name, port, address } of places) {
-      const own = name === OUTSIDE ? undefined : space(name)
-      await ip(hostCommands({ own, bridge: space(SWITCH), port, address, device: link(port) }))
-    }
+    await ip(switchCommands(spaceOf(SWITCH)))
+    for (const name of [OUTSIDE, ...names]) await hosts.add(name)
+    return hosts
   } catch (error) {
-    await removeSpaces(`${PREFIX}${process.pid}-`)
+    await hosts.close()
     throw error
   }
-  const ports = new Map(places.map(({ name, port }) => [name, port]))
-  return describeHosts(places, ports, space)
 }
 
-interface Place {
-  readonly name: string
-  readonly port: string
-  readonly address: string
+/** Name of a host's namespace. */
+function spaceOf(name: string): string {
+  return `${PREFIX}${process.pid}-${name}`
 }
 
-function describeHosts(
-  places: readonly Place[],
-  ports: ReadonlyMap<string, string>,
-  space: (name: string) => string,
-): Hosts {
-  const bridge = space(SWITCH)
-  const hosts = new Map(
-    places.map(({ name, address }) => {
-      const wrapper = name === OUTSIDE ? [] : ['ip', 'netns', 'exec', space(name)]
-      return [name, { name, address, wrapper }]
-    }),
-  )
+function describeHosts(subnet: number): Hosts {
+  const bridge = spaceOf(SWITCH)
+  const hosts = new Map<string, Host>()
+  /** Of the bridge, by the name of the host behind it. */
+  const ports = new Map<string, string>()
   const load = async (rules: string): Promise<void> => {
     const input = Buffer.from(`add table bridge cut\ndelete table bridge cut\n${rules}`)
     await runOk('ip', ['netns', 'exec', bridge, 'nft', '-f', '-'], { input })
@@ -98,6 +84,16 @@ function describeHosts(
       const found = hosts.get(name)
       if (found === undefined) throw new Error(`there is no host ${name}`)
       return found
+    },
+    async add(name) {
+      const port = `p${hosts.size}`
+      const address = `10.77.${subnet}.${hosts.size + 1}`
+      const own = name === OUTSIDE ? undefined : spaceOf(name)
+      const host = { name, address, wrapper: own === undefined ? [] : ['ip', 'netns', 'exec', own] }
+      hosts.set(name, host)
+      ports.set(name, port)
+      await ip(hostCommands({ own, bridge, port, address, device: `cairn${subnet}${port}` }))
+      return host
     },
     cut: (link) => load(rulesOf(link, ports)),
     heal: () => load(''),

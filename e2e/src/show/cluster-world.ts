@@ -8,6 +8,7 @@ import {
 import { canMakeHosts } from '../harness/hosts.js'
 import { type MixedLoad, type Sample, startMixedLoad } from '../harness/mixed-load.js'
 import { createSeeded, type Seeded } from '../harness/seeded.js'
+import type { Server } from '../harness/server.js'
 import type { SignedClient } from '../harness/signed-client.js'
 import type { Report } from './report.js'
 
@@ -92,6 +93,12 @@ export async function withCluster(
     report.figure('requests', load.samples.length)
     report.atMost('lost, wrong, stale or returned states', load.complaints.length, 0)
   })
+}
+
+/** The gateways in turn. */
+export function gatewayOf(cluster: ClusterOnHosts, at: number): Server {
+  const names = cluster.names('gateway')
+  return cluster.server(names[at % names.length] ?? '')
 }
 
 /** Each has a bucket of its own. */

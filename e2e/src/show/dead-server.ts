@@ -3,8 +3,8 @@
  * and the foreground hardly notices while repair writes a good part of what the disk can.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { poll } from '../harness/check.js'
-import type { ClusterOnHosts, ClusterState } from '../harness/cluster-hosts.js'
+import { poll, type StatusReport } from '../harness/check.js'
+import type { ClusterOnHosts } from '../harness/cluster-hosts.js'
 import { probeDisk } from '../harness/disk-probe.js'
 import { contentOf, sha256 } from '../harness/seeded.js'
 import { type ClusterWorld, readP99, withCluster } from './cluster-world.js'
@@ -45,12 +45,12 @@ export async function showDeadServer(report: Report, options: DeadServerOptions 
   })
 }
 
-function isSettled({ safeMode, repair }: ClusterState): boolean {
+function isSettled({ safeMode, repair }: StatusReport): boolean {
   return !safeMode && repair.underReplicated === 0 && repair.dirtyGroups === 0
 }
 
 /** Whether the server that died has no place any more, and nothing lacks a copy. */
-function isWhole(state: ClusterState): boolean {
+function isWhole(state: StatusReport): boolean {
   const left = state.drives.filter(({ path, positions }) => path.includes(`/${VICTIM}/`) && positions > 0)
   return left.length === 0 && isSettled(state)
 }

@@ -84,6 +84,15 @@ describe('hosts on one machine', function () {
     expect(await exchange(undefined)).to.equal('a heard b last, b heard a last')
   })
 
+  it('are joined by one more', async () => {
+    const { wrapper } = await hosts.add('c')
+    heard.a = ''
+    const [command = '', ...args] = [...wrapper, process.execPath, '-e', SEND, 'c', hosts.host('a').address]
+    await runOk(command, args)
+    while (heard.a === '') await once(listeners[0]?.stdout as NodeJS.ReadableStream, 'data')
+    expect(heard.a.trim()).to.equal('c')
+  })
+
   it('leave nothing behind, and nobody running', async () => {
     const ended = listeners.map((child) => once(child, 'exit'))
     await hosts.close()
