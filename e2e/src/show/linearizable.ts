@@ -12,8 +12,8 @@ import { onCluster } from './cluster-world.js'
 import type { Report } from './report.js'
 
 const FAULT_MS = 60_000
-/** Of a fault's span, the part after which it ends: the rest shows what is left behind. */
-const HARMED_SHARE = 0.6
+/** The load goes on for this part of a fault's span after its end: what it leaves behind shows. */
+const TAIL_SHARE = 1 / 3
 const KEYS = ['a', 'b', 'c']
 const CLIENTS_PER_BUCKET = 4
 const BUCKETS: readonly RecordedBucket[] = [
@@ -102,9 +102,9 @@ async function tryRound(
   )
   try {
     const end = await FAULTS[name]?.(cluster)
-    await delay(faultMs * HARMED_SHARE)
+    await delay(faultMs)
     await end?.()
-    await delay(faultMs * (1 - HARMED_SHARE))
+    await delay(faultMs * TAIL_SHARE)
   } finally {
     isOver = true
     await Promise.all(running)
