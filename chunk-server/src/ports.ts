@@ -81,8 +81,9 @@ export interface BlockStore {
   /**
    * Durable once it resolves. Every unit's check is verified on the way in (`BlockCorrupt`). Storing the same
    * content again is a no-op, other content is `BlockConflict`. `DriveFull` leaves nothing behind; `DriveFailed`
-   * after any failed sync; `Cancelled` after an abort; `Busy` if the block was deleted meanwhile. Units but the last are UNIT_BYTES, the whole at most
-   * BLOCK_BYTES_MAX, else `InvalidArgument`. Whatever it rejects with, nothing of the block can be read.
+   * after any failed sync; `Cancelled` after an abort; `Busy` if the block was deleted meanwhile. Units but the last
+   * are UNIT_BYTES, the whole at most BLOCK_BYTES_MAX, else `InvalidArgument`. Whatever it rejects with, nothing of the
+   * block can be read.
    */
   put(
     block: BlockId,
