@@ -9,7 +9,7 @@ import type { Metadata } from '@grpc/grpc-js'
 import { EtcdEndpoint, type EtcdStream, type EtcdTls } from './etcd-endpoint.js'
 import { closedError, hasReason, notReached } from './etcd-errors.js'
 import type { EtcdLibrary } from './etcd-library.js'
-import { ROUND_PAUSE_MS } from './etcd-limits.js'
+import { ROUND_PAUSE_MS, TELL_MS } from './etcd-limits.js'
 import { EtcdLogin } from './etcd-login.js'
 import type { EtcdMethod, EtcdRequest, EtcdResponse } from './etcd-messages.js'
 
@@ -49,6 +49,7 @@ export class EtcdConnection {
   /** Counts up; the member in use is the one at its remainder. */
   private turn: number
   private isClosed = false
+  private silentUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(library: EtcdLibrary, options: EtcdConnectionOptions) {
     this.library = library
@@ -186,7 +187,10 @@ export class EtcdConnection {
   private leave(endpoint: EtcdEndpoint, cause: CairnError): void {
     if (this.isClosed || this.endpoints[this.turn % this.endpoints.length] !== endpoint) return
     this.rotate()
-    this.options.log?.info({ endpoint: endpoint.address, err: cause }, 'etcd: another member is asked')
+    const { clock, log } = this.options
+    if (clock.monotonicMs() < this.silentUntilMs) return
+    this.silentUntilMs = clock.monotonicMs() + TELL_MS
+    log?.info({ endpoint: endpoint.address, err: cause }, 'etcd: a member does not answer')
   }
 
   private async repeat<T>(isHarmless: boolean, attempt: () => Promise<T>): Promise<T> {

@@ -15,6 +15,9 @@ export const TOTAL_MS: number = 6_000
 /** Pause in ms before the members are tried anew, when none could be reached. */
 export const ROUND_PAUSE_MS: number = 50
 
+/** Least time in ms between two lines of the log about members that do not answer: they are tried some ten times a second. */
+export const TELL_MS: number = 1_000
+
 /** Time in ms after which an idle connection with calls under way is probed; etcd closes it if asked more often. */
 export const KEEPALIVE_MS: number = 5_000
 

@@ -168,7 +168,10 @@ describe('EtcdEntryStore', function () {
 
   it('says Busy when there is no etcd', async () => {
     const { clock, random } = createRealWorld()
-    const opening = openEtcdEntryStore({ endpoints: ['127.0.0.1:1'], clock, random, openMs: 0, totalMs: 200 })
-    expect(await codeOf(opening)).to.equal('Busy')
+    const lines: string[] = []
+    const log = { info: (_: object, line: string) => lines.push(line), error: () => undefined }
+    const nobody = { endpoints: ['127.0.0.1:1'], openMs: 0, totalMs: 200 }
+    expect(await codeOf(openEtcdEntryStore({ ...nobody, clock, random, log }))).to.equal('Busy')
+    expect(lines, 'one line, not one for each attempt').to.deep.equal(['etcd: a member does not answer'])
   })
 })
