@@ -4,7 +4,7 @@ import type { ClusterOnHosts } from '../harness/cluster-hosts.js'
 import {
   type ClusterFault,
   type ClusterWorld,
-  readP99,
+  readWaits,
   tryFault,
   untilCalm,
   withCluster,
@@ -80,7 +80,7 @@ const HARM = { kill: tryKill, stop: tryStop } as const
 async function measureReads({ load, report }: ClusterWorld, spanMs: number): Promise<number> {
   const fromMs = performance.now()
   await delay(spanMs)
-  const { p99, count } = readP99(load, fromMs, performance.now())
+  const { p99, count } = readWaits(load, fromMs, performance.now())
   report.figure(`GET p99 without a fault, of ${count}`, p99, ' ms')
   return p99
 }
@@ -132,7 +132,7 @@ async function tryStop(world: ClusterWorld, victim: Victim, baselineMs: number):
   }
   await tryFault(world, fault)
   if (victim.name !== 'chunk server') return
-  const { p99, count } = readP99(world.load, stoppedMs, stoppedMs + world.faultMs)
+  const { p99, count } = readWaits(world.load, stoppedMs, stoppedMs + world.faultMs)
   world.report.figure('  GET p99 meanwhile', p99, ' ms')
   world.report.timed.atLeast('  reads meanwhile', count, LATE_READS_MIN)
   world.report.timed.atMost('  GET p99 meanwhile, of that without a fault', p99 / baselineMs, READ_RATIO_MAX)

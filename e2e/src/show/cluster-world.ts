@@ -158,17 +158,32 @@ function isServing(samples: readonly Sample[], gateway: number, sinceMs: number)
   return since.some(({ isRead }) => isRead) && since.some(({ isRead }) => !isRead)
 }
 
-/** 99th percentile of the reads that were answered in a span, in ms. */
-export function readP99(
-  { samples }: MixedLoad,
-  fromMs: number,
-  toMs: number,
-): { p99: number; count: number } {
-  const times = samples
-    .filter(
-      ({ isRead, outcome, beganMs }) => isRead && outcome === 'done' && beganMs >= fromMs && beganMs < toMs,
-    )
-    .map(waitOf)
-    .sort((a, b) => a - b)
-  return { p99: times[Math.floor(times.length * 0.99)] ?? 0, count: times.length }
+/** What requests of one sort took that were begun in a span. */
+export interface Waits {
+  /** 99th percentile of those that were answered, in ms. */
+  readonly p99: number
+  readonly count: number
+  readonly failed: number
+}
+
+/** Of the reads. */
+export function readWaits(load: MixedLoad, fromMs: number, toMs: number): Waits {
+  return waitsOf(load.samples.filter(({ isRead, beganMs }) => isRead && beganMs >= fromMs && beganMs < toMs))
+}
+
+/** Of the puts of objects and parts. */
+export function storeWaits(load: MixedLoad, fromMs: number, toMs: number): Waits {
+  return waitsOf(
+    load.samples.filter(({ isStored, beganMs }) => isStored && beganMs >= fromMs && beganMs < toMs),
+  )
+}
+
+function waitsOf(samples: readonly Sample[]): Waits {
+  const done = samples.filter(({ outcome }) => outcome === 'done')
+  const times = done.map(waitOf).sort((a, b) => a - b)
+  return {
+    p99: times[Math.floor(times.length * 0.99)] ?? 0,
+    count: times.length,
+    failed: samples.length - times.length,
+  }
 }
