@@ -1,16 +1,5 @@
 /** What recovery does with rows: each is decoded once, to prove that it can be, and some begin a new life. */
-import {
-  formatId,
-  integer,
-  Member,
-  type Message,
-  message,
-  PART_NUMBER_MAX,
-  Pool,
-  type Random,
-  required,
-  text,
-} from '@cairn/protocol'
+import { formatId, Member, PART_NUMBER_MAX, Pool, type Random } from '@cairn/protocol'
 import { ChangeRecord } from '../../core/commit/commit-change-record.js'
 import {
   CLUSTER_KEY,
@@ -29,18 +18,8 @@ import {
   UploadRow,
   VersionRow,
 } from '../../core/rows/rows.js'
-import { RESTORED_KEY } from '../../core/upkeep/restore-hold.js'
+import { restoredPut } from '../../core/upkeep/restore-hold.js'
 import type { StoreKey } from '../../ports.js'
-
-/** What stands behind `m/restored`: who holds the garbage collection, and since when. */
-interface RestoredRow {
-  readonly incarnation: string
-  readonly atMs: number
-}
-const RestoredRow: Message<RestoredRow> = message<RestoredRow>('RestoredRow', 1, {
-  incarnation: required(1, text),
-  atMs: required(2, integer),
-})
 
 /** Added to all epochs: servers that saw later ones, which the copy does not know, must not refuse ours. */
 const EPOCH_JUMP = 1_000
@@ -109,7 +88,7 @@ export function newLife(
     incarnation,
     puts: [
       { key: CLUSTER_KEY, value: ClusterRow.encode(next) },
-      { key: RESTORED_KEY, value: RestoredRow.encode({ incarnation, atMs: nowMs }) },
+      restoredPut({ incarnation, atMs: nowMs }),
       ...pools.map((pool) => ({ key: poolKey(pool.id), value: Pool.encode(pool) })),
     ],
   }

@@ -39,7 +39,9 @@ export interface NewClusterOptions {
 const CLUSTER_ROWS_MAX = 10_000
 
 /** `undefined` for a store without a cluster. */
-export async function readClusterSnapshot(store: KeyValueStore): Promise<ClusterSnapshot | undefined> {
+export async function readClusterSnapshot(
+  store: Pick<KeyValueStore, 'read'>,
+): Promise<ClusterSnapshot | undefined> {
   const { results } = await store.read([{ kind: 'scan', range: CLUSTER_RANGE, limit: CLUSTER_ROWS_MAX }])
   const rows = results[0] ?? []
   const cluster = rows.find((row) => clusterRowKind(row.key) === 'cluster')

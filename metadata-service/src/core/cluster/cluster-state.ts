@@ -32,6 +32,7 @@ import {
 } from '../rows/cluster-state-rows.js'
 import { dirtyKey, EVERY_GROUP } from '../rows/keys.js'
 import { DirtyRow } from '../rows/rows.js'
+import { holdGarbage } from '../upkeep/restore-hold.js'
 import { type ClusterSnapshot, createCluster, readClusterSnapshot } from './cluster-snapshot.js'
 import {
   type ClusterChange,
@@ -227,19 +228,36 @@ export class ClusterState {
     return results[0]?.[0]?.revision === this.snapshot.revision
   }
 
-  /**
-   * Of readings that overlap the newest counts. One that began when the snapshot was there already counts in any case:
-   * if it is older, the store was restored from an older copy of itself.
-   */
+  /** Of readings that overlap the newest counts. One that began later and is older was made of a store gone back. */
   private async reload(): Promise<ClusterMap> {
     const before = this.snapshot
-    const snapshot = await readClusterSnapshot(this.options.store)
+    const snapshot = await this.readSnapshot(this.options.store)
+    if (snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
+    else if (this.snapshot === before) await this.goBack(before)
+    return this.snapshot.map
+  }
+
+  /**
+   * The store was restored from an older copy of itself, unless only our copy of it has missed a change. ● What it has
+   * lost looks like garbage: before this service takes part again, garbage is held.
+   */
+  private async goBack(before: ClusterSnapshot): Promise<void> {
+    const { store, clock } = this.options
+    const snapshot = await this.readSnapshot({ read: (reads) => store.readAuthority(reads) })
+    if (snapshot.revision < before.revision) {
+      const { incarnation } = snapshot.clusterRow
+      await holdGarbage(store, { incarnation, atMs: Math.floor(clock.wallMicros() / 1000) })
+    }
+    if (this.snapshot === before || snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
+  }
+
+  private async readSnapshot(store: Pick<KeyValueStore, 'read'>): Promise<ClusterSnapshot> {
+    const snapshot = await readClusterSnapshot(store)
     if (snapshot === undefined) throw new CairnError('Internal', 'the store has lost its cluster row')
     // Not to be used: what stands in its rows may mean something else.
     const { featureLevel } = snapshot.clusterRow
     requireLevel({ featureLevel }, this.supportedLevel, 'this metadata service')
-    if (this.snapshot === before || snapshot.revision >= this.snapshot.revision) this.snapshot = snapshot
-    return this.snapshot.map
+    return snapshot
   }
 
   private staleMap(pool: number): CairnError {

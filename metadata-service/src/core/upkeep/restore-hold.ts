@@ -1,12 +1,37 @@
 /**
  * ● After a restore nothing is deleted until somebody has accepted it: the metadata may be older than the blocks, so
- * that living blocks look dead. Whoever restores writes the row `m/restored`; accepting removes it.
+ * that living blocks look dead. Whoever restores writes the row `m/restored`, and so does a service that sees its store
+ * go back; accepting removes it.
  */
-import { CairnError } from '@cairn/protocol'
-import type { KeyValueStore, StoreKey, StoreRow } from '../../ports.js'
+import { CairnError, integer, type Message, message, required, text } from '@cairn/protocol'
+import type { KeyValueStore, Put, StoreKey, StoreRow } from '../../ports.js'
 
-/** Its value tells who restored what; its presence alone counts. */
+/** Its presence alone counts. */
 export const RESTORED_KEY: StoreKey = Buffer.from('m/restored')
+
+/** What stands behind `m/restored`: who holds the garbage collection, and since when. */
+interface RestoredRow {
+  readonly incarnation: string
+  readonly atMs: number
+}
+const RestoredRow: Message<RestoredRow> = message<RestoredRow>('RestoredRow', 1, {
+  incarnation: required(1, text),
+  atMs: required(2, integer),
+})
+
+/** Writes the row. */
+export function restoredPut(row: RestoredRow): Put {
+  return { key: RESTORED_KEY, value: RestoredRow.encode(row) }
+}
+
+/** Keeps garbage from now on, in a store that serves. */
+export async function holdGarbage(store: Pick<KeyValueStore, 'commit'>, row: RestoredRow): Promise<void> {
+  await store.commit({
+    compares: [],
+    puts: [restoredPut(row)],
+    proof: { keys: [RESTORED_KEY], carries: ([found]) => found !== undefined },
+  })
+}
 
 /** Whether garbage must stay. A read that fails rejects: then it stays too. */
 export async function isGarbageHeld(store: KeyValueStore): Promise<boolean> {

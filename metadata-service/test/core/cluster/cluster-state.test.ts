@@ -11,7 +11,8 @@ import { createMemoryEntryStore } from '../../../src/adapters/embedded/memory-en
 import { ClusterState } from '../../../src/core/cluster/cluster-state.js'
 import { createKeyValueStore } from '../../../src/core/commit/batcher.js'
 import { poolKey } from '../../../src/core/rows/cluster-state-rows.js'
-import type { KeyValueStore } from '../../../src/ports.js'
+import { isGarbageHeld } from '../../../src/core/upkeep/restore-hold.js'
+import type { KeyValueStore, Read } from '../../../src/ports.js'
 import { rejection } from '../../rejection.js'
 
 const random = createSeededRandom(11)
@@ -231,7 +232,7 @@ describe('ClusterState', () => {
     expect(cluster.heartbeats.ofDrive(idOf('9'))?.report.healthy).to.equal(false)
   })
 
-  it('goes back with a store that was restored from an older copy of itself', async () => {
+  it('goes back with a store that was restored from an older copy of itself, and holds garbage', async () => {
     const older = openStore()
     const { epoch } = (await run(openCluster(older))).known
     let store = openStore()
@@ -240,7 +241,21 @@ describe('ClusterState', () => {
     expect((await run(cluster.current())).epoch)
       .to.equal(epoch)
       .and.to.be.below(4)
+    expect(await run(isGarbageHeld(older))).to.equal(true)
     expect(await run(cluster.register(server(1, ['1'])))).to.equal(epoch + 1)
+  })
+
+  it('asks the store itself when its copy seems to have gone back', async () => {
+    const older = openStore()
+    await run(openCluster(older))
+    const store = openStore()
+    let copy = store
+    const lossy = { ...overCurrent(() => store), read: (reads: readonly Read[]) => copy.read(reads) }
+    const cluster = await run(openFilled(lossy))
+    const { epoch } = cluster.known
+    copy = older
+    expect((await run(cluster.current())).epoch).to.equal(epoch)
+    expect(await run(isGarbageHeld(store))).to.equal(false)
   })
 
   it('keeps the newer of two readings that overlap', async () => {
