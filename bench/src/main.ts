@@ -16,7 +16,7 @@ import { parseTarget, type Target } from './target.js'
 import { grid } from './workloads/grids.js'
 
 const HELP = `npm run bench -- [options]
-  --target name=N,endpoint=http://H:P,access-key=K,secret-key=S[,region=R][,pids=1+2][,contract=TEXT]
+  --target name=N,endpoint=http://H:P,access-key=K,secret-key=S[,region=R][,pids=gateway:1+2][,contract=TEXT]
                     may be repeated; without it a Cairn is started
   --quick           a tenth of the requests
   --rounds N        rounds of A B B A (1)

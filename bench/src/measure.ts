@@ -3,6 +3,7 @@ import { type LoadResult, runClosedLoop } from './load/closed-loop.js'
 import { runOpenLoop } from './load/open-loop.js'
 import type { WorkItem } from './load/work.js'
 import { cpuSeconds, residentBytes } from './process-usage.js'
+import type { Target } from './target.js'
 import type { Stage } from './workloads/stage.js'
 import type { Workload } from './workloads/workload.js'
 
@@ -10,6 +11,8 @@ import type { Workload } from './workloads/workload.js'
 export interface Sample extends LoadResult {
   /** User and system time of all server processes for one request; `undefined` if none were named. */
   readonly cpuMicros: number | undefined
+  /** The same of each part that the target names. */
+  readonly partMicros: Readonly<Record<string, number>>
   /** Highest resident memory seen, all server processes together. */
   readonly residentBytes: number | undefined
 }
@@ -22,8 +25,9 @@ export async function measureClosed(
   stage: Stage,
   items: readonly WorkItem[],
 ): Promise<Sample> {
-  const { endpoint, pids } = stage.target
-  return watched(pids, () => runClosedLoop({ endpoint, connections: workload.connections, items }))
+  const { target } = stage
+  const { endpoint } = target
+  return watched(target, () => runClosedLoop({ endpoint, connections: workload.connections, items }))
 }
 
 /** The workload at a rate; see `runOpenLoop`. */
@@ -32,13 +36,16 @@ export async function measureOpen(
   stage: Stage,
   items: readonly WorkItem[],
 ): Promise<Sample> {
-  const { endpoint, pids } = stage.target
+  const { target } = stage
+  const { endpoint } = target
   const random = seeded(1)
-  return watched(pids, () => runOpenLoop({ endpoint, items, perSecond, connectionsMax: 256, random }))
+  return watched(target, () => runOpenLoop({ endpoint, items, perSecond, connectionsMax: 256, random }))
 }
 
-async function watched(pids: readonly number[], run: () => Promise<LoadResult>): Promise<Sample> {
-  if (pids.length === 0) return { ...(await run()), cpuMicros: undefined, residentBytes: undefined }
+async function watched({ pids, parts = {} }: Target, run: () => Promise<LoadResult>): Promise<Sample> {
+  if (pids.length === 0) {
+    return { ...(await run()), cpuMicros: undefined, partMicros: {}, residentBytes: undefined }
+  }
   let highest = await residentBytes(pids)
   const timer = setInterval(() => {
     residentBytes(pids).then(
@@ -49,13 +56,23 @@ async function watched(pids: readonly number[], run: () => Promise<LoadResult>):
     )
   }, RESIDENT_EVERY_MS)
   try {
-    const before = await cpuSeconds(pids)
+    const before = { all: await cpuSeconds(pids), parts: await partSeconds(parts) }
     const result = await run()
-    const cpuMicros = (((await cpuSeconds(pids)) - before) / result.requests) * 1e6
-    return { ...result, cpuMicros, residentBytes: highest }
+    const microsOf = (from: number, to: number): number => ((to - from) / result.requests) * 1e6
+    const cpuMicros = microsOf(before.all, await cpuSeconds(pids))
+    const partMicros = Object.fromEntries(
+      [...(await partSeconds(parts))].map(([name, to]) => [name, microsOf(before.parts.get(name) ?? 0, to)]),
+    )
+    return { ...result, cpuMicros, partMicros, residentBytes: highest }
   } finally {
     clearInterval(timer)
   }
+}
+
+async function partSeconds(parts: NonNullable<Target['parts']>): Promise<Map<string, number>> {
+  const seconds = new Map<string, number>()
+  for (const [name, pids] of Object.entries(parts)) seconds.set(name, await cpuSeconds(pids))
+  return seconds
 }
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */

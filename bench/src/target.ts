@@ -10,13 +10,15 @@ export interface Target {
   readonly region: string
   /** Server processes on this machine, whose CPU and memory are counted; may be empty. */
   readonly pids: readonly number[]
+  /** The same by what they are, where that was said: their CPU is told apart, too. */
+  readonly parts?: Readonly<Record<string, readonly number[]>>
   /** What an acknowledgement means there, for the report: `3 copies, fsync`. */
   readonly contract: string
 }
 
 const FIELDS = ['name', 'endpoint', 'access-key', 'secret-key', 'region', 'pids', 'contract'] as const
 
-/** Reads `name=…,endpoint=…,access-key=…,secret-key=…[,region=…][,pids=1+2][,contract=…]`. */
+/** Reads `name=…,endpoint=…,access-key=…,secret-key=…[,region=…][,pids=1+2][,contract=…]`; a pid as `1` or `gateway:1`. */
 export function parseTarget(text: string): Target {
   const values = new Map<string, string>()
   for (const part of text.split(',')) {
@@ -38,7 +40,21 @@ export function parseTarget(text: string): Target {
     accessKey: need('access-key'),
     secretKey: need('secret-key'),
     region: values.get('region') ?? 'us-east-1',
-    pids: (values.get('pids') ?? '').split('+').filter(Boolean).map(Number),
+    ...parsePids(values.get('pids') ?? ''),
     contract: values.get('contract') ?? 'not stated',
   }
+}
+
+function parsePids(text: string): Pick<Target, 'pids' | 'parts'> {
+  const pids: number[] = []
+  const parts: Record<string, number[]> = {}
+  for (const word of text.split('+').filter(Boolean)) {
+    const at = word.indexOf(':')
+    const pid = Number(word.slice(at + 1))
+    pids.push(pid)
+    if (at < 0) continue
+    const name = word.slice(0, at)
+    parts[name] = [...(parts[name] ?? []), pid]
+  }
+  return Object.keys(parts).length === 0 ? { pids } : { pids, parts }
 }

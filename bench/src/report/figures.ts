@@ -17,6 +17,8 @@ export interface Figures {
   readonly p99Ms: number
   readonly p999Ms: number
   readonly cpuMicros?: number
+  /** The same of each part that the target names. */
+  readonly partMicros?: Readonly<Record<string, number>>
   /** `cpuMicros` in empty replies of the same rounds. */
   readonly emptyReplies?: number
   /** Least possible CPU ÷ measured CPU. */
@@ -61,11 +63,19 @@ export function figuresOf(cell: Cell, first: Cell, copies: number): Figures {
     p99Ms: of((sample) => sample.latencies.p99Ms),
     p999Ms: of((sample) => sample.latencies.p999Ms),
     ...(cpu.length === 0 ? {} : cpuFigures(cell, median(cpu), copies)),
+    ...(target.parts === undefined ? {} : { partMicros: medianParts(samples) }),
     ...(resident.length === 0 ? {} : { residentMegabytes: Math.max(...resident) }),
     ...(cell === first ? {} : { ratio: ratioOf(cell, first) }),
     open: cell.open.map(({ share, sample: { latencies } }) => ({ share, ...latencies })),
     marks: cell.marks,
   }
+}
+
+function medianParts(samples: Cell['samples']): Record<string, number> {
+  const names = Object.keys(samples[0]?.partMicros ?? {})
+  return Object.fromEntries(
+    names.map((name) => [name, median(samples.map(({ partMicros }) => partMicros[name] ?? 0))]),
+  )
 }
 
 function cpuFigures(

@@ -47,8 +47,15 @@ export function textLines(figures: Figures): string[] {
       ({ share, p50Ms, p99Ms, p999Ms }) =>
         `    open loop at ${(share * 100).toFixed(0)} %: p50 ${short(p50Ms)} p99 ${short(p99Ms)} p99.9 ${short(p999Ms)} ms`,
     ),
+    ...partLines(figures),
     ...figures.marks.map((mark) => `    marked: ${mark}`),
   ]
+}
+
+function partLines({ partMicros }: Figures): string[] {
+  if (partMicros === undefined) return []
+  const parts = Object.entries(partMicros).map(([name, micros]) => `${name} ${micros.toFixed(0)}`)
+  return [`    CPU µs/op: ${parts.join(', ')}`]
 }
 
 /** The table of docs/benchmarks.md. */

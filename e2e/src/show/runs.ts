@@ -19,6 +19,7 @@ import { showKill } from './kill.js'
 import { showLargeFile } from './large-file.js'
 import { showLinearizable } from './linearizable.js'
 import { showMemory } from './memory.js'
+import { showMetadataReads } from './metadata-reads.js'
 import { showMigrate } from './migrate.js'
 import { showMovingGroups } from './moving-groups.js'
 import { showPause } from './pause.js'
@@ -59,6 +60,7 @@ export const RUNS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['large-file', (report) => showLargeFile(report)],
   ['linearizable', (report) => showLinearizable(report)],
   ['memory', showMemory],
+  ['metadata-reads', showMetadataReads],
   ['moving-groups', (report) => showMovingGroups(report)],
   ['migrate', (report) => showMigrate(report)],
   ['pause', showPause],
