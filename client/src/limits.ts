@@ -128,6 +128,9 @@ export const BUSY_ATTEMPTS_MAX: number = 3
 /** Commits and blocks are tried again so often with a newer cluster map. */
 export const STALE_ATTEMPTS_MAX: number = 5
 
+/** The same where a drive could not be reached: the second one, after RECONNECT_DELAY_MS_MAX, dials it again. */
+export const UNREACHED_ATTEMPTS_MAX: number = 2
+
 /** Wait before another attempt when the metadata service does not know the newer map yet. */
 export const STALE_DELAY_MS: number = 50
 

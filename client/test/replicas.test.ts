@@ -45,6 +45,26 @@ for (const [name, bytes] of [
       expect(world.metadata.ops).to.deep.equal([])
     })
 
+    it('are stored when one drive has just come back and the next one goes', async () => {
+      const heal = world.network.partition('client', 'd1', 'break')
+      const untilMs = world.clock.monotonicMs() + 5_000
+      while (world.clock.monotonicMs() < untilMs) {
+        await world.run(world.client.putObject('b', 'another', SMALL))
+        await world.clock.advance(100)
+      }
+      heal()
+      world.network.partition('client', 'd2', 'break')
+      await put()
+      expect((await read(world)).equals(bytes)).to.equal(true)
+    })
+
+    it('are refused while two drives cannot be reached', async () => {
+      world.network.partition('client', 'd1', 'break')
+      world.network.partition('client', 'd2', 'break')
+      expect(await codeOf(put())).to.equal('InsufficientReplicas')
+      expect(world.metadata.ops).to.deep.equal([])
+    })
+
     it('are refused for want of room when two drives are full', async () => {
       server(world, 0).putError = 'DriveFull'
       server(world, 1).putError = 'DriveFull'

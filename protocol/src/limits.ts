@@ -39,6 +39,9 @@ export const METADATA_DEADLINE_MS: number = 5_000
 /** Deadline of a block call unless the caller says otherwise. */
 export const BLOCK_DEADLINE_MS: number = 30_000
 
+/** Longest pause after a failed connect, before the next call dials again: a restarted service is found within it. */
+export const RECONNECT_DELAY_MS_MAX: number = 1_000
+
 /**
  * Feature level that this version supports: what it writes, and what it heeds. A cluster is raised to a level by
  * command, after all its members support it; from then on nobody of a lower one takes part.

@@ -1,7 +1,8 @@
 /**
  * One block that is written while its bytes still come. Units go to every replica at its own pace through a
  * bounded window. A replica that holds the window back is given up after its grace, as long as the others make a
- * quorum. If the placement turns out stale while the block can still be sent from its start, it is sent again.
+ * quorum. If the placement turns out stale, or a server not to be reached, while the block can still be sent from its
+ * start, it is sent again.
  */
 import {
   type BlockId,
@@ -14,7 +15,7 @@ import {
 } from '@cairn/protocol'
 import type { CutUnit } from '../bodies/cut.js'
 import type { GroupView, Target } from '../cluster/cluster-view.js'
-import { SHORT_WINDOW_UNITS, STALE_ATTEMPTS_MAX, WINDOW_UNITS } from '../limits.js'
+import { SHORT_WINDOW_UNITS, WINDOW_UNITS } from '../limits.js'
 import type { ClientParts } from '../parts.js'
 import { Bell } from '../waiting.js'
 import type { Frame } from './frames.js'
@@ -23,9 +24,10 @@ import { ReplicaWrite } from './replica-write.js'
 import {
   describe,
   fitToPool,
-  noteStale,
+  mayFareBetter,
   type StoredBlock,
   tooFew,
+  untilNextAttempt,
   type WholeBlock,
   type WriteScope,
 } from './stored-block.js'
@@ -103,9 +105,9 @@ export class BlockStream {
     for (;;) {
       this.write.facts = facts
       this.window.end()
-      await this.write.settled(() => this.write.isStale && !this.window.isRestartable)
+      await this.write.settled(() => this.mayCopy)
       this.dropFailed()
-      const isStored = this.write.hasQuorum || (this.write.isStale && this.write.stored.length > 0)
+      const isStored = this.write.hasQuorum || (this.write.stored.length > 0 && this.write.mayRecover)
       if (isStored) return this.conclude(facts)
       await this.sendAgain()
     }
@@ -163,12 +165,11 @@ export class BlockStream {
       facts.hash,
       this.units.map(({ check }) => check),
     )
-    const stored = describe(facts, this.group, this.write)
-    if (!this.write.isStale) return stored
-    await noteStale(this.parts)
-    const fitted = await fitToPool(this.parts, this.scope, stored)
-    if (fitted.epoch === stored.epoch && !this.write.hasQuorum) throw tooFew(this.block, this.write)
-    return fitted
+    const { parts, scope, write } = this
+    const stored = describe(facts, this.group, write)
+    if (write.hasQuorum && !write.isStale) return stored
+    await untilNextAttempt(parts, scope, write)
+    return fitToPool(parts, scope, stored, { isShort: !write.hasQuorum })
   }
 
   private send(): ReplicaWrite {
@@ -184,20 +185,23 @@ export class BlockStream {
 
   /** True while a quorum may be reached, or while copies can be made from what one replica takes. */
   private canGoOn(): boolean {
-    return (
-      this.write.isHopeful || (!this.window.isRestartable && this.write.isStale && this.write.openCount > 0)
-    )
+    return this.write.isHopeful || (this.mayCopy && this.write.openCount > 0)
   }
 
-  /** Starts over by a newer cluster map, if the old one was the reason and the first unit is still here. */
+  /** The block cannot be sent again, but others can be given what one replica takes. */
+  private get mayCopy(): boolean {
+    return !this.window.isRestartable && this.write.mayRecover
+  }
+
+  /** Starts over, if that may help and the first unit is still here. */
   private async sendAgain(): Promise<void> {
     const { write } = this
-    if (!write.isStale || !this.window.isRestartable || this.attempts >= STALE_ATTEMPTS_MAX) {
+    if (!this.window.isRestartable || !mayFareBetter(write, this.attempts)) {
       this.abort()
       throw tooFew(this.block, write)
     }
     this.attempts++
-    await noteStale(this.parts)
+    await untilNextAttempt(this.parts, this.scope, write)
     write.abandonAll()
     for (const cursor of this.cursors.values()) cursor.drop()
     this.cursors = new Map()

@@ -53,6 +53,8 @@ export class ReplicaWrite implements LateWrite {
   private readonly held: readonly DriveId[]
   /** A server knows a newer placement, a drive is not where the map says, or too few drives are in service by it. */
   isStale = false
+  /** A target was not sent the block: it cannot be reached, or could not a moment ago and was not dialled again. */
+  isUnreached = false
   lastError: unknown
   /** Targets that had no room. */
   private readonly full: DriveId[] = []
@@ -90,6 +92,11 @@ export class ReplicaWrite implements LateWrite {
 
   get hasQuorum(): boolean {
     return this.reaches(0, none)
+  }
+
+  /** What keeps it below its quorum may pass: a newer map, or another dial. */
+  get mayRecover(): boolean {
+    return this.isStale || this.isUnreached
   }
 
   /** All that were sent the block have stored it. */
@@ -255,6 +262,7 @@ export class ReplicaWrite implements LateWrite {
     if (!call.isOpen) return
     this.lastError = error
     if (hasCode(error, 'StaleClusterMap', 'NoSuchDrive')) this.isStale = true
+    if (hasCode(error, 'ConnectionLost') && error.details.connected === 'false') this.isUnreached = true
     if (hasCode(error, 'DriveFull')) this.full.push(call.target.drive)
     this.close(call)
   }

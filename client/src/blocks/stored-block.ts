@@ -6,11 +6,17 @@ import {
   CairnError,
   type DriveId,
   groupOf,
+  RECONNECT_DELAY_MS_MAX,
   type Unit,
 } from '@cairn/protocol'
 import type { GroupView, Target } from '../cluster/cluster-view.js'
 import type { WriterSession } from '../cluster/session.js'
-import { REPLICA_GRACE_MS_MAX, STALE_ATTEMPTS_MAX, STALE_DELAY_MS } from '../limits.js'
+import {
+  REPLICA_GRACE_MS_MAX,
+  STALE_ATTEMPTS_MAX,
+  STALE_DELAY_MS,
+  UNREACHED_ATTEMPTS_MAX,
+} from '../limits.js'
 import type { ClientParts } from '../parts.js'
 import { sleep } from '../waiting.js'
 import { BlockReader } from './block-reader.js'
@@ -51,7 +57,7 @@ export function wholeSlice({ block, sizeBytes, hash }: WholeBlock): BlockSlice {
   return { block, offset: 0, length: sizeBytes, blockBytes: sizeBytes, hash }
 }
 
-/** Stores a block that is at hand as units. Sends it again, by a newer map, as long as the placement was stale. */
+/** Stores a block that is at hand as units. Sends it again as long as that may help: see `mayFareBetter`. */
 export async function storeUnits(
   parts: ClientParts,
   scope: PoolScope,
@@ -64,10 +70,28 @@ export async function storeUnits(
     write.facts = content
     write.start(group.recipients, () => content.units)
     await write.whenSettled(parts.late)
-    if (write.isStale) await noteStale(parts)
-    if (write.hasQuorum) return describe(content, group, write)
-    if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(block, write)
+    if (write.hasQuorum) {
+      if (write.isStale) await noteStale(parts)
+      return describe(content, group, write)
+    }
+    if (!mayFareBetter(write, attempt)) throw tooFew(block, write)
+    await untilNextAttempt(parts, scope, write)
   }
+}
+
+/** Whether a write below its quorum is worth another attempt. */
+export function mayFareBetter({ isStale, isUnreached }: ReplicaWrite, attempt: number): boolean {
+  return isStale ? attempt < STALE_ATTEMPTS_MAX : isUnreached && attempt < UNREACHED_ATTEMPTS_MAX
+}
+
+/** Waits for what the next attempt needs: a newer map, or servers that are dialled again. */
+export async function untilNextAttempt(
+  parts: ClientParts,
+  { signal }: PoolScope,
+  { isStale }: ReplicaWrite,
+): Promise<void> {
+  if (isStale) await noteStale(parts)
+  else await sleep(parts.clock, RECONNECT_DELAY_MS_MAX, signal)
 }
 
 /** The block as stored by this write. */
@@ -113,27 +137,35 @@ export function tooFew(block: BlockId, write: ReplicaWrite): CairnError {
 /**
  * Makes the block fit the pool as it is now: members of its group, and drives that join it, get a copy if they lack
  * it, read back from a good replica and verified. `InsufficientReplicas` if fewer than a quorum, of the members as they
- * are or as they will be, hold it then.
+ * are or as they will be, hold it then. `isShort`: so few hold it now, and need others though the pool is the same.
  */
 export async function fitToPool(
   parts: ClientParts,
   scope: PoolScope,
   stored: StoredBlock,
+  { isShort = false }: { readonly isShort?: boolean } = {},
 ): Promise<StoredBlock> {
   let fitted = stored
   for (let attempt = 1; ; attempt++) {
     const group = parts.view.group(scope.pool, stored.group)
-    if (fitted.epoch === group.pool.epoch) return fitted
+    if (!isShort && fitted.epoch === group.pool.epoch) return fitted
     const { held, lacking } = compare(fitted, group)
     const write = await copyTo(parts, scope, fitted, { group, lacking, held })
     if (write.isStale) await noteStale(parts)
-    const drives = [...held, ...write.stored]
     const receipts = together(fitted.receipts, write.receipts)
-    if (write.hasQuorum) return describe(fitted, group, { stored: drives, receipts })
+    if (write.hasQuorum) return describe(fitted, group, { stored: [...held, ...write.stored], receipts })
     if (!write.isStale || attempt >= STALE_ATTEMPTS_MAX) throw tooFew(stored.block, write)
-    const added = { ...fitted, drives: [...fitted.drives, ...write.stored] }
-    fitted = receipts === undefined ? added : { ...added, receipts }
+    fitted = withCopies(fitted, write.stored, receipts)
   }
+}
+
+function withCopies(
+  stored: StoredBlock,
+  drives: readonly DriveId[],
+  receipts: readonly Uint8Array[] | undefined,
+): StoredBlock {
+  const added = { ...stored, drives: [...stored.drives, ...drives] }
+  return receipts === undefined ? added : { ...added, receipts }
 }
 
 /** Receipts of drives that have left the group since do no harm: nobody counts them. */

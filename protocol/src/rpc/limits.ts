@@ -24,9 +24,6 @@ export const UNANSWERED_PINGS_MAX = 2
 /** First pause after a failed connect; it doubles with each further failure, with jitter. */
 export const RECONNECT_DELAY_MS = 20
 
-/** Longest such pause: a restarted service is found again within this time. */
-export const RECONNECT_DELAY_MS_MAX = 1_000
-
 /** Credit that even an empty unit costs, so that a flood of tiny units cannot outgrow the receiver. */
 export const UNIT_COST_MIN = 1024
 

@@ -1,5 +1,6 @@
 /** The calling end of a network address: connects with the first call, and again with the next call after a loss. */
 import { CairnError } from '../errors.js'
+import { RECONNECT_DELAY_MS_MAX } from '../limits.js'
 import type { Role } from '../messages/callers.js'
 import { ClientCalls } from './client-calls.js'
 import { Connection, type ConnectionContext } from './connection.js'
@@ -10,7 +11,7 @@ import {
   hasSecret,
   secretMissing,
 } from './handshake.js'
-import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX } from './limits.js'
+import { RECONNECT_DELAY_MS } from './limits.js'
 import { dropSource } from './outgoing-body.js'
 import type { TransportLayer } from './transport.js'
 import type {
