@@ -140,19 +140,21 @@ interface Stored {
 /**
  * The blocks left on the drives are those that visible versions refer to, each in all its copies. Two things may
  * stay for some time: what is entangled by part copies, and one copy of a part that was replaced or aborted, if repair
- * or its writer put it on a drive that had been looked through before. Once everything is deleted and the orphan worker
- * starts afresh, nothing is left at all.
+ * or its writer put it on a drive that had been looked through before. Repair cannot tell such a copy from one that is
+ * named, and makes the others, if the map has pages or is not in the row where it was born. Once everything is deleted
+ * and the orphan worker starts afresh, nothing is left at all.
  */
 export async function checkBlocks({ cluster, ledger, worker }: CheckOptions): Promise<void> {
   const { client } = worker
   const aborted = await abortUploads(client)
   const versions = await allVersions(client)
-  const { referenced, maps } = await referencedBlocks(client, versions)
+  const { referenced, maps, unseen } = await referencedBlocks(client, versions)
   // The blocks of a living session are nobody's garbage yet.
   for (const node of cluster.clients) node.crash(0)
   cluster.world.clock.jumpWall(PROOF_MS)
   const isKept = (block: string, { map, servers }: Stored): boolean => {
-    const isLateCopy = (maps.has(map) || aborted.has(map)) && servers.length === 1
+    const isLate = maps.has(map) || aborted.has(map)
+    const isLateCopy = isLate && (servers.length === 1 || unseen.has(map))
     return referenced.has(block) || ledger.entangled.has(map) || isLateCopy
   }
   await checkStored(cluster, ledger, (stored) => {
@@ -210,6 +212,8 @@ async function abortUploads(client: ConnectedClient): Promise<Set<string>> {
 interface References {
   readonly referenced: Map<string, string>
   readonly maps: Set<string>
+  /** Those of the maps that repair does not see: with pages, or of older versions. */
+  readonly unseen: Set<string>
 }
 
 async function referencedBlocks(
@@ -218,15 +222,17 @@ async function referencedBlocks(
 ): Promise<References> {
   const referenced = new Map<string, string>()
   const maps = new Set<string>()
-  for (const { key, versionId, deleteMarker } of versions) {
+  const unseen = new Set<string>()
+  for (const { key, versionId, deleteMarker, isLatest } of versions) {
     if (deleteMarker) continue
     const { map, mapId } = await client.headObject(BUCKET, key, { versionId })
     if (mapId !== undefined) maps.add(hex(mapId))
     if (map === undefined) continue
+    if (mapId !== undefined && (map.pages.length > 0 || !isLatest)) unseen.add(hex(mapId))
     for (const page of map.pages) referenced.set(hex(page.slice.block), key)
     for await (const slice of client.slicesOf(map)) referenced.set(hex(slice.block), key)
   }
-  return { referenced, maps }
+  return { referenced, maps, unseen }
 }
 
 function describeTrouble(leaked: [string, Stored][], scarce: [string, string][]): string | undefined {
