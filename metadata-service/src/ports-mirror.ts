@@ -35,6 +35,8 @@ export interface SourcePage {
   readonly rows: readonly StoreRow[]
   /** Rows of the range behind the last one given may exist. */
   readonly hasMore: boolean
+  /** Rows of the range, given or not. */
+  readonly count: number
 }
 
 /** The store that a mirror copies. */

@@ -129,7 +129,7 @@ class Source extends PassingStore<EntryStore> implements SimulatedMirrorSource {
     // Between the state it is of and its arrival others write.
     await this.delay()
     this.maybeLose()
-    return { revision, rows: all.slice(0, limit), hasMore: all.length > limit }
+    return { revision, rows: all.slice(0, limit), hasMore: all.length > limit, count: all.length }
   }
 
   async count(range: StoreRange): Promise<number> {

@@ -82,6 +82,7 @@ export class EtcdReads {
       revision: revision > 0 ? revision : (found.header?.revision ?? 0),
       rows: isVoid(range) ? [] : this.rowsOf(found),
       hasMore: !isVoid(range) && found.more === true,
+      count: isVoid(range) ? 0 : (found.count ?? 0),
     }
   }
 

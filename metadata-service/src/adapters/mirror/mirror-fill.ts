@@ -70,8 +70,8 @@ export async function* presentPages(options: {
   let from: StoreKey = MIRROR_RANGE.from
   while (Buffer.compare(from, MIRROR_RANGE.to) < 0) {
     const range = { from, to: ends.next(from) }
-    const { rows, revision, hasMore } = await ask(() => source.page(range, FILL_ROWS))
-    ends.note({ rows, hasMore })
+    const { rows, revision, hasMore, count } = await ask(() => source.page(range, FILL_ROWS))
+    ends.note({ rows, hasMore, count })
     const last = hasMore ? rows.at(-1) : undefined
     const to = last === undefined ? range.to : successorOfKey(last.key)
     yield { range: { from, to }, revision, rows }

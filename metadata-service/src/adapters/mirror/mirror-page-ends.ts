@@ -6,8 +6,9 @@
  *   subtrees were seen in the page, as many as make about one page.
  * - Which bytes occur at a position, or at any, is remembered: after `0999` comes `1000`, not `0:`. The next subtree is
  *   entered at the same depth again.
+ * - Behind the end of a subtree the next one is tried first where the last such step led to rows.
  * - Empty pages climb towards the root of the subtree they are in, then go from sibling to sibling, ever faster. Where
- *   a subtree has held many rows, its unknown rest is taken in small steps.
+ *   a subtree has held many rows, or is known to hold many more, its unknown rest is taken in small steps.
  *
  * What remains is a first look into a dense part that nothing predicts: it costs that part's keys once.
  */
@@ -24,10 +25,15 @@ const STEPS_MAX = 256
 /** Bytes of a key before the part that people choose. */
 const ID_BYTES = 18
 
+/** Deeper than any key. */
+const NOWHERE = Number.POSITIVE_INFINITY
+
 /** What a page gave. */
 export interface PageFacts {
   readonly rows: readonly StoreRow[]
   readonly hasMore: boolean
+  /** Keys from its begin to its end: at least the rows. */
+  readonly count: number
 }
 
 export class PageEnds {
@@ -45,10 +51,14 @@ export class PageEnds {
   private steps = 1
   /** Bytes of the boundary from which the subtree was entered that is being looked through. */
   private root = 0
-  /** Bytes of the last end. */
-  private endBytes = 0
+  private end: StoreKey = new Uint8Array()
+  /** Keys known to lie ahead: from the last row to the end of the page that counted them. */
+  private keysAhead = 0
+  private keysAheadEnd: StoreKey = new Uint8Array()
   private emptyPages = 0
   private emptySiblings = 0
+  /** Where the first rows behind the last two runs of empty pages differed from the rows before them. */
+  private turns: readonly [number, number] = [NOWHERE, NOWHERE]
 
   /**
    * `prefixes`: how keys of the range may begin; what is not among them costs more to find. A small store needs no
@@ -63,22 +73,35 @@ export class PageEnds {
   /** The end of a page from `from` on, at most that of the range. */
   next(from: StoreKey): StoreKey {
     if (this.isSmall) return this.range.to
+    if (Buffer.compare(from, this.keysAheadEnd) >= 0) this.keysAhead = 0
     const end = this.classes.has(classOf(from)) ? this.endInClass(from) : undefined
     const next = end ?? this.nextClass(from)
-    this.endBytes = next.length
+    this.end = next
     return Buffer.compare(next, this.range.to) < 0 ? next : this.range.to
   }
 
   /** What the page of the last end gave. */
-  note({ rows, hasMore }: PageFacts): void {
+  note({ rows, hasMore, count }: PageFacts): void {
+    this.countAhead(count, rows.length)
     const shared = rows.map((row) => this.noteRow(row.key))
-    const hasLeft = this.endBytes <= this.root
+    const hasLeft = this.end.length <= this.root
+    const isBehindEmpty = this.emptyPages + this.emptySiblings > 0
+    const [turn] = shared
+    if (isBehindEmpty && turn !== undefined) this.turns = [this.turns[1], turn < ID_BYTES ? NOWHERE : turn]
     this.countEmpty(rows.length, hasLeft)
     if (hasMore) this.aim(shared)
     else {
-      if (hasLeft || rows.length > 0) this.root = this.endBytes
+      if (hasLeft || rows.length > 0) this.root = this.end.length
       this.widen(rows.length)
     }
+  }
+
+  private countAhead(count: number, rows: number): void {
+    if (count > this.keysAhead) {
+      this.keysAhead = count
+      this.keysAheadEnd = this.end
+    }
+    this.keysAhead -= rows
   }
 
   private countEmpty(rows: number, hasLeft: boolean): void {
@@ -92,14 +115,16 @@ export class PageEnds {
   }
 
   private widen(rows: number): void {
-    const isRegular = this.endBytes === this.depth
+    const isRegular = this.end.length === this.depth
     if (isRegular && rows > 0 && rows < FILL_ROWS / 2) this.steps = Math.min(STEPS_MAX, this.steps * 2)
   }
 
   private endInClass(from: StoreKey): StoreKey | undefined {
     const start = this.pad(from)
     const lowest = Math.max(CLASS_BYTES, this.root - 1)
-    const wanted = Math.max(lowest, this.depth - 2 ** this.emptyPages)
+    const climb = this.keysAhead >= LARGE_SUBTREE_ROWS ? 1 + this.emptyPages : 2 ** this.emptyPages
+    const wanted =
+      this.emptyPages === 1 ? Math.min(this.escape, this.depth - climb) : Math.max(lowest, this.depth - climb)
     let place = this.depth - 1
     while (place > wanted && !this.isLarge(start, place)) place--
     for (let at = place; at >= CLASS_BYTES; at--) {
@@ -157,8 +182,14 @@ export class PageEnds {
     return start
   }
 
+  /** Where the next turn is tried. A counter that goes from 99 to 100 turns further up than the next time. */
+  private get escape(): number {
+    return Math.max(...this.turns)
+  }
+
   private stepsAt(place: number): number {
     if (this.emptyPages === 0 && this.emptySiblings === 0) return this.steps
+    if (this.emptyPages === 1 && place === this.escape) return 1
     if (place === CLASS_BYTES) return Math.min(ID_STEPS_MAX, 2 ** (this.emptyPages + this.emptySiblings))
     return place >= this.root ? 1 : Math.min(STEPS_MAX, 2 ** this.emptySiblings)
   }

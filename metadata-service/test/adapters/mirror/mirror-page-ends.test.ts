@@ -36,7 +36,8 @@ function fill(keys: readonly Buffer[]): Cost {
     const [first, last] = [firstFrom(from), firstFrom(to)]
     const rows = sorted.slice(first, Math.min(last, first + FILL_ROWS))
     const hasMore = last - first > rows.length
-    ends.note({ rows: rows.map((key) => ({ key, value: key, revision: 1, created: 1 })), hasMore })
+    const facts = { hasMore, count: last - first }
+    ends.note({ rows: rows.map((key) => ({ key, value: key, revision: 1, created: 1 })), ...facts })
     walked.push(last - first)
     found += rows.length
     const lastRow = rows.at(-1)
@@ -75,6 +76,19 @@ const CASES: readonly {
         numbered(200_000, (at) => `photos/20${10 + (at % 15)}/${at % 12}/img_${at}.jpg`),
       ),
     firstLooks: 4,
+  },
+  {
+    name: 'a bucket of 300,000 keys in folders that make just a page each',
+    keys: () =>
+      below(
+        space(),
+        numbered(
+          300_000,
+          (at) =>
+            `data/${String(Math.floor(at / 1000)).padStart(6, '0')}/object-${String(at % 1000).padStart(4, '0')}`,
+        ),
+      ),
+    firstLooks: 1,
   },
   {
     name: 'a bucket of 200,000 keys of random hexadecimal digits',

@@ -151,7 +151,7 @@ export function createTarget(): MovableStore {
     async page(within, limit) {
       const { revision, results } = await store.read([{ kind: 'scan', range: within, limit: limit + 1 }])
       const rows = results[0] ?? []
-      return { revision, rows: rows.slice(0, limit), hasMore: rows.length > limit }
+      return { revision, rows: rows.slice(0, limit), hasMore: rows.length > limit, count: rows.length }
     },
     count: async (within) =>
       (await store.read([{ kind: 'scan', range: within, limit: 10_000 }])).results[0]?.length ?? 0,
