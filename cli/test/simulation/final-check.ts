@@ -1,7 +1,7 @@
 /** What must be true once all faults have ended: see `checkCluster`. */
 import type { ConnectedClient } from '@cairn/client'
 import { explainKey } from '@cairn/e2e/check'
-import { hasCode, type ListedVersion, listBlocks, type RpcPeer } from '@cairn/protocol'
+import { type BlockMap, hasCode, type ListedVersion, listBlocks, type RpcPeer } from '@cairn/protocol'
 import type { SimulatedCluster } from './cluster.js'
 import type { Ledger } from './history.js'
 
@@ -223,16 +223,19 @@ async function referencedBlocks(
   const referenced = new Map<string, string>()
   const maps = new Set<string>()
   const unseen = new Set<string>()
-  for (const { key, versionId, deleteMarker, isLatest } of versions) {
-    if (deleteMarker) continue
+  for (const { key, versionId, isLatest } of versions.filter(({ deleteMarker }) => !deleteMarker)) {
     const { map, mapId } = await client.headObject(BUCKET, key, { versionId })
     if (mapId !== undefined) maps.add(hex(mapId))
     if (map === undefined) continue
-    if (mapId !== undefined && (map.pages.length > 0 || !isLatest)) unseen.add(hex(mapId))
+    if (mapId !== undefined && isUnseen(map, isLatest)) unseen.add(hex(mapId))
     for (const page of map.pages) referenced.set(hex(page.slice.block), key)
     for await (const slice of client.slicesOf(map)) referenced.set(hex(slice.block), key)
   }
   return { referenced, maps, unseen }
+}
+
+function isUnseen({ pages }: BlockMap, isLatest: boolean): boolean {
+  return pages.length > 0 || !isLatest
 }
 
 function describeTrouble(leaked: [string, Stored][], scarce: [string, string][]): string | undefined {
