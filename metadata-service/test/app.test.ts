@@ -175,7 +175,13 @@ describe('createMetadataService', () => {
     await run(call(deleteObjects, { bucket: 'b', owner: 'o', items: [{ op: opOf(session, 4), key: 'k' }] }))
     const beat = (freeBytes: number) => {
       const space = { capacityBytes: 1e9, freeBytes, liveBytes: 10, deadBytes: 0 }
-      const report = { drive: servers[0]?.drive ?? '', healthy: true, blockCount: 1, damagedBlocks: 0, ...space }
+      const report = {
+        drive: servers[0]?.drive ?? '',
+        healthy: true,
+        blockCount: 1,
+        damagedBlocks: 0,
+        ...space,
+      }
       return run(call(heartbeat, { server: 'chunk-1', reports: [report] }))
     }
     await clock.advance(61_000)

@@ -66,7 +66,12 @@ describe('A copy of the store that has lost rows', () => {
     const source = { bucket: 'b', key: 's', etag }
     await world.run(world.namespace.copyObject({ context, source, bucket: 'b', key: 'copy', owner: 'o' }))
     await world.run(world.delete('s'))
-    const worker = new GarbageWorker({ store, clock: world.clock, reclaimer: world.drives, graceSeconds: () => 0 })
+    const worker = new GarbageWorker({
+      store,
+      clock: world.clock,
+      reclaimer: world.drives,
+      graceSeconds: () => 0,
+    })
     expect(await world.run(worker.runOnce())).to.include({ freedBytes: 0 })
     expect(await world.run(world.lostBlocks())).to.deep.equal([])
   })
@@ -76,7 +81,12 @@ describe('A copy of the store that has lost rows', () => {
     const upload = await world.run(world.create('k'))
     await world.run(putPart(world.world, world.partRequest(upload, space, 1, world.session)))
     await world.run(abortUpload(world.world, { ...upload, bucket: 'b', op: world.op() }))
-    const worker = new GarbageWorker({ store, clock: world.clock, reclaimer: world.drives, graceSeconds: () => 0 })
+    const worker = new GarbageWorker({
+      store,
+      clock: world.clock,
+      reclaimer: world.drives,
+      graceSeconds: () => 0,
+    })
     expect(await world.run(worker.runOnce())).to.include({ freedBytes: 10 })
   })
 
