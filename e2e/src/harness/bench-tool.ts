@@ -7,18 +7,14 @@ import { runOk } from './run.js'
 
 const BENCH = fileURLToPath(new URL('../../../../bench/dist/src/main.js', import.meta.url))
 
-/** What `bench --json` says of one workload at one target. */
+/** What the runs look at of what `bench --json` says of one workload at one target. */
 export interface BenchFigures {
   readonly workload: string
   readonly target: string
-  readonly connections: number
   readonly perSecond: number
   readonly megabytesPerSecond: number
   readonly keysPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
   readonly cpuMicros: number
-  readonly partMicros?: Readonly<Record<string, number>>
   readonly emptyReplies: number
 }
 
