@@ -269,6 +269,8 @@ export class MetadataCaller {
     const { untilMs, signal } = limits
     if (!isRepeatable(error) || this.closed) return false
     if (error.code === 'Busy' && count >= BUSY_ATTEMPTS_MAX) return false
+    // Only the service of the first attempt may know more: each is asked, none twice.
+    if (error.details.settled === 'never' && count > this.directory.addresses.length) return false
     if (!hasCode(error, 'Busy', 'SessionMoved')) this.leave(address)
     const meanMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** (count - 1))
     const delayMs = random.fraction() * 2 * meanMs

@@ -90,6 +90,16 @@ describe('commits', () => {
     expect(new Set(world.metadata.ops).size).to.equal(1)
   })
 
+  it('of which no service can tell whether they have happened are not repeated until the deadline', async () => {
+    const world = await createWorld()
+    world.metadata.answersToLose = 1
+    world.metadata.forgetsAttempts = true
+    const startMs = world.clock.monotonicMs()
+    const put = world.client.putObject('b', 'k', patternBytes(9))
+    expect(await codeOf(world.run(put))).to.equal('OutcomeUnknown')
+    expect(world.clock.monotonicMs() - startMs).to.be.below(1_000)
+  })
+
   it('are given up at once when the store of the metadata has failed', async () => {
     const world = await createWorld()
     await world.run(world.client.putObject('b', 'k', patternBytes(9)))

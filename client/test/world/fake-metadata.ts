@@ -56,6 +56,8 @@ interface Upload {
 export class FakeMetadata {
   map: ClusterMap
   leaseMs = 10_000
+  /** Repeats are answered as by a service that cannot tell whether the first attempt has happened. */
+  forgetsAttempts = false
   storeTrouble: string | undefined
   space: readonly StoreSpace[] = []
   readonly buckets: Map<string, SpaceId> = new Map()
@@ -308,6 +310,9 @@ export class FakeMetadata {
 
   private once<R>(op: OpId, apply: () => R): R {
     const name = formatId(op)
+    if (this.forgetsAttempts && this.results.has(name)) {
+      throw new CairnError('OutcomeUnknown', 'nobody can tell', { details: { settled: 'never' } })
+    }
     if (!this.results.has(name)) this.results.set(name, apply())
     if (this.answersToLose > 0) {
       this.answersToLose--

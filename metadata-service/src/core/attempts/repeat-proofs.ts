@@ -98,9 +98,10 @@ export function requireProofs({ horizonSeq }: GarbageTraces, sinceMicros: number
   if (horizonSeq >= sinceMicros) throw outcomeUnknown('its proof may have been removed')
 }
 
-/** The error of a repeat of which nobody can tell whether its first attempt has happened. */
+/** The error of a repeat of which nobody can tell, now or later, whether its first attempt has happened. */
 export function outcomeUnknown(reason: string): CairnError {
-  return new CairnError('OutcomeUnknown', `a repeated operation cannot be settled: ${reason}`)
+  const message = `a repeated operation cannot be settled: ${reason}`
+  return new CairnError('OutcomeUnknown', message, { details: { settled: 'never' } })
 }
 
 /** Nothing that happened to the row's key since then was forgotten, if it is the row that was there then. */
