@@ -147,11 +147,8 @@ async function refuseEarlier({ report, cluster }: ClusterWorld, name: string, fr
     () => 'it started',
     (error: Error) => error.message,
   )
-  const isRefused = said.includes(`exited ${REFUSED_STATUS} `) && said.includes('install a newer version')
-  report.holds(
-    `${name} of the earlier version is refused its start`,
-    isRefused,
-    said.split('\n').at(1) ?? said,
-  )
+  const reason = said.split('\n').find((line) => line.includes('install a newer version'))
+  const isRefused = said.includes(`exited ${REFUSED_STATUS} `) && reason !== undefined
+  report.holds(`${name} of the earlier version is refused its start`, isRefused, reason ?? said)
   await cluster.replace(name, CAIRN)
 }
