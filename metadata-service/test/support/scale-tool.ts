@@ -229,10 +229,7 @@ async function reads(
 
 async function measure(objects: number): Promise<object> {
   const path = join(values.folder, 'mirror.sqlite')
-  const log = {
-    info: () => undefined,
-    error: (fields: object, message: string) => say({ message, ...fields }),
-  }
+  const log = { info: tell, error: tell }
   const open = async (): Promise<MirroredEntryStore> => {
     const store = await openEtcdEntryStore({ endpoints: values.endpoints.split(','), clock, random })
     return openMirroredEntryStore({ store, path, clock, random, log })
@@ -283,9 +280,18 @@ async function measure(objects: number): Promise<object> {
   return { mirror, putsAlone: alone, putsBesideFill: beside, withMirror, withoutMirror }
 }
 
+/** What the mirror does, for whoever looks why it takes long. */
+function tell({ err, ...fields }: { readonly err?: unknown }, message: string): void {
+  const cause = err instanceof Error ? { cause: err.message } : {}
+  process.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), message, ...fields, ...cause })}\n`)
+}
+
 function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
+// While etcd is asked for a connection again, only timers wait, and those hold no process.
+const alive = setInterval(() => undefined, 60_000)
 const objects = Number(values.objects)
 say(positionals[0] === 'load' ? await load(objects) : await measure(objects))
+clearInterval(alive)
