@@ -117,14 +117,14 @@ describe('a server with its metadata in etcd', function () {
     }
     try {
       await becomes([200, 200, 200])
-      for (const each of etcd.members) each.signal('SIGSTOP')
+      for (const each of etcd.members) await each.pause()
       // A chunk server serves reads by what it knows.
       await becomes([503, 200, 503])
       expect(await ask('live')).to.deep.equal([200, 200, 200])
-      for (const each of etcd.members) each.signal('SIGCONT')
+      for (const each of etcd.members) each.resume()
       await becomes([200, 200, 200])
     } finally {
-      for (const each of etcd.members) each.signal('SIGCONT')
+      for (const each of etcd.members) each.resume()
       await cluster.stop()
     }
   })

@@ -3,7 +3,7 @@
  * the one on PATH. Data lies below TMPDIR, which must not be a tmpfs where durability is tested.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeFolder, temporaryFolder } from './folders.js'
 import { freeLowPort } from './free-port.js'
@@ -40,6 +40,10 @@ export interface EtcdMember {
   readonly endpoint: string
   readonly pid: number
   signal(name: NodeJS.Signals): void
+  /** SIGSTOP, then waits until no thread of it runs: one goes on for some milliseconds. */
+  pause(): Promise<void>
+  /** SIGCONT, which does nothing to a member that runs. */
+  resume(): void
   /** SIGKILL, then waits for the end. */
   kill(): Promise<void>
   /** Starts again on the same data and ports; resolves when the process runs. */
@@ -176,6 +180,11 @@ function startMember(place: Place, options: EtcdOptions, initialCluster: string)
       return child.pid ?? 0
     },
     signal: (name) => void child.kill(name),
+    async pause() {
+      child.kill('SIGSTOP')
+      while (!(await isStopped(child.pid))) await new Promise((resolve) => setTimeout(resolve, 1))
+    },
+    resume: () => void child.kill('SIGCONT'),
     async kill() {
       child.kill('SIGKILL')
       await ended
@@ -185,6 +194,16 @@ function startMember(place: Place, options: EtcdOptions, initialCluster: string)
     isHealthy: async () => (await page('/health').catch(() => '')).includes('"true"'),
     said: () => said,
   }
+}
+
+/** Whether all threads of a process are stopped. Source: proc(5), `/proc/PID/task/TID/stat`. */
+async function isStopped(pid: number | undefined): Promise<boolean> {
+  const folder = `/proc/${pid}/task`
+  for (const thread of await readdir(folder)) {
+    const stat = await readFile(join(folder, thread, 'stat'), 'latin1').catch(() => 'ended')
+    if (stat[stat.lastIndexOf(')') + 2] !== 'T') return false
+  }
+  return true
 }
 
 function describeCluster(

@@ -156,14 +156,14 @@ describe('EtcdEntryStore', function () {
 
   it('closes at once, whatever is under way, and leaves nothing unsaid', async () => {
     const { store } = await openEtcdSubject(cluster())
-    cluster().members[0]?.signal('SIGSTOP')
+    await cluster().members[0]?.pause()
     const applied = codeOf(store.apply({ commits: [], always: [put('a', '1')] }))
     const read = codeOf(store.read([]))
     await new Promise((resolve) => setImmediate(resolve))
     await store.close()
     expect(await applied).to.be.oneOf(['OutcomeUnknown', 'ShuttingDown'])
     expect(await read).to.equal('ShuttingDown')
-    cluster().members[0]?.signal('SIGCONT')
+    cluster().members[0]?.resume()
   })
 
   it('says Busy when there is no etcd', async () => {

@@ -142,12 +142,12 @@ describe('following etcd', function () {
     const { store } = await openEtcdSubject(cluster(), { attemptMs: 200, totalMs: 400 })
     const first = await write(store, 'a', '1')
     const following = take(store.follow(first, new AbortController().signal), Number.POSITIVE_INFINITY)
-    cluster().members[0]?.signal('SIGSTOP')
+    await cluster().members[0]?.pause()
     const code = await following.then(
       () => 'none',
       (error: { code: string }) => error.code,
     )
-    cluster().members[0]?.signal('SIGCONT')
+    cluster().members[0]?.resume()
     expect(code).to.equal('Busy')
     await store.close()
   })

@@ -27,13 +27,13 @@ describe('leases of etcd', function () {
     const clock = shiftedClock()
     const { store } = await openEtcdSubject(cluster(), { clock, attemptMs: 200, totalMs: 200 })
     const lease = await store.grantLease(30_000)
-    cluster().members[0]?.signal('SIGSTOP')
+    await cluster().members[0]?.pause()
     try {
       expect(await codeOf(store.renewLease(lease))).to.equal('Busy')
       clock.shiftMs += 30_000
       expect(await codeOf(store.renewLease(lease))).to.equal('SessionExpired')
     } finally {
-      cluster().members[0]?.signal('SIGCONT')
+      cluster().members[0]?.resume()
     }
     await store.close()
   })
