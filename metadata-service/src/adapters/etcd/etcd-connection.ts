@@ -9,7 +9,7 @@ import type { Metadata } from '@grpc/grpc-js'
 import { EtcdEndpoint, type EtcdStream, type EtcdTls } from './etcd-endpoint.js'
 import { closedError, hasReason, notReached } from './etcd-errors.js'
 import type { EtcdLibrary } from './etcd-library.js'
-import { ROUND_PAUSE_MS, TELL_MS } from './etcd-limits.js'
+import { PAGE_MS, ROUND_PAUSE_MS, TELL_MS, WIDE_GROWTH, WIDE_TOTALS } from './etcd-limits.js'
 import { EtcdLogin } from './etcd-login.js'
 import type { EtcdMethod, EtcdRequest, EtcdResponse } from './etcd-messages.js'
 
@@ -30,6 +30,25 @@ export interface EtcdConnectionOptions {
   readonly log?: EtcdLog
   readonly attemptMs: number
   readonly totalMs: number
+}
+
+/**
+ * How long a call is waited for: `usual` is the connection's own deadlines, `wide` is for scans whose cost is unknown
+ * (`WIDE_TOTALS`), `page` asks once and waits long (`PAGE_MS`).
+ */
+export type EtcdPatience = 'usual' | 'wide' | 'page'
+
+/** Deadlines of one call, in ms: of its first attempt, of all together, and how much longer each next attempt lasts. */
+interface Deadlines {
+  readonly attemptMs: number
+  readonly totalMs: number
+  readonly growth: number
+}
+
+interface RepeatRules {
+  /** Whether what may have reached etcd may be sent again. */
+  readonly isHarmless: boolean
+  readonly deadlines: Deadlines
 }
 
 /** Calls to one member, whichever is in use. */
@@ -59,23 +78,21 @@ export class EtcdConnection {
     this.login = new EtcdLogin(library, options)
   }
 
-  /**
-   * A call that may be made twice without harm; one attempt takes `attemptMs` at most, that of all calls unless given.
-   * `Busy` when no member answers within the total deadline.
-   */
+  /** A call that may be made twice without harm. `Busy` when no member answers within the total deadline. */
   ask<M extends EtcdMethod>(
     method: M,
     request: EtcdRequest<M>,
-    attemptMs: number = this.options.attemptMs,
+    patience: EtcdPatience = 'usual',
   ): Promise<EtcdResponse<M>> {
-    return this.call(method, this.encode(method, request), { isHarmless: true, attemptMs })
+    const deadlines = this.deadlines(patience)
+    return this.call(method, this.encode(method, request), { isHarmless: true, deadlines })
   }
 
   /**
    * A call that is made once, encoded by `encode`. `OutcomeUnknown` when its answer is lost, `Busy` if it was not sent.
    */
   send<M extends EtcdMethod>(method: M, request: Buffer): Promise<EtcdResponse<M>> {
-    return this.call(method, request, { isHarmless: false, attemptMs: this.options.attemptMs })
+    return this.call(method, request, { isHarmless: false, deadlines: this.deadlines('usual') })
   }
 
   encode<M extends EtcdMethod>(method: M, request: EtcdRequest<M>): Buffer {
@@ -84,7 +101,7 @@ export class EtcdConnection {
 
   /** A stream to the member in use. `Busy` if there is none. */
   async openStream<M extends EtcdMethod>(method: M): Promise<EtcdStream<M>> {
-    return this.repeat(true, async () => {
+    return this.repeat({ isHarmless: true, deadlines: this.deadlines('usual') }, async () => {
       const { endpoint, metadata } = await this.reach()
       return endpoint.stream(method, metadata)
     })
@@ -144,9 +161,9 @@ export class EtcdConnection {
   private call<M extends EtcdMethod>(
     method: M,
     request: Buffer,
-    { isHarmless, attemptMs }: { readonly isHarmless: boolean; readonly attemptMs: number },
+    rules: RepeatRules,
   ): Promise<EtcdResponse<M>> {
-    return this.repeat(isHarmless, async () => {
+    return this.repeat(rules, async (attemptMs) => {
       try {
         return await this.callOnce(method, request, attemptMs)
       } catch (error) {
@@ -193,16 +210,28 @@ export class EtcdConnection {
     log?.info({ endpoint: endpoint.address, err: cause }, 'etcd: a member does not answer')
   }
 
-  private async repeat<T>(isHarmless: boolean, attempt: () => Promise<T>): Promise<T> {
-    const { clock, totalMs } = this.options
-    const untilMs = clock.monotonicMs() + totalMs
+  private deadlines(patience: EtcdPatience): Deadlines {
+    const { attemptMs, totalMs } = this.options
+    if (patience === 'page') return { attemptMs: PAGE_MS, totalMs: PAGE_MS, growth: 1 }
+    if (patience === 'usual') return { attemptMs, totalMs, growth: 1 }
+    return { attemptMs, totalMs: totalMs * WIDE_TOTALS, growth: WIDE_GROWTH }
+  }
+
+  private async repeat<T>(
+    { isHarmless, deadlines }: RepeatRules,
+    attempt: (attemptMs: number) => Promise<T>,
+  ): Promise<T> {
+    const { clock } = this.options
+    const untilMs = clock.monotonicMs() + deadlines.totalMs
+    let attemptMs = deadlines.attemptMs
     for (let round = 1; ; round++) {
       this.assertOpen()
       try {
-        return await attempt()
+        return await attempt(attemptMs)
       } catch (error) {
         this.assertRepeatable(toCairnError(error), isHarmless)
         if (clock.monotonicMs() >= untilMs) throw noAnswer(error)
+        if (hasCode(error, 'OutcomeUnknown')) attemptMs *= deadlines.growth
       }
       if (round % this.endpoints.length === 0) await this.pause()
     }

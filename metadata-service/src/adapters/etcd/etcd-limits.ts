@@ -12,6 +12,13 @@ export const PAGE_MS: number = 20_000
 /** Longest time in ms in which a call may be tried at one member after another. */
 export const TOTAL_MS: number = 6_000
 
+/**
+ * So many times the total deadline for a scan that may cost etcd a walk over millions of keys; each of its attempts lasts
+ * `WIDE_GROWTH` times as long as the last, so that a silent member is left soon and a busy one gets time in the end.
+ */
+export const WIDE_TOTALS: number = 3
+export const WIDE_GROWTH: number = 2
+
 /** Pause in ms before the members are tried anew, when none could be reached. */
 export const ROUND_PAUSE_MS: number = 50
 

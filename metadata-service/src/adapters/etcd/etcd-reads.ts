@@ -9,8 +9,9 @@ import type { Read, ReadResult, StoreKey, StoreRange, StoreRow } from '../../por
 import type { Head, SourcePage } from '../../ports-mirror.js'
 import { checkReads } from '../embedded/check-request.js'
 import type { EtcdConnection } from './etcd-connection.js'
+import { FirstLooks, type LookResult } from './etcd-first-looks.js'
 import { type EtcdKeys, isVoid } from './etcd-keys.js'
-import { OPERATIONS_MAX, PAGE_MS, WIDE_KEYS } from './etcd-limits.js'
+import { OPERATIONS_MAX, WIDE_KEYS } from './etcd-limits.js'
 import type { RangeRequest, RangeResponse } from './etcd-messages.js'
 import { RangeEnds } from './etcd-range-ends.js'
 
@@ -27,12 +28,18 @@ interface Progress {
   attempt: number
 }
 
+/** The revision that all further reads of a call are made at. */
+interface Pinned {
+  readonly revision: number
+}
+
 export class EtcdReads {
   private readonly connection: EtcdConnection
   private readonly keys: EtcdKeys
   /** Of the row `head`, in etcd. */
   private readonly headKey: Buffer
   private readonly ends = new RangeEnds()
+  private readonly looks = new FirstLooks()
 
   constructor(connection: EtcdConnection, keys: EtcdKeys) {
     this.connection = connection
@@ -77,7 +84,7 @@ export class EtcdReads {
     checkReads([{ kind: 'scan', range, limit }])
     const asked = isVoid(range) ? { from: NOTHING, to: Buffer.from([0]) } : range
     const request = { ...this.keys.range(asked), limit, revision }
-    const found = await this.connection.ask('range', request, PAGE_MS)
+    const found = await this.connection.ask('range', request, 'page')
     return {
       revision: revision > 0 ? revision : (found.header?.revision ?? 0),
       rows: isVoid(range) ? [] : this.rowsOf(found),
@@ -89,7 +96,8 @@ export class EtcdReads {
   /** See `MirrorSource.count`. */
   async count(range: StoreRange): Promise<number> {
     if (isVoid(range)) return 0
-    const { count } = await this.connection.ask('range', { ...this.keys.range(range), count_only: true })
+    const request = { ...this.keys.range(range), count_only: true }
+    const { count } = await this.connection.ask('range', request, 'wide')
     return count ?? 0
   }
 
@@ -103,15 +111,31 @@ export class EtcdReads {
   }
 
   private async readSome(open: readonly Progress[], pinned: number | undefined): Promise<number> {
+    const uncut = (): StoreKey[] => open.flatMap((one) => this.uncutEnd(one) ?? [])
+    const { revision } = await this.looks.run(uncut, () => this.askFor(open, pinned))
+    return revision
+  }
+
+  private async askFor(open: readonly Progress[], pinned: number | undefined): Promise<LookResult & Pinned> {
     const success = []
     for (const one of open) success.push({ request_range: await this.toRange(one, pinned ?? 0) })
-    const answer = await this.connection.ask('txn', { success })
+    const isWide = open.some((one) => this.uncutEnd(one) !== undefined)
+    const answer = await this.connection.ask('txn', { success }, isWide ? 'wide' : 'usual')
+    let isCheap = true
     open.forEach((one, at) => {
       const found = answer.responses?.[at]?.response_range
       if (found === undefined) throw new CairnError('Internal', 'etcd lost the answer to a read')
+      if ((found.count ?? 0) >= WIDE_KEYS) isCheap = false
       this.advance(one, found)
     })
-    return pinned ?? answer.header?.revision ?? 0
+    return { revision: pinned ?? answer.header?.revision ?? 0, isCheap }
+  }
+
+  /** The end of a range that is asked for as a whole, whatever that costs. */
+  private uncutEnd({ read, rest, rows, attempt }: Progress): StoreKey | undefined {
+    if (read.kind === 'get' || read.reverse === true || rest === undefined) return undefined
+    const end = this.ends.cut(rest, { limit: read.limit - rows.length, attempt })
+    return end === rest.to ? end : undefined
   }
 
   private async toRange(one: Progress, revision: number): Promise<RangeRequest> {
@@ -123,7 +147,7 @@ export class EtcdReads {
       return { ...this.keys.range(range), limit: read.limit, sort_order: 2, revision }
     }
     const limit = read.limit - one.rows.length
-    one.end = this.ends.cut(rest.from, rest.to, { limit, attempt: one.attempt })
+    one.end = this.ends.cut(rest, { limit, attempt: one.attempt })
     return { ...this.keys.range({ from: rest.from, to: one.end }), limit, revision }
   }
 
@@ -140,9 +164,8 @@ export class EtcdReads {
       one.rest = isWhole ? undefined : rest
     } else {
       one.rows = one.rows.concat(rows)
-      this.ends.learn(rest.to, rows, found.count ?? 0)
-      const isWhole = one.rows.length >= read.limit || Buffer.compare(one.end, rest.to) >= 0
-      one.rest = isWhole ? undefined : { from: one.end, to: rest.to }
+      this.ends.learn(read.range, one.rows, found.count ?? 0)
+      one.rest = one.rows.length >= read.limit ? undefined : after(rest, one.end)
     }
   }
 
@@ -173,6 +196,11 @@ function begin(read: Read): Progress {
   const done = read.kind === 'scan' && isVoid(read.range)
   const rest = read.kind === 'scan' ? read.range : { from: read.key, to: read.key }
   return { read, rows: [], rest: done ? undefined : rest, end: rest.to, attempt: 0 }
+}
+
+/** What is left of a range behind a key in it, or at its end. */
+function after(range: StoreRange, key: StoreKey): StoreRange | undefined {
+  return Buffer.compare(key, range.to) < 0 ? { from: key, to: range.to } : undefined
 }
 
 function keyOf(read: Read): StoreKey {
