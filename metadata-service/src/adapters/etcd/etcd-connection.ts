@@ -38,10 +38,13 @@ export interface EtcdConnectionOptions {
  */
 export type EtcdPatience = 'usual' | 'wide' | 'page'
 
-/** Deadlines of one call, in ms: of its first attempt, of all together, and how much longer each next attempt lasts. */
+/** Deadlines of one call, in ms. */
 interface Deadlines {
+  /** Of its first attempt. */
   readonly attemptMs: number
-  readonly totalMs: number
+  /** Of all attempts while members take it and answer too late; while none can be reached, it is that of all calls. */
+  readonly lateMs: number
+  /** How much longer the next attempt is waited for when one was late. */
   readonly growth: number
 }
 
@@ -78,7 +81,7 @@ export class EtcdConnection {
     this.login = new EtcdLogin(library, options)
   }
 
-  /** A call that may be made twice without harm. `Busy` when no member answers within the total deadline. */
+  /** A call that may be made twice without harm. `Busy` when no member answers in time. */
   ask<M extends EtcdMethod>(
     method: M,
     request: EtcdRequest<M>,
@@ -212,35 +215,40 @@ export class EtcdConnection {
 
   private deadlines(patience: EtcdPatience): Deadlines {
     const { attemptMs, totalMs } = this.options
-    if (patience === 'page') return { attemptMs: PAGE_MS, totalMs: PAGE_MS, growth: 1 }
-    if (patience === 'usual') return { attemptMs, totalMs, growth: 1 }
-    return { attemptMs, totalMs: totalMs * WIDE_TOTALS, growth: WIDE_GROWTH }
+    if (patience === 'page') return { attemptMs: PAGE_MS, lateMs: PAGE_MS, growth: 1 }
+    if (patience === 'usual') return { attemptMs, lateMs: totalMs, growth: 1 }
+    const lateMs = totalMs * WIDE_TOTALS
+    // To ask the only member again would only add to its work.
+    return { attemptMs: this.endpoints.length > 1 ? attemptMs : lateMs, lateMs, growth: WIDE_GROWTH }
   }
 
-  private async repeat<T>(
-    { isHarmless, deadlines }: RepeatRules,
-    attempt: (attemptMs: number) => Promise<T>,
-  ): Promise<T> {
+  private async repeat<T>(rules: RepeatRules, attempt: (attemptMs: number) => Promise<T>): Promise<T> {
     const { clock } = this.options
-    const untilMs = clock.monotonicMs() + deadlines.totalMs
-    let attemptMs = deadlines.attemptMs
+    const startedMs = clock.monotonicMs()
+    let { attemptMs } = rules.deadlines
     for (let round = 1; ; round++) {
       this.assertOpen()
       try {
         return await attempt(attemptMs)
       } catch (error) {
-        this.assertRepeatable(toCairnError(error), isHarmless)
-        if (clock.monotonicMs() >= untilMs) throw noAnswer(error)
-        if (hasCode(error, 'OutcomeUnknown')) attemptMs *= deadlines.growth
+        const cause = this.repeatable(toCairnError(error), rules, clock.monotonicMs() - startedMs)
+        if (cause === 'late') attemptMs *= rules.deadlines.growth
       }
       if (round % this.endpoints.length === 0) await this.pause()
     }
   }
 
-  /** Throws what must not, or need not, be tried again. */
-  private assertRepeatable(error: CairnError, isHarmless: boolean): void {
-    if (!hasCode(error, 'ConnectionLost') && !(isHarmless && hasCode(error, 'OutcomeUnknown'))) throw error
+  /** Why to try again; throws what must not, or need not, be tried again. */
+  private repeatable(
+    error: CairnError,
+    { isHarmless, deadlines }: RepeatRules,
+    spentMs: number,
+  ): 'late' | 'not reached' {
+    const isLate = isHarmless && hasCode(error, 'OutcomeUnknown')
+    if (!isLate && !hasCode(error, 'ConnectionLost')) throw error
     this.assertOpen()
+    if (spentMs >= (isLate ? deadlines.lateMs : this.options.totalMs)) throw noAnswer(error)
+    return isLate ? 'late' : 'not reached'
   }
 
   private pause(): Promise<void> {

@@ -14,7 +14,8 @@ export const TOTAL_MS: number = 6_000
 
 /**
  * So many times the total deadline for a scan that may cost etcd a walk over millions of keys; each of its attempts lasts
- * `WIDE_GROWTH` times as long as the last, so that a silent member is left soon and a busy one gets time in the end.
+ * `WIDE_GROWTH` times as long as the last, so that a silent member is left soon and a busy one gets time in the end. A
+ * member that is the only one is asked once.
  */
 export const WIDE_TOTALS: number = 3
 export const WIDE_GROWTH: number = 2
