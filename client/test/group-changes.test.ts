@@ -61,6 +61,25 @@ for (const size of [100, UNIT_BYTES * 40, BLOCK_BYTES_MAX + 5]) {
       expect(await put(world)).to.equal('InsufficientReplicas')
     })
 
+    it('count on the member that takes the position of another one, as before and after', async () => {
+      const world = await createWorld({ servers: 5, replicas: 3 })
+      world.join(
+        new Map([
+          [0, 1],
+          [1, 3],
+        ]),
+      )
+      await world.clock.advance(MAP_REFRESH_MS + 1000)
+      fail(world, 0)
+      expect(await put(world)).to.equal('none')
+      const names = [1, 2, 3].map((index) => [...(world.servers[index]?.blocks.keys() ?? [])].sort().join())
+      expect(new Set(names).size).to.equal(1)
+      fail(world, 3)
+      expect(await put(world)).to.equal('none')
+      fail(world, 1)
+      expect(await put(world)).to.equal('InsufficientReplicas')
+    })
+
     it('get a copy on the drive that joins between their blocks and their commit', async () => {
       const world = await createWorld({ servers: 5, replicas: 3 })
       world.metadata.beforeCommit = () => {

@@ -196,14 +196,15 @@ export class ClusterView {
     const plain = { pool, targets, recipients: targets, copiesWanted: pool.replicas }
     if (pool.next === undefined) return plain
     const next = joinersOfGroup(pool, group)
-    const joiners = new Set(next.filter((drive) => drive !== undefined))
+    // A member may take another position: that drive neither joins nor leaves.
+    const membersToBe = members.map((drive, at) => next[at] ?? drive)
+    const joiners = without(membersToBe, members)
     if (joiners.size === 0) return plain
-    const leavers = new Set(members.filter((drive, at) => drive !== undefined && next[at] !== undefined))
     return {
       ...plain,
       recipients: [...targets, ...[...joiners].map(targetOf)],
       copiesWanted: pool.replicas + joiners.size,
-      change: { joiners, leavers: leavers as Set<DriveId> },
+      change: { joiners, leavers: without(members, membersToBe) },
     }
   }
 
@@ -298,4 +299,11 @@ export class ClusterView {
 function withOwnTables(pool: Pool): Pool {
   const own = { ...pool, groups: Uint8Array.from(pool.groups) }
   return pool.next === undefined ? own : { ...own, next: Uint8Array.from(pool.next) }
+}
+
+function without(
+  drives: readonly (DriveId | undefined)[],
+  others: readonly (DriveId | undefined)[],
+): Set<DriveId> {
+  return new Set(drives.filter((drive): drive is DriveId => drive !== undefined && !others.includes(drive)))
 }

@@ -111,7 +111,9 @@ function listHolders(stateOf: StateOf, pool: Pool, group: number): DriveId[] {
     if (id === undefined || stateOf(id) === 'out') return false
     return joiners[position] === undefined || stateOf(id) !== 'dead'
   }
-  return [...members.filter(counts), ...joiners.filter((id): id is DriveId => id !== undefined)]
+  const joining = joiners.filter((id): id is DriveId => id !== undefined)
+  // A member may join at another position.
+  return [...new Set([...members.filter(counts), ...joining])]
 }
 
 /** Members and joiners of a group. */
