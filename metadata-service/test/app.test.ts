@@ -187,6 +187,10 @@ describe('createMetadataService', () => {
     await clock.advance(61_000)
     await beat(6e7)
     expect((await run(service.runUpkeep())).garbage.freedRows).to.equal(0)
+    // Nor for one that has told so and then fallen silent.
+    await beat(4e7)
+    await clock.advance(60_000)
+    expect((await run(service.runUpkeep())).garbage.freedRows).to.equal(0)
     await beat(4e7)
     expect((await run(service.runUpkeep())).garbage.freedRows).to.equal(1)
     await run(service.close())

@@ -232,10 +232,12 @@ export class Upkeep {
     if (!garbageHeld) await run()
   }
 
-  /** Readers of what was dropped have less time while a drive is nearly full. */
+  /** Readers of what was dropped have less time while a drive that answers, and holds groups, is nearly full. */
   private garbageGrace(): number {
-    const { cluster, gcGraceSeconds } = this.options
-    const isNearlyFull = cluster.known.drives.some(({ id }) => {
+    const { cluster, gcGraceSeconds, states } = this.options
+    const inUse = new Set(cluster.known.pools.flatMap(({ drives }) => drives))
+    const isNearlyFull = [...inUse].some((id) => {
+      if (!states.answers(id)) return false
       const report = cluster.heartbeats.ofDrive(id)?.report
       return report !== undefined && report.freeBytes < report.capacityBytes * NEARLY_FULL
     })

@@ -21,7 +21,10 @@ import {
 import { restoredPut } from '../../core/upkeep/restore-hold.js'
 import type { StoreKey } from '../../ports.js'
 
-/** Added to all epochs: servers that saw later ones, which the copy does not know, must not refuse ours. */
+/**
+ * Epochs of a new life are those of the copy and so many more, and never below the time of the restore in ms: drives refuse
+ * epochs below the highest that they saw, in the life that the copy is of or in one restored from a later copy.
+ */
 const EPOCH_JUMP = 1_000
 
 /** In a key `p/<op><number>`. */
@@ -78,11 +81,12 @@ export function newLife(
   const { random, nowMs } = options
   const row = ClusterRow.decode(cluster.value)
   const incarnation = formatId(random.bytes(8))
-  const next = { ...row, incarnation, epoch: row.epoch + EPOCH_JUMP, change: random.bytes(16) }
+  const epochAfter = (epoch: number): number => Math.max(epoch + EPOCH_JUMP, nowMs)
+  const next = { ...row, incarnation, epoch: epochAfter(row.epoch), change: random.bytes(16) }
   const pools = clusterRows
     .filter(({ key }) => clusterRowKind(key) === 'pool')
     .map(({ value }) => Pool.decode(value))
-    .map((pool) => ({ ...pool, epoch: pool.epoch + EPOCH_JUMP }))
+    .map((pool) => ({ ...pool, epoch: epochAfter(pool.epoch) }))
   return {
     clusterId: row.clusterId,
     incarnation,
