@@ -23,14 +23,15 @@ export async function listObjects(
   store: KeyValueStore,
   resolver: Resolver,
   request: ListObjectsRequest,
+  rowsMax: number = ROWS_PER_LISTING_MAX,
 ): Promise<ListObjectsResponse> {
   checkListing(request, request.after)
   let page: ObjectPage | undefined
   const first = await resolver.read(request.bucket, (space) => {
-    page = new ObjectPage(space, request)
+    page = new ObjectPage(space, request, rowsMax)
     return page.reads()
   })
-  page ??= new ObjectPage(first.bucket.row.space, request)
+  page ??= new ObjectPage(first.bucket.row.space, request, rowsMax)
   let rows = first.results[0] ?? []
   while (page.add(rows)) rows = (await store.read(page.reads())).results[0] ?? []
   return page.response()
@@ -40,6 +41,7 @@ export async function listObjects(
 class ObjectPage {
   private readonly names: ListingNames
   private readonly limit: number
+  private readonly rowsMax: number
   private readonly objects: ListedObject[] = []
   private readonly commonPrefixes: string[] = []
   private from: Uint8Array
@@ -52,9 +54,10 @@ class ObjectPage {
   private isTruncated = false
   private next = ''
 
-  constructor(space: SpaceId, request: ListObjectsRequest) {
+  constructor(space: SpaceId, request: ListObjectsRequest, rowsMax: number) {
     this.names = new ListingNames(space, request)
     this.limit = request.limit
+    this.rowsMax = rowsMax
     this.from = this.names.startAfter(space, request.after)
     this.scanRows = Math.min(this.limit + 1, SCAN_ROWS_MAX)
   }
@@ -72,7 +75,7 @@ class ObjectPage {
     this.rowsSeen += rows.length
     const outcome = this.limit === 0 ? 'full' : this.addRows(rows)
     if (outcome === 'full' || (outcome === 'all' && rows.length < this.scanRows)) return false
-    if (this.rowsSeen >= ROWS_PER_LISTING_MAX) return this.stopEarly(rows)
+    if (this.rowsSeen >= this.rowsMax && outcome === 'all' && this.stopEarly(rows)) return false
     const wanted =
       outcome === 'group' ? SCAN_ROWS_MIN : Math.max(this.scanRows * 2, this.limit - this.count + 1)
     this.scanRows = Math.min(SCAN_ROWS_MAX, wanted)
@@ -136,11 +139,16 @@ class ObjectPage {
     if (Buffer.compare(from, this.from) > 0) this.from = from
   }
 
+  /** Behind the last row, or behind the group that was jumped over. Not behind a key that reads as its whole group. */
   private stopEarly(rows: readonly StoreRow[]): boolean {
     const last = rows.at(-1)
-    if (last !== undefined && !this.hasJumped) this.next = keyOfName(viewOf(last.key, 2))
+    if (last !== undefined && !this.hasJumped) {
+      const name = viewOf(last.key, 2)
+      if (this.names.groupEnd(name) === name.length) return false
+      this.next = keyOfName(name)
+    }
     this.isTruncated = true
-    return false
+    return true
   }
 }
 
