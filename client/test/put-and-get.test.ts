@@ -179,16 +179,6 @@ describe('putting and getting objects', () => {
     expect(world.metadata.object('b/l')?.sizeBytes).to.equal(UNIT_BYTES + 1)
   })
 
-  it('turns the outcome of one delete into an error, and gives many outcomes in order', async () => {
-    const keys = Array.from({ length: 1001 }, (_, index) => ({ key: `k${index}` }))
-    const outcomes = await world.run(world.client.deleteObjects('b', [...keys, { key: 'forbidden' }]))
-    expect(outcomes).to.have.length(1002)
-    expect(outcomes[1001]?.errorCode).to.equal('ConditionalConflict')
-    expect(await codeOf(world.run(world.client.deleteObject('b', { key: 'forbidden' })))).to.equal(
-      'ConditionalConflict',
-    )
-  })
-
   it('lists, copies and heads', async () => {
     const { etag } = await world.run(world.client.putObject('b', 'k', patternBytes(5)))
     const copied = await world.run(world.client.copyObject({ bucket: 'b', key: 'k', etag }, 'b', 'l'))

@@ -129,4 +129,24 @@ describe('a change whose answer was lost, and that others have superseded before
     const found = await world.run(rejection(world.call(b, getObject, { bucket: 'b', key: 'k' })))
     expect(found.code).to.equal('NoSuchKey')
   })
+  it('is told apart among deletes once nobody can settle it any more', async () => {
+    const setting = await open()
+    const { world, line, a, b } = setting
+    await world.run(world.call(b, putObject, await putOf(setting, 'older')))
+    const items = [{ op: world.op(), key: 'k' }]
+    const request = { bucket: 'b', owner: 'o', items }
+    line.breakAfterNextChange()
+    const lost = world.call(a, deleteObjects, request)
+    await world.clock.advance(50)
+    await world.run(world.call(b, putObject, await putOf(setting, 'newer')))
+    await world.clock.advance(15_000)
+    line.mend()
+    const first = (await world.run(lost)).outcomes[0]
+    expect(first).to.deep.include({ errorCode: 'OutcomeUnknown' }).and.not.have.property('neverSettled')
+    await world.clock.advance(15_000)
+    const again = (await world.run(world.call(a, deleteObjects, request))).outcomes[0]
+    expect(again).to.deep.include({ errorCode: 'OutcomeUnknown', neverSettled: true })
+    const found = await world.run(world.call(b, getObject, { bucket: 'b', key: 'k' }))
+    expect(found.object.etag).to.equal('newer')
+  })
 })

@@ -9,6 +9,7 @@ import {
   CairnError,
   type CallOptions,
   type Clock,
+  type ErrorCode,
   getClusterMap,
   type HandshakeIdentity,
   hasCode,
@@ -77,11 +78,14 @@ function mayHaveHappened(error: CairnError): boolean {
   return error.code === 'DeadlineExceeded' || error.code === 'OutcomeUnknown'
 }
 
+/** After these a change is repeated. First those that may hide that it has happened, then those that ask for a move. */
+export const REPEATABLE: readonly ErrorCode[] = [
+  ...(['OutcomeUnknown', 'ConnectionLost', 'DeadlineExceeded'] as const),
+  ...(['ShuttingDown', 'SessionMoved', 'Busy'] as const),
+]
+
 function isRepeatable(error: CairnError): boolean {
-  return (
-    hasCode(error, 'ConnectionLost', 'DeadlineExceeded', 'OutcomeUnknown') ||
-    hasCode(error, 'Busy', 'ShuttingDown', 'SessionMoved')
-  )
+  return hasCode(error, ...REPEATABLE)
 }
 
 export class MetadataCaller {
@@ -145,12 +149,14 @@ export class MetadataCaller {
    * For changes that carry an op id of the session. `requestOf` makes the request anew for each attempt, which it must
    * carry, and is else the same. Cannot be cancelled: once sent, its outcome is waited for. `OutcomeUnknown` if an
    * attempt may have happened and none was answered in time. Another error after an attempt without an answer carries
-   * `details.afterLostAnswer`. `SessionExpired` if the session has ended.
+   * `details.afterLostAnswer`. `SessionExpired` if the session has ended. What `take` throws at an answer counts as the
+   * answer: so a part of a change can be repeated.
    */
   async change<Request, Response>(
     method: RpcMethod<Request, Response>,
     session: RoutedSession,
     requestOf: (attempt: Attempt) => Request,
+    take?: (response: Response) => void,
   ): Promise<Response> {
     if (session.ended) {
       throw new CairnError('SessionExpired', 'the session of this change has ended; nothing was sent')
@@ -163,7 +169,9 @@ export class MetadataCaller {
       let outcome: CairnError
       try {
         if (session.boundTo !== address) await this.move(session, address, limits)
-        return await this.call(address, method, requestOf(nextAttempt(state)), limits)
+        const response = await this.call(address, method, requestOf(nextAttempt(state)), limits)
+        take?.(response)
+        return response
       } catch (error) {
         outcome = toCairnError(error)
         noteFailure(state, address, outcome)

@@ -4,17 +4,11 @@ import {
   type BlockMap,
   type BlockSlice,
   type BucketInfo,
-  CairnError,
   type CopyObjectResponse,
   copyObject,
-  type DeleteOutcome,
   type Draft,
-  deleteObjects,
-  ERROR_CODES,
-  type ErrorCode,
   getObject,
   hasCode,
-  LIST_PAGE_MAX,
   type ObjectAttributes,
   type ObjectChecksum,
   type PutObjectRequest,
@@ -31,7 +25,6 @@ import type {
   CallControl,
   CopyObjectOptions,
   CopySource,
-  DeleteTarget,
   GetObjectOptions,
   OpenedObject,
   PutObjectOptions,
@@ -49,6 +42,7 @@ import type { ClientParts } from '../parts.js'
 import { throwIfCancelled } from '../waiting.js'
 import { fetchBucket } from './buckets.js'
 import { type CommitScope, changeUnderSession, commitWrite, underSession } from './commit.js'
+import { deleteAll, deleteOne } from './delete-objects.js'
 import type { FactCache } from './fact-cache.js'
 
 /** A delete marker has no bytes. */
@@ -271,39 +265,6 @@ function opened(
       readRange(parts, { map, sizeBytes, range }, control?.signal ?? options.signal),
     readAtOnce: (range = all, control) => readAtOnce(parts, { map, sizeBytes, range }, control ?? options),
   }
-}
-
-async function deleteAll(
-  parts: ClientParts,
-  bucket: string,
-  targets: readonly DeleteTarget[],
-  control: (CallControl & { readonly owner?: string }) | undefined,
-): Promise<readonly DeleteOutcome[]> {
-  const outcomes: DeleteOutcome[] = []
-  for (let at = 0; at < targets.length; at += LIST_PAGE_MAX) {
-    throwIfCancelled(control?.signal)
-    const page = targets.slice(at, at + LIST_PAGE_MAX)
-    const owner = control?.owner ?? ''
-    const answer = await underSession(parts, (session) => {
-      const items = page.map((target) => ({ ...target, op: session.nextOp() }))
-      return parts.metadata.change(deleteObjects, session, (attempt) => ({ bucket, owner, items, attempt }))
-    })
-    outcomes.push(...answer.outcomes)
-  }
-  return outcomes
-}
-
-async function deleteOne(
-  parts: ClientParts,
-  bucket: string,
-  target: DeleteTarget,
-  control: (CallControl & { readonly owner?: string }) | undefined,
-): Promise<DeleteOutcome> {
-  const [outcome] = await deleteAll(parts, bucket, [target], control)
-  if (outcome === undefined) throw new CairnError('Internal', 'a delete was answered without an outcome')
-  if (outcome.errorCode === undefined) return outcome
-  const code = Object.hasOwn(ERROR_CODES, outcome.errorCode) ? (outcome.errorCode as ErrorCode) : 'Internal'
-  throw new CairnError(code, outcome.errorMessage ?? 'the delete was refused')
 }
 
 function copy(

@@ -13,6 +13,8 @@ import {
   createBucket,
   createRouter,
   createUpload,
+  type DeleteObjectsRequest,
+  type DeleteOutcome,
   deleteBucket,
   deleteObjects,
   formatId,
@@ -71,6 +73,9 @@ export class FakeMetadata {
   readonly contexts: WriteContext[] = []
   readonly partRequests: PutPartRequest[] = []
   readonly speeds: ReportSpeedsRequest[] = []
+  readonly deleteRequests: DeleteObjectsRequest[] = []
+  /** What deletes of a key come to, one after the other; then they succeed. */
+  readonly deleteRefusals: Map<string, Omit<DeleteOutcome, 'deleteMarker'>[]> = new Map()
   /** So many changes happen, but their answer is lost. */
   answersToLose = 0
   busy = 0
@@ -80,6 +85,7 @@ export class FakeMetadata {
   readonly answersNow: boolean
   /** Called before a commit is looked at. */
   beforeCommit: (() => void) | undefined
+  beforeDeletes: (() => void) | undefined
   renewals = true
   private readonly results = new Map<string, unknown>()
   private readonly clock: Clock
@@ -194,13 +200,12 @@ export class FakeMetadata {
         return { modifiedMs: 1, etag: found.etag }
       }),
     )
-    handle(deleteObjects, ({ bucket, items }) => ({
-      outcomes: items.map(({ key }) => {
-        if (key === 'forbidden') return { deleteMarker: false, errorCode: 'ConditionalConflict' }
-        this.objects.delete(`${bucket}/${key}`)
-        return { deleteMarker: false }
-      }),
-    }))
+    handle(deleteObjects, (request) => {
+      this.beforeDeletes?.()
+      this.bucketInfo(request.bucket)
+      this.deleteRequests.push(request)
+      return { outcomes: request.items.map(({ key }) => this.deleteItem(request.bucket, key)) }
+    })
     handle(listObjects, ({ bucket, prefix, after, limit }) => {
       const all = [...this.objects.entries()].filter(([name]) => name.startsWith(`${bucket}/${prefix}`))
       const keys = all.map(([, object]) => object).filter(({ key }) => key > after)
@@ -326,6 +331,13 @@ export class FakeMetadata {
     const rest = { sizeBytes: 0, etag: '', attributes: {}, parts: [] }
     const map = content.map && keep(content.map)
     this.objects.set(`${bucket}/${content.key}`, { ...facts, ...rest, ...content, ...(map && { map }) })
+  }
+
+  private deleteItem(bucket: string, key: string): DeleteOutcome {
+    const refusal = this.deleteRefusals.get(key)?.shift()
+    if (refusal !== undefined) return { deleteMarker: false, ...refusal }
+    this.objects.delete(`${bucket}/${key}`)
+    return { deleteMarker: false }
   }
 
   private find(bucket: string, key: string): ObjectVersion {

@@ -146,12 +146,15 @@ export interface DeleteOutcome {
   /** Name of an error code (see errors.ts) if this item failed. */
   readonly errorCode?: string
   readonly errorMessage?: string
+  /** No service will ever know whether this item was deleted. */
+  readonly neverSettled?: boolean
 }
 export const DeleteOutcome: Message<DeleteOutcome> = message<DeleteOutcome>('DeleteOutcome', 1, {
   deleteMarker: required(1, boolean),
   versionId: optional(2, text),
   errorCode: optional(3, text),
   errorMessage: optional(4, text),
+  neverSettled: optional(5, boolean),
 })
 export interface DeleteObjectsResponse {
   readonly outcomes: readonly DeleteOutcome[]

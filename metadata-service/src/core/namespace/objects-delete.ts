@@ -65,8 +65,9 @@ async function deleteBatch(
     try {
       return await deleteOne(world, { item, owner, state })
     } catch (error) {
-      const { code, message } = toCairnError(error)
-      return { deleteMarker: false, errorCode: code, errorMessage: message }
+      const { code, message, details } = toCairnError(error)
+      const failure = { deleteMarker: false, errorCode: code, errorMessage: message }
+      return details.settled === 'never' ? { ...failure, neverSettled: true } : failure
     }
   })
   return Promise.all(running)
