@@ -281,7 +281,7 @@ export interface CairnClient {
     tags: readonly Tag[],
     options?: GetObjectOptions,
   ): Promise<SetObjectTagsResponse>
-  /** Moves no bytes, whatever the size. */
+  /** Moves no bytes, whatever the size. `MessageTooLarge` for a source that is made of 40 others: then put its bytes. */
   copyObject(
     source: CopySource,
     bucket: string,
@@ -295,7 +295,10 @@ export interface CairnClient {
   getUpload(upload: UploadRef, control?: CallControl): Promise<UploadInfo>
   /** Stores a part, 1 to PART_NUMBER_MAX, in place of one of the same number. `NoSuchUpload`. */
   uploadPart(upload: UploadRef, partNumber: number, body: ByteBody, options?: WriteOptions): Promise<PartInfo>
-  /** Refers to the source's bytes; reads them once for the part's ETag, and writes none. */
+  /**
+   * Refers to the source's bytes; reads them once for the part's ETag, and writes none, unless the source is made of 40
+   * others.
+   */
   copyPart(
     upload: UploadRef,
     partNumber: number,

@@ -1,11 +1,17 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
-import { type ConnectedClient, openCairn, toBytes } from '@cairn/client'
+import { CopyObjectCommand, GetObjectCommand } from '@aws-sdk/client-s3'
+import { type ConnectedClient, openCairn, type RequestedPart, toBytes } from '@cairn/client'
 import { expect } from 'chai'
 import { removeFolder, temporaryFolder } from '../src/harness/folders.js'
 import { type RolesCluster, startRolesCluster } from '../src/harness/roles.js'
 import { connectS3 } from '../src/harness/s3.js'
+
+function gatewayOf({ cluster }: RolesCluster): RolesCluster['cluster']['gateways'][number] {
+  const [gateway] = cluster.gateways
+  if (gateway === undefined) throw new Error('the cluster has no gateway')
+  return gateway
+}
 
 /** A program of its own on a cluster of processes, through nothing but the library's entry. */
 describe('the client library over TCP', function () {
@@ -58,12 +64,64 @@ describe('the client library over TCP', function () {
 
   it('shares its objects with the gateway', async () => {
     await client.putObject('library', 'shared', Buffer.from('from the library'))
-    const [gateway] = roles.cluster.gateways
-    if (gateway === undefined) throw new Error('the cluster has no gateway')
-    const s3 = connectS3(gateway)
+    const s3 = connectS3(gatewayOf(roles))
     const found = await s3.send(new GetObjectCommand({ Bucket: 'library', Key: 'shared' }))
     expect(await found.Body?.transformToString()).to.equal('from the library')
     s3.destroy()
+  })
+
+  /** An object made of more others than one commit can refer to, and its bytes. */
+  async function join(key: string): Promise<{ etag: string; whole: Buffer }> {
+    const pieces = Array.from({ length: 41 }, (_, at) => Buffer.from(`piece ${at};`))
+    const attributes = { contentType: 'text/pieces', userMetadata: { made: 'of pieces' } }
+    const { uploadId } = await client.createUpload('library', key, { attributes })
+    const upload = { bucket: 'library', key, uploadId }
+    const parts: RequestedPart[] = []
+    for (const [at, piece] of pieces.entries()) {
+      const { etag } = await client.putObject('library', 'piece', piece)
+      const source = { bucket: 'library', key: 'piece', etag }
+      parts.push(await client.copyPart(upload, at + 1, source, undefined))
+    }
+    const { etag } = await client.completeUpload(upload, parts, { partBytesMin: 0 })
+    return { etag, whole: Buffer.concat(pieces) }
+  }
+
+  it('makes objects of very many others, which a gateway copies', async () => {
+    const { etag, whole } = await join('joined')
+    const s3 = connectS3(gatewayOf(roles))
+    const source = { Bucket: 'library', CopySource: 'library/joined' }
+    const { CopyObjectResult } = await s3.send(
+      new CopyObjectCommand({ ...source, Key: 'copy', ChecksumAlgorithm: 'SHA256' }),
+    )
+    const md5 = `"${createHash('md5').update(whole).digest('hex')}"`
+    expect(CopyObjectResult?.ETag).to.equal(md5)
+    expect(CopyObjectResult?.ChecksumSHA256).to.equal(createHash('sha256').update(whole).digest('base64'))
+    const replaced = { MetadataDirective: 'REPLACE', ContentType: 'text/new' } as const
+    const ontoItself = (IfMatch: string) =>
+      s3.send(new CopyObjectCommand({ ...source, ...replaced, Key: 'joined', IfMatch }))
+    const refused = await ontoItself('"other"').catch((error: unknown) => error)
+    expect(refused).to.have.property('name', 'PreconditionFailed')
+    await ontoItself(etag)
+    for (const [Key, type, made] of [
+      ['copy', 'text/pieces', 'of pieces'],
+      ['joined', 'text/new', undefined],
+    ] as const) {
+      const found = await s3.send(new GetObjectCommand({ Bucket: 'library', Key }))
+      expect([found.ETag, found.ContentType, found.Metadata?.made]).to.deep.equal([md5, type, made])
+      expect(await found.Body?.transformToString()).to.equal(whole.toString())
+    }
+    s3.destroy()
+  })
+
+  it('makes a part of an object of very many others', async () => {
+    const { etag, whole } = await join('pieces')
+    const { uploadId } = await client.createUpload('library', 'of-pieces')
+    const upload = { bucket: 'library', key: 'of-pieces', uploadId }
+    const range = { offset: 3, length: 100 }
+    const part = await client.copyPart(upload, 1, { bucket: 'library', key: 'pieces', etag }, range)
+    await client.completeUpload(upload, [part])
+    const copied = await toBytes((await client.openObject('library', 'of-pieces')).read())
+    expect(Buffer.compare(copied, whole.subarray(3, 103))).to.equal(0)
   })
 
   it('names its errors', async () => {

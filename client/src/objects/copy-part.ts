@@ -77,21 +77,28 @@ async function copyFrom(
   const range = asked ?? { offset: 0, length: sizeBytes }
   assertInside(range, sizeBytes)
   const bytes = (): AsyncIterable<Uint8Array> => readRange(parts, { map, sizeBytes, range }, signal)
+  const { upload } = target.facts
+  const algorithm = partAlgorithm(upload)
+  const storeAnew = (): Promise<PartInfo> => {
+    const options = signal === undefined ? {} : { signal }
+    const seal = (digests: Digests) => partChecksum(upload, digests)
+    return storePart(parts, target, bytes(), { ...options, digests: [algorithm], seal })
+  }
   return underSession(parts, async (session) => {
     const scope = await uploadScope(parts, session, target, signal)
-    const { upload } = target.facts
-    const algorithm = partAlgorithm(upload)
-    if (map.pool !== scope.pool) {
-      const options = signal === undefined ? {} : { signal }
-      const seal = (digests: Digests) => partChecksum(upload, digests)
-      return storePart(parts, target, bytes(), { ...options, digests: [algorithm], seal })
-    }
+    if (map.pool !== scope.pool) return storeAnew()
     const digests = await digestRange(parts, bytes(), algorithm)
     const builder = new MapBuilder(parts, scope)
     for await (const slice of slicesInRange(parts, map, range, signal)) await builder.add(slice)
     const origin = mapId === undefined ? source : { ...source, mapId }
     const facts = { etag: etagOf(digests), source: origin, ...partChecksum(upload, digests) }
-    return commitPart(parts, scope, target, { builder, blocks: [], facts })
+    try {
+      return await commitPart(parts, scope, target, { builder, blocks: [], facts })
+    } catch (error) {
+      // The source is made of more objects than one commit can refer to.
+      if (!hasCode(error, 'MessageTooLarge')) throw error
+      return storeAnew()
+    }
   })
 }
 

@@ -1,5 +1,5 @@
 /** What a copy is given anew: the digests that its source does not have in the form a copy shows. */
-import type { OpenedObject } from '@cairn/client'
+import type { OpenedObject, WriteOptions } from '@cairn/client'
 import {
   type ChecksumAlgorithm,
   createDigest,
@@ -42,13 +42,36 @@ export async function digestCopy(
   }
 }
 
+/** The digests of a copy that is stored anew: as of any body, its ETag is its MD5. */
+export function digestsAnew(
+  object: ObjectVersion,
+  wanted: ChecksumAlgorithm | undefined,
+): Required<Pick<WriteOptions, 'digests' | 'seal'>> {
+  const algorithm = checksumOfCopy(object, wanted)
+  return {
+    digests: [algorithm],
+    seal(digests) {
+      const digest = digests[algorithm]
+      return digest === undefined ? {} : { checksum: wholeChecksum(algorithm, digest) }
+    },
+  }
+}
+
+function checksumOfCopy(
+  { checksum }: ObjectVersion,
+  wanted: ChecksumAlgorithm | undefined,
+): ChecksumAlgorithm {
+  return wanted ?? checksum?.algorithm ?? 'CRC64NVME'
+}
+
 /** The algorithm of the checksum that the copy should have and the source has not. */
 function missingChecksum(
-  { checksum, parts }: ObjectVersion,
+  object: ObjectVersion,
   wanted: ChecksumAlgorithm | undefined,
 ): ChecksumAlgorithm | undefined {
+  const { checksum, parts } = object
   if (wanted === undefined && parts.length === 0) return undefined
-  const algorithm = wanted ?? checksum?.algorithm ?? 'CRC64NVME'
+  const algorithm = checksumOfCopy(object, wanted)
   const isKept = checksum?.algorithm === algorithm && checksum.type === 'FULL_OBJECT'
   return isKept ? undefined : algorithm
 }

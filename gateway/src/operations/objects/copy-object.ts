@@ -1,6 +1,7 @@
 import type { CopySource, OpenedObject } from '@cairn/client'
 import {
   type ChecksumAlgorithm,
+  type CopyObjectResponse,
   hasCode,
   type ObjectAttributes,
   type WritePreconditions,
@@ -15,14 +16,14 @@ import { readAttributes } from './attributes.js'
 import { readChecksumAlgorithm } from './checksum-algorithm.js'
 import { checksumXml } from './checksum-xml.js'
 import { copySourceConditions, decisiveCondition, evaluate, writePreconditions } from './conditions.js'
-import { digestCopy } from './copy-digests.js'
+import { digestCopy, digestsAnew } from './copy-digests.js'
 import { type CopySourceHeader, readCopySource } from './copy-source.js'
 import { quoted, writtenVersionId } from './object-headers.js'
 
 /** Largest source of one CopyObject, as in S3. */
 const COPY_BYTES_MAX = 5 * 1024 ** 3
 
-/** `PUT /B/K` with `x-amz-copy-source`: the copy refers to the source's blocks; no bytes move. */
+/** `PUT /B/K` with `x-amz-copy-source`: the copy refers to the source's blocks; as a rule no bytes move. */
 export const copyObject: Operation = { name: 'CopyObject', handle }
 
 async function handle(context: OperationContext): Promise<S3Response> {
@@ -45,26 +46,46 @@ interface Copy {
   readonly preconditions: WritePreconditions | undefined
 }
 
-async function copyOpened(
-  context: OperationContext,
-  { opened, reference, asked, algorithm, preconditions }: Copy,
-): Promise<S3Response> {
-  const attributes = changedAttributes(asked, opened.object.attributes)
-  const copy = await context.client.copyObject(reference, context.bucket, context.key, {
-    owner: canonicalIdOf(context.principal),
-    signal: context.signal,
-    ...(await digestCopy(opened, algorithm)),
-    ...(attributes === undefined ? {} : { attributes }),
-    ...(preconditions === undefined ? {} : { preconditions }),
-  })
+async function copyOpened(context: OperationContext, copy: Copy): Promise<S3Response> {
+  const { opened } = copy
+  const written = await writeCopy(context, copy)
   const content =
-    element('LastModified', formatTime(copy.modifiedMs)) +
-    element('ETag', quoted(copy.etag)) +
-    checksumXml(copy.checksum)
+    element('LastModified', formatTime(written.modifiedMs)) +
+    element('ETag', quoted(written.etag)) +
+    checksumXml(written.checksum)
   return xmlResponse(document('CopyObjectResult', content), {
-    'x-amz-version-id': writtenVersionId(copy.versionId, context.config.compatibility),
+    'x-amz-version-id': writtenVersionId(written.versionId, context.config.compatibility),
     ...sourceVersionHeader(opened),
   })
+}
+
+/** A source that is made of more objects than one copy can refer to is stored anew. */
+async function writeCopy(
+  { client, bucket, key, principal, signal }: OperationContext,
+  { opened, reference, asked, algorithm, preconditions }: Copy,
+): Promise<CopyObjectResponse> {
+  const { object } = opened
+  const attributes = changedAttributes(asked, object.attributes)
+  const options = {
+    owner: canonicalIdOf(principal),
+    signal,
+    ...(preconditions === undefined ? {} : { preconditions }),
+  }
+  try {
+    return await client.copyObject(reference, bucket, key, {
+      ...options,
+      ...(await digestCopy(opened, algorithm)),
+      ...(attributes === undefined ? {} : { attributes }),
+    })
+  } catch (error) {
+    if (!hasCode(error, 'MessageTooLarge')) throw error
+    return client.putObject(bucket, key, opened.read(), {
+      ...options,
+      ...digestsAnew(object, algorithm),
+      sizeBytes: object.sizeBytes,
+      attributes: attributes ?? object.attributes,
+    })
+  }
 }
 
 /** `InvalidRequest` for more bytes than one copy may have. */
