@@ -228,27 +228,25 @@ export class EtcdConnection {
     let { attemptMs } = rules.deadlines
     for (let round = 1; ; round++) {
       this.assertOpen()
+      const begunMs = clock.monotonicMs()
       try {
         return await attempt(attemptMs)
       } catch (error) {
-        const cause = this.repeatable(toCairnError(error), rules, clock.monotonicMs() - startedMs)
-        if (cause === 'late') attemptMs *= rules.deadlines.growth
+        const nowMs = clock.monotonicMs()
+        this.assertRepeatable(toCairnError(error), rules, nowMs - startedMs)
+        // Only what waited to its end has shown that it takes longer.
+        if (nowMs - begunMs >= attemptMs) attemptMs *= rules.deadlines.growth
       }
       if (round % this.endpoints.length === 0) await this.pause()
     }
   }
 
-  /** Why to try again; throws what must not, or need not, be tried again. */
-  private repeatable(
-    error: CairnError,
-    { isHarmless, deadlines }: RepeatRules,
-    spentMs: number,
-  ): 'late' | 'not reached' {
+  /** Throws what must not, or need not, be tried again. */
+  private assertRepeatable(error: CairnError, { isHarmless, deadlines }: RepeatRules, spentMs: number): void {
     const isLate = isHarmless && hasCode(error, 'OutcomeUnknown')
     if (!isLate && !hasCode(error, 'ConnectionLost')) throw error
     this.assertOpen()
     if (spentMs >= (isLate ? deadlines.lateMs : this.options.totalMs)) throw noAnswer(error)
-    return isLate ? 'late' : 'not reached'
   }
 
   private pause(): Promise<void> {

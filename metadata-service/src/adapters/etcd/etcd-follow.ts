@@ -32,11 +32,12 @@ export async function* followEtcd(
   connection.assertOpen()
   if (signal.aborted) return
   const stream = await connection.openStream('watch')
+  stream.on('error', () => undefined)
+  if (signal.aborted) return stream.cancel()
   const place = new FollowPlace(options, fromRevision)
   const end = (): void => stream.cancel()
   let failure: CairnError | undefined
   signal.addEventListener('abort', end)
-  stream.on('error', () => undefined)
   const guard = new Guard(options, place, (error) => {
     failure = error
     stream.cancel()

@@ -13,7 +13,7 @@ import { FirstLooks, type LookResult } from './etcd-first-looks.js'
 import { type EtcdKeys, isVoid } from './etcd-keys.js'
 import { OPERATIONS_MAX, WIDE_KEYS } from './etcd-limits.js'
 import type { RangeRequest, RangeResponse } from './etcd-messages.js'
-import { RangeEnds } from './etcd-range-ends.js'
+import { type Cut, RangeEnds } from './etcd-range-ends.js'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -23,9 +23,8 @@ interface Progress {
   rows: readonly StoreRow[]
   /** What is still to be read; `undefined` when the read is done. */
   rest: StoreRange | undefined
-  /** Where the range asked for now was cut: its end, or its start if the read is in reverse order. */
-  end: StoreKey
-  attempt: number
+  /** Where the range asked for now was cut; in reverse order that is where it begins. */
+  cut: Cut | undefined
 }
 
 /** The revision that all further reads of a call are made at. */
@@ -119,7 +118,7 @@ export class EtcdReads {
   private async askFor(open: readonly Progress[], pinned: number | undefined): Promise<LookResult & Pinned> {
     const success = []
     for (const one of open) success.push({ request_range: await this.toRange(one, pinned ?? 0) })
-    const isWide = open.some((one) => this.uncutEnd(one) !== undefined)
+    const isWide = open.some(({ rest, cut }) => cut !== undefined && cut.end === rest?.to)
     const answer = await this.connection.ask('txn', { success }, isWide ? 'wide' : 'usual')
     let isCheap = true
     open.forEach((one, at) => {
@@ -132,9 +131,9 @@ export class EtcdReads {
   }
 
   /** The end of a range that is asked for as a whole, whatever that costs. */
-  private uncutEnd({ read, rest, rows, attempt }: Progress): StoreKey | undefined {
+  private uncutEnd({ read, rest, rows, cut }: Progress): StoreKey | undefined {
     if (read.kind === 'get' || read.reverse === true || rest === undefined) return undefined
-    const end = this.ends.cut(rest, { limit: read.limit - rows.length, attempt })
+    const { end } = this.ends.cut(rest, read.limit - rows.length, cut)
     return end === rest.to ? end : undefined
   }
 
@@ -142,30 +141,29 @@ export class EtcdReads {
     const { read, rest } = one
     if (read.kind === 'get' || rest === undefined) return { key: this.keys.outside(keyOf(read)), revision }
     if (read.reverse === true) {
-      const range = one.attempt === 0 ? await this.tail(rest, read.limit) : rest
-      one.end = range.from
+      const range = one.cut === undefined ? await this.tail(rest, read.limit) : rest
+      one.cut = { end: range.from }
       return { ...this.keys.range(range), limit: read.limit, sort_order: 2, revision }
     }
     const limit = read.limit - one.rows.length
-    one.end = this.ends.cut(rest, { limit, attempt: one.attempt })
-    return { ...this.keys.range({ from: rest.from, to: one.end }), limit, revision }
+    one.cut = this.ends.cut(rest, limit, one.cut)
+    return { ...this.keys.range({ from: rest.from, to: one.cut.end }), limit, revision }
   }
 
   private advance(one: Progress, found: RangeResponse): void {
-    const { read, rest } = one
+    const { read, rest, cut } = one
     const rows = this.rowsOf(found)
-    one.attempt++
-    if (read.kind === 'get' || rest === undefined) {
+    if (read.kind === 'get' || rest === undefined || cut === undefined) {
       one.rows = rows
       one.rest = undefined
     } else if (read.reverse === true) {
       one.rows = rows
-      const isWhole = rows.length >= read.limit || Buffer.compare(one.end, rest.from) === 0
+      const isWhole = rows.length >= read.limit || Buffer.compare(cut.end, rest.from) === 0
       one.rest = isWhole ? undefined : rest
     } else {
       one.rows = one.rows.concat(rows)
       this.ends.learn(read.range, one.rows, found.count ?? 0)
-      one.rest = one.rows.length >= read.limit ? undefined : after(rest, one.end)
+      one.rest = one.rows.length >= read.limit ? undefined : after(rest, cut.end)
     }
   }
 
@@ -195,7 +193,7 @@ export class EtcdReads {
 function begin(read: Read): Progress {
   const done = read.kind === 'scan' && isVoid(read.range)
   const rest = read.kind === 'scan' ? read.range : { from: read.key, to: read.key }
-  return { read, rows: [], rest: done ? undefined : rest, end: rest.to, attempt: 0 }
+  return { read, rows: [], rest: done ? undefined : rest, cut: undefined }
 }
 
 /** What is left of a range behind a key in it, or at its end. */

@@ -20,7 +20,24 @@ export interface Readable {
   read(reads: readonly Read[]): Promise<ReadResult>
 }
 
+/** Scans may take long: they neither hold up reads of rows by their keys nor share a request with them. */
 export class ReadBatcher {
+  private readonly gets: ReadLane
+  private readonly scans: ReadLane
+
+  constructor(store: Readable) {
+    this.gets = new ReadLane(store)
+    this.scans = new ReadLane(store)
+  }
+
+  /** See `KeyValueStore.read`. */
+  read(reads: readonly Read[]): Promise<ReadResult> {
+    const lane = reads.some(({ kind }) => kind === 'scan') ? this.scans : this.gets
+    return lane.read(reads)
+  }
+}
+
+class ReadLane {
   private readonly store: Readable
   private readonly waiting: WaitingRead[] = []
   private inFlight = 0
@@ -29,7 +46,6 @@ export class ReadBatcher {
     this.store = store
   }
 
-  /** See `KeyValueStore.read`. */
   read(reads: readonly Read[]): Promise<ReadResult> {
     if (this.inFlight >= READS_IN_FLIGHT_MAX) {
       return new Promise((resolve, reject) => this.waiting.push({ reads, resolve, reject }))

@@ -192,6 +192,30 @@ describe('following etcd', function () {
     expect(await code).to.equal('Busy')
   })
 
+  it('ends when it is given up while its stream opens', async () => {
+    const abort = new AbortController()
+    const stream = Object.assign(new PassThrough({ objectMode: true }), {
+      cancel: () => stream.destroy(new Error('cancelled')),
+    })
+    const openStream = async () => {
+      abort.abort()
+      return stream
+    }
+    const following = followEtcd(
+      {
+        connection: { openStream, assertOpen: () => undefined } as unknown as FollowOptions['connection'],
+        clock: createWorld().clock,
+        keys: new EtcdKeys('/p/'),
+        headKey: bytes('head'),
+        head: async () => ({ revision: 7, version: 1 }),
+      },
+      7,
+      abort.signal,
+    )
+    expect((await following.next()).done).to.equal(true)
+    expect(stream.destroyed).to.equal(true)
+  })
+
   it('ends with ShuttingDown when the store closes', async () => {
     const { store } = await openEtcdSubject(cluster())
     const first = await write(store, 'a', '1')

@@ -10,6 +10,7 @@ import {
   createRealWorld,
   proofOf,
   put,
+  range,
   seed,
   text,
 } from '../../conformance/subject.js'
@@ -46,6 +47,22 @@ async function increment(store: KeyValueStore, key: string, op: string): Promise
 describe('lost answers of etcd', function () {
   this.timeout(120_000)
   const cluster = useEtcd()
+
+  it('do not shorten the wait for the next one, however many are lost one after the other', async () => {
+    const proxy = await openTcpProxy(cluster().endpoints[0] ?? '')
+    const { store } = await openEtcdSubject(cluster(), { endpoints: [proxy.endpoint], totalMs: 4_000 })
+    await store.apply({ commits: [], always: [put('row', '1')] })
+    proxy.loseNextAnswer()
+    const arming = setInterval(() => {
+      if (proxy.lost < 40) proxy.loseNextAnswer()
+      else clearInterval(arming)
+    }, 1)
+    const { results } = await store.read([{ kind: 'scan', range: range('r', 's'), limit: 10 }])
+    expect(results[0]?.length).to.equal(1)
+    expect(proxy.lost).to.equal(40)
+    await store.close()
+    await proxy.close()
+  })
 
   it(`never turn a creation that happened into a refusal (seed ${seed})`, async () => {
     const random = createSeededRandom(seed)

@@ -288,6 +288,31 @@ describe('Batcher', () => {
       expect(text(last?.results[0]?.[0]?.value)).to.equal('new')
     })
 
+    it('of rows by their keys do not wait for scans that take long, nor share a request with them', async () => {
+      const world = createWorld()
+      const memory = createMemoryEntryStore(world)
+      const scans: (() => void)[] = []
+      const slow: EntryStore = {
+        ...bound(memory),
+        read: async (reads) => {
+          const kinds = new Set(reads.map(({ kind }) => kind))
+          expect(kinds.size).to.equal(1)
+          if (kinds.has('scan')) await new Promise<void>((resolve) => scans.push(resolve))
+          return memory.read(reads)
+        },
+      }
+      const store = createKeyValueStore({ store: slow, ...world, service: 'test' })
+      const listings = Array.from({ length: 9 }, () =>
+        store.read([{ kind: 'scan', range: range('a', 'b'), limit: 1 }]),
+      )
+      for (let at = 0; at < 9; at++) await store.read([{ kind: 'get', key: bytes(`k/${at}`) }])
+      while (scans.length > 0) {
+        scans.shift()?.()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await Promise.all(listings)
+    })
+
     it('do not suffer for a wrong one in the same request', async () => {
       const bench = createBench()
       const read = (limit: number): Promise<string> =>
