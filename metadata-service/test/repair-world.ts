@@ -21,6 +21,7 @@ import { createMemoryEntryStore } from '../src/adapters/embedded/memory-entry-st
 import { createWriterGuard } from '../src/core/attempts/writer-guard.js'
 import { ClusterState } from '../src/core/cluster/cluster-state.js'
 import { DriveStates } from '../src/core/cluster/drive-states.js'
+import { hasGroup } from '../src/core/cluster/group-bits.js'
 import { holdersOf } from '../src/core/cluster/group-holders.js'
 import { SlowServers } from '../src/core/cluster/slow-servers.js'
 import { createKeyValueStore } from '../src/core/commit/batcher.js'
@@ -70,7 +71,7 @@ export class MemoryMender implements DriveMender {
     const { groups, damagedOnly = false } = scope
     const isWanted = ({ block, damaged = false }: BlockEntry): boolean => {
       const group = groupOf(block)
-      const inGroups = groups === undefined || ((groups[group >> 3] ?? 0) & (1 << (group & 7))) !== 0
+      const inGroups = groups === undefined || hasGroup(groups, group)
       return inGroups && (damaged || !damagedOnly)
     }
     const sorted = [...drive.blocks.values()].sort((a, b) => Buffer.compare(a.block, b.block))

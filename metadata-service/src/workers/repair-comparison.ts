@@ -17,6 +17,7 @@ import {
   groupOf,
   type Pool,
 } from '@cairn/protocol'
+import { hasGroup } from '../core/cluster/group-bits.js'
 import { holdersTable, knowsAll } from '../core/cluster/group-holders.js'
 import type { RepairQueue, RepairWatcher } from '../core/upkeep/repair-queue.js'
 import type { DriveMender } from '../ports-blocks.js'
@@ -161,7 +162,7 @@ class Comparison implements RepairWatcher {
 
   private isInScope(group: number): boolean {
     const { groups } = this.scope
-    return groups === undefined || ((groups[group >> 3] ?? 0) & (1 << (group & 7))) !== 0
+    return groups === undefined || hasGroup(groups, group)
   }
 
   private result(isCut: boolean): ComparisonResult {

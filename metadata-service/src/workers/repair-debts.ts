@@ -5,6 +5,7 @@
  * commit that has owed a copy since has rewritten it.
  */
 import { formatId, GROUPS_PER_POOL } from '@cairn/protocol'
+import { bitsOf } from '../core/cluster/group-bits.js'
 import { dirtyRange, EVERY_GROUP, parseDirtyKey, successorOfKey } from '../core/rows/keys.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
 import type { ComparisonResult } from './repair-comparison.js'
@@ -45,13 +46,9 @@ export function owesEverything(rows: readonly StoreRow[]): boolean {
   return rows.some(({ key }) => parseDirtyKey(key).group === EVERY_GROUP)
 }
 
-/** The groups of these rows, and others, as a bitmap; see `ListBlocksRequest`. */
+/** The groups of these rows, and others, as a bitmap. */
 export function groupsOf(rows: readonly StoreRow[], others: Iterable<number> = []): Uint8Array {
-  const bits = new Uint8Array(GROUPS_PER_POOL / 8)
-  for (const group of [...rows.map(({ key }) => parseDirtyKey(key).group), ...others]) {
-    if (group < GROUPS_PER_POOL) bits[group >> 3] = (bits[group >> 3] ?? 0) | (1 << (group & 7))
-  }
-  return bits
+  return bitsOf([...rows.map(({ key }) => parseDirtyKey(key).group), ...others])
 }
 
 /** Removes the rows, read before the comparison began, whose groups it found whole; how many stay. */

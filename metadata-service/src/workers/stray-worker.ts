@@ -26,6 +26,7 @@ import {
   sameBytes,
 } from '@cairn/protocol'
 import type { ClusterState } from '../core/cluster/cluster-state.js'
+import { bitsOf } from '../core/cluster/group-bits.js'
 import type { DriveInspector, DriveMender } from '../ports-blocks.js'
 
 /** A drive of which something had to stay is looked at again after this pause; it doubles. */
@@ -151,7 +152,7 @@ export class StrayWorker {
     if (pool === undefined || !map.drives.some(({ id }) => id === drive)) return new Set()
     const { left, free } = partGroups(pool, drive, groups)
     if (free.size === 0) return left
-    const scope = { withOwner: false, groups: bitmapOf(free) }
+    const scope = { withOwner: false, groups: bitsOf(free) }
     let after: BlockId | undefined
     do {
       const { blocks, next } = await this.options.drives.list(drive, after, scope)
@@ -246,10 +247,4 @@ function partGroups(
     else free.add(group)
   }
   return { left, free }
-}
-
-function bitmapOf(groups: Iterable<number>): Uint8Array {
-  const bits = new Uint8Array(GROUPS_PER_POOL / 8)
-  for (const group of groups) bits[group >> 3] = (bits[group >> 3] ?? 0) | (1 << (group & 7))
-  return bits
 }
