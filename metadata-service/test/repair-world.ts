@@ -26,6 +26,7 @@ import { holdersOf } from '../src/core/cluster/group-holders.js'
 import { SlowServers } from '../src/core/cluster/slow-servers.js'
 import { createKeyValueStore } from '../src/core/commit/batcher.js'
 import { createNamespace, type Namespace } from '../src/core/namespace/namespace.js'
+import { dirtyRange } from '../src/core/rows/keys.js'
 import { Sessions } from '../src/core/services/sessions.js'
 import type { KeyValueStore } from '../src/ports.js'
 import type { CopyOrder, DriveMender, ListedBlocks, ListScope } from '../src/ports-blocks.js'
@@ -252,6 +253,26 @@ export class RepairWorld {
     await this.beat()
     this.slow.look(this.cluster.known, (drive) => this.states.answers(drive))
     await this.membership.look()
+  }
+
+  /** One look of every worker, two seconds after the last one. */
+  async round(): Promise<void> {
+    await this.clock.advance(2_000)
+    await this.run(this.sessions.renew(this.session))
+    await this.run(this.beat())
+    await this.run(this.membership.look())
+    await this.run(this.mend('due'))
+    await this.run(this.strays.run(new AbortController().signal))
+  }
+
+  async rounds(count: number): Promise<void> {
+    for (let at = 0; at < count; at++) await this.round()
+  }
+
+  /** Rows of debts, of single groups or of every one. */
+  async debts(): Promise<number> {
+    const { results } = await this.run(this.store.read([{ kind: 'scan', range: dirtyRange(), limit: 100 }]))
+    return results[0]?.length ?? 0
   }
 
   run<T>(work: Promise<T>): Promise<T> {

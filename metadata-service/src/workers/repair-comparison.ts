@@ -40,13 +40,15 @@ export interface ComparisonScope {
   readonly answering: readonly DriveId[]
   /** Only groups whose bit is set. */
   readonly groups?: Uint8Array
+  /** In this group it knows nothing of what was acknowledged before some time: see `knowsAll`. */
+  isUnfilled(drive: DriveId, group: number): boolean
   /** What a drive that is gone had alone need not be waited for: see `knowsAll`. */
   isGivenUp(drive: DriveId): boolean
 }
 
 /** What came of a comparison. */
 export interface ComparisonResult {
-  /** By its members' lists, and by what has become of the blocks that were queued. */
+  /** That is compared: by its members' lists, and by what has become of the blocks that were queued. */
   isWhole(group: number): boolean
   /** Nothing is left to be done for the group as long as those of its members that did not answer are silent. */
   isSettled(group: number): boolean
@@ -167,14 +169,17 @@ class Comparison implements RepairWatcher {
 
   private result(isCut: boolean): ComparisonResult {
     const listed = new Set(this.scope.answering.filter((drive) => !this.failed.has(drive)))
-    const { pool, isGivenUp } = this.scope
-    const known = { isKnown: (drive: DriveId) => listed.has(drive), isGivenUp }
+    const { pool, isGivenUp, isUnfilled } = this.scope
+    const known = { isKnown: (drive: DriveId) => listed.has(drive), isGivenUp, isUnfilled }
     const isEachHolder = (group: number, has: (drive: DriveId) => boolean): boolean =>
       (this.holders[group] ?? []).every(has)
     const isSettled = (group: number): boolean =>
       !isCut && !this.open.has(group) && isEachHolder(group, (drive) => !this.failed.has(drive))
     const isWhole = (group: number): boolean =>
-      isSettled(group) && isEachHolder(group, known.isKnown) && knowsAll(pool, group, known)
+      this.isInScope(group) &&
+      isSettled(group) &&
+      isEachHolder(group, known.isKnown) &&
+      knowsAll(pool, group, known)
     let allWhole = true
     for (let group = 0; group < GROUPS_PER_POOL; group++) {
       if (this.isInScope(group) && !isWhole(group)) allWhole = false

@@ -19,6 +19,7 @@ import type { ClusterState } from '../core/cluster/cluster-state.js'
 import type { DriveStates } from '../core/cluster/drive-states.js'
 import { holdersOfGroup, isGivenUp, poolOfDrive } from '../core/cluster/group-holders.js'
 import type { WholeGroups } from '../core/cluster/membership.js'
+import { isUnfilled, planFilled } from '../core/cluster/unfilled-drives.js'
 import { EVERY_GROUP, parseDirtyKey } from '../core/rows/keys.js'
 import { RepairBudget } from '../core/upkeep/repair-budget.js'
 import type { KeyValueStore, StoreRow } from '../ports.js'
@@ -186,7 +187,9 @@ export class RepairCoordinator {
       const owing = [...rows, ...partial.map(({ row }) => row)]
       const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(owing, moving) }
       const givenUp = (drive: DriveId): boolean => isGivenUp(cluster.drives.get(drive))
-      const scope = { map, pool, answering, isGivenUp: givenUp, ...groups }
+      const { drives } = cluster
+      const unfilled = (drive: DriveId, group: number): boolean => isUnfilled(drives.get(drive), group)
+      const scope = { map, pool, answering, isGivenUp: givenUp, isUnfilled: unfilled, ...groups }
       const compareOptions = {
         ...this.options,
         queue: this.worker.queue,
@@ -197,6 +200,8 @@ export class RepairCoordinator {
       const result = await compareDrives(compareOptions, scope, signal)
       if (signal.aborted) return
       if (full !== undefined) noteResult(full, result)
+      // Before the debt goes that has them compared again.
+      await cluster.change((state) => planFilled(state, { pool, drives, isWhole: result.isWhole }), store)
       const left = rows.length === 0 ? 0 : await clearDebts(store, rows, result)
       const tookMs = clock.monotonicMs() - startedMs
       this.partial.note(partial, result, tookMs)

@@ -13,7 +13,6 @@ import {
 import { expect } from 'chai'
 import { planWish } from '../../src/core/cluster/drive-wishes.js'
 import type { DriveRow } from '../../src/core/rows/cluster-state-rows.js'
-import { dirtyRange } from '../../src/core/rows/keys.js'
 import { idOf, RepairWorld } from '../repair-world.js'
 
 const ROUNDS_MAX = 400
@@ -46,31 +45,16 @@ function setDrain(world: RepairWorld, ats: readonly number[], drain: boolean): P
   )
 }
 
-/** One look of every worker, two seconds after the last one. */
-async function round(world: RepairWorld): Promise<void> {
-  await world.clock.advance(2_000)
-  await world.run(world.sessions.renew(world.session))
-  await world.run(world.beat())
-  await world.run(world.membership.look())
-  await world.run(world.mend('due'))
-  await world.run(world.strays.run(new AbortController().signal))
-}
-
 /** Rounds until nothing moves any more; `between` runs after each. */
 async function settle(world: RepairWorld, between: () => Promise<void> = async () => {}): Promise<void> {
   let quiet = 0
   for (let at = 0; at < ROUNDS_MAX && quiet < 20; at++) {
-    await round(world)
+    await world.round()
     const { positionsLeft, rebalancing } = world.membership.report
     quiet = positionsLeft === 0 && !rebalancing ? quiet + 1 : 0
     await between()
   }
   expect(quiet, 'rounds at rest').to.be.at.least(20)
-}
-
-async function debts(world: RepairWorld): Promise<number> {
-  const { results } = await world.run(world.store.read([{ kind: 'scan', range: dirtyRange(), limit: 100 }]))
-  return results[0]?.length ?? 0
 }
 
 /** Every block is where the map says, and nowhere else. */
@@ -110,7 +94,7 @@ async function holdHalfway(world: RepairWorld): Promise<BlockId[]> {
   const blocks = await putMany(world, 30, 'a')
   world.drive(4).refuses = 'DriveFull'
   await addDrives(world, [4])
-  for (let at = 0; at < 20; at++) await round(world)
+  await world.rounds(20)
   expect(changesOf(poolOf(world)).length).to.be.above(0)
   return blocks
 }
@@ -160,7 +144,7 @@ describe('groups on the move', function () {
     await setDrain(world, [2], true)
     await settle(world, async () => world.startWorkers())
     // A coordinator that lasts frees what the others have left.
-    for (let at = 0; at < 10; at++) await round(world)
+    await world.rounds(10)
     expectInPlace(world, blocks)
     expect(world.drive(2).blocks.size).to.equal(0)
   })
@@ -180,7 +164,7 @@ describe('groups on the move', function () {
     const blocks = await putMany(world, 30, 'a')
     world.drive(4).refuses = 'DriveFull'
     await addDrives(world, [4])
-    for (let at = 0; at < 40; at++) await round(world)
+    await world.rounds(40)
     for (const block of blocks) {
       expect(world.good(block).sort()).to.deep.equal([idOf(1), idOf(2), idOf(3)])
       const members = drivesOfGroup(poolOf(world), groupOf(block))
@@ -194,7 +178,7 @@ describe('groups on the move', function () {
   it('go back when the drive that joins dies', async () => {
     const blocks = await holdHalfway(world)
     world.drive(4).isUp = false
-    for (let at = 0; at < 330; at++) await round(world)
+    await world.rounds(330)
     expect(stateOf(world, 4)).to.equal('out')
     for (let group = 0; group < GROUPS_PER_POOL; group++) {
       expect(joinersOfGroup(poolOf(world), group)).to.not.include(idOf(4))
@@ -209,7 +193,7 @@ describe('groups on the move', function () {
     const blocks = await putMany(world, 60, 'a')
     world.drive(4).refuses = 'DriveFull'
     await setDrain(world, [5], true)
-    for (let at = 0; at < 20; at++) await round(world)
+    await world.rounds(20)
     const filled = blocks.filter((block) => joinersOfGroup(poolOf(world), groupOf(block)).includes(idOf(4)))
     expect(filled.length).to.be.above(0)
     for (const block of filled) {
@@ -228,7 +212,7 @@ describe('groups on the move', function () {
     await addDrives(world, [4, 5])
     await settle(world)
     world.drive(2).isUp = false
-    for (let at = 0; at < 340; at++) await round(world)
+    await world.rounds(340)
     expect(stateOf(world, 2)).to.equal('out')
     for (const block of blocks) {
       const members = drivesOfGroup(poolOf(world), groupOf(block))
@@ -237,12 +221,12 @@ describe('groups on the move', function () {
     }
     world.drive(2).isUp = true
     await world.run(world.register(2, idOf(2)))
-    for (let at = 0; at < 60; at++) await round(world)
+    await world.rounds(60)
     expect(stateOf(world, 2)).to.equal('out')
     expect(world.drive(2).blocks.size).to.equal(0)
     expectInPlace(world, blocks)
     world.drive(5).isUp = false
-    for (let at = 0; at < 340; at++) await round(world)
+    await world.rounds(340)
     expect(stateOf(world, 2)).to.equal('up')
     expectInPlace(
       world,
@@ -258,7 +242,7 @@ describe('groups on the move', function () {
     const [first = '', ...lost] = drivesOfGroup(poolOf(world), groupOf(block)) as DriveId[]
     world.mender.drives.get(first)?.blocks.delete(formatId(block))
     setUp(lost, false)
-    for (let at = 0; at < 330; at++) await round(world)
+    await world.rounds(330)
     return { block, lost }
   }
 
@@ -275,7 +259,7 @@ describe('groups on the move', function () {
     expect(drivesOfGroup(poolOf(world), groupOf(block))).to.include.members(lost)
     expect(world.membership.report.stuck).to.match(/on dead drives alone/)
     setUp(lost.slice(1), true)
-    for (let at = 0; at < 60; at++) await round(world)
+    await world.rounds(60)
     const members = drivesOfGroup(poolOf(world), groupOf(block))
     expect(members).to.not.include(lost[0])
     expect(world.good(block)).to.include.members(members)
@@ -288,33 +272,33 @@ describe('groups on the move', function () {
     const blocks = await putMany(world, 10, 'a')
     setUp([2, 3].map(idOf), false)
     await addDrives(world, [4, 5])
-    for (let at = 0; at < 330; at++) await round(world)
+    await world.rounds(330)
     expect(drivesOfGroup(poolOf(world), groupOf(owed))).to.have.members([1, 2, 3].map(idOf))
     expect(world.membership.report.stuck).to.match(/on dead drives alone/)
-    expect(await debts(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
     for (const block of blocks)
       expect(world.good(block), 'filled meanwhile').to.include.members([4, 5].map(idOf))
     world.drive(1).refuses = undefined
     setUp([idOf(3)], true)
-    for (let at = 0; at < 60; at++) await round(world)
+    await world.rounds(60)
     expect(stateOf(world, 2)).to.equal('out')
     for (const block of [owed, ...blocks]) {
       expect(world.good(block)).to.include.members(drivesOfGroup(poolOf(world), groupOf(block)))
     }
-    expect(await debts(world)).to.equal(0)
+    expect(await world.debts()).to.equal(0)
   })
 
   it('go to one spare for each dead drive, and to another when that dies too', async () => {
     const blocks = await putMany(world, 10, 'a')
     world.drive(2).isUp = false
-    for (let at = 0; at < 300; at++) await round(world)
+    await world.rounds(300)
     for (const at of [4, 5]) world.drive(at).refuses = 'DriveFull'
     await addDrives(world, [4, 5])
-    for (let at = 0; at < 20; at++) await round(world)
+    await world.rounds(20)
     expect(poolOf(world).drives).to.have.members([1, 2, 3, 4].map(idOf))
     world.drive(4).isUp = false
     world.drive(5).refuses = undefined
-    for (let at = 0; at < 330; at++) await round(world)
+    await world.rounds(330)
     expect(poolOf(world).drives).to.have.members([1, 3, 5].map(idOf))
     for (const block of blocks) expect(world.good(block)).to.include.members([1, 3, 5].map(idOf))
   })
@@ -323,7 +307,7 @@ describe('groups on the move', function () {
     const { block, lost } = await loseTwo()
     const request = { action: 'drain', drives: lost, servers: [], force: true } as const
     await world.run(world.cluster.change((state) => planWish(state, request, (id) => world.states.of(id))))
-    for (let at = 0; at < 60; at++) await round(world)
+    await world.rounds(60)
     for (const id of lost) expect(stateOf(world, Number(id))).to.equal('out')
     expect(drivesOfGroup(poolOf(world), groupOf(block))).to.not.include.members(lost)
     expect(world.membership.report.stuck).to.equal(undefined)
@@ -332,7 +316,7 @@ describe('groups on the move', function () {
   it('are not drained below the copies that their pool wants', async () => {
     const blocks = await putMany(world, 5, 'a')
     await setDrain(world, [1], true)
-    for (let at = 0; at < 20; at++) await round(world)
+    await world.rounds(20)
     expect(stateOf(world, 1)).to.equal('draining')
     expect(world.membership.report.stuck).to.match(/needs 3 drives/)
     expectInPlace(world, blocks)
@@ -380,7 +364,7 @@ describe('groups on the move', function () {
     expect(drivesOfGroup(poolOf(world), groupOf(block))).to.include(first)
     expect(world.good(block)).to.not.include(first)
     await world.run(world.commit({ key: 'slow', op, block, isOwing: false }))
-    for (let at = 0; at < 60; at++) await round(world)
+    await world.rounds(60)
     expect(world.good(block)).to.include.members(drivesOfGroup(poolOf(world), groupOf(block)))
   })
 
@@ -394,10 +378,10 @@ describe('groups on the move', function () {
     const entry = world.mender.drives.get(members[0] ?? '')?.blocks.get(name)
     if (entry === undefined) throw new Error('no copy')
     world.strays.note(1, left, [groupOf(block)])
-    await round(world)
+    await world.round()
     world.mender.drives.get(left)?.blocks.set(name, entry)
     expect(world.good(block)).to.include(left)
-    for (let at = 0; at < 60; at++) await round(world)
+    await world.rounds(60)
     expect(world.good(block)).to.not.include(left)
   })
 })

@@ -1,17 +1,12 @@
 import { type BlockId, CairnError, type DriveId, formatId, groupOf, sessionOf } from '@cairn/protocol'
 import { expect } from 'chai'
-import { dirtyKey, dirtyRange, EVERY_GROUP } from '../../src/core/rows/keys.js'
+import { dirtyKey, EVERY_GROUP } from '../../src/core/rows/keys.js'
 import { DirtyRow } from '../../src/core/rows/rows.js'
 import { idOf, RepairWorld } from '../repair-world.js'
 
 const ALL = [idOf(1), idOf(2), idOf(3)]
 const NEW = 'a2'.padStart(16, '0')
 const TWO = [idOf(1), idOf(2)]
-
-async function dirtyRows(world: RepairWorld): Promise<number> {
-  const { results } = await world.run(world.store.read([{ kind: 'scan', range: dirtyRange(), limit: 100 }]))
-  return results[0]?.length ?? 0
-}
 
 describe('repair', () => {
   let world: RepairWorld
@@ -26,12 +21,12 @@ describe('repair', () => {
   it('makes the copy that a write could not make, and pays the debt of its group', async () => {
     const block = await world.run(world.put('k', TWO))
     const whole = await world.run(world.put('whole'))
-    expect(await dirtyRows(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
     await world.run(world.mend())
     expect(world.good(block)).to.have.members(ALL)
     expect(world.good(whole)).to.have.members(ALL)
     expect(world.mender.copies).to.have.length(1)
-    expect(await dirtyRows(world)).to.equal(0)
+    expect(await world.debts()).to.equal(0)
     expect(world.repair.report).to.include({ blocksRepaired: 1, underReplicated: 0, unavailable: 0 })
   })
 
@@ -104,11 +99,11 @@ describe('repair', () => {
     const block = await world.run(world.put('k', TWO))
     world.drive(3).isUp = false
     await world.run(world.mend())
-    expect(await dirtyRows(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
     world.drive(3).isUp = true
     await world.run(world.mend())
     expect(world.good(block)).to.have.members(ALL)
-    expect(await dirtyRows(world)).to.equal(0)
+    expect(await world.debts()).to.equal(0)
   })
 
   /** Everything was compared; then drive 1 is the only one with a block beside drive 2, and falls silent. */
@@ -131,11 +126,11 @@ describe('repair', () => {
     const block = await oweInSilence()
     await world.run(world.mend('due'))
     expect(world.good(block)).to.include(idOf(3))
-    expect(await dirtyRows(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
     world.drive(1).isUp = true
     await passSilently(4)
     await world.run(world.mend('due'))
-    expect(await dirtyRows(world)).to.equal(0)
+    expect(await world.debts()).to.equal(0)
   })
 
   it('looks at such a debt again only while something of it can be paid', async () => {
@@ -158,7 +153,7 @@ describe('repair', () => {
     await passSilently(100)
     await world.run(world.mend('due'))
     expect(lists).to.equal(0)
-    expect(await dirtyRows(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
   })
 
   it('keeps a debt that was written anew since the comparison began', async () => {
@@ -177,7 +172,7 @@ describe('repair', () => {
     }
     await world.run(world.mend())
     expect(world.good(block)).to.have.members(ALL)
-    expect(await dirtyRows(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
   })
 
   it('takes another source when one turns out to be rotten', async () => {
@@ -235,7 +230,7 @@ describe('repair', () => {
     world.drive(3).refuses = 'DriveFull'
     await world.run(world.mend())
     expect(world.repair.report).to.include({ underReplicated: 1, blocksRepaired: 0 })
-    expect(await dirtyRows(world)).to.equal(1)
+    expect(await world.debts()).to.equal(1)
     world.drive(3).refuses = undefined
     await world.clock.advance(10_000)
     await world.run(world.repair.repair(new AbortController().signal))
@@ -262,7 +257,7 @@ describe('repair', () => {
     expect(stateOf(3)).to.equal('up')
     await world.run(world.mend('due'))
     expect(world.good(block)).to.have.members(ALL)
-    expect(await dirtyRows(world)).to.equal(0)
+    expect(await world.debts()).to.equal(0)
   })
 
   it('counts what has no good copy left, and takes it from a drive outside the group', async () => {
@@ -289,7 +284,7 @@ describe('repair', () => {
     for (const block of blocks) {
       expect(world.good(block)).to.include.members([idOf(1), NEW, idOf(3)])
     }
-    expect(await dirtyRows(world)).to.equal(0)
+    expect(await world.debts()).to.equal(0)
   })
 
   it('brings nothing back from a drive that was away for a month, and loses nothing', async () => {

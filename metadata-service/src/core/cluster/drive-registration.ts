@@ -4,7 +4,8 @@
  * A drive whose id is unknown is a *new* drive, and is only added: an unmounted disk must not pose as an empty one
  * that holds its groups. It takes over the groups of an old drive at once only if it stands at the same path of the
  * same server, on the same device and under the same parent folder: then the old folder was really removed. A drive
- * that lost its groups in this way, and is back where its replacement no longer is, takes them over just so.
+ * that lost its groups in this way, and is back where its replacement no longer is, takes them over just so. Until it
+ * is filled it is marked: see `unfilled-drives.ts`.
  *
  * A run of a server has a number that is higher than those of its earlier runs. What an earlier one has sent, and
  * comes late, is refused: it would bring back an address where nobody listens.
@@ -22,6 +23,7 @@ import {
 } from '@cairn/protocol'
 import type { DriveRow } from '../rows/cluster-state-rows.js'
 import { domainOf, widestDomain } from './failure-domains.js'
+import { asUnfilled } from './unfilled-drives.js'
 
 /** The rows of a change; empty lists change nothing. */
 export interface ClusterChange {
@@ -87,7 +89,8 @@ export function planRegistration(
     const isUnused = known === undefined || (known.drive.state === 'out' && known.drain === undefined)
     const old = isUnused ? findPredecessor(drives, registration, request.member.id, present) : undefined
     if (old === undefined) continue
-    drives.set(registration.id, { ...row, drive: { ...row.drive, state: 'up' } })
+    const replacement: DriveRow = { ...row, drive: { ...row.drive, state: 'up' } }
+    drives.set(registration.id, asUnfilled(replacement, state.map.epoch + 1))
     drives.set(old.drive.id, { ...old, drive: { ...old.drive, state: 'out' } })
     pools = pools.map((pool) =>
       pool.drives.includes(old.drive.id) ? replaceDrive(pool, old.drive.id, registration.id) : pool,

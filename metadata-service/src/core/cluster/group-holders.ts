@@ -78,18 +78,20 @@ function readQuorum({ replicas }: Pool): number {
 
 /**
  * Whether these drives are enough members of a group to know all that was acknowledged, dead members counted as the
- * others. Members that were given up need not be among them: who gave them up bears the loss.
+ * others: a read quorum of those that saw it all, or every one there is. Members that were given up need not be among
+ * them: who gave them up bears the loss.
  */
 export function knowsAll(pool: Pool, group: number, drives: KnownDrives): boolean {
   const members = drivesOfGroup(pool, group).filter((id) => id !== undefined)
-  const known = members.filter((id) => drives.isKnown(id)).length
-  const lost = members.filter((id) => !drives.isKnown(id) && drives.isGivenUp(id)).length
-  return known >= Math.min(readQuorum(pool), members.length - lost)
+  const sawAll = members.filter((id) => drives.isKnown(id) && !drives.isUnfilled(id, group)).length
+  return sawAll >= readQuorum(pool) || members.every((id) => drives.isKnown(id) || drives.isGivenUp(id))
 }
 
 /** See `knowsAll`. */
 export interface KnownDrives {
   isKnown(drive: DriveId): boolean
+  /** In this group it saw only what was acknowledged since it took the place of another. */
+  isUnfilled(drive: DriveId, group: number): boolean
   isGivenUp(drive: DriveId): boolean
 }
 

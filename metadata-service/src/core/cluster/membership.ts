@@ -22,6 +22,7 @@ import type { DriveCondition } from './drive-states.js'
 import { domainOf, isWider, widestDomain } from './failure-domains.js'
 import { completeGroups, planStep } from './group-changes.js'
 import { isGivenUp, knowsAll } from './group-holders.js'
+import { asFilled, isUnfilled } from './unfilled-drives.js'
 
 export type ConditionOf = (drive: DriveId) => DriveCondition
 
@@ -171,8 +172,11 @@ class MembershipPlan {
   retireEmpty(): void {
     const holds = (pools: readonly Pool[], id: DriveId): boolean =>
       pools.some((pool) => pool.drives.includes(id))
-    for (const { drive, drain } of [...this.drives.values()]) {
-      if (holds(this.pools, drive.id) || drive.state === 'out') continue
+    for (const row of [...this.drives.values()]) {
+      const { drive, drain } = row
+      if (holds(this.pools, drive.id)) continue
+      if (row.unfilledSince !== undefined) this.drives.set(drive.id, asFilled(row))
+      if (drive.state === 'out') continue
       const gaveAll = drive.state === 'dead' && holds(this.state.map.pools, drive.id)
       if (gaveAll || (drain !== undefined && drive.state === 'draining')) this.setState(drive.id, 'out')
     }
@@ -194,6 +198,7 @@ class MembershipPlan {
     const gone = pool.drives.filter((id) => this.isGone(id))
     const known = {
       isKnown: (id: DriveId) => !gone.includes(id),
+      isUnfilled: (id: DriveId, group: number) => isUnfilled(this.drives.get(id), group),
       isGivenUp: (id: DriveId) => isGivenUp(this.drives.get(id)),
     }
     if (gone.length === 0) return undefined

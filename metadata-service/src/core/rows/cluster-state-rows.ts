@@ -61,6 +61,12 @@ export interface DriveRow {
   readonly drain?: 'asked' | 'forced'
   /** Epoch of the change that made the row, or of the last one by which somebody wanted something of the drive. */
   readonly wishEpoch?: number
+  /**
+   * Epoch of the change by which it took, empty, the place of a drive whose folder was removed, and a bitmap of groups in
+   * which it may still lack what was acknowledged before; both absent once there are none.
+   */
+  readonly unfilledSince?: number
+  readonly unfilledGroups?: Uint8Array
 }
 
 export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
@@ -70,6 +76,8 @@ export const DriveRow: Message<DriveRow> = message<DriveRow>('DriveRow', 1, {
   parent: required(4, text),
   drain: optional(20, oneOf<'asked' | 'forced'>('asked', 'forced')),
   wishEpoch: optional(21, integer),
+  unfilledSince: optional(22, integer),
+  unfilledGroups: optional(23, bytes()),
 })
 
 /** The row that every change of the map rewrites. */

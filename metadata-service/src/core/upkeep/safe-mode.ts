@@ -71,6 +71,8 @@ export class SafeMode {
     const isGone = (id: DriveId): boolean => drives.get(id)?.drain === 'forced' && states.of(id) === 'dead'
     return {
       isKnown: (id: DriveId) => heard.has(id),
+      // Such a drive is filled only after this; comparisons heed it.
+      isUnfilled: () => false,
       isGivenUp: (id: DriveId) => isGivenUp(drives.get(id)) || isGone(id),
     }
   }
