@@ -61,7 +61,11 @@ async function openSource(
 ): Promise<GetObjectResponse> {
   const request = versionId === undefined ? { bucket, key } : { bucket, key, versionId }
   const found = await metadata.read(getObject, request, signal)
-  if (found.object.etag !== etag) throw new CairnError('PreconditionFailed', 'the source has changed')
+  if (found.object.etag !== etag) {
+    throw new CairnError('PreconditionFailed', 'the source has changed', {
+      details: { sourceChanged: 'true' },
+    })
+  }
   return found
 }
 

@@ -1,5 +1,6 @@
 import type { CopySource, OpenedObject } from '@cairn/client'
 import {
+  CairnError,
   type ChecksumAlgorithm,
   type CopyObjectResponse,
   hasCode,
@@ -31,16 +32,21 @@ async function handle(context: OperationContext): Promise<S3Response> {
   const asked = readChange(context, header)
   const algorithm = readChecksumAlgorithm(context.headers)
   const preconditions = writePreconditions(context.headers, context.config.compatibility)
-  const { opened, reference } = await openSource(context, header)
-  checkCopySize(opened.object.sizeBytes)
+  const first = await openSource(context, header)
   return answerInTime(context, () =>
-    copyOpened(context, { opened, reference, asked, algorithm, preconditions }),
+    copyFrom(context, header, first, (source) =>
+      copyOpened(context, { ...source, asked, algorithm, preconditions }),
+    ),
   )
 }
 
-interface Copy {
+/** A source, and how a copy of it names it. */
+export interface OpenedSource {
   readonly opened: OpenedObject
   readonly reference: CopySource
+}
+
+interface Copy extends OpenedSource {
   readonly asked: AskedChange
   readonly algorithm: ChecksumAlgorithm | undefined
   readonly preconditions: WritePreconditions | undefined
@@ -48,6 +54,7 @@ interface Copy {
 
 async function copyOpened(context: OperationContext, copy: Copy): Promise<S3Response> {
   const { opened } = copy
+  checkCopySize(opened.object.sizeBytes)
   const written = await writeCopy(context, copy)
   const content =
     element('LastModified', formatTime(written.modifiedMs)) +
@@ -103,10 +110,7 @@ export function sourceVersionHeader(opened: OpenedObject): { 'x-amz-copy-source-
 }
 
 /** Opens a copy source and checks the caller's conditions on it; both failures are 412, never 304. */
-export async function openSource(
-  context: OperationContext,
-  header: CopySourceHeader,
-): Promise<{ opened: OpenedObject; reference: CopySource }> {
+export async function openSource(context: OperationContext, header: CopySourceHeader): Promise<OpenedSource> {
   await checkSourceOwner(context, header)
   const opened = await openVersion(context, header)
   const conditions = copySourceConditions(context.headers)
@@ -115,7 +119,40 @@ export async function openSource(
     const elements = decisiveCondition(conditions, outcome, 'x-amz-copy-source-')
     throw new S3Error('PreconditionFailed', undefined, { elements })
   }
-  return { opened, reference: { ...header, etag: opened.object.etag } }
+  const { etag, versionId } = opened.object
+  // A version that has an id of its own is copied though others write the key meanwhile.
+  const named = versionId === 'null' ? header : { ...header, versionId }
+  return { opened, reference: { ...named, etag } }
+}
+
+/** Copies that are begun while others keep writing their source. */
+const COPY_ATTEMPTS_MAX = 4
+
+/**
+ * Copies the source as it was opened, or again as it is by then if somebody has written it meanwhile: that is no
+ * condition of the caller's. `Busy` if it keeps changing.
+ */
+export async function copyFrom<Result>(
+  context: OperationContext,
+  header: CopySourceHeader,
+  first: OpenedSource,
+  copy: (source: OpenedSource) => Promise<Result>,
+): Promise<Result> {
+  let source = first
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await copy(source)
+    } catch (cause) {
+      if (!isOvertaken(cause, header)) throw cause
+      if (attempt === COPY_ATTEMPTS_MAX) throw new CairnError('Busy', 'the source keeps changing', { cause })
+    }
+    source = await openSource(context, header)
+  }
+}
+
+function isOvertaken(error: unknown, { versionId }: CopySourceHeader): boolean {
+  if (hasCode(error, 'NoSuchVersion')) return versionId === undefined
+  return hasCode(error, 'PreconditionFailed') && error.details.sourceChanged === 'true'
 }
 
 /** Guards against a source bucket that somebody else has made under the name meanwhile. */

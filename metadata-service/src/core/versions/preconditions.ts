@@ -46,14 +46,14 @@ export function hasPreconditions(preconditions: WritePreconditions | undefined):
 }
 
 /**
- * `PreconditionFailed` unless the source of a copy is the version that the caller saw. The map counts as well as the
- * ETag: slices that the caller took from another map name blocks that nobody would keep.
+ * `PreconditionFailed` with `details.sourceChanged` unless the source of a copy is the version that the caller saw. The
+ * map counts as well as the ETag: slices that the caller took from another map name blocks that nobody would keep.
  */
 export function checkSource(version: VersionRow, { etag, mapId }: ObjectSource): void {
   const { mapId: found } = version
   const isSameMap = mapId === undefined || (found !== undefined && sameBytes(found, mapId))
   if (version.etag === etag && isSameMap) return
-  throw failed('the source has changed', version.etag)
+  throw new CairnError('PreconditionFailed', 'the source has changed', { details: { sourceChanged: 'true' } })
 }
 
 /** The error for a key without a current object; names the delete marker if there is one. */

@@ -62,7 +62,8 @@ describe('a copy', () => {
           owner: 'o',
         }),
       )
-    expect((await rejection(copy({ mapId }))).code).to.equal('PreconditionFailed')
+    const late = await rejection(copy({ mapId }))
+    expect(late).to.deep.include({ code: 'PreconditionFailed', details: { sourceChanged: 'true' } })
     expect((await copy({})).etag).to.equal(etag)
   })
 })
