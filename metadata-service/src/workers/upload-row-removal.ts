@@ -1,19 +1,16 @@
 /** Removes the row of an upload that ended ten minutes ago and whose parts are gone. */
 import { sameBytes } from '@cairn/protocol'
-import { uploadRange } from '../core/rows/keys.js'
+import { parseUploadKey, successorOfKey, uploadRange } from '../core/rows/keys.js'
 import { type GarbageRow, UploadRow } from '../core/rows/rows.js'
 import { isLive } from '../core/uploads/uploads-state.js'
-import type { KeyValueStore } from '../ports.js'
+import type { KeyValueStore, StoreRow } from '../ports.js'
 
-/** Uploads of one key that are looked through for one run. */
-const UPLOADS_OF_KEY_MAX = 10_000
+/** Rows of one read. */
+const ROWS_PER_READ = 1_000
 
 /** True once the upload that this clean-up row is about has no row any more. */
 export async function removeUploadRow(store: KeyValueStore, garbage: GarbageRow): Promise<boolean> {
-  const range = uploadRange(garbage.space, garbage.key)
-  const { results } = await store.readAuthority([{ kind: 'scan', range, limit: UPLOADS_OF_KEY_MAX }])
-  const rows = results[0] ?? []
-  const found = rows.find(({ value }) => isEnded(UploadRow.decode(value), garbage))
+  const found = await findEnded(store, garbage)
   if (found === undefined) return true
   const { key, revision } = found
   const result = await store.commit({
@@ -24,6 +21,19 @@ export async function removeUploadRow(store: KeyValueStore, garbage: GarbageRow)
   return result.committed
 }
 
-function isEnded(row: UploadRow, { op }: GarbageRow): boolean {
-  return sameBytes(row.op, op) && !isLive(row)
+/** Among all uploads of its key: when it began, and so its row's key, is not known. */
+async function findEnded(
+  store: KeyValueStore,
+  { space, key, op }: GarbageRow,
+): Promise<StoreRow | undefined> {
+  let range = uploadRange(space, key)
+  for (;;) {
+    const { results } = await store.readAuthority([{ kind: 'scan', range, limit: ROWS_PER_READ }])
+    const rows = results[0] ?? []
+    const found = rows.find((row) => sameBytes(parseUploadKey(row.key).op, op))
+    if (found !== undefined) return isLive(UploadRow.decode(found.value)) ? undefined : found
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < ROWS_PER_READ) return undefined
+    range = { from: successorOfKey(last.key), to: range.to }
+  }
 }

@@ -1,5 +1,7 @@
 import { type BlockId, CairnError, type OpId, type SpaceId, sessionScopedId } from '@cairn/protocol'
 import { expect } from 'chai'
+import { uploadKey } from '../../src/core/rows/keys.js'
+import { UploadRow } from '../../src/core/rows/rows.js'
 import { abortUpload } from '../../src/core/uploads/uploads.js'
 import { putPart } from '../../src/core/uploads/uploads-parts.js'
 import { abortLostUploads } from '../../src/workers/lost-uploads.js'
@@ -39,6 +41,20 @@ async function uploadWithCopy(world: UploadWorld, space: SpaceId) {
   await world.run(world.part(upload, space, 1))
   await world.run(world.copiedPart(upload, await sourceOf(world, 's'), 2))
   return upload
+}
+
+/** More than 10,000 uploads of `k`, before all others. */
+async function beginEarlier(world: UploadWorld, space: SpaceId, value: Uint8Array): Promise<void> {
+  for (let at = 0; at <= 10_000; at += 100) {
+    const puts = Array.from({ length: 100 }, (_, more) => {
+      const op = world.op()
+      return {
+        key: uploadKey(space, 'k', at + more, op),
+        value: UploadRow.encode({ ...UploadRow.decode(value), op }),
+      }
+    })
+    await world.store.commit({ compares: [], puts, proof: { keys: [], carries: () => false } })
+  }
 }
 
 describe('GarbageWorker', () => {
@@ -113,6 +129,22 @@ describe('GarbageWorker', () => {
     await world.run(world.delete('k'))
     await collect(world)
     expect(world.drives.blocksById.size).to.equal(0)
+  })
+
+  it('removes the row of an upload behind very many others of its key', async () => {
+    const { world, space } = await open()
+    const upload = await world.run(world.create('k'))
+    const [row] = await world.run(world.rows('u/'))
+    if (row === undefined) throw new Error('the upload has no row')
+    await world.run(beginEarlier(world, space, row.value))
+    const request = { bucket: 'b', key: 'k', uploadId: upload.uploadId, op: world.op() }
+    await world.run(abortUpload(world.world, request))
+    await collect(world)
+    await world.clock.advance(601_000)
+    await collect(world)
+    const { results } = await world.run(world.store.read([{ kind: 'get', key: row.key }]))
+    expect(results[0]).to.deep.equal([])
+    expect(await world.run(world.rows('g/'))).to.have.length(0)
   })
 
   it('leaves what an object had beside living borrowed blocks to the search for orphans', async () => {
