@@ -52,6 +52,8 @@ const PAGE = 3
 export class MemoryMender implements DriveMender {
   readonly drives: Map<DriveId, MemoryDrive> = new Map()
   readonly copies: CopyOrder[] = []
+  /** Pages of lists that were asked for. */
+  pages = 0
   readonly deletions: { drive: DriveId; blocks: readonly BlockId[]; placedBy?: PlacedBy }[] = []
   /** Blocks whose bytes are wrong though no list says so: hex id and drive. */
   readonly rotten: Set<string> = new Set()
@@ -68,6 +70,7 @@ export class MemoryMender implements DriveMender {
   }
 
   async list(id: DriveId, after: BlockId | undefined, scope: ListScope): Promise<ListedBlocks> {
+    this.pages++
     const drive = await this.answer(id)
     const { groups, damagedOnly = false } = scope
     const isWanted = ({ block, damaged = false }: BlockEntry): boolean => {

@@ -1,14 +1,15 @@
 /**
  * Debts of groups of which some holder is silent: what the others lack among themselves is copied meanwhile, so that
- * the loss of one more leaves a copy to be read. The debt itself stays: who is silent may owe something too.
+ * the loss of one more leaves a copy to be read. The debt itself stays: who is silent may owe something too. A debt of
+ * every group is one of all drives of the pool: all groups are looked at then.
  */
 import { type Clock, type DriveId, formatId } from '@cairn/protocol'
-import { parseDirtyKey } from '../core/rows/keys.js'
+import { EVERY_GROUP, parseDirtyKey } from '../core/rows/keys.js'
 import type { StoreRow } from '../ports.js'
 import { ComparisonPause } from './comparison-pause.js'
 import type { ComparisonResult } from './repair-comparison.js'
 
-/** A debt, and the holders of its group that answer. */
+/** A debt, and the holders of its group, or of any group, that answer. */
 export interface PartialDebt {
   readonly row: StoreRow
   readonly drives: readonly DriveId[]
@@ -37,7 +38,8 @@ export class PartialDebts {
   /** These were compared. */
   note(debts: readonly PartialDebt[], result: ComparisonResult, tookMs: number): void {
     for (const { row, drives } of debts) {
-      const isSettled = result.isSettled(parseDirtyKey(row.key).group)
+      const { group } = parseDirtyKey(row.key)
+      const isSettled = group === EVERY_GROUP ? result.allSettled : result.isSettled(group)
       const revision = isSettled ? row.revision : undefined
       this.seen.set(formatId(row.key), { drives: drives.join(), revision })
     }

@@ -54,6 +54,8 @@ export interface ComparisonResult {
   isSettled(group: number): boolean
   /** Every group that was compared is whole. */
   readonly allWhole: boolean
+  /** Every group that was compared is settled. */
+  readonly allSettled: boolean
   /** Drives that were listed to the end. */
   readonly listed: ReadonlySet<DriveId>
 }
@@ -180,10 +182,14 @@ class Comparison implements RepairWatcher {
       isSettled(group) &&
       isEachHolder(group, known.isKnown) &&
       knowsAll(pool, group, known)
-    let allWhole = true
-    for (let group = 0; group < GROUPS_PER_POOL; group++) {
-      if (this.isInScope(group) && !isWhole(group)) allWhole = false
+    const all = Array.from({ length: GROUPS_PER_POOL }, (_, group) => group)
+    const compared = all.filter((group) => this.isInScope(group))
+    return {
+      isWhole,
+      isSettled,
+      allWhole: compared.every(isWhole),
+      allSettled: compared.every(isSettled),
+      listed,
     }
-    return { isWhole, isSettled, allWhole, listed }
   }
 }

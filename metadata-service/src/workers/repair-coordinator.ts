@@ -157,8 +157,9 @@ export class RepairCoordinator {
   private async comparePool(work: Omit<PoolWork, 'moving' | 'partial'>): Promise<void> {
     const { map, pool, full } = work
     const moving = this.movable(map, pool)
-    if (full !== undefined) return this.compare({ ...work, partial: [], moving })
     const { rows, partial } = this.payable(map, pool, work.rows)
+    // It may find any debt paid, and what was left to be done of the others need not be looked for once more.
+    if (full !== undefined) return this.compare({ ...work, partial, moving })
     const count = rows.length + partial.length + moving.size
     if (count > 0) await this.compare({ ...work, rows, partial, moving })
   }
@@ -185,7 +186,7 @@ export class RepairCoordinator {
     if (isFull) this.comparison = progress
     try {
       const owing = [...rows, ...partial.map(({ row }) => row)]
-      const groups = isFull || owesEverything(rows) ? {} : { groups: groupsOf(owing, moving) }
+      const groups = isFull || owesEverything(owing) ? {} : { groups: groupsOf(owing, moving) }
       const givenUp = (drive: DriveId): boolean => isGivenUp(cluster.drives.get(drive))
       const { drives } = cluster
       const unfilled = (drive: DriveId, group: number): boolean => isUnfilled(drives.get(drive), group)
@@ -226,7 +227,7 @@ export class RepairCoordinator {
       const holders = group === EVERY_GROUP ? pool.drives : holdersOfGroup(map, pool, group)
       const drives = holders.filter((drive) => this.options.states.answers(drive))
       if (drives.length === holders.length) rows.push(row)
-      else if (group !== EVERY_GROUP && this.partial.isDue({ row, drives })) partial.push({ row, drives })
+      else if (this.partial.isDue({ row, drives })) partial.push({ row, drives })
     }
     return { rows, partial }
   }
