@@ -22,6 +22,7 @@ export {
 } from './adapters/journal/journal-entry-store.js'
 export { copiesFolder, listCopies } from './adapters/journal/journal-files.js'
 export type { JournalLog } from './adapters/journal/journal-log.js'
+export { noteUnfollowed } from './adapters/journal/unfollowed-store.js'
 export {
   type MirroredEntryStore,
   type MirroredEntryStoreOptions,

@@ -85,15 +85,22 @@ function describeRecovery(report: RecoverReport): string[] {
     strandedFrames > 0
       ? `${strandedFrames} later entries were found behind a gap of at least one and cannot be used`
       : 'no entry is known to be missing',
-    report.isComplete
-      ? 'the server was stopped in order after the last entry: everything is back'
-      : `changes after ${until} are lost: at most the last second before the server ended, with CAIRN_JOURNAL=sync none`,
+    describeLoss(report, until),
     ...(movedTo === undefined ? [] : [`the former store lies in ${movedTo}`]),
     ...(report.strangeRows > 0
       ? [`${report.strangeRows} rows cannot be decoded and are kept as they are`]
       : []),
     ...newLifeLines(rows, report.incarnation),
   ]
+}
+
+function describeLoss({ isComplete, isPast }: RecoverReport, until: string): string {
+  if (isComplete) return 'the server was stopped in order after the last entry: everything is back'
+  const lost = `changes after ${until} are lost`
+  return isPast
+    ? `${lost}: all of them, since the server went on without journals (CAIRN_JOURNAL=off or CAIRN_DURABILITY=none)`
+    : `${lost}: while a journal followed (cairn_journal_failed 0 for a drive), at most the last second before the ` +
+        'server ended, with CAIRN_JOURNAL=sync none'
 }
 
 function newLifeLines(rows: number, incarnation: string): string[] {

@@ -13,6 +13,7 @@ import {
   type EtcdEntryStore,
   listCopies,
   MOVE_KEY,
+  noteUnfollowed,
   openJournaledEntryStore,
   openMirroredEntryStore,
   openSqliteEntryStore,
@@ -158,8 +159,11 @@ async function openLocalStore(environment: RoleEnvironment, failure: StoreFailur
 async function withJournal(environment: RoleEnvironment, store: EntryStore): Promise<EntryStore> {
   const { config, clock, log, metrics } = environment
   // Copies that are not synced would promise what the store itself does not.
-  if (config.journal === 'off' || config.durability === 'none') return store
   const drives = driveFolders(config)
+  if (config.journal === 'off' || config.durability === 'none') {
+    await noteUnfollowed({ store, drives, log })
+    return store
+  }
   const journaled = await openJournaledEntryStore({ store, clock, drives, mode: config.journal, log })
   addJournalMetrics(metrics, journaled)
   return journaled

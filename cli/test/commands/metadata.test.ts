@@ -30,6 +30,28 @@ describe('cairn metadata', () => {
     return dataDir
   }
 
+  async function recover(env: Record<string, string>): Promise<readonly string[]> {
+    const said: string[] = []
+    const flags = { yes: false, toEtcd: false, resume: false, undo: false, json: false }
+    const command = { action: 'recover', file: undefined, ...flags }
+    await metadata(readConfig({ argv: [], env }).config, command, (line) => said.push(line))
+    return said
+  }
+
+  it('says that copies are of the past when the server went on without journals', async () => {
+    for (const [name, bare] of Object.entries({
+      off: { journal: 'off' },
+      none: { durability: 'none' },
+    } as const)) {
+      const dataDir = await makeCluster(name, 2)
+      await (await startCairn({ dataDir, port: 0, drives: { count: 2 }, ...bare })).close()
+      rmSync(join(dataDir, 'metadata'), { recursive: true })
+      const said = (await recover({ CAIRN_DATA_DIR: dataDir, CAIRN_DRIVES: '2' })).join('\n')
+      expect(said).to.include('the server went on without journals')
+      expect(said).to.not.include('everything is back')
+    }
+  }).timeout(30_000)
+
   it('recovers from the copies of most drives when the cluster file is lost with the store', async () => {
     const ours = await makeCluster('ours', 2)
     const theirs = await makeCluster('theirs', 1)
@@ -40,11 +62,7 @@ describe('cairn metadata', () => {
     rmSync(join(ours, 'cluster.json'))
     const drives = [foreign, join(ours, 'drives', '1'), join(ours, 'drives', '2')]
     const env = { CAIRN_DATA_DIR: ours, CAIRN_DRIVES: drives.join(',') }
-    const { config } = readConfig({ argv: [], env })
-    const said: string[] = []
-    const flags = { yes: false, toEtcd: false, resume: false, undo: false, json: false }
-    const command = { action: 'recover', file: undefined, ...flags }
-    await metadata(config, command, (line) => said.push(line))
+    const said = await recover(env)
     expect(said[0]).to.match(new RegExp(`^checkpoint ${join(ours, 'drives')}`))
     expect(existsSync(join(ours, 'metadata', 'store.sqlite'))).to.equal(true)
   }).timeout(30_000)

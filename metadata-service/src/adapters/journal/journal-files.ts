@@ -4,6 +4,7 @@
  *   journal-<number>.log    frames, the first of this number (see `journal-frame.ts`), behind a file header
  *   checkpoint-<number>     all rows as of this number (see `checkpoint-file.ts`)
  *   clean.json              the last number of a store that was closed in order; gone while it is open
+ *   unfollowed.json         the last number of a store that then went on without journals: copies up to it are the past
  *
  * The file header: magic (8), format (u32), CRC32C of these twelve bytes.
  */
@@ -17,6 +18,7 @@ const CHECKPOINT_MAGIC = 'CAIRNCKP'
 const FORMAT = 1
 const DIGITS = 16
 const CLEAN_FILE = 'clean.json'
+const UNFOLLOWED_FILE = 'unfollowed.json'
 
 /** Kinds of files with a header. */
 export type CopyKind = 'journal' | 'checkpoint'
@@ -25,6 +27,12 @@ export type CopyKind = 'journal' | 'checkpoint'
 export interface NumberedFile {
   readonly path: string
   readonly number: number
+}
+
+/** A place in the life of a store. */
+export interface StorePlace {
+  readonly number: number
+  readonly lineage: string
 }
 
 /** What lies in a drive's folder of copies; each list by falling number. */
@@ -98,8 +106,16 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /** What `clean.json` says; `undefined` if it is not there or damaged. `FormatTooNew` of a newer one. */
-export async function readClean(folder: string): Promise<{ number: number; lineage: string } | undefined> {
-  const path = join(folder, CLEAN_FILE)
+export function readClean(folder: string): Promise<StorePlace | undefined> {
+  return readPlace(join(folder, CLEAN_FILE))
+}
+
+/** What `unfollowed.json` says, as `readClean`. */
+export function readUnfollowed(folder: string): Promise<StorePlace | undefined> {
+  return readPlace(join(folder, UNFOLLOWED_FILE))
+}
+
+async function readPlace(path: string): Promise<StorePlace | undefined> {
   let content: Record<string, unknown>
   try {
     content = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
@@ -116,8 +132,17 @@ export async function readClean(folder: string): Promise<{ number: number; linea
 }
 
 /** Says durably that the store was closed at this number. */
-export async function writeClean(folder: string, at: { number: number; lineage: string }): Promise<void> {
-  const path = join(folder, CLEAN_FILE)
+export function writeClean(folder: string, at: StorePlace): Promise<void> {
+  return writePlace(folder, CLEAN_FILE, at)
+}
+
+/** Says durably that the store goes on from this number without journals. */
+export function writeUnfollowed(folder: string, at: StorePlace): Promise<void> {
+  return writePlace(folder, UNFOLLOWED_FILE, at)
+}
+
+async function writePlace(folder: string, name: string, at: StorePlace): Promise<void> {
+  const path = join(folder, name)
   const temporary = `${path}.new`
   const handle = await open(temporary, 'w', 0o600)
   try {

@@ -66,7 +66,7 @@ export async function backupStopped(options: {
   }
 }
 
-/** Backs up what the drives hold of a running store. `DriveFailed` when no drive has a whole checkpoint. */
+/** Backs up what the drives hold of a running store. `DriveFailed` when no drive has a whole checkpoint, or only old ones. */
 export async function backupRunning(options: {
   readonly drives: readonly string[]
   readonly clusterId: string | undefined
@@ -94,7 +94,13 @@ async function copyFromDrives(options: {
   if (checkpoint === undefined) {
     throw new CairnError('DriveFailed', 'no drive holds a whole checkpoint of the metadata')
   }
-  const { frames, number, wallMicros } = await findFrames(sources, checkpoint)
+  const { frames, number, wallMicros, isPast } = await findFrames(sources, checkpoint)
+  if (isPast) {
+    throw new CairnError(
+      'DriveFailed',
+      'the copies on the drives are of the past, since no journal follows the running server: stop it first',
+    )
+  }
   return writeBackup(options.file, async (encoder, write) => {
     const { lineage, clusterId, after } = checkpoint
     await write(encoder.start({ lineage, clusterId, after, wallMicros: checkpoint.wallMicros }))

@@ -2,7 +2,15 @@
 import { open } from 'node:fs/promises'
 import { hasCode } from '@cairn/protocol'
 import { type CheckpointFacts, readCheckpoint } from '../journal/checkpoint-file.js'
-import { copiesFolder, isAbsent, listCopies, type NumberedFile, readClean } from '../journal/journal-files.js'
+import {
+  copiesFolder,
+  isAbsent,
+  listCopies,
+  type NumberedFile,
+  readClean,
+  readUnfollowed,
+  type StorePlace,
+} from '../journal/journal-files.js'
 import { type FoundFrame, readAt, scanJournal } from '../journal/journal-scan.js'
 import { listMoved } from './moved-copies.js'
 
@@ -16,7 +24,9 @@ export interface CopySources {
   /** Checkpoint files by falling number; not yet read. */
   readonly checkpoints: readonly NumberedFile[]
   readonly journals: readonly NumberedFile[]
-  readonly clean: readonly { readonly number: number; readonly lineage: string }[]
+  readonly clean: readonly StorePlace[]
+  /** Where stores went on without journals. */
+  readonly unfollowed: readonly StorePlace[]
   /** Lineages whose stores were moved elsewhere: their copies are the past. */
   readonly moved: readonly string[]
   /** Folders that could not be read, with the reason. */
@@ -37,13 +47,16 @@ export interface FrameRow {
   readonly strangeBytes: number
   /** The store was closed in order at exactly this number. */
   readonly isComplete: boolean
+  /** The store went on from here without journals: this is the past. */
+  readonly isPast: boolean
 }
 
 /** Lists the copies on all drives. `FormatTooNew` of a newer version's. */
 export async function findSources(driveFolders: readonly string[]): Promise<CopySources> {
   const checkpoints: NumberedFile[] = []
   const journals: NumberedFile[] = []
-  const clean: { number: number; lineage: string }[] = []
+  const clean: StorePlace[] = []
+  const unfollowed: StorePlace[] = []
   const moved: string[] = []
   const unreadable: string[] = []
   for (const folder of driveFolders.map(copiesFolder)) {
@@ -53,6 +66,8 @@ export async function findSources(driveFolders: readonly string[]): Promise<Copy
       journals.push(...found.journals)
       const end = await readClean(folder)
       if (end !== undefined) clean.push(end)
+      const past = await readUnfollowed(folder)
+      if (past !== undefined) unfollowed.push(past)
       moved.push(...(await listMoved(folder)))
     } catch (error) {
       if (hasCode(error, 'FormatTooNew')) throw error
@@ -60,7 +75,7 @@ export async function findSources(driveFolders: readonly string[]): Promise<Copy
     }
   }
   checkpoints.sort((a, b) => b.number - a.number)
-  return { checkpoints, journals, clean, moved, unreadable }
+  return { checkpoints, journals, clean, unfollowed, moved, unreadable }
 }
 
 export interface FindCheckpointOptions {
@@ -132,7 +147,7 @@ function isReadError(error: unknown): boolean {
 function link(
   following: ReadonlyMap<number, KnownFrame>,
   checkpoint: CheckpointFacts,
-  { clean }: CopySources,
+  { clean, unfollowed }: CopySources,
 ): Omit<FrameRow, 'highest' | 'strangeBytes'> {
   const frames: KnownFrame[] = []
   let { number, wallMicros } = checkpoint
@@ -141,12 +156,15 @@ function link(
     number = next.number
     wallMicros = next.wallMicros
   }
+  const { lineage } = checkpoint
+  const isPast = unfollowed.some((place) => place.number >= number && place.lineage === lineage)
   return {
     frames,
     number,
     wallMicros,
     strandedFrames: following.size - frames.length,
-    isComplete: clean.some((end) => end.number === number && end.lineage === checkpoint.lineage),
+    isComplete: !isPast && clean.some((end) => end.number === number && end.lineage === lineage),
+    isPast,
   }
 }
 

@@ -59,6 +59,8 @@ export interface RecoverReport {
   readonly wallMicros: number
   /** The store was closed in order after it: nothing is missing. */
   readonly isComplete: boolean
+  /** The store went on after it without journals. */
+  readonly isPast: boolean
   /** Frames found behind a gap, that cannot be used. */
   readonly strandedFrames: number
   readonly damagedFiles: readonly string[]
@@ -88,6 +90,7 @@ export async function recoverStore(options: RecoverOptions): Promise<RecoverRepo
     frames: row.frames.length,
     wallMicros: row.wallMicros,
     isComplete: row.isComplete,
+    isPast: row.isPast,
     strandedFrames: row.strandedFrames,
     strangeBytes: row.strangeBytes,
     damagedFiles,
