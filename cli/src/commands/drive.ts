@@ -7,14 +7,17 @@ import type { ClusterStatus, DriveSummary, MoveReport } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
 import type { NodeSummary } from '../http/admin-paths.js'
 import { askAdmin } from '../http/ask-admin.js'
-import { createProgress } from '../progress.js'
+import { createProgress, type Progress } from '../progress.js'
 import { describeGroups, formatBytes } from './status.js'
 import { assertStoreWrites } from './store-trouble.js'
 
-/** Pause between two looks at what moves, longer than that between two of the cluster's. */
+/** Pause between two looks at what moves. */
 const POLL_MS = 1_000
-/** Looks at rest in a row that end a wait: the next step may be about to begin. */
-const QUIET_LOOKS = 3
+/**
+ * Looks in a row that end a wait, at rest or stuck: together longer than the two seconds between two of the cluster's.
+ * What it last saw may be older than the wish, and the next step about to begin.
+ */
+const LOOKS_TO_END = 4
 
 /** Of a service that does not say: not at rest. */
 const MOVES_UNKNOWN: MoveReport = {
@@ -140,7 +143,8 @@ async function carryOut(config: Config, wish: Wish, options: MoveOptions): Promi
   if (!options.wait) return shown(options, answer, ['accepted: see cairn status'])
   const { moves, done } = await waitForRest(config, wish, options.waitSeconds)
   const moved = `${moves.positionsMoved} groups moved`
-  return { ...shown(options, moves, [done ? `done: ${moved}` : `not done: ${moved}`]), done }
+  const reason = moves.stuck === undefined ? '' : `; nothing moves: ${moves.stuck}`
+  return { ...shown(options, moves, [done ? `done: ${moved}` : `not done: ${moved}${reason}`]), done }
 }
 
 async function waitForRest(
@@ -151,22 +155,27 @@ async function waitForRest(
   const progress = createProgress(process.stderr)
   const until = performance.now() + waitSeconds * 1000
   try {
-    for (let quiet = 0; ; ) {
+    for (let quiet = 0, stuck = 0; ; ) {
       const status = await askAdmin<ClusterStatus>(config, 'GET', 'status')
       assertStoreWrites(status)
       const { moves = MOVES_UNKNOWN } = status
       quiet = isAtRest(status) ? quiet + 1 : 0
+      stuck = moves.stuck === undefined ? 0 : stuck + 1
       // At rest and not empty: somebody has taken the wish back.
       const isEmpty = status.drives.filter(empties).every(({ positions = 0 }) => positions === 0)
-      if (quiet >= QUIET_LOOKS) return { moves, done: isEmpty }
-      if (performance.now() > until || moves.stuck !== undefined) return { moves, done: false }
-      const total = moves.positionsMoved + moves.positionsLeft
-      if (total > 0) progress.show('moving groups', moves.positionsMoved, total)
+      if (quiet >= LOOKS_TO_END) return { moves, done: isEmpty }
+      if (performance.now() > until || stuck >= LOOKS_TO_END) return { moves, done: false }
+      showMoves(progress, moves)
       await sleep(POLL_MS)
     }
   } finally {
     progress.end()
   }
+}
+
+function showMoves(progress: Progress, { positionsMoved, positionsLeft }: MoveReport): void {
+  const total = positionsMoved + positionsLeft
+  if (total > 0) progress.show('moving groups', positionsMoved, total)
 }
 
 function shown({ json }: MoveOptions, found: object, lines: readonly string[]): MoveResult {

@@ -87,6 +87,7 @@ describe('a wish', () => {
 
 describe('--wait', () => {
   const OPTIONS = { json: false, force: false, wait: true, waitSeconds: 86_400 }
+  const MOVED = { ...REST, positionsMoved: 9 }
   const MOVING = { ...REST, rebalancing: true, positionsLeft: 5 }
 
   it('ends when the metadata store takes no more writes: nothing moves any more', async () => {
@@ -105,10 +106,19 @@ describe('--wait', () => {
   it('ends when nothing moves though it should, and says that it is not done', async () => {
     const answer = { ...AT_REST, moves: { ...MOVING, stuck: 'too few drives' } }
     const found = await withAdminServer(answer, (config) => rebalance(config, [], OPTIONS))
-    expect(found).to.deep.equal({ text: 'not done: 0 groups moved', done: false })
+    expect(found).to.deep.equal({
+      text: 'not done: 0 groups moved; nothing moves: too few drives',
+      done: false,
+    })
   })
 
-  const MOVED = { ...REST, positionsMoved: 9 }
+  it('goes on when what stood in the way before the wish stands there no more', async () => {
+    const before = { ...AT_REST, moves: { ...MOVING, stuck: 'too few drives' } }
+    const course = [{}, before, before, { ...AT_REST, moves: MOVED }]
+    const found = await withAdminServer(course, (config) => drive(config, ['drain', 'd1'], OPTIONS))
+    expect(found).to.deep.equal({ text: 'done: 9 groups moved', done: true })
+  })
+
   const BEGUN = { ...AT_REST, safeMode: true, drives: [{ ...DRIVE, drain: true, positions: 9 }] }
   /** The answer to the wish, then what is to be seen of it. */
   const EMPTIED = [{}, BEGUN, { ...AT_REST, moves: MOVED, drives: [{ ...DRIVE, drain: true, positions: 0 }] }]
