@@ -5,6 +5,7 @@ import { systemClock, systemRandom } from '@cairn/protocol'
 import { type Config, ConfigError } from '../config.js'
 import { makeFolder } from '../data-folder.js'
 import { openLog } from '../log.js'
+import { assertOwner } from '../owners.js'
 import { createProgress } from '../progress.js'
 import { createEnvironment } from '../roles/environment.js'
 import { openEtcdStore } from '../roles/etcd-store.js'
@@ -61,6 +62,7 @@ export async function restoreEtcd(
   file: string,
   say: Say,
 ): Promise<void> {
+  assertOwner(config)
   const backup = await mended(readBackup(file))
   const clusterId = clusterIdOf(config)
   if (clusterId !== undefined && clusterId !== backup.clusterId) {

@@ -5,13 +5,15 @@ import { type FolderLock, lockFolder } from '@cairn/chunk-server'
 import { CairnError, hasCode } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { clusterOf, makeFolder } from '../data-folder.js'
+import { assertOwner } from '../owners.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { EtcdError } from '../roles/etcd-error.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
 
-/** Holds the locks of the server while `work` runs. */
+/** Holds the locks of the server while `work` runs. `ConfigError` for root over the files of another user. */
 export async function whileStopped<T>(config: Config, work: () => Promise<T>): Promise<T> {
+  assertOwner(config)
   const unlock = tryLock(config)
   if (unlock === undefined)
     throw new CairnError('DataFolderInUse', `stop the server on ${config.dataDir} first`)

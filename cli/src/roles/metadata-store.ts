@@ -24,6 +24,7 @@ import {
 import { type CairnError, hasCode } from '@cairn/protocol'
 import type { Config } from '../config.js'
 import { makeFolder } from '../data-folder.js'
+import { assertAllowed } from '../owners.js'
 import { driveFolders } from './drive-folders.js'
 import type { RoleEnvironment } from './environment.js'
 import { addEtcdMetrics } from './etcd-metrics.js'
@@ -128,6 +129,7 @@ async function openLocalStore(environment: RoleEnvironment, failure: StoreFailur
   const { config, clock } = environment
   const folder = metadataFolder(config.dataDir)
   const path = join(folder, STORE_FILE)
+  assertAllowed([path, `${path}-wal`, `${path}-shm`])
   const mustExist = await drivesHoldData(driveFolders(config))
   if (mustExist && !existsSync(path))
     throw lost(`there is no metadata in ${folder}, but the drives hold data`)
