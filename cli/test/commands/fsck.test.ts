@@ -47,3 +47,49 @@ describe('cairn fsck --repair-wait', () => {
     expect(exitStatusOf(error)).to.equal(2)
   })
 })
+
+describe('a check', () => {
+  const OPTIONS = { deep: false, json: false, accept: true, repairWait: false, waitSeconds: 1 }
+  const REPORT = { check: 'c1', state: 'done', phase: 'drives', ...COUNTS, pending: 0, findings: [] }
+
+  it('that waits for another one says so', async () => {
+    let refusals = 3
+    const answer = (request: string): object => {
+      if (request.startsWith('POST check') && refusals-- > 0) return { httpStatus: 409, check: 'c0' }
+      return { ...REPORT, incarnation: 'i1' }
+    }
+    const written: string[] = []
+    const stream = { write: (text: string) => written.push(text) }
+    const { clean } = await withAdminServer(answer, (config) => fsck(config, OPTIONS, stream))
+    expect(clean).to.equal(true)
+    expect(written).to.deep.equal(['another check runs already, c0: waiting for its end\n'])
+  })
+
+  it('is ended in the cluster too when its command is told to end', async () => {
+    const asked: string[] = []
+    let isCancelled = false
+    const listeners = process.listenerCount('SIGTERM')
+    const answer = (request: string): object => {
+      if (request.startsWith('DELETE')) isCancelled = true
+      else if (request.startsWith('GET check') && !isCancelled) process.emit('SIGTERM')
+      return { ...REPORT, state: isCancelled ? 'cancelled' : 'running' }
+    }
+    const { clean, text } = await withAdminServer(answer, (config) => fsck(config, OPTIONS), asked)
+    expect(clean).to.equal(false)
+    expect(text).to.include('the check has cancelled')
+    expect(asked).to.include('DELETE check?check=c1')
+    expect(asked.join()).to.not.include('accept')
+    expect(process.listenerCount('SIGTERM')).to.equal(listeners)
+  })
+
+  it('that nobody knows any more has not come to its end', async () => {
+    const course = [
+      { check: 'c1' },
+      { ...REPORT, state: 'running' },
+      { httpStatus: 404, message: 'no such check' },
+    ]
+    const { clean, text } = await withAdminServer(course, (config) => fsck(config, OPTIONS))
+    expect(clean).to.equal(false)
+    expect(text).to.include('the check has failed').and.to.include('3 blocks')
+  })
+})
