@@ -92,8 +92,10 @@ async function run(command: string, argv: string[]): Promise<number> {
     }
     case 'reset': {
       const { requireYes, reset } = await import('./commands/reset.js')
-      requireYes(takeSwitch(argv, '--yes'))
-      for (const folder of reset(read().config)) say(`removed ${folder}`)
+      const isConfirmed = takeSwitch(argv, '--yes')
+      const { config } = read()
+      requireYes(isConfirmed, config)
+      for (const folder of reset(config)) say(`removed ${folder}`)
       return EXIT_STATUS.ok
     }
     case 'help':

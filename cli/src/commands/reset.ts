@@ -77,6 +77,14 @@ function removeDrive(folder: string): void {
 }
 
 /** `ConfigError` without the word that means it. */
-export function requireYes(confirmed: boolean): void {
-  if (!confirmed) throw new ConfigError(['this removes all data: say so with --yes'])
+export function requireYes(
+  confirmed: boolean,
+  { etcd, etcdPrefix }: Pick<Config, 'etcd' | 'etcdPrefix'>,
+): void {
+  if (confirmed) return
+  const what =
+    etcd === undefined
+      ? 'this removes all data'
+      : `this removes all data of this host; what etcd holds below ${etcdPrefix} stays`
+  throw new ConfigError([`${what}: say so with --yes`])
 }

@@ -9,7 +9,7 @@
  *   POST   restore/accept?incarnation=ID
  *   GET    nodes                   chunk servers with their drives
  *   POST   nodes?action=ACTION&node=NAME&by=NAME&force=true
- *                                  add (use now), drain, undrain, remove, or replace (`node` by `by`)
+ *                                  add (use now), drain, undrain, remove, or replace (`node` by `by`, 400 for others)
  *   GET    drives                  drives, and what moves
  *   POST   drives?action=ACTION&drive=ID&by=ID&force=true    the same
  *   GET    rebalance               how far groups are on their way
@@ -68,9 +68,8 @@ export function registerAdminPaths(app: FastifyInstance, paths: AdminPaths): voi
       const refused = findReplay(seen, proven)
       if (refused !== undefined) return reply.code(refused.status).send(refused.body)
       const query = request.query as Record<string, string | string[]>
-      if (Object.values(query).some((value) => typeof value !== 'string')) {
-        return reply.code(400).send({ message: 'a parameter was sent more than once' })
-      }
+      const mistake = findMistake(query)
+      if (mistake !== undefined) return reply.code(400).send({ message: mistake })
       try {
         return await act(query as Query)
       } catch (error) {
@@ -80,6 +79,13 @@ export function registerAdminPaths(app: FastifyInstance, paths: AdminPaths): voi
   for (const { method, path, act } of [...checkRoutes(admin), ...driveRoutes(admin)]) {
     app.route({ method, url: `${ADMIN_PREFIX}/${path}`, handler: answer(act) })
   }
+}
+
+function findMistake(query: Readonly<Record<string, string | string[]>>): string | undefined {
+  if (Object.values(query).some((value) => typeof value !== 'string')) {
+    return 'a parameter was sent more than once'
+  }
+  return query.by !== undefined && query.action !== 'replace' ? 'by: only to replace' : undefined
 }
 
 /** Why the request is not taken, if it was there before or cannot be remembered. */

@@ -101,10 +101,14 @@ function attempt<T>(mistake: string, mistakes: string[], read: () => T): T | und
   }
 }
 
-/** Changes with every write, rename or new target of a link; also while a file is away. */
+/** Changes with every write, rename or new target of a link; also while a file is away, or may not be looked at. */
 function stampOf(config: Config): string {
   return FILES.map(([, setting]) => {
-    const facts = statSync(config[setting] ?? '', { bigint: true, throwIfNoEntry: false })
-    return facts === undefined ? '' : `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeNs}`
+    try {
+      const facts = statSync(config[setting] ?? '', { bigint: true })
+      return `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeNs}`
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code
+    }
   }).join(', ')
 }

@@ -27,8 +27,11 @@ describe('cairn reset', () => {
   }
 
   it('takes a missing --yes for a mistake of its caller, not for a failure', () => {
-    expect(() => requireYes(false)).to.throw(ConfigError, '--yes')
-    expect(() => requireYes(true)).to.not.throw()
+    const { config } = readConfig({ argv: [], env: {} })
+    expect(() => requireYes(false, config)).to.throw(ConfigError, 'this removes all data: say so with --yes')
+    expect(() => requireYes(true, config)).to.not.throw()
+    const withEtcd = { ...config, etcd: ['127.0.0.1:1'], etcdPrefix: '/cairn/' }
+    expect(() => requireYes(false, withEtcd)).to.throw(ConfigError, 'what etcd holds below /cairn/ stays')
   })
 
   it('leaves the store alone while a metadata service of its own holds it', async () => {

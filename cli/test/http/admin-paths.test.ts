@@ -122,6 +122,12 @@ describe('admin paths', () => {
       drives: [],
       nodes: ['c1', 'c2'],
     })
+    for (const action of ['add', 'drain', 'undrain', 'remove']) {
+      const known = calls.length
+      expect((await ask('POST', `drives?action=${action}&drive=d1&by=d2`)).statusCode, action).to.equal(400)
+      expect((await ask('POST', `nodes?action=${action}&node=c1&by=c2`)).statusCode, action).to.equal(400)
+      expect(calls.length, action).to.equal(known)
+    }
     const refused = await ask('POST', 'drives?action=remove&drive=d1')
     expect(refused.statusCode).to.equal(409)
     expect(refused.json().message).to.equal('it holds groups')

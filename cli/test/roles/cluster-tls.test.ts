@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterTlsSource } from '@cairn/protocol'
@@ -110,6 +110,10 @@ describe('certificates of the cluster', () => {
     utimesSync(at('live.key'), 1, 1)
     const second = await later()
     expect(second).to.not.deep.equal(first)
+    expect(await later()).to.equal(second)
+    // An error of the file system that binds root too.
+    rmSync(at('live.pem'))
+    symlinkSync('live.pem', at('live.pem'))
     expect(await later()).to.equal(second)
   })
 })
