@@ -92,7 +92,10 @@ async function copyFromDrives(options: {
   const onDamage = (): void => undefined
   const checkpoint = await findCheckpoint(sources, { clusterId: options.clusterId, onDamage })
   if (checkpoint === undefined) {
-    throw new CairnError('DriveFailed', 'no drive holds a whole checkpoint of the metadata')
+    throw new CairnError(
+      'DriveFailed',
+      'no drive here holds a whole checkpoint of the metadata of the running server: stop it first',
+    )
   }
   const { frames, number, wallMicros, isPast } = await findFrames(sources, checkpoint)
   if (isPast) {

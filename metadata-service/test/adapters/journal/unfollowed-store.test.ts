@@ -70,6 +70,8 @@ describe('a store that goes on without journals', () => {
   it('notes nothing before there is a cluster', async () => {
     await liveUnfollowed(makeCluster)
     const refused = await backup().catch((error: Error) => error)
-    expect(String(refused)).to.include('no drive holds a whole checkpoint')
+    expect(String(refused))
+      .to.include('no drive here holds a whole checkpoint')
+      .and.to.include('stop it first')
   })
 })
