@@ -20,6 +20,7 @@ import { createProgress, type Progress } from '../progress.js'
 import { driveFolders } from '../roles/drive-folders.js'
 import { MetadataError } from '../roles/metadata-error.js'
 import { metadataFolder } from '../roles/metadata-store.js'
+import { isMarkedUnfollowed } from '../roles/unfollowed-mark.js'
 import { compactEtcd } from './metadata-compact.js'
 import { backupEtcd, restoreEtcd } from './metadata-etcd.js'
 import { clusterIdOf, mended, tryLock, whileStopped } from './metadata-lock.js'
@@ -132,6 +133,11 @@ async function backupOfStopped(config: Config, file: string, lock: () => void): 
 /** The server holds its store alone: what the drives have of it is as good, once it has caught up. */
 async function backupOfRunning(config: Config, file: string): Promise<BackupResult> {
   await new Promise((done) => setTimeout(done, JOURNAL_LAG_MS))
+  if (isMarkedUnfollowed(metadataFolder(config.dataDir))) {
+    throw new MetadataError(
+      'no journal follows the running server (cairn_journal_failed), so its drives hold the past: stop it first',
+    )
+  }
   return mended(backupRunning({ drives: driveFolders(config), clusterId: clusterIdOf(config), file }))
 }
 

@@ -34,6 +34,7 @@ import { MetadataError } from './metadata-error.js'
 import { addStoreMetrics } from './metadata-metrics.js'
 import { addMirrorMetrics } from './mirror-metrics.js'
 import type { StoreFailure } from './store-failure.js'
+import { markUnfollowed } from './unfollowed-mark.js'
 
 /** Largest store whose tree is checked at every start: some 30 ms. */
 const CHECKED_BYTES_MAX = 16 * 1024 * 1024
@@ -162,11 +163,15 @@ async function withJournal(environment: RoleEnvironment, store: EntryStore): Pro
   const { config, clock, log, metrics } = environment
   // Copies that are not synced would promise what the store itself does not.
   const drives = driveFolders(config)
+  const onFollowing = (isFollowed: boolean): void =>
+    markUnfollowed(metadataFolder(config.dataDir), isFollowed, log)
   if (config.journal === 'off' || config.durability === 'none') {
+    onFollowing(false)
     await noteUnfollowed({ store, drives, log })
     return store
   }
-  const journaled = await openJournaledEntryStore({ store, clock, drives, mode: config.journal, log })
+  const { journal: mode } = config
+  const journaled = await openJournaledEntryStore({ store, clock, drives, mode, log, onFollowing })
   addJournalMetrics(metrics, journaled)
   return journaled
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -30,13 +30,43 @@ describe('cairn metadata', () => {
     return dataDir
   }
 
-  async function recover(env: Record<string, string>): Promise<readonly string[]> {
+  async function act(
+    env: Record<string, string>,
+    command: { action: string; file: string | undefined },
+  ): Promise<readonly string[]> {
     const said: string[] = []
     const flags = { yes: false, toEtcd: false, resume: false, undo: false, json: false }
-    const command = { action: 'recover', file: undefined, ...flags }
-    await metadata(readConfig({ argv: [], env }).config, command, (line) => said.push(line))
+    await metadata(readConfig({ argv: [], env }).config, { ...command, ...flags }, (line) => said.push(line))
     return said
   }
+
+  const recover = (env: Record<string, string>): Promise<readonly string[]> =>
+    act(env, { action: 'recover', file: undefined })
+
+  it('takes a backup of a running server, but none while no journal follows it', async () => {
+    const dataDir = join(folder, 'running')
+    const server = await startCairn({ dataDir, port: 0, drives: { count: 1 }, logLevel: 'silent' })
+    const mark = join(dataDir, 'metadata', 'unfollowed')
+    const backup = (name: string): Promise<string> => {
+      const env = { CAIRN_DATA_DIR: dataDir, CAIRN_DRIVES: '1' }
+      return act(env, { action: 'backup', file: join(folder, name) }).then(String, String)
+    }
+    try {
+      while (existsSync(mark)) await setImmediate()
+      expect(await backup('before')).to.match(/bytes, as of/)
+      // No other checkpoint can be made, and the one that is there is soon of the past.
+      const drive = join(dataDir, 'drives', '1')
+      const checkpoint = join(drive, 'metadata', checkpointOf(drive) ?? '')
+      mkdirSync(join(drive, 'metadata', 'checkpoint.new'))
+      renameSync(checkpoint, `${checkpoint}.away`)
+      while (!existsSync(mark)) await setImmediate()
+      renameSync(`${checkpoint}.away`, checkpoint)
+      expect(await backup('meanwhile')).to.include('no journal follows the running server')
+      expect(existsSync(join(folder, 'meanwhile'))).to.equal(false)
+    } finally {
+      await server.close()
+    }
+  }).timeout(60_000)
 
   it('says that copies are of the past when the server went on without journals', async () => {
     for (const [name, bare] of Object.entries({

@@ -34,6 +34,8 @@ export interface JournaledEntryStoreOptions {
   readonly drives: readonly string[]
   readonly mode: 'async' | 'sync'
   readonly log?: JournalLog
+  /** Told at the opening, and when it changes, whether any drive follows. Must not throw. */
+  readonly onFollowing?: (isFollowed: boolean) => void
 }
 
 /** The journal of one drive, as metrics show it. */
@@ -80,6 +82,7 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
   private clusterId = ''
   private last = 0
   private isFlushDue = false
+  private isFollowed: boolean | undefined
   private looking: Promise<void> | undefined
   private readonly checkpoints: JournalCheckpoints
   private frames = 0
@@ -258,6 +261,7 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
     this.isFlushDue = false
     await Promise.all(this.drives.map((drive) => drive.flush().then(() => this.wake())))
     this.dropOld()
+    this.noteFollowing()
     const needed = this.drives.some(
       (drive) => drive.neededFrom !== undefined && drive.neededFrom < this.queue.end,
     )
@@ -317,6 +321,7 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
   private look(): Promise<void> {
     this.looking ??= this.lookOnce().finally(() => {
       this.looking = undefined
+      this.noteFollowing()
     })
     return this.looking
   }
@@ -328,6 +333,13 @@ class JournaledStore extends PassingStore<EntryStore> implements JournaledEntryS
     this.dropOld()
     const waiting = this.drives.filter(({ state }) => state === 'waits')
     this.checkpoints.start(waiting)
+  }
+
+  private noteFollowing(): void {
+    const isFollowed = this.drives.some(({ state }) => state === 'follows')
+    if (isFollowed === this.isFollowed) return
+    this.isFollowed = isFollowed
+    this.options.onFollowing?.(isFollowed)
   }
 
   private async closeAll(): Promise<void> {
