@@ -1,4 +1,5 @@
 /** Which bytes occur in the keys of a range, and where: what a look at some of them tells about all. */
+import { commonLength } from '../../core/rows/keys.js'
 import type { StoreKey } from '../../ports.js'
 
 /** Bytes beyond the end of a key are below all others. */
@@ -48,13 +49,6 @@ export class KeyBytes {
     for (let place = prefix.length; place < length; place++) key[place] = this.seen[place]?.least ?? 0
     return key
   }
-}
-
-/** Of the bytes with which both begin. */
-export function commonLength(a: StoreKey, b: StoreKey): number {
-  let length = 0
-  while (length < a.length && length < b.length && a[length] === b[length]) length++
-  return length
 }
 
 /** 32 bytes. */

@@ -9,8 +9,9 @@
  * A guess that is too short costs another request, never a wrong answer.
  */
 import { AgingMap, mapKey } from '@cairn/protocol'
+import { commonLength } from '../../core/rows/keys.js'
 import type { StoreKey, StoreRange, StoreRow } from '../../ports.js'
-import { commonLength, KeyBytes } from './etcd-key-bytes.js'
+import { KeyBytes } from './etcd-key-bytes.js'
 import { RANGES_KNOWN_MAX, WIDE_KEYS } from './etcd-limits.js'
 
 /** Bytes of a key that are taken as a number. */

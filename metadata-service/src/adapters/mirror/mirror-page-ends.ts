@@ -12,6 +12,7 @@
  *
  * What remains is a first look into a dense part that nothing predicts: it costs that part's keys once.
  */
+import { commonLength } from '../../core/rows/keys.js'
 import type { StoreKey, StoreRange, StoreRow } from '../../ports.js'
 import { FILL_ROWS, LARGE_SUBTREE_ROWS } from './mirror-limits.js'
 
@@ -143,7 +144,7 @@ export class PageEnds {
   }
 
   private noteRow(key: StoreKey): number {
-    const shared = sharedBytes(this.last, key)
+    const shared = commonLength(this.last, key)
     if (shared < CLASS_BYTES) this.classes.add(classOf(key))
     for (let place = shared; place < key.length; place++) {
       const seen = this.seen[place] ?? new Uint8Array(256)
@@ -208,7 +209,7 @@ export class PageEnds {
   /** Whether the subtree of the first `place` bytes has held so many rows that its rest may be large too. */
   private isLarge(start: Buffer, place: number): boolean {
     if (place <= CLASS_BYTES) return true
-    if (sharedBytes(this.last, start.subarray(0, place)) < place) return false
+    if (commonLength(this.last, start.subarray(0, place)) < place) return false
     return this.total - (this.rowsBefore[place] ?? this.total) >= LARGE_SUBTREE_ROWS
   }
 }
@@ -230,11 +231,4 @@ function afterSome(set: Uint8Array | undefined, from: number, steps: number): nu
     if (set[byte] === 1 && --left === 0) return byte
   }
   return undefined
-}
-
-function sharedBytes(a: Uint8Array, b: Uint8Array): number {
-  const most = Math.min(a.length, b.length)
-  let at = 0
-  while (at < most && a[at] === b[at]) at++
-  return at
 }

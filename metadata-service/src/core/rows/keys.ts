@@ -59,6 +59,14 @@ export function successorOfKey(key: Uint8Array): Uint8Array {
   return next
 }
 
+/** Of the bytes with which both begin. */
+export function commonLength(a: Uint8Array, b: Uint8Array): number {
+  const most = Math.min(a.length, b.length)
+  let length = 0
+  while (length < most && a[length] === b[length]) length++
+  return length
+}
+
 let bucketLast: { readonly bucket: string; readonly row: StoreKey } | undefined
 
 /** The row of a bucket. Most requests are for the same one as the request before. */
