@@ -162,7 +162,7 @@ export class EtcdReads {
       one.rest = isWhole ? undefined : rest
     } else {
       one.rows = one.rows.concat(rows)
-      this.ends.learn(read.range, one.rows, found.count ?? 0)
+      if (rows.length > 0) this.ends.learn(read.range, one.rows, found.count ?? 0)
       one.rest = one.rows.length >= read.limit ? undefined : after(rest, cut.end)
     }
   }

@@ -36,7 +36,9 @@ function createReader(keys: readonly string[] = KEYS) {
       asked++
       walked += inRange.length
       found.push(...inRange.slice(0, limit - found.length))
-      ends.learn({ from: bytes(from), to: bytes(to) }, found.map(rowOf), inRange.length)
+      if (inRange.length > 0) {
+        ends.learn({ from: bytes(from), to: bytes(to) }, found.map(rowOf), inRange.length)
+      }
       if (found.length >= limit || next.end === rest.to) return found
       rest = { from: next.end, to: rest.to }
     }
